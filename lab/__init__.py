@@ -1,0 +1,1 @@
+"""Rackling: a small rack on one computer, and the teaching lab that runs on it."""

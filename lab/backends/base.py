@@ -1,0 +1,89 @@
+"""What every backend offers; callers ask `probe()` what it cannot do, never what class it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.model import ClusterSpec, LabRecord, NodeStatus
+
+Say = Callable[[str], None]
+"""Takes one line of progress, for people; may be called often."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `lab doctor`: what was looked at, whether it is well, and the fix."""
+
+    subject: str
+    ok: bool | None  # None: could not look
+    evidence: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can and cannot do here."""
+
+    engine: str  # for people, e.g. "Docker 20.10.24, cgroup v1, overlay2"
+    usable: bool
+    findings: tuple[Finding, ...]
+    missing: frozenset[str]  # of: "kernel-modules", "kernel-version", "block-devices", "snapshot"
+
+
+class Backend(Protocol):
+    """Makes nodes and networks, and keeps what it must remember in the engine's own objects."""
+
+    name: str
+
+    def probe(self) -> Capabilities:
+        """Says what this engine can do, by trying it; never raises for a missing engine."""
+
+    def labs(self) -> tuple[LabRecord, ...]:
+        """Lists every lab on this engine, orphans included."""
+
+    def create(self, spec: ClusterSpec, say: Say) -> None:
+        """Makes whatever of the lab is missing, wires it, and powers its new nodes on.
+
+        Calling it again changes nothing that is already so; after a host reboot it puts the
+        same machines back under power and on their wires.
+        """
+
+    def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
+        """Removes the lab and all that belongs to it (or only the named nodes), files of ours or not."""
+
+    def status(self, lab: str) -> tuple[NodeStatus, ...]:
+        """Says how each node stands, without entering any."""
+
+    def start(self, lab: str, nodes: Sequence[str]) -> None:
+        """Powers nodes on; nothing happens to one that is on."""
+
+    def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
+        """Powers nodes off: by asking the system, or (hard) by pulling the plug."""
+
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool
+    ) -> list[str]:
+        """Returns the argument list of a host process that opens a shell or runs a command.
+
+        The process enters with the limits a login has. `command` None: a login shell.
+        """
+
+    def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
+        """Yields what the node wrote to its console, oldest first; with `follow`, without end."""
+
+    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
+        """Unpacks a tar archive into a folder of the node's running system."""
+
+    def copy_out(self, lab: str, node: str, path: str) -> bytes:
+        """Returns a tar archive of a file or folder of the node's running system."""
+
+    def snapshot(self, lab: str, name: str, say: Say) -> None:
+        """Keeps the lab's state under a name; replaces one of the same name."""
+
+    def restore(self, lab: str, name: str, say: Say) -> None:
+        """Puts the lab back to a snapshot; works from any state, nodes that do not boot included."""
+
+    def snapshots(self, lab: str) -> tuple[str, ...]:
+        """Names of the snapshots kept for a lab, oldest first."""
