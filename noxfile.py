@@ -1,0 +1,219 @@
+"""Every developer task, one session each; `nox -l` lists them.
+
+The sessions use the environment nox itself runs in (`./quickstart test` makes it): nothing is fetched twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.default_venv_backend = "none"
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).resolve().parent
+PYTHON = sys.executable
+GUEST_PYTHON = "3.9"
+STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
+"""Set by `ci`: what cannot be run is then an error, never a skip."""
+
+CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "exercises", "firstrun")
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Runs pytest; its closing lines stay in the output."""
+    session.run(PYTHON, "-m", "pytest", *arguments, *session.posargs)
+
+
+def missing(session: nox.Session, what: str, remedy: str) -> None:
+    """Names what is missing: an error in `ci`, a skip elsewhere."""
+    text = f"{what}; {remedy}"
+    if STRICT:
+        session.error(text)
+    session.skip(text)
+
+
+def need_engine(session: nox.Session) -> None:
+    """Skips, saying so, where no container engine answers."""
+    docker = shutil.which("docker")
+    if docker is None:
+        missing(session, "no docker command here", "./quickstart installs it")
+        return
+    asked = subprocess.run([docker, "version"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        last = (asked.stderr.strip().splitlines() or ["no words"])[-1]
+        missing(session, f"the container engine does not answer ({last})", "./quickstart starts it")
+
+
+def need_images(session: nox.Session) -> None:
+    """Brings the node images up to date: a second when nothing has changed."""
+    need_engine(session)
+    session.run(PYTHON, "-m", "lab.cli.main", "images", "build")
+
+
+def shell_scripts() -> list[str]:
+    """Tracked files that are POSIX shell or bash, by their first line."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    found = []
+    for raw in listed.split(b"\0"):
+        path = ROOT / os.fsdecode(raw)
+        if not raw or path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            first = file.readline(64)
+        if first.startswith(b"#!") and any(word in first for word in (b"/sh", b"bash", b"busybox sh")):
+            found.append(os.fsdecode(raw))
+    return found
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, import rules, the guest's oldest Python, shell scripts."""
+    session.run(PYTHON, "-m", "ruff", "check", ".")
+    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    session.run(PYTHON, "-m", "mypy")
+    session.run(str(Path(PYTHON).parent / "lint-imports"), external=True)
+    if any((ROOT / "lab/guest").rglob("*.py")):
+        session.run(PYTHON, "-m", "vermin", "--no-tips", "--violations", "-t=3.9-", "lab/guest")
+    scripts = shell_scripts()
+    if scripts:
+        session.run(str(Path(PYTHON).parent / "shellcheck"), "-x", *scripts, external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything that needs no engine and no network; under a minute."""
+    pytest(session, "-n", "auto", "--dist", "worksteal")
+
+
+@nox.session
+def guest(session: nox.Session) -> None:
+    """The guest's tests on its oldest Python."""
+    python = guest_python()
+    if python is None:
+        # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
+        session.skip(f"no Python {GUEST_PYTHON} here; install one, e.g. with pyenv install {GUEST_PYTHON}")
+        return
+    home = ROOT / ".nox" / "guest"
+    runner = home / "bin" / "python"
+    if not runner.exists():
+        session.run(python, "-m", "venv", str(home), external=True)
+        session.run(
+            str(runner), "-m", "pip", "install", "-q", "pytest", "pytest-timeout", "pexpect", external=True
+        )
+    session.run(
+        str(runner),
+        "-m",
+        "pytest",
+        "-c",
+        "tests/guest/pytest39.ini",
+        "tests/guest",
+        *session.posargs,
+        external=True,
+    )
+
+
+def guest_python() -> str | None:
+    """A Python of the guest's oldest version that runs, or None."""
+    pyenv = sorted(
+        Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{GUEST_PYTHON}.*/bin")
+    )
+    for python in (shutil.which(f"python{GUEST_PYTHON}"), *(str(folder / "python") for folder in pyenv)):
+        if (
+            python
+            and subprocess.run([python, "-c", "import venv"], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return python
+    return None
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """Builds the node images; only what has changed."""
+    need_images(session)
+
+
+@nox.session
+def backends(session: nox.Session) -> None:
+    """The backend contract, against real engines."""
+    need_images(session)
+    pytest(session, "tests/backends", "--timeout=600")
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Real labs: nodes idle, jobs, reboots, isolation, crashes, leaks."""
+    need_images(session)
+    pytest(session, "tests/integration", "--timeout=900", "--durations=10")
+
+
+@nox.session
+def exercises(session: nox.Session) -> None:
+    """Proves each exercise: unsolved fails, solved passes, reset fails again."""
+    need_images(session)
+    pytest(session, "tests/exercises", "--timeout=1200", "--durations=10")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measures the promises of README.md; prints a Markdown table."""
+    session.run(PYTHON, "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def firstrun(session: nox.Session) -> None:
+    """Follows README.md as a newcomer does: ./quickstart twice, then takes the lab down."""
+    need_engine(session)
+    env = {"LAB_NAME": "first-run"}
+    try:
+        session.run("./quickstart", "-y", "--no-link", external=True, env=env)
+        session.run("./quickstart", "-y", "--no-link", "--no-proof", external=True, env=env)
+    finally:
+        session.run(PYTHON, "-m", "lab.cli.main", "down", "-y", env=env)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the table `ci` closes with."""
+
+    name: str
+    outcome: str
+    seconds: float
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """What `./quickstart test` runs: every session above but bench, then a table."""
+    done = [run_step(name) for name in (*session.posargs,) or CI_STEPS]
+    width = max(len(step.name) for step in done)
+    print(f"\n{'session'.ljust(width)}  outcome     seconds")
+    for step in done:
+        print(f"{step.name.ljust(width)}  {step.outcome:<8}  {step.seconds:9.1f}")
+    print(f"{'all'.ljust(width)}  {'':<8}  {sum(step.seconds for step in done):9.1f}", flush=True)
+    failed = [step.name for step in done if step.outcome == "failed"]
+    if failed:
+        session.error(f"{', '.join(failed)} failed; run one again with: .venv/bin/nox -s {failed[0]}")
+
+
+def run_step(name: str) -> Step:
+    """Runs one session in a process of its own, so that the next ones run whatever happens."""
+    print(f"\n=== {name} ===", flush=True)
+    start = time.monotonic()
+    env = {**os.environ, "LAB_TEST_NO_SKIP": "1"}
+    report = ROOT / ".nox" / f"{name}.json"
+    report.parent.mkdir(exist_ok=True)
+    report.unlink(missing_ok=True)
+    command = [PYTHON, "-m", "nox", "-s", name, "--report", str(report)]
+    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+    skipped = report.exists() and '"skipped"' in report.read_text(encoding="utf-8")
+    outcome = "failed" if code else "skipped" if skipped else "passed"
+    return Step(name, outcome, time.monotonic() - start)
