@@ -1,0 +1,185 @@
+"""Judges: every check in a thread of its own, one hang or crash never keeping the others from an answer."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
+from lab.checks.view import Budget, Cluster, NoAnswerError, NotUpError, Room
+
+PAUSE = 0.5  # seconds between two looks of a check that may still settle
+GRACE = 5.0  # seconds a look may outlive its time before its checker counts as hung
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Progress of a run: a check began, is being looked at again, or has its verdict."""
+
+    check: Check
+    waited: float = 0.0
+    found: str = ""
+    verdict: Verdict | None = None
+
+
+@dataclass
+class _Trial:
+    """One check on its way to a verdict."""
+
+    check: Check
+    began: float | None = None
+    verdict: Verdict | None = None
+
+
+class Runner:
+    """Runs the checks of one exercise once."""
+
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        room: Room,
+        *,
+        patience: float = 1.0,
+        notice: Callable[[Notice], None] = lambda _: None,
+        pause: float = PAUSE,
+        grace: float = GRACE,
+    ) -> None:
+        self._trials = {check: _Trial(check) for check in checks}
+        self._room = room
+        self._patience = patience
+        self._notice = notice
+        self._pause = pause
+        self._grace = grace
+        self._ends: queue.Queue[tuple[Check, Verdict]] = queue.Queue()
+        self._stop = threading.Event()
+
+    def run(self) -> tuple[Verdict, ...]:
+        """Returns a verdict for every check, in their order."""
+        try:
+            self._begin_ready()
+            while any(trial.verdict is None for trial in self._trials.values()):
+                self._collect_one()
+                self._begin_ready()
+        finally:
+            self._stop.set()
+        return tuple(trial.verdict for trial in self._trials.values() if trial.verdict is not None)
+
+    def _begin_ready(self) -> None:
+        """Starts what its needs allow, and blocks what they rule out; checks stand after their needs."""
+        for trial in self._trials.values():
+            if trial.began is not None or trial.verdict is not None:
+                continue
+            needs = [self._trials[need].verdict for need in trial.check.needs if need in self._trials]
+            missing = tuple(v.check for v in needs if v is not None and v.outcome is not Outcome.PASSED)
+            if missing:
+                self._settle(trial, _verdict(trial.check, Outcome.BLOCKED, because=missing))
+            elif None not in needs:
+                trial.began = self._room.clock()
+                self._notice(Notice(trial.check))
+                threading.Thread(
+                    target=self._work, args=(trial.check, trial.began), name=trial.check.name, daemon=True
+                ).start()
+
+    def _collect_one(self) -> None:
+        try:
+            check, verdict = self._ends.get(timeout=0.1)
+        except queue.Empty:
+            self._give_up_on_hung()
+            return
+        trial = self._trials[check]
+        if trial.verdict is None:
+            self._settle(trial, verdict)
+
+    def _give_up_on_hung(self) -> None:
+        now = self._room.clock()
+        for trial in self._trials.values():
+            if trial.began is None or trial.verdict is not None:
+                continue
+            limit = (trial.check.settle + trial.check.timeout) * self._patience + self._grace
+            if now - trial.began > limit:
+                actual = f"the checker itself did not finish within {limit:.0f} s"
+                verdict = _verdict(trial.check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
+                self._settle(trial, verdict)
+
+    def _settle(self, trial: _Trial, verdict: Verdict) -> None:
+        trial.verdict = verdict
+        self._notice(Notice(trial.check, verdict=verdict))
+
+    def _work(self, check: Check, began: float) -> None:
+        deadline = began + check.settle * self._patience
+        while True:
+            verdict, final = self._look(check)
+            now = self._room.clock()
+            verdict = replace(verdict, seconds=now - began)
+            if verdict.outcome is not Outcome.FAILED or final or now >= deadline or self._stop.is_set():
+                self._ends.put((check, verdict))
+                return
+            self._notice(Notice(check, waited=now - began, found=verdict.actual))
+            self._stop.wait(min(self._pause, max(deadline - now, 0.0)))
+
+    def _look(self, check: Check) -> tuple[Verdict, bool]:
+        try:
+            check(Cluster(self._room, Budget(check.timeout * self._patience)))
+        except CheckFailedError as failure:
+            return _from_failure(check, failure), failure.final
+        except NoAnswerError as silence:
+            return _from_silence(check, silence), False
+        except NotUpError as absence:
+            return _from_absence(check, absence), False
+        except (Exception, SystemExit) as crash:  # noqa: BLE001 - nobody is above a thread: all is an outcome
+            actual = f"{type(crash).__name__}: {crash}"
+            trace = traceback.format_exc()
+            return _verdict(check, Outcome.BROKEN, actual=actual, trace=trace), True
+        return _verdict(check, Outcome.PASSED), True
+
+
+def _verdict(
+    check: Check,
+    outcome: Outcome,
+    *,
+    actual: str = "",
+    because: tuple[str, ...] = (),
+    seconds: float = 0.0,
+    trace: str = "",
+) -> Verdict:
+    return Verdict(
+        check.name,
+        check.sentence,
+        check.step,
+        outcome,
+        actual=actual,
+        because=because,
+        seconds=seconds,
+        trace=trace,
+    )
+
+
+def _from_failure(check: Check, failure: CheckFailedError) -> Verdict:
+    return replace(
+        _verdict(check, Outcome.FAILED, actual=failure.actual),
+        expected=failure.expected,
+        node=failure.node,
+        look=failure.look,
+        hint=failure.hint,
+    )
+
+
+def _from_silence(check: Check, silence: NoAnswerError) -> Verdict:
+    return replace(
+        _verdict(check, Outcome.FAILED, actual=f"no answer within {silence.seconds:.0f} s"),
+        expected=f"an answer to: {silence.command}",
+        node=silence.node,
+        look=silence.command,
+    )
+
+
+def _from_absence(check: Check, absence: NotUpError) -> Verdict:
+    return replace(
+        _verdict(check, Outcome.FAILED, actual=absence.state),
+        expected=f"{absence.node} is up and can be entered",
+        node=absence.node,
+        look=f"lab console {absence.node}",
+    )

@@ -1,0 +1,202 @@
+"""Brings the lab to an exercise's start state, from any state, and back there again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lab.catalog import Catalog, Exercise
+from lab.checks.report import Judgement, one_line
+from lab.errors import LabError, UsageError
+from lab.model import ClusterSpec, Role
+from lab.progress import Progress
+
+HANDOUT = "handout"
+Say = Callable[[str], None]
+
+
+class Keeper(Protocol):
+    """What the course asks of a lab: its states, its power, and waiting until it is well."""
+
+    @property
+    def spec(self) -> ClusterSpec:
+        """What the cluster is."""
+
+    def snapshots(self) -> tuple[str, ...]:
+        """Names of the states kept."""
+
+    def snapshot(self, name: str) -> None:
+        """Keeps the present state under a name."""
+
+    def restore(self, name: str) -> None:
+        """Goes back to a kept state, and waits until the nodes are up again."""
+
+    def recreate(self) -> None:
+        """Makes the lab anew, as it is handed out, and waits until it is up."""
+
+    def cycle(self, node: str) -> None:
+        """Pulls the plug of one node, puts it back, and waits until the node is up."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an exercise's start state will be reached."""
+
+    exercise: Exercise
+    state: str  # name of the snapshot that holds the start state
+    restore: str | None  # the kept state to begin from; None: make the lab anew
+    replay: tuple[Exercise, ...]  # solutions typed from there on
+
+    @property
+    def summary(self) -> str:
+        """The plan in one sentence."""
+        begin = f"restore the snapshot {self.restore!r}" if self.restore else "make the lab anew"
+        if not self.replay:
+            return begin
+        names = ", ".join(exercise.name for exercise in self.replay)
+        return f"{begin}, then type the solution of {names} (once; the result is kept)"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a learner loses by it; the transcripts are kept."""
+
+    nodes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For the question before it happens."""
+        return (
+            f"Everything changed on {', '.join(self.nodes)} will be lost, and open shells there end; "
+            "progress and transcripts are kept."
+        )
+
+
+class Course:
+    """The exercises of one lab in motion."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        progress: Progress,
+        keeper: Keeper,
+        *,
+        solve: Callable[[Exercise], None],
+        judge: Callable[[Exercise], Judgement],
+        say: Say,
+        images: Sequence[str] = (),
+    ) -> None:
+        self.catalog = catalog
+        self.progress = progress
+        self._keeper = keeper
+        self._solve = solve
+        self._judge = judge
+        self._say = say
+        self._images = tuple(images)
+
+    def plan(self, exercise: Exercise) -> Plan:
+        """Says how the start state of an exercise would be reached."""
+        chain = self.catalog.chain(exercise)
+        states = [HANDOUT, *(self.state_after(done) for done in chain)]
+        kept = set(self._keeper.snapshots())
+        for position in range(len(chain), -1, -1):
+            if states[position] in kept:
+                return Plan(exercise, states[-1], states[position], chain[position:])
+        return Plan(exercise, states[-1], None, chain)
+
+    def loss(self) -> Loss:
+        """Says what `start` and `reset` take from the learner."""
+        return Loss(tuple(node.name for node in self._keeper.spec.nodes))
+
+    def start(self, plan: Plan) -> None:
+        """Reaches the start state, and makes the exercise the one being worked on."""
+        self._reach(plan)
+        self.progress.begin(plan.exercise.name, plan.exercise.formerly)
+
+    def reset(self, plan: Plan) -> None:
+        """Reaches the start state and forgets what was done in the exercise."""
+        self._reach(plan)
+        self.progress.forget(plan.exercise.name, plan.exercise.formerly)
+        self.progress.begin(plan.exercise.name, plan.exercise.formerly)
+
+    def carry_on(self, exercise: Exercise) -> None:
+        """Makes an exercise the one being worked on, and leaves the lab as it is."""
+        self.progress.begin(exercise.name, exercise.formerly)
+
+    def reset_node(self, node: str) -> None:
+        """Power-cycles one node; the others are not touched."""
+        self._keeper.cycle(node)
+
+    def carries_on(self, current: Exercise | None, following: Exercise) -> bool:
+        """Whether the state that solving `current` leaves is the start state of `following`."""
+        return current is not None and following.builds_on == current.name
+
+    def state_after(self, exercise: Exercise) -> str:
+        """Names the snapshot of the state an exercise's solution leaves.
+
+        The name holds a digest of all that made it, so that a changed exercise, cluster or image
+        only makes what depends on it anew.
+        """
+        digest = hashlib.sha256()
+        digest.update(repr((self._keeper.spec, sorted(self._images))).encode())
+        for done in (*self.catalog.chain(exercise), exercise):
+            digest.update(repr((done.name, done.version)).encode())
+            for path in (done.folder / "solution.sh", *_given(done.folder / "files")):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return f"after-{exercise.name}-{digest.hexdigest()[:12]}"
+
+    def _reach(self, plan: Plan) -> None:
+        if plan.restore is None:
+            self._say("making the lab anew")
+            self._keeper.recreate()
+            self._keeper.snapshot(HANDOUT)
+        else:
+            self._say(f"restoring {plan.restore}")
+            self._keeper.restore(plan.restore)
+        for exercise in plan.replay:
+            self._replay(exercise)
+        if plan.replay:  # a restored lab and a replayed one differ in what lived in memory only
+            self._say(f"restoring {plan.state}")
+            self._keeper.restore(plan.state)
+
+    def _replay(self, exercise: Exercise) -> None:
+        self._say(f"typing the solution of {exercise.name}")
+        self._solve(exercise)
+        judgement = self._judge(exercise)
+        if not judgement.solved:
+            raise LabError(
+                f"the solution of {exercise.name} did not solve it, so what comes after cannot start",
+                evidence=unsolved(judgement),
+                hint=f"lab start {exercise.name}, then: lab solve {exercise.name}",
+            )
+        self._keeper.snapshot(self.state_after(exercise))
+
+
+def unsolved(judgement: Judgement) -> str:
+    """Lists the checks that failed or broke, one a line, as evidence."""
+    lines = [
+        f"{verdict.outcome.value}: {verdict.sentence} found {one_line(verdict.actual)}"
+        for verdict in judgement.verdicts
+        if verdict.actual
+    ]
+    return "\n".join(lines) or "no check was run"
+
+
+def _given(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+
+
+def target(name: str, spec: ClusterSpec, catalog: Catalog) -> Exercise | str:
+    """Tells whether `lab reset NAME` means an exercise or a node; an exercise's name wins."""
+    if catalog.has(name.replace("-", "_")):
+        return catalog.get(name)
+    if any(node.name == name for node in spec.nodes):
+        return name
+    known = ", ".join(node.name for node in spec.nodes if node.role is not Role.SMS)
+    raise UsageError(
+        f"{name!r} is neither an exercise nor a node",
+        hint=f"nodes: {spec.sms.name}, {known}; exercises: lab exercises",
+    )

@@ -1,0 +1,37 @@
+"""What a learner is handed with a cluster: the values that texts and solutions leave open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lab.model import ClusterSpec
+
+IN_TEXT = re.compile(r"\{\{\s*([a-z][a-z0-9]*\.[a-z]+)\s*\}\}")  # {{login.mac}}
+IN_SHELL = re.compile(r"\$(?:\{([A-Z][A-Z0-9]*_[A-Z]+)\}|([A-Z][A-Z0-9]*_[A-Z]+)\b)")  # $LOGIN_MAC
+
+
+def values(spec: ClusterSpec) -> Mapping[str, str]:
+    """Names and values of the handout, e.g. `login.mac`."""
+    found = {}
+    for node in spec.nodes:
+        found[f"{node.name}.mac"] = node.mac
+        found[f"{node.name}.ip"] = str(node.address)
+    return found
+
+
+def shell_name(name: str) -> str:
+    """How a value is called in a solution: `login.mac` is `LOGIN_MAC`."""
+    return name.replace(".", "_").upper()
+
+
+def fill_text(text: str, spec: ClusterSpec) -> str:
+    """Puts the values in place of `{{login.mac}}` and the like; unknown names stay as they are."""
+    known = values(spec)
+    return IN_TEXT.sub(lambda match: known.get(match[1], match[0]), text)
+
+
+def fill_shell(text: str, spec: ClusterSpec) -> str:
+    """Puts the values in place of `$LOGIN_MAC` and the like; every other variable stays the shell's."""
+    known = {shell_name(name): value for name, value in values(spec).items()}
+    return IN_SHELL.sub(lambda match: known.get(match[1] or match[2], match[0]), text)

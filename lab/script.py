@@ -1,0 +1,161 @@
+"""Solutions and hints as data: what to type where, and what to say when asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+STEP = re.compile(r"#:\s*step\s+(\S+)\s+on\s+(\S+)\s+as\s+(\S+)\s*$")
+WAIT = re.compile(r"#:\s*wait\s+(.+?)\s+within\s+(\d+)\s*$")
+HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+
+
+class Expect(Enum):
+    """What a command's exit status must be."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ANY = "any"
+
+
+MARKS = {"#: expect-fail": Expect.FAILURE, "#: may-fail": Expect.ANY}
+
+
+@dataclass(frozen=True)
+class Typed:
+    """One command to type; `line` is where it stands in its file."""
+
+    text: str
+    line: int
+    expect: Expect = Expect.SUCCESS
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A shell condition that must come true before the next command."""
+
+    condition: str
+    seconds: int
+    line: int
+
+
+Action = Typed | Wait
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is typed on one node as one user; a step may take several blocks."""
+
+    step: str
+    node: str
+    user: str
+    actions: tuple[Action, ...]
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands alone."""
+        return tuple(action.text for action in self.actions if isinstance(action, Typed))
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Something wrong with a script, and its line."""
+
+    line: int
+    message: str
+
+
+class _Reader:
+    """Reads a script from top to bottom."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.splitlines()
+        self.at = 0
+        self.blocks: list[Block] = []
+        self.flaws: list[Flaw] = []
+        self.expect = Expect.SUCCESS
+
+    def read(self) -> None:
+        while self.at < len(self.lines):
+            line, number = self.lines[self.at].strip(), self.at + 1
+            self.at += 1
+            if line.startswith("#:"):
+                self._directive(line, number)
+            elif line and not line.startswith("#"):
+                self._act(Typed(self._whole_command(), number, self.expect))
+                self.expect = Expect.SUCCESS
+        if self.expect is not Expect.SUCCESS:
+            self.flaws.append(Flaw(len(self.lines), "an expectation stands before no command"))
+
+    def _directive(self, line: str, number: int) -> None:
+        if found := STEP.fullmatch(line):
+            self.blocks.append(Block(found[1], found[2], found[3], ()))
+        elif found := WAIT.fullmatch(line):
+            self._act(Wait(found[1], int(found[2]), number))
+        elif line in MARKS:
+            self.expect = MARKS[line]
+        else:
+            self.flaws.append(Flaw(number, f"not understood: {line}"))
+
+    def _act(self, action: Action) -> None:
+        if not self.blocks:
+            self.flaws.append(Flaw(action.line, "stands before the first `#: step … on … as …`"))
+            return
+        last = self.blocks[-1]
+        self.blocks[-1] = Block(last.step, last.node, last.user, (*last.actions, action))
+
+    def _whole_command(self) -> str:
+        """The command that began on the line just passed, with continued lines and here-documents."""
+        start = self.at - 1
+        while self.lines[self.at - 1].endswith("\\") and self.at < len(self.lines):
+            self.at += 1
+        for _, word in HEREDOC.findall("\n".join(self.lines[start : self.at])):
+            while self.at < len(self.lines) and self.lines[self.at].strip() != word:
+                self.at += 1
+            if self.at == len(self.lines):
+                self.flaws.append(Flaw(start + 1, f"here-document without its end, {word}"))
+            self.at += 1
+        return "\n".join(self.lines[start : self.at])
+
+
+def parse_script(text: str) -> tuple[tuple[Block, ...], tuple[Flaw, ...]]:
+    """Reads a `solution.sh`: its blocks, and whatever is wrong with it."""
+    reader = _Reader(text)
+    reader.read()
+    return tuple(reader.blocks), tuple(reader.flaws)
+
+
+def parse_hints(text: str) -> dict[str, tuple[str, ...]]:
+    """Reads a `hints.md`: per step (`## step`) the hints, parted by `---`, from a nudge to the answer."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in re.split(r"^## +", text, flags=re.MULTILINE)[1:]:
+        heading, _, body = part.partition("\n")
+        hints = (hint.strip() for hint in re.split(r"^---\s*$", body, flags=re.MULTILINE))
+        found[heading.strip()] = tuple(hint for hint in hints if hint)
+    return found
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block of a text; `info` is what stands behind the opening fence."""
+
+    info: str
+    body: str
+    line: int
+
+
+def parse_fences(text: str) -> tuple[Fence, ...]:
+    """Returns the fenced blocks of a Markdown text."""
+    fences: list[Fence] = []
+    opened: tuple[str, int, list[str]] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("```"):
+            if opened:
+                opened[2].append(line)
+        elif opened:
+            fences.append(Fence(opened[0], "\n".join(opened[2]), opened[1]))
+            opened = None
+        else:
+            opened = (line[3:].strip(), number, [])
+    return tuple(fences)
