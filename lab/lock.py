@@ -1,0 +1,85 @@
+"""One lock per lab for commands that change it; readers never ask for it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import Exit, LabError
+from lab.paths import private_folder
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lab: process, its command, and when it took the lock (seconds since 1970)."""
+
+    pid: int
+    command: str
+    since: float
+
+
+class Lock:
+    """A held lock; the kernel releases it when the process ends, however it ends."""
+
+    def __init__(self, file: int) -> None:
+        self._file: int | None = file
+
+    def release(self) -> None:
+        """Lets others change the lab; doing it twice is harmless."""
+        if self._file is None:
+            return
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+        self._file = None
+
+
+@contextmanager
+def hold(path: Path, lab: str, command: str, clock: Callable[[], float] = time.time) -> Iterator[Lock]:
+    """Holds the lab for a block, or refuses (exit code 4) naming the holder, its command and its age."""
+    lock = _take(path, lab, command, clock)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _take(path: Path, lab: str, command: str, clock: Callable[[], float]) -> Lock:
+    private_folder(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        found = _read(file)
+        os.close(file)
+        raise _refusal(lab, found, clock()) from None
+    me = Holder(os.getpid(), command, clock())
+    os.ftruncate(file, 0)
+    os.pwrite(file, json.dumps({"pid": me.pid, "command": me.command, "since": me.since}).encode(), 0)
+    return Lock(file)
+
+
+def _read(file: int) -> Holder:
+    try:
+        found = json.loads(os.pread(file, 4096, 0))
+        return Holder(int(found["pid"]), str(found["command"]), float(found["since"]))
+    except (ValueError, KeyError, TypeError):
+        return Holder(0, "", 0.0)  # it took the lock this instant and has not signed yet
+
+
+def _refusal(lab: str, found: Holder, now: float) -> LabError:
+    if found.pid:
+        evidence = f"{found.command} (process {found.pid}) has held it for {now - found.since:.0f} s"
+    else:
+        evidence = "it took the lock a moment ago"
+    return LabError(
+        f"another command is changing lab {lab}",
+        evidence=evidence,
+        hint="wait until it has ended, then repeat this command",
+        code=Exit.LOCKED,
+    )

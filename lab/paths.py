@@ -1,0 +1,72 @@
+"""Every file and folder the harness reads or writes on the host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+CONFIG_NAME = "lab.toml"
+SCHEMA = PACKAGE / "schema.json"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where one user's files of ours live."""
+
+    state: Path  # locks; may vanish at a host reboot
+    data: Path  # progress, transcripts, crash reports: kept
+    cache: Path  # may be deleted at any time
+
+    def lock(self, lab: str) -> Path:
+        """The lock file of one lab."""
+        return self.state / f"{lab}.lock"
+
+    def transcript(self, lab: str, node: str, user: str) -> Path:
+        """Where the commands that checks and solutions type into a node are written down."""
+        return self.data / "transcripts" / lab / f"{node}-{user}.log"
+
+    def crash(self, stamp: str) -> Path:
+        """Where the traceback of an unexpected error is written."""
+        return self.data / "crashes" / f"{stamp}.txt"
+
+
+def user_paths(environ: Mapping[str, str]) -> Paths:
+    """Finds one user's folders by the XDG rules, without making any."""
+    home = Path(environ.get("HOME") or Path.home())
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return Paths(state=_state(environ, home), data=data / "rackling", cache=cache / "rackling")
+
+
+def _state(environ: Mapping[str, str], home: Path) -> Path:
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return Path(runtime) / "rackling"
+    by_uid = Path(f"/run/user/{os.getuid()}")
+    if by_uid.is_dir():
+        return by_uid / "rackling"
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
+
+
+def find_config(folder: Path) -> Path | None:
+    """The lab.toml of a folder, or None."""
+    found = folder / CONFIG_NAME
+    return found if found.is_file() else None
+
+
+def data_folder(name: str) -> Path:
+    """A folder shipped beside the package: `exercises`, `containers` or `vms`.
+
+    In a checkout it is at the top level; a wheel carries it inside the package as `_data`.
+    """
+    packed = PACKAGE / "_data" / name
+    return packed if packed.is_dir() else PACKAGE.parent / name
+
+
+def private_folder(folder: Path) -> Path:
+    """Makes a folder (and its parents) that only its owner may enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,108 @@
+"""The one door to host processes: argument lists, a time limit, and an error that shows the evidence."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from lab.errors import LabError
+
+SHOWN_LINES = 5
+SHOWN_COMMAND = 120
+
+
+@dataclass(frozen=True)
+class Done:
+    """A host process that has ended."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    check: bool = True,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Done:
+    """Runs a program to its end; with `check`, a status other than 0 is a LabError.
+
+    The program gets a process group of its own, so Ctrl-C reaches us and not it.
+    """
+    start = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=dict(environ) if environ is not None else None,
+            process_group=0,
+        )
+    except OSError as problem:
+        raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+    out, err = _wait(process, argv, stdin, timeout)
+    done = Done(tuple(argv), process.returncode, _text(out), _text(err), seconds=time.monotonic() - start)
+    if check and done.status != 0:
+        raise LabError(f"{short(argv)} ended with status {done.status}", evidence=_last_lines(done.stderr))
+    return done
+
+
+def replace(argv: Sequence[str]) -> NoReturn:
+    """Becomes another program; returns only by raising."""
+    try:
+        os.execvp(argv[0], list(argv))
+    except OSError as problem:
+        raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+
+
+def short(argv: Sequence[str]) -> str:
+    """A command as a person would type it, cut to a readable length."""
+    text = shlex.join(argv)
+    return text if len(text) <= SHOWN_COMMAND else text[: SHOWN_COMMAND - 1] + "…"
+
+
+def _wait(
+    process: subprocess.Popen[bytes], argv: Sequence[str], stdin: bytes, timeout: float
+) -> tuple[bytes, bytes]:
+    with process:
+        try:
+            return process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as problem:
+            _kill_group(process)
+            _, err = process.communicate()
+            raise LabError(
+                f"{short(argv)} did not end within {timeout:g} s", evidence=_last_lines(_text(err))
+            ) from problem
+        except BaseException:
+            _kill_group(process)
+            raise
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-SHOWN_LINES:])

@@ -1,0 +1,98 @@
+"""A cluster's specification as JSON, as it stands on the engine's labels and on the SMS, and back."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from lab.model import ClusterSpec, Interface, Network, Node, Role, Root, Tag
+
+SCHEMA = 1
+
+
+def spec_to_json(spec: ClusterSpec) -> str:
+    """Writes a specification as one line of JSON; keys are the field names of `lab.model`."""
+    return json.dumps(spec_to_dict(spec), separators=(",", ":"))
+
+
+def spec_to_dict(spec: ClusterSpec) -> dict[str, Any]:
+    """The same as plain data: enums by value, addresses as text."""
+    return {
+        "schema": SCHEMA,
+        "lab": spec.lab,
+        "backend": spec.backend,
+        "course": spec.course,
+        "root": spec.root.value,
+        "image_release": spec.image_release,
+        "networks": [{"name": n.name, "subnet": str(n.subnet)} for n in spec.networks],
+        "nodes": [_node_to_dict(node) for node in spec.nodes],
+        "extra": dict(spec.extra),
+    }
+
+
+def spec_from_json(text: str) -> ClusterSpec:
+    """Reads what `spec_to_json` wrote; ValueError for anything else."""
+    try:
+        found = json.loads(text)
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"specification of schema {found['schema']!r}, wanted {SCHEMA}")
+        return _spec(found)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise ValueError(f"not a specification of ours: {problem!r}") from problem
+
+
+def _node_to_dict(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "role": node.role.value,
+        "tag": node.tag.value,
+        "cpus": node.cpus,
+        "memory": node.memory,
+        "disk": node.disk,
+        "gpus": node.gpus,
+        "registered": node.registered,
+        "interfaces": [
+            {
+                "name": card.name,
+                "network": card.network,
+                "mac": card.mac,
+                "address": None if card.address is None else str(card.address),
+            }
+            for card in node.interfaces
+        ],
+    }
+
+
+def _spec(found: dict[str, Any]) -> ClusterSpec:
+    return ClusterSpec(
+        lab=found["lab"],
+        backend=found["backend"],
+        course=found["course"],
+        networks=tuple(Network(n["name"], IPv4Network(n["subnet"])) for n in found["networks"]),
+        nodes=tuple(_node(node) for node in found["nodes"]),
+        root=Root(found["root"]),
+        image_release=found["image_release"],
+        extra=tuple(sorted(found["extra"].items())),
+    )
+
+
+def _node(found: dict[str, Any]) -> Node:
+    return Node(
+        name=found["name"],
+        role=Role(found["role"]),
+        tag=Tag(found["tag"]),
+        cpus=found["cpus"],
+        memory=found["memory"],
+        disk=found["disk"],
+        gpus=found["gpus"],
+        interfaces=tuple(_interface(card) for card in found["interfaces"]),
+        registered=found["registered"],
+    )
+
+
+def _interface(found: dict[str, Any]) -> Interface:
+    address = found["address"]
+    return Interface(
+        found["name"], found["network"], found["mac"], None if address is None else IPv4Address(address)
+    )
