@@ -1,0 +1,109 @@
+"""What the containers of a lab are made of: pure functions from the specification to engine requests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from lab.backends.docker.engine import volume_name
+from lab.model import ClusterSpec, Node, Role
+
+# What a chassis may do, and why (lab/guest/files/chassis): mounts, namespaces and systemd; addresses and
+# DHCP; reboot(2) in its PID namespace; the boot-time offset, dropped before the node's system starts.
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE")
+# The switch enters network namespaces by process id, which asks for the right to look at processes.
+SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
+
+HOME, PUB, IDENTITY, CACHE, SNAPSHOTS = "home", "pub", "identity", "cache", "snapshots"
+VOLUMES = (HOME, PUB, IDENTITY, CACHE, SNAPSHOTS)
+FRONT_END_NODES = (Role.SMS, Role.LOGIN)
+
+
+@dataclass(frozen=True)
+class Chassis:
+    """One node's container: what to create it with, apart from names and labels."""
+
+    image: str
+    environment: dict[str, str]
+    binds: tuple[str, ...]
+    memory: int  # bytes
+    cpus: int
+
+    @property
+    def profile(self) -> str:
+        """Digest of everything but the image: a different one means the container must be remade."""
+        facts = json.dumps([self.environment, self.binds, self.memory, self.cpus], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def chassis_of(spec: ClusterSpec, node: Node, image: str) -> Chassis:
+    """Says how a node's container is made."""
+    boots_from_disk = node.role is Role.SMS
+    card = next(card.name for card in node.interfaces if card.network == "internal")
+    environment = {
+        "LAB_NODE": node.name,
+        "LAB_BOOT": "disk" if boots_from_disk else "network",
+        "LAB_BOOT_CARD": card,
+        "LAB_MEMORY": str(node.memory),
+        "LAB_CPUS": str(node.cpus),
+        "LAB_GPUS": str(node.gpus),
+        "LAB_ROOT": spec.root.value,
+    }
+    return Chassis(image, environment, _binds(spec, disk=boots_from_disk), node.memory << 20, node.cpus)
+
+
+def _binds(spec: ClusterSpec, *, disk: bool) -> tuple[str, ...]:
+    """Shared storage: the SMS has it on its disk, the others reach it as if over NFS."""
+    home, pub, identity, cache = (volume_name(spec.lab, use) for use in (HOME, PUB, IDENTITY, CACHE))
+    if disk:
+        return (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{identity}:/disk/var/lib/rackling")
+    return (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
+
+
+def host_config(chassis: Chassis, host_cpus: int) -> dict[str, object]:
+    """Keyword arguments for the engine's host configuration of a chassis."""
+    settings: dict[str, object] = {
+        "binds": list(chassis.binds),
+        "cap_add": list(CAPABILITIES),
+        "cgroupns": "private",
+        "devices": ["/dev/fuse"],
+        "log_config": {"type": "json-file", "config": {"max-size": "1m", "max-file": "2"}},
+        "mem_limit": chassis.memory,
+        "memswap_limit": chassis.memory,
+        "network_mode": "none",
+        "pids_limit": 4096,
+        # Where AppArmor is on, Docker's profile forbids every mount; the capabilities above still bound it.
+        "security_opt": ["apparmor=unconfined"],
+        "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},
+    }
+    if chassis.cpus < host_cpus:
+        settings["nano_cpus"] = chassis.cpus * 10**9
+    return settings
+
+
+def switch_host_config(lab: str) -> dict[str, object]:
+    """Keyword arguments for the engine's host configuration of the lab's switch."""
+    return {
+        "binds": [
+            f"{volume_name(lab, HOME)}:/volumes/home",
+            f"{volume_name(lab, PUB)}:/volumes/pub",
+            f"{volume_name(lab, SNAPSHOTS)}:/volumes/snapshots",
+        ],
+        "cap_add": list(SWITCH_CAPABILITIES),
+        "cgroupns": "private",
+        "log_config": {"type": "json-file", "config": {"max-size": "100k", "max-file": "1"}},
+        "mem_limit": 64 << 20,
+        "network_mode": "none",
+        "pid_mode": "host",
+        "security_opt": ["apparmor=unconfined"],
+        "tmpfs": {"/run": "mode=755"},
+    }
+
+
+def cables(node: Node, pid: int) -> list[str]:
+    """Arguments for `switch plug`: the cables of the chassis whose first process is `pid`."""
+    words: list[str] = []
+    for card in node.interfaces:
+        words += [str(pid), node.name, card.name, card.mac, card.network]
+    return words

@@ -1,0 +1,81 @@
+"""The one door to Docker's engine: a lazily made client, and errors a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+PREFIX = "rackling"
+LAB = f"{PREFIX}.lab"
+PART = f"{PREFIX}.part"  # "node" or "switch"
+NODE = f"{PREFIX}.node"
+SPEC = f"{PREFIX}.spec"
+CREATED = f"{PREFIX}.created"
+OWNER = f"{PREFIX}.owner"
+PROFILE = f"{PREFIX}.profile"  # digest of what a container was made from
+SNAPSHOT = f"{PREFIX}.snapshot"
+POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
+
+API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
+
+
+def connect(timeout: int = 120) -> APIClient:
+    """Returns a client of the engine the environment names; LabError when none answers."""
+    import docker
+    import requests
+
+    try:
+        client = docker.APIClient(version=API_VERSION, timeout=timeout, **_environment())
+        client.ping()
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as problem:
+        raise LabError(
+            "Docker's engine does not answer",
+            evidence=str(problem).splitlines()[0],
+            hint="./quickstart starts it; lab doctor says more",
+        ) from problem
+    return client
+
+
+def _environment() -> dict[str, object]:
+    from docker.utils import kwargs_from_env
+
+    found: dict[str, object] = kwargs_from_env()
+    return found
+
+
+@contextmanager
+def explained(what: str, hint: str = "lab doctor") -> Iterator[None]:
+    """Turns an engine's refusal into a LabError that says what was being done."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as problem:
+        evidence = str(problem.explanation or problem)
+        raise LabError(f"Docker refused: {what}", evidence=evidence, hint=hint) from problem
+    except requests.exceptions.RequestException as problem:
+        raise LabError(f"Docker's engine went away: {what}", evidence=str(problem), hint=hint) from problem
+
+
+def lab_filter(lab: str | None, **labels: str) -> dict[str, list[str]]:
+    """The engine's filter for a lab's objects (None: every lab's) with these further labels."""
+    wanted = [LAB if lab is None else f"{LAB}={lab}"]
+    wanted += [f"{PREFIX}.{key}={value}" for key, value in labels.items()]
+    return {"label": wanted}
+
+
+def container_name(lab: str, part: str) -> str:
+    """The name of a lab's container: its node's, or `switch`."""
+    return f"{PREFIX}-{lab}-{part}"
+
+
+def volume_name(lab: str, use: str) -> str:
+    """The name of a lab's volume for one use."""
+    return f"{PREFIX}-{lab}-{use}"

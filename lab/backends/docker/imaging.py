@@ -1,0 +1,78 @@
+"""Images in Docker's engine: look, build from a context, name, and drop what nothing needs any more."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.backends.docker.engine import connect, explained
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LABEL = "rackling.image"
+SHOWN_LINES = 12
+
+
+class ImageStore:
+    """The engine's images of ours, by tag."""
+
+    @cached_property
+    def client(self) -> APIClient:
+        """The engine; building may be silent for minutes."""
+        return connect(timeout=1200)
+
+    def look(self, tag: str) -> tuple[int, str]:
+        """Size in bytes and time of making of an image; (0, "") when there is none."""
+        import docker
+
+        try:
+            found = self.client.inspect_image(tag)
+        except docker.errors.ImageNotFound:
+            return 0, ""
+        return int(found["Size"]), str(found["Created"])
+
+    def build(self, context: Path, tag: str, arguments: dict[str, str]) -> None:
+        """Builds an image from a context's tar file; LabError with the last lines when a step fails."""
+        lines: list[str] = []
+        with explained(f"building {tag}", "lab images build"), context.open("rb") as stream:
+            for event in self.client.build(
+                fileobj=stream,
+                custom_context=True,
+                tag=tag,
+                buildargs=arguments,
+                labels={LABEL: tag},
+                network_mode="none",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            ):
+                lines += str(event.get("stream", "")).splitlines()
+                if "error" in event:
+                    raise LabError(
+                        f"the image {tag} could not be built",
+                        evidence="\n".join([*lines[-SHOWN_LINES:], event["error"]]),
+                        hint="lab images build, after mending what the lines say",
+                    )
+
+    def point(self, tag: str, alias: str) -> None:
+        """Gives an image a second name."""
+        repository, _, name = alias.partition(":")
+        with explained(f"naming {alias}"):
+            self.client.tag(tag, repository, name, force=True)
+
+    def prune(self, wanted: set[str]) -> None:
+        """Removes images of ours that are no longer wanted and that nothing uses."""
+        import docker
+
+        repositories = {tag.partition(":")[0] for tag in wanted}
+        for image in self.client.images(filters={"label": [LABEL]}):
+            for tag in image["RepoTags"] or ():
+                if tag.partition(":")[0] not in repositories or tag in wanted or tag.endswith(":current"):
+                    continue
+                try:
+                    self.client.remove_image(tag)
+                except docker.errors.APIError:
+                    continue  # a lab still runs from it: the next build looks again

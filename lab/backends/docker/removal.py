@@ -1,0 +1,71 @@
+"""Taking a lab away: repeated until the engine shows nothing of it any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lab.backends.base import Say
+from lab.backends.docker.engine import explained, lab_filter
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look
+
+
+def lab(client: APIClient, name: str, say: Say) -> None:
+    """Removes every container, volume and snapshot image of a lab."""
+    left: list[str] = []
+    for _ in range(ROUNDS):
+        left = _round(client, name, say)
+        if not left:
+            return
+    raise LabError(
+        f"something of the lab {name} could not be removed",
+        evidence="\n".join(left),
+        hint=f"lab down -l {name} again, or docker rm -f / docker volume rm by hand",
+    )
+
+
+def containers(client: APIClient, names: Iterable[str]) -> None:
+    """Removes containers, running or not; one that is already gone is fine."""
+    _parallel(names, lambda name: _gone(lambda: client.remove_container(name, force=True, v=True), name))
+
+
+def _round(client: APIClient, name: str, say: Say) -> list[str]:
+    """One pass; returns what was found, so that the caller can look again."""
+    wanted = lab_filter(name)
+    found_containers = [entry["Id"] for entry in client.containers(all=True, filters=wanted)]
+    found_volumes = [entry["Name"] for entry in client.volumes(filters=wanted)["Volumes"] or ()]
+    found_images = [entry["Id"] for entry in client.images(filters=wanted)]
+    if found_containers:
+        say(f"removing {len(found_containers)} containers")
+    containers(client, found_containers)
+    for volume in found_volumes:
+        _gone(lambda volume=volume: client.remove_volume(volume, force=True), volume)  # type: ignore[misc]
+    for image in found_images:
+        _gone(lambda image=image: client.remove_image(image, force=True), image)  # type: ignore[misc]
+    return [*found_containers, *found_volumes, *found_images]
+
+
+def _gone(remove: Callable[[], object], what: str) -> None:
+    import docker
+
+    with explained(f"removing {what}"):
+        try:
+            remove()
+        except docker.errors.NotFound:
+            pass
+        except docker.errors.APIError as problem:
+            # Two removals at once: the engine says so with 409, and the next round looks again.
+            if problem.status_code != 409:
+                raise
+
+
+def _parallel(names: Iterable[str], action: Callable[[str], None]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(action, name) for name in names]:
+            done.result()

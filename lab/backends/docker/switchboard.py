@@ -1,0 +1,54 @@
+"""Commands given to a lab's containers from outside the nodes: cables, power buttons, boot stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab.backends.docker.engine import container_name, explained
+from lab.errors import LabError
+from lab.model import NodeStatus, Power
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def execute(client: APIClient, container: str, command: Sequence[str]) -> str:
+    """Runs a command in a container and returns its output; LabError with the output when it fails."""
+    with explained(f"running {command[0]} in {container}"):
+        handle = client.exec_create(container, list(command))["Id"]
+        output = client.exec_start(handle).decode(errors="replace")
+        status = client.exec_inspect(handle)["ExitCode"]
+    if status != 0:
+        raise LabError(
+            f"{' '.join(command[:2])} failed in {container} with status {status}",
+            evidence=output.strip()[-800:],
+            hint="lab doctor",
+        )
+    return output
+
+
+def on_switch(client: APIClient, lab: str, *words: str) -> str:
+    """Gives the lab's switch a command."""
+    return execute(client, container_name(lab, "switch"), ["/chassis/switch", *words])
+
+
+def press(client: APIClient, lab: str, node: str, button: str) -> str:
+    """Presses a power button of a chassis: on, off, soft or cycle."""
+    return execute(client, container_name(lab, node), ["/chassis/power", button])
+
+
+def stages(client: APIClient, lab: str) -> dict[str, NodeStatus]:
+    """Boot stage of every chassis that has power, by node name."""
+    return dict(parse_stage(line) for line in on_switch(client, lab, "stages").splitlines() if line)
+
+
+def parse_stage(line: str) -> tuple[str, NodeStatus]:
+    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; times in seconds since the epoch."""
+    node, now, stage, since, *detail = line.split(" ", 4)
+    power = Power.OFF if stage == "off" else Power.ON
+    try:
+        age = max(0.0, float(now) - float(since))
+    except ValueError:
+        age = None
+    return node, NodeStatus(node, power, stage, " ".join(detail).strip(), age)

@@ -1,0 +1,52 @@
+# Configuration inside the new root: names, network, fstab, runtime support, drivers, files.
+
+write_config() {
+    echo "$WWNODENAME" >$NEWROOT/etc/hostname
+    printf 'search localdomain\nnameserver %s\n' "${wwdns:-$wwmaster}" >$NEWROOT/etc/resolv.conf
+    # The same identity at every boot, so that systemd does not take each boot for a first one.
+    printf '%s' "$wwhwaddr" | md5sum | cut -c1-32 >$NEWROOT/etc/machine-id
+    entries="tmpfs / tmpfs rw,relatime,mode=555 0 0"
+    if [ ! -e $NEWROOT/etc/fstab ]; then echo "$entries" >$NEWROOT/etc/fstab
+    else sed -i "s|^#GENERATED_ENTRIES#.*|$entries|" $NEWROOT/etc/fstab; fi
+}
+
+install_runtime() {
+    [ "${WWNORUNTIMESERVICES:-0}" = 0 ] || return 1
+    mkdir -p $NEWROOT/warewulf/bin $NEWROOT/warewulf/transports
+    cp -a /warewulf/bin/. $NEWROOT/warewulf/bin/
+    {
+        echo "WWINIT_HWADDR=\"$wwhwaddr\""
+        echo "WWMASTER=\"$wwmaster\""
+        echo "WWTRANSPORT=\"http\""
+        echo "WWNODENAME=\"$WWNODENAME\""
+        echo "export WWINIT_HWADDR WWMASTER WWTRANSPORT WWNODENAME"
+    } >$NEWROOT/warewulf/config
+}
+
+copy_modules() {
+    [ -d /lib/modules ] || return 1
+    [ "${WWNOKMODCOPY:-0}" = 0 ] || return 1
+    mkdir -p $NEWROOT/lib/modules
+    cp -a /lib/modules/. $NEWROOT/lib/modules/
+}
+
+get_files() {
+    WWROOT=$NEWROOT
+    WWINIT_HWADDR=$wwhwaddr
+    ww_sync_files 0
+}
+
+# Logs and what the chassis shares move into the new root; the chassis's own folder does not.
+leave_marks() {
+    mkdir -p $NEWROOT/var/log/warewulf/provision
+    for log in /run/provision.*.log; do
+        name=${log#/run/provision.}
+        cp "$log" "$NEWROOT/var/log/warewulf/provision/$name"
+    done
+    for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
+    if [ -n "$in_chassis" ]; then
+        mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs $NEWROOT/run
+        mkdir -p $NEWROOT/run/shared && mount --rbind /shared $NEWROOT/run/shared
+        umount /chassis
+    fi
+}

@@ -1,0 +1,59 @@
+# Network side of the boot agent: the address from the kernel's arguments, and HTTP from the SMS.
+
+find_card() {   # the card with the registered MAC, whatever the kernel called it
+    for path in /sys/class/net/*; do
+        if [ "$(cat "$path/address")" = "$wwhwaddr" ]; then card=${path##*/}; return 0; fi
+    done
+    why="no network card has the MAC $wwhwaddr"
+    return 1
+}
+
+bring_up_network() {
+    tries=0
+    until find_card; do
+        tries=$((tries + 1)); [ $tries -lt 20 ] || return 1
+        sleep 0.5
+    done
+    ip link set lo up
+    ip link set "$card" up ${wwmtu:+mtu "$wwmtu"}
+    ip addr show dev "$card" | grep -q "inet $wwipaddr/" || ip addr add "$wwipaddr/$wwnetmask" dev "$card"
+    [ -z "$wwgateway" ] || ip route add default via "$wwgateway"
+}
+
+# ww_get PATH: prints the body of http://SMS/WW/PATH; fails on any status but 200. The source port is
+# below 1024: the SMS answers only programs that root on a node started.
+ww_get() {
+    port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))
+    printf 'GET /WW/%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$wwmaster" |
+        nc -w 10 -p $port "$wwmaster" 80 | http_body
+}
+
+http_body() {
+    IFS=' ' read -r _ ww_status _ || return 1
+    location=""
+    while IFS= read -r line; do
+        line=$(printf '%s' "$line" | tr -d '\r')
+        [ -n "$line" ] || break
+        case "$line" in [Ll]ocation:*) location=${line#*: } ;; esac
+    done
+    case "$ww_status" in
+        200) cat ;;
+        302) printf '%s' "$location"; return 3 ;;
+        *) echo "the SMS answered $ww_status" >&2; return 1 ;;
+    esac
+}
+
+get_node_config() {
+    say "Getting base node configuration:"
+    if ! ww_get "nodeconfig?hwaddr=$wwhwaddr" >/run/nodeconfig 2>/run/nodeconfig.err; then
+        why="$(tail -n 1 /run/nodeconfig.err) to nodeconfig for $wwhwaddr"
+    elif ! grep -q '^WWNODENAME=' /run/nodeconfig; then
+        why="no node object for $wwhwaddr: registered? (wwsh node list)"
+    else
+        . /run/nodeconfig
+        return 0
+    fi
+    say " * $why. Trying again."
+    stage nodeconfig "$why"
+    return 1
+}

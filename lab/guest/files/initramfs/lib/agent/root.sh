@@ -1,0 +1,61 @@
+# The new root of the node and the VNFS in it.
+
+# Half the node's memory, as the kernel's default for a tmpfs; a chassis tells its memory by mem=.
+make_root() {
+    mkdir -p $NEWROOT
+    options=mode=755
+    [ -z "$mem_limit" ] || options="$options,size=$((mem_limit / 2))m"
+    if [ "$ww_root" = overlay ]; then
+        mkdir -p /upper && mount -t tmpfs -o "$options" upper /upper
+        return
+    fi
+    mount -t tmpfs -o "$options" none $NEWROOT
+}
+
+get_vnfs() {
+    if [ -z "${WWVNFS_NAME:-}" ]; then why="no VNFS assigned to $WWNODENAME: wwsh provision set $WWNODENAME --vnfs=..."; say " * $why"; return 9; fi
+    say " * fetching $WWVNFS_NAME"
+    if [ "$ww_root" = overlay ]; then shared_vnfs; else download_vnfs $NEWROOT; fi
+}
+
+vnfs_url() {
+    location=$(ww_get "vnfs?hwaddr=$wwhwaddr")
+    [ $? = 3 ] && [ -n "$location" ] || { why="the SMS offers no image for the VNFS $WWVNFS_NAME"; return 9; }
+    case "$location" in
+        http://*) url=$location ;;
+        *) url="http://$wwmaster$location" ;;
+    esac
+}
+
+download_vnfs() {   # FOLDER
+    vnfs_url || return 9
+    wget -q -T 60 -O /run/vnfs.image "$url" || { why="could not fetch $url"; return 9; }
+    case "$(od -An -N4 -tx1 /run/vnfs.image | tr -d ' ')" in
+        28b52ffd) unpack="zstd -dcq" ;;
+        1f8b*) unpack="gzip -dc" ;;
+        *) why="$url is neither zstd nor gzip"; return 9 ;;
+    esac
+    $unpack /run/vnfs.image | cpio -idmu --quiet -D "$1" || { why="$url is damaged"; return 9; }
+    rm -f /run/vnfs.image
+    [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
+}
+
+# One unpacked copy of an image for all nodes of the lab, by its checksum; made aside, then renamed.
+shared_vnfs() {
+    key=$(printf '%s' "$WWVNFS_CHECKSUM" | tr -cd 'A-Za-z0-9')
+    [ -n "$key" ] || { why="the VNFS $WWVNFS_NAME has no checksum"; return 9; }
+    lower=/cache/vnfs-$key
+    waited=0
+    until [ -d "$lower" ]; do
+        if mkdir "$lower.lock" 2>/dev/null; then
+            rm -rf "$lower.new"; mkdir "$lower.new"
+            if download_vnfs "$lower.new"; then mv "$lower.new" "$lower"; rmdir "$lower.lock"
+            else rm -rf "$lower.new"; rmdir "$lower.lock"; return 9; fi
+        else
+            sleep 0.1; waited=$((waited + 1))
+            [ $waited -lt 300 ] || { rmdir "$lower.lock"; waited=0; }   # its maker died
+        fi
+    done
+    mkdir -p /upper/root /upper/work
+    mount -t overlay -o "lowerdir=$lower,upperdir=/upper/root,workdir=/upper/work" "$WWVNFS_NAME" $NEWROOT
+}

@@ -1,0 +1,136 @@
+"""Builds images in order and only where something they are made of has changed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.backends.docker.imaging import ImageStore
+from lab.bundle import write_bundle
+from lab.errors import LabError
+from lab.images import stages
+from lab.images.recipe import Recipe, digest, folder_parts, load, names
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of ours: its name, the key of what it should be, and what the engine has of it."""
+
+    name: str
+    key: str
+    built: bool
+    size: int  # bytes, 0 when not built
+    created: str
+
+
+def inventory(store: ImageStore) -> tuple[ImageRecord, ...]:
+    """Lists every image, built or not."""
+    found = []
+    for name in names():
+        key = top_key(_image(name))
+        size, created = store.look(_tag(name, key))
+        found.append(ImageRecord(name, key, size > 0, size, created))
+    return tuple(found)
+
+
+def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, force: bool = False) -> None:
+    """Builds the named images (none named: all) and their parents."""
+    unknown = sorted(set(wanted) - set(names()))
+    if unknown:
+        raise LabError(f"there is no image called {unknown[0]}", hint="lab images ls")
+    chosen = [name for name in names() if not wanted or name in _with_parents(wanted)]
+    recipes = [_image(name) for name in chosen]
+    stale = [recipe for recipe in recipes if force or not store.look(_tag(recipe.name, top_key(recipe)))[0]]
+    tars = _make_trees([recipe for recipe in stale if not _has_base(recipe, store)], cache, say)
+    for recipe in recipes:
+        if recipe in stale:
+            _build_one(recipe, store, tars, say)
+        store.point(_tag(recipe.name, top_key(recipe)), _tag(recipe.name, "current"))
+    store.prune(
+        {_tag(r.name, top_key(r)) for r in recipes} | {_base_tag(r) for r in recipes}
+    )
+
+
+def base_key(recipe: Recipe) -> str:
+    """Digest of the packages an image is made of, its parent's included."""
+    parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []
+    return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees)])
+
+
+def top_key(recipe: Recipe) -> str:
+    """Digest of everything an image is made of."""
+    parts = [base_key(recipe).encode()]
+    for name in ("Containerfile", "install"):
+        path = recipe.folder / name
+        parts += [path.read_bytes()] if path.exists() else []
+    for path, source in recipe.files:
+        parts += [path.encode(), *folder_parts(source)]
+    if recipe.bundle:
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder) / "bundle"
+            write_bundle(bundle)
+            parts.append(bundle.read_bytes())
+    return digest(parts)
+
+
+def _make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
+    """Makes the trees that are needed, two at a time: each is mostly one process that waits for another."""
+    trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
+    with ThreadPoolExecutor(2) as pool:
+        jobs = {name: pool.submit(_make_tree, tree, cache, say) for name, tree in trees.items()}
+        return {name: job.result() for name, job in jobs.items()}
+
+
+def _make_tree(tree: stages.Tree, cache: Path, say: Say) -> Path:
+    say(f"{tree.name}: fetching and unpacking {len(tree.packages)} packages and what they need")
+    made = stages.make_tree(tree, cache)
+    say(f"{tree.name}: packages ready")
+    return made
+
+
+def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Say) -> None:
+    base = _base_tag(recipe)
+    with tempfile.TemporaryDirectory(prefix="rackling-") as folder:
+        context = Path(folder) / "context.tar"
+        if not _has_base(recipe, store):
+            say(f"{recipe.name}: making the base image")
+            parent = _base_tag(_image(recipe.parent)) if recipe.parent else "scratch"
+            stages.base_context(recipe, parent, tars, context)
+            store.build(context, base, {})
+        say(f"{recipe.name}: adding our files and installing")
+        stages.top_context(recipe, context)
+        store.build(context, _tag(recipe.name, top_key(recipe)), {"BASE": base})
+    say(f"{recipe.name}: done")
+
+
+def _has_base(recipe: Recipe, store: ImageStore) -> bool:
+    return store.look(_base_tag(recipe))[0] > 0
+
+
+def _with_parents(wanted: Sequence[str]) -> set[str]:
+    found = set(wanted)
+    for name in wanted:
+        parent = _image(name).parent
+        if parent:
+            found |= _with_parents([parent])
+    return found
+
+
+def _image(name: str) -> Recipe:
+    recipe = load(name)
+    if recipe is None:
+        raise LabError(f"{name} describes a tree, not an image", hint="lab images ls")
+    return recipe
+
+
+def _tag(name: str, key: str) -> str:
+    return f"rackling/{name}:{key}"
+
+
+def _base_tag(recipe: Recipe) -> str:
+    return _tag(f"{recipe.name}-base", base_key(recipe))

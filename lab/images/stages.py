@@ -1,0 +1,92 @@
+"""The single steps of building an image: a tree from packages, a build context, a bundle of the guest."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from lab.bundle import write_bundle
+from lab.errors import LabError
+from lab.images.recipe import Recipe, Tree
+from lab.paths import data_folder
+from lab.run import run
+
+TREE_MINUTES = 20
+
+
+def make_tree(tree: Tree, cache: Path) -> Path:
+    """Makes a tar file of a tree with mmdebstrap, or finds the one made before; whole or not at all."""
+    target = cache / f"{tree.name}-{tree.key}.tar"
+    if target.exists():
+        return target
+    if shutil.which("mmdebstrap") is None:
+        raise LabError("mmdebstrap is missing", hint="sudo apt-get install mmdebstrap, or ./quickstart")
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".part")
+    run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
+    unfinished.rename(target)
+    for old in cache.glob(f"{tree.name}-*.tar"):
+        if old != target:
+            old.unlink(missing_ok=True)
+    return target
+
+
+def _mmdebstrap(tree: Tree, target: Path) -> list[str]:
+    folder = data_folder("containers")
+    return [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        "--format=tar",
+        f"--include={','.join(tree.packages)}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in tree.exclude),
+        f'--essential-hook=sh {folder}/seed-users "$1" {folder}/users',
+        f'--customize-hook=sh {folder}/clean-tree "$1"',
+        tree.release,
+        str(target),
+    ]
+
+
+def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Path) -> None:
+    """Writes the build context of an image's packages: slow to send, so it is built once a recipe."""
+    lines = [f"FROM {parent}"]
+    with tarfile.open(target, "w") as archive:
+        for number, (path, tree) in enumerate(recipe.trees):
+            archive.add(tars[tree.name], arcname=f"tree{number}.tar")
+            lines.append(f"ADD tree{number}.tar {path}")
+        _add_text(archive, "Dockerfile", "\n".join(lines) + "\n")
+
+
+def top_context(recipe: Recipe, target: Path) -> None:
+    """Writes the build context of what is ours in an image: files, the guest's bundle, the last step."""
+    with tarfile.open(target, "w") as archive:
+        archive.add(recipe.folder / "Containerfile", arcname="Dockerfile")
+        if (recipe.folder / "install").exists():
+            archive.add(recipe.folder / "install", arcname="install")
+        for path, source in recipe.files:
+            archive.add(source, arcname=f"files{path}".rstrip("/"), filter=_owned_by_root)
+        if recipe.bundle:
+            bundle = target.with_suffix(".bundle")
+            write_bundle(bundle)
+            archive.add(bundle, arcname=f"files{recipe.bundle}", filter=_owned_by_root)
+            bundle.unlink()
+
+
+def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Files arrive with root's ownership and plain modes, whoever built the image under whatever umask."""
+    if "__pycache__" in entry.name:
+        return None
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    executable = entry.isdir() or entry.mode & 0o100
+    entry.mode = 0o755 if executable else 0o644
+    return entry
+
+
+def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(text.encode())
+    archive.addfile(entry, io.BytesIO(text.encode()))
