@@ -1,0 +1,75 @@
+"""Measures the promises and prints them as a Markdown table; `nox -s bench -- --help` tells how."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.bench.bed import ROOT, Bed, BenchError
+from tests.bench.figures import Figure, replaced, table
+from tests.bench.subjects import SUBJECTS
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    names = [subject.__name__ for subject in SUBJECTS]
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help=f"of: {', '.join(names)}; all by default"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=3, help="how often each is measured (fast ones more often)"
+    )
+    parser.add_argument("--lab", default="bench", help="name of the lab to make and remove")
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    options = parser.parse_args(argv)
+    for name in options.subjects:
+        if name not in names:
+            parser.error(f"no subject is called {name}; there are: {', '.join(names)}")
+    return options
+
+
+def machine() -> str:
+    """Where this was measured, in a line."""
+    load = os.getloadavg()[0]
+    return (
+        f"Measured {time.strftime('%Y-%m-%d')} on {os.cpu_count()} cores, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load {load:.1f} before the start."
+    )
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the subjects; 1 when any of them could not be measured."""
+    options = arguments(argv)
+    where = machine()
+    bed = Bed(options.lab, options.runs, say)
+    figures: list[Figure] = []
+    broken = 0
+    for subject in SUBJECTS:
+        if options.subjects and subject.__name__ not in options.subjects:
+            continue
+        try:
+            figures += subject(bed)
+        except BenchError as problem:
+            broken += 1
+            say(f"error: {subject.__name__} could not be measured\n  {problem}")
+    bed.run("down", "-y")
+    block = ["", where, "", *table(figures).splitlines(), ""]
+    print("\n".join(block))
+    if options.write and not broken:
+        readme = ROOT / "README.md"
+        readme.write_text(replaced(readme.read_text(encoding="utf-8"), block), encoding="utf-8")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""What is measured: one function a subject, in the order they are run."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from tests.bench.bed import LAB, Bed
+from tests.bench.figures import Figure, ratio
+
+Subject = Callable[[Bed], list[Figure]]
+
+VNFS = 'CHROOT=/opt/ohpc/admin/images/debian13; wwvnfs --chroot "$CHROOT" '
+BASELINE = "cd /opt/ohpc/admin/images/debian13 && find . | cpio --quiet -o -H newc | gzip -6 | cat"
+
+
+def help_text(bed: Bed) -> list[Figure]:
+    """`lab --help`, the whole process."""
+
+    def once() -> float:
+        start = time.monotonic()
+        subprocess.run([str(LAB), "--help"], stdout=subprocess.DEVNULL, check=True)
+        return (time.monotonic() - start) * 1000
+
+    once()  # the first one compiles
+    return [Figure("`lab --help`", "ms", 80, bed.several("help", once, runs=bed.runs * 5))]
+
+
+def up(bed: Bed) -> list[Figure]:
+    """From nothing running to the lab as it is handed out; leaves it up."""
+
+    def once() -> float:
+        bed.run("down", "-y")
+        return bed.timed("up")
+
+    what = "nothing running → SMS up, four nodes idle, login looping"
+    return [Figure(what, "s", 10, bed.several("up", once))]
+
+
+def up_again(bed: Bed) -> list[Figure]:
+    """`lab up` on a lab that is up."""
+    return [
+        Figure("`lab up` with nothing to do", "s", None, bed.several("up again", lambda: bed.timed("up")))
+    ]
+
+
+def status(bed: Bed) -> list[Figure]:
+    """`lab status` on a lab that is up, the whole process."""
+    values = bed.several("status", lambda: bed.timed("status") * 1000, runs=bed.runs * 3)
+    return [Figure("`lab status`", "ms", 250, values)]
+
+
+def check(bed: Bed) -> list[Figure]:
+    """The first exercise's checks once it is solved: nothing has to settle."""
+    bed.run("solve", "login_node")
+    values = bed.several("check", lambda: bed.timed("check", "login_node"))
+    return [Figure("`lab check login_node`, solved", "s", 1, values)]
+
+
+def resets(bed: Bed) -> list[Figure]:
+    """One node, then the whole exercise, back to the start and up."""
+    node = bed.several("reset c1", lambda: bed.timed("reset", "c1"))
+    bed.run("start", "login_node", "-y")
+    whole = bed.several("reset", lambda: bed.timed("reset", "-y"))
+    return [
+        Figure("`lab reset c1`: one node, until it is idle again", "s", 2, node),
+        Figure("`lab reset`: the whole lab, until it is as handed out", "s", 8, whole),
+    ]
+
+
+def vnfs(bed: Bed) -> list[Figure]:
+    """`wwvnfs` on the head node against find | cpio | gzip on the same tree."""
+    bed.inside("sms", VNFS)
+    unchanged = bed.several("wwvnfs", lambda: bed.timed_inside("sms", VNFS))
+    full = bed.several("wwvnfs --full", lambda: bed.timed_inside("sms", VNFS + "--full"))
+    plain = bed.several("find | cpio | gzip", lambda: bed.timed_inside("sms", BASELINE))
+    figures = [
+        Figure("`wwvnfs`, nothing changed", "s", 0.3, unchanged),
+        Figure("`wwvnfs --full`", "s", None, full),
+        Figure("`find \\| cpio \\| gzip` on the same tree", "s", None, plain),
+    ]
+    return [*figures, ratio("`wwvnfs --full` over `find \\| cpio \\| gzip`", 0.2, figures[1], figures[2])]
+
+
+def memory(bed: Bed) -> list[Figure]:
+    """Memory of a whole lab in overlay mode: what its containers cannot give back."""
+    bed.run("down", "-y")
+    bed.run("up", "--set", "root=overlay")
+    time.sleep(5)  # what starts late is memory too
+    figure = Figure("memory of a lab in overlay mode", "GiB", 0.4, (working_set(bed.lab),))
+    bed.run("down", "-y")
+    return [figure]
+
+
+def working_set(lab: str) -> float:
+    """GiB used by a lab's containers, without page cache that the kernel would drop first."""
+    import docker
+
+    client = docker.from_env()
+    total = 0
+    for container in client.containers.list(filters={"label": f"rackling.lab={lab}"}):
+        stats = cast("dict[str, Any]", container.stats(stream=False))["memory_stats"]
+        details = stats.get("stats", {})
+        total += stats["usage"] - details.get("total_inactive_file", details.get("inactive_file", 0))
+    return total / 2**30
+
+
+SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, memory)
