@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import nox
 
@@ -22,6 +23,7 @@ nox.options.error_on_missing_interpreters = False
 ROOT = Path(__file__).resolve().parent
 PYTHON = sys.executable
 GUEST_PYTHON = "3.9"
+GUEST_TOOLS = ("hypothesis", "pexpect", "pytest", "pytest-timeout")
 STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
 """Set by `ci`: what cannot be run is then an error, never a skip."""
 
@@ -33,7 +35,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run(PYTHON, "-m", "pytest", *arguments, *session.posargs)
 
 
-def missing(session: nox.Session, what: str, remedy: str) -> None:
+def missing(session: nox.Session, what: str, remedy: str) -> NoReturn:
     """Names what is missing: an error in `ci`, a skip elsewhere."""
     text = f"{what}; {remedy}"
     if STRICT:
@@ -46,7 +48,6 @@ def need_engine(session: nox.Session) -> None:
     docker = shutil.which("docker")
     if docker is None:
         missing(session, "no docker command here", "./quickstart installs it")
-        return
     asked = subprocess.run([docker, "version"], capture_output=True, text=True, check=False)
     if asked.returncode:
         last = (asked.stderr.strip().splitlines() or ["no words"])[-1]
@@ -101,24 +102,14 @@ def guest(session: nox.Session) -> None:
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
         session.skip(f"no Python {GUEST_PYTHON} here; install one, e.g. with pyenv install {GUEST_PYTHON}")
-        return
     home = ROOT / ".nox" / "guest"
-    runner = home / "bin" / "python"
-    if not runner.exists():
+    runner = str(home / "bin" / "python")
+    if not Path(runner).exists():
         session.run(python, "-m", "venv", str(home), external=True)
-        session.run(
-            str(runner), "-m", "pip", "install", "-q", "pytest", "pytest-timeout", "pexpect", external=True
-        )
-    session.run(
-        str(runner),
-        "-m",
-        "pytest",
-        "-c",
-        "tests/guest/pytest39.ini",
-        "tests/guest",
-        *session.posargs,
-        external=True,
-    )
+        session.run(runner, "-m", "pip", "install", "-q", *GUEST_TOOLS, external=True)
+    # The fixtures one folder up belong to the harness, which needs a newer Python.
+    command = (runner, "-m", "pytest", "tests/guest", "--confcutdir=tests/guest", "-p", "no:cacheprovider")
+    session.run(*command, *session.posargs, external=True)
 
 
 def guest_python() -> str | None:
