@@ -122,7 +122,14 @@ def only_the_outermost_catches_all(source: Source) -> list[str]:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+        and not passes_on(node)
     ]
+
+
+def passes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether it only tidies up: its last statement raises the same exception again."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def no_state_in_modules(source: Source) -> list[str]:
@@ -277,6 +284,11 @@ def test_rule_catches(rule: Rule, name: str, text: str) -> None:
         (behind_doors, "lab.backends.docker", "import docker"),
         (behind_doors, "lab.cli.shell", "from lab.backends import docker"),
         (only_wait_sleeps, "lab.wait", "import time\ntime.sleep(1)"),
+        (
+            only_the_outermost_catches_all,
+            "lab.run",
+            "try:\n    f()\nexcept BaseException:\n    g()\n    raise",
+        ),
         (no_state_in_modules, "lab.run", "LIMITS = {'a': 1}\n__all__ = []"),
         (guest_is_an_island, "lab.guest.boot", "import json\nfrom lab.slurm import wire"),
         (checks_see_what_a_learner_sees, "exercises.x.check", "import re\nfrom lab.checks import check"),
