@@ -1,0 +1,45 @@
+"""The one entry of every guest program: picks the program by the name it was called by."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+PROGRAMS = {
+    "wwsh": "lab.guest.warewulf.wwsh",
+    "wwvnfs": "lab.guest.warewulf.wwvnfs",
+    "wwbootstrap": "lab.guest.warewulf.wwbootstrap",
+    "wwinit": "lab.guest.warewulf.wwinit",
+    "wwserver": "lab.guest.warewulf.server",
+    "install": "lab.guest.install",
+}
+"""Program name to the module whose `main(arguments, system)` runs it."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the program named by argv[0], or by the first argument when that is none of ours."""
+    from lab.guest.system import System
+
+    name, arguments = os.path.basename(argv[0]), list(argv[1:])
+    if name not in PROGRAMS:
+        if not arguments or arguments[0] not in PROGRAMS:
+            sys.stderr.write(f"usage: {name} {{{'|'.join(sorted(PROGRAMS))}}} ...\n")
+            return 2
+        name = arguments.pop(0)
+    try:
+        status = import_module(PROGRAMS[name]).main(arguments, System(os.environ.get("RACKLING_ROOT", "/")))
+        sys.stdout.flush()
+        return int(status)
+    except BrokenPipeError:
+        # The reader (head, less) has gone: as quiet as a C program killed by SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,185 @@
+"""The one door to the node: files under a root folder, commands, the clock and who we are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it wrote; status 127 when there is no such program."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+class System:
+    """A node as its programs see it; tests give a temporary root."""
+
+    def __init__(self, root: str = "/", *, uid: int | None = None, clock: Callable[[], float] = time.time):
+        self.root = os.path.abspath(root)
+        self.uid = os.geteuid() if uid is None else uid
+        self.clock = clock
+
+    @property
+    def is_root(self) -> bool:
+        """Whether we may change what belongs to root."""
+        return self.uid == 0
+
+    def path(self, path: str) -> str:
+        """Where a path of the node really is."""
+        absolute = os.path.abspath(path)
+        return absolute if self.root == "/" else self.root + absolute
+
+    def inside(self, real: str) -> str:
+        """The node's name for a real path; the inverse of `path`."""
+        if self.root == "/" or not real.startswith(self.root + "/"):
+            return real
+        return real[len(self.root) :]
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there (a dangling link is not)."""
+        return os.path.exists(self.path(path))
+
+    def is_file(self, path: str) -> bool:
+        """Whether a regular file is there."""
+        return os.path.isfile(self.path(path))
+
+    def is_dir(self, path: str) -> bool:
+        """Whether a folder is there."""
+        return os.path.isdir(self.path(path))
+
+    def lstat(self, path: str) -> os.stat_result:
+        """Attributes, of the link itself when it is one."""
+        return os.lstat(self.path(path))
+
+    def read(self, path: str) -> bytes:
+        """The whole content of a file."""
+        with open(self.path(path), "rb") as file:
+            return file.read()
+
+    def text(self, path: str, default: str | None = None) -> str:
+        """A file as text; the default when there is none, else the error passes through."""
+        try:
+            return self.read(path).decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            if default is None:
+                raise
+            return default
+
+    def names(self, path: str) -> list[str]:
+        """Sorted names in a folder; empty when there is none."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def make_dir(self, path: str, mode: int = 0o755) -> None:
+        """Makes a folder and its parents, whatever the umask is; leaves one that exists alone."""
+        real = self.path(path)
+        if os.path.isdir(real):
+            return
+        os.makedirs(real, exist_ok=True)
+        os.chmod(real, mode)
+
+    def remove(self, path: str) -> bool:
+        """Removes a file; says whether there was one."""
+        try:
+            os.unlink(self.path(path))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove_tree(self, path: str) -> None:
+        """Removes a folder and all that is in it, when it is there."""
+        shutil.rmtree(self.path(path), ignore_errors=True)
+
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> bool:
+        """Replaces a file in one step unless it has this content already; says whether it wrote."""
+        real = self.path(path)
+        try:
+            with open(real, "rb") as file:
+                same = file.read() == data
+            if same and stat.S_IMODE(os.stat(real).st_mode) == mode:
+                return False
+        except OSError:
+            self.make_dir(os.path.dirname(os.path.abspath(path)))
+        with self.replacing(path, mode) as temporary, open(temporary, "wb") as file:
+            file.write(data)
+        return True
+
+    @contextmanager
+    def replacing(self, path: str, mode: int = 0o644) -> Iterator[str]:
+        """Yields a new file beside the given one, which takes its place when all went well."""
+        real = self.path(path)
+        # Hidden and unique: a killed program leaves at most this, never half a file under the name.
+        temporary = os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}.new")
+        # O_EXCL: never write through a link that somebody else put there.
+        self.remove(self.inside(temporary))
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            yield temporary
+            os.chmod(temporary, mode)
+            self._rename(temporary, real)
+        finally:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+
+    def _rename(self, temporary: str, real: str) -> None:
+        try:
+            os.rename(temporary, real)
+        except OSError as error:
+            # A file that is a mount point (container engines mount /etc/hosts) cannot be replaced.
+            if error.errno not in (errno.EBUSY, errno.EXDEV):
+                raise
+            with open(temporary, "rb") as source, open(real, "wb") as target:
+                shutil.copyfileobj(source, target)
+
+    def give_to_group(self, path: str, group: str) -> bool:
+        """Hands a file to a group; False when the node has no such group or we may not."""
+        import grp
+
+        try:
+            os.chown(self.path(path), -1, grp.getgrnam(group).gr_gid)
+        except (KeyError, PermissionError):
+            return False
+        return True
+
+    def run(
+        self,
+        command: Sequence[str],
+        data: bytes = b"",
+        *,
+        timeout: float | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Runs a command to its end and takes what it writes."""
+        import subprocess
+
+        try:
+            done = subprocess.run(
+                list(command), input=data, capture_output=True, timeout=timeout, env=environment, check=False
+            )
+        except FileNotFoundError:
+            return Outcome(127, b"", f"{command[0]}: not found".encode())
+        except PermissionError:
+            return Outcome(126, b"", f"{command[0]}: not executable".encode())
+        except subprocess.TimeoutExpired:
+            return Outcome(124, b"", f"{command[0]}: not done after {timeout} s".encode())
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def signal_from_file(self, pid_file: str, number: int) -> bool:
+        """Signals the process whose number a file holds; False when there is no such process."""
+        try:
+            os.kill(int(self.read(pid_file)), number)
+        except (OSError, ValueError):
+            return False
+        return True

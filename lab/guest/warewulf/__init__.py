@@ -1,0 +1,1 @@
+"""Provisioning that behaves as Warewulf 3 does, for the SMS."""

@@ -1,0 +1,282 @@
+"""wwsh file: files handed to nodes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from lab.guest.warewulf import contents, file_editing
+from lab.guest.warewulf.lookup import select
+from lab.guest.warewulf.model import UNDEF, Kind, Record
+from lab.guest.warewulf.options import Option, Parsed, parse
+from lab.guest.warewulf.session import Session, change_line
+
+HELP = """USAGE: wwsh file COMMAND [options] [name ...]
+
+Commands:
+   import       PATH ...: take files of the SMS into the data store
+   export       NAME ... PATH: write stored files to the SMS
+   new          define a file, from its origins or empty
+   set          change name, path, mode, owner, origins, interpreter
+   edit         change the content in an editor
+   show         write the content
+   list, ls     one line for each file
+   print        all that is known of each file
+   sync         read the origins again (also: resync)
+   delete       forget files; nodes no longer get them
+   help         this text
+
+Options:
+   -l, --lookup FIELD   what the names on the line are (default: name)
+   -n, --name NAME      name in the data store
+   -D, --path PATH      where the file is on nodes (also --dest)
+   -o, --origin PATH    where the content comes from (also --source); 'COMMAND|' runs a command
+   -m, --mode  -u, --uid  -g, --gid
+       --interpreter P  program that makes the content of it, on the SMS
+   -p, --program P      editor
+       --overwrite      write over existing files on export
+
+Examples:
+   wwsh file import /etc/passwd
+   wwsh file import /etc/slurm/slurm.conf.login --name=slurm.conf.login --path=/etc/slurm/slurm.conf
+   wwsh file resync passwd group shadow"""
+
+OPTIONS = (
+    Option("lookup", ("lookup", "l")),
+    Option("name", ("name", "n")),
+    Option("program", ("program", "p")),
+    Option("origin", ("origin", "source", "o")),
+    Option("path", ("path", "dest", "D")),
+    Option("mode", ("mode", "m")),
+    Option("uid", ("uid", "u")),
+    Option("gid", ("gid", "g")),
+    Option("interpreter", ("interpreter",)),
+    Option("overwrite", ("overwrite",), flag=True),
+)
+SHAPES = {
+    "name": re.compile(r"^[A-Za-z0-9_.-]+$"),
+    "path": re.compile(r"^/[A-Za-z0-9_/.-]+$"),
+    "mode": re.compile(r"^[0-7]{1,5}$"),
+    "uid": re.compile(r"^[0-9]+$"),
+    "gid": re.compile(r"^[0-9]+$"),
+    "interpreter": re.compile(r"^/[A-Za-z0-9_/.-]+$"),
+}
+PERMISSIONS = "rwxrwxrwx"
+
+
+def run(session: Session, words: Sequence[str]) -> bool:
+    """Runs one command of the module."""
+    parsed = parse(OPTIONS, words)
+    if not parsed.words or parsed.words[0] == "help":
+        session.row(HELP)
+        return bool(parsed.words)
+    name, targets = parsed.words[0], parsed.words[1:]
+    if not _well_formed(session, parsed):
+        return False
+    if name in ("import", "new"):
+        return (_import if name == "import" else _new)(session, parsed, targets)
+    if name == "export":
+        return file_editing.export(session, targets, overwrite=parsed.has("overwrite"))
+    commands = {"list": _list, "ls": _list, "print": _print, "show": _show, "set": _set, "delete": _delete,
+                "edit": _edit, "sync": _sync, "resync": _sync}  # fmt: skip
+    if name not in commands:
+        return session.error(f"Unknown command: {name}\nhint: wwsh file help")
+    if not targets and name in ("set", "delete", "show", "edit"):
+        return session.error(f"To {name} files, you must provide a list of files to operate on.")
+    records = select(session.store.records(Kind.FILE), targets, parsed.one("lookup", "name"))
+    if not records:
+        session.notice("No objects found")
+        return False
+    return commands[name](session, parsed, records)
+
+
+def _well_formed(session: Session, parsed: Parsed) -> bool:
+    for key, shape in SHAPES.items():
+        value = parsed.one(key)
+        if parsed.has(key) and value != UNDEF and not shape.match(value):
+            return session.error(f"Option '{key}' has invalid characters")
+    return True
+
+
+def _attributes(parsed: Parsed) -> dict[str, str]:
+    """The keys that options set; an empty string clears."""
+    values = {}
+    for key in SHAPES:
+        if parsed.has(key):
+            value = parsed.one(key)
+            text = "" if value == UNDEF else value
+            values[key.upper()] = f"{int(text, 8):04o}" if key == "mode" and text else text
+    return values
+
+
+# Making
+
+
+def _import(session: Session, parsed: Parsed, paths: Sequence[str]) -> bool:
+    if not paths:
+        return session.error("USAGE: wwsh file import PATH ...")
+    if len(paths) > 1 and (parsed.has("name") or parsed.has("path")):
+        return session.error("Options --name and --path go with one file at a time")
+    return all([_import_one(session, parsed, path) for path in paths])
+
+
+def _import_one(session: Session, parsed: Parsed, given: str) -> bool:
+    system, store = session.system, session.store
+    path = system.inside(os.path.realpath(system.path(given)))
+    name = parsed.one("name") or os.path.basename(path)
+    if not SHAPES["name"].match(name):
+        return session.error(f"Name '{name}' contains invalid characters\nhint: --name=...")
+    try:
+        attributes, content = contents.from_path(system, path)
+    except OSError as error:
+        return session.error(f'"{given}" not found -- {error.strerror or error}')
+    old = store.named(Kind.FILE, name)
+    if old is not None and not session.ask(f'Overwrite existing file object "{name}" in the data store?'):
+        session.row(f'Not importing "{name}"')
+        return False
+    with store.transaction():
+        record = store.named(Kind.FILE, name) or Record(Kind.FILE, {"NAME": name})
+        values = {"PATH": path, **attributes, **_attributes(parsed), "NAME": name}
+        for key, value in values.items():
+            record = record.put(key, value)
+        contents.save(store, record.put("ORIGIN", (path,)), content)
+    session.changed()
+    return True
+
+
+def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
+    if not names:
+        return session.error("USAGE: wwsh file new NAME ...")
+    origins = parsed.listed("origin")
+    content, missing = contents.from_origins(session.system, origins)
+    for problem in missing:
+        session.warning(problem)
+    for name in names:
+        if not SHAPES["name"].match(name):
+            return session.error(f"Name '{name}' contains invalid characters")
+        if session.store.named(Kind.FILE, name) is not None:
+            return session.error(f'File "{name}" exists already\nhint: wwsh file set {name} ...')
+    with session.store.transaction():
+        for name in names:
+            record = Record(Kind.FILE, {"NAME": name, "MODE": "0644", "UID": "0", "GID": "0"})
+            for key, value in {**_attributes(parsed), "NAME": name}.items():
+                record = record.put(key, value)
+            contents.save(session.store, record.put("ORIGIN", origins), content)
+    session.changed()
+    return True
+
+
+# Changing
+
+
+def _set(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    values: dict[str, str | tuple[str, ...]] = {**_attributes(parsed)}
+    if parsed.has("origin"):
+        values["ORIGIN"] = () if parsed.one("origin") == UNDEF else parsed.listed("origin")
+    if not values:
+        return session.error("To change files, you must say what to change\nhint: wwsh file help")
+    if "NAME" in values and not _can_rename(session, records, str(values["NAME"])):
+        return False
+    lines = [_line(key, value) for key, value in values.items()]
+    if not session.proceed(len(records), "file(s)", lines):
+        return False
+    with session.store.transaction():
+        for old in records:
+            record = session.store.get(Kind.FILE, old.id) or old
+            for key, value in values.items():
+                record = record.put(key, value)
+            session.store.put(record)
+    session.changed()
+    return True
+
+
+def _line(key: str, value: str | tuple[str, ...]) -> str:
+    text = value if isinstance(value, str) else ",".join(value)
+    return change_line("SET", key, text) if text else change_line("UNDEF", key)
+
+
+def _can_rename(session: Session, records: list[Record], name: str) -> bool:
+    other = session.store.named(Kind.FILE, name)
+    if len(records) > 1 or not name:
+        return session.error("Option --name goes with one file at a time")
+    if other is not None and other.id != records[0].id:
+        return session.error(f'File "{name}" exists already')
+    return True
+
+
+def _delete(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    session.notice("\n".join(change_line("DEL", "FILE", record.name) for record in records))
+    if not session.ask(f"Are you sure you want to delete {len(records)} files(s):"):
+        session.row("No update performed")
+        return False
+    numbers = {str(record.id) for record in records}
+    with session.store.transaction():
+        for record in records:
+            session.store.delete(record)
+        for node in session.store.records(Kind.NODE):
+            kept = tuple(number for number in node.many("FILEIDS") if number not in numbers)
+            session.store.put(node.put("FILEIDS", kept))
+    session.changed()
+    return True
+
+
+def _edit(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    return all([file_editing.edit(session, record, parsed.one("program")) for record in records])
+
+
+def _sync(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    return file_editing.sync(session, records, named=len(parsed.words) > 1)
+
+
+# Showing
+
+
+def _show(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    for record in records:
+        session.raw(session.store.content(record.id))
+    return True
+
+
+def _list(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    if session.flags.verbose:
+        heads = ("NAME", "PERMS", "O", "USER GROUP", "SIZE", "DEST")
+        session.row("{:<24}  {:>10} {:<3} {:<16} {:>9} {}".format(*heads))
+    for record in records:
+        origins, owner = len(record.many("ORIGIN")), _owner(record)
+        size, path = int(record.one("SIZE", "0")), record.one("PATH", UNDEF)
+        perms = _permissions(record)
+        session.row(f"{record.name:<24}: {perms:>10} {origins:<3d} {owner:<16} {size:9d} {path}")
+    return True
+
+
+def _permissions(record: Record) -> str:
+    bits = int(record.one("MODE", "0"), 8)
+    letters = [letter if bits >> (8 - n) & 1 else "-" for n, letter in enumerate(PERMISSIONS)]
+    return contents.LETTERS.get(record.one("FILETYPE"), "") + "".join(letters)
+
+
+def _owner(record: Record) -> str:
+    import grp
+    import pwd
+
+    uid, gid = record.one("UID", "0"), record.one("GID", "0")
+    try:
+        user = pwd.getpwuid(int(uid)).pw_name
+    except KeyError:
+        user = uid
+    try:
+        group = grp.getgrgid(int(gid)).gr_name
+    except KeyError:
+        group = gid
+    return f"{user} {group}"
+
+
+def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
+    keys = ("NAME", "PATH", "ORIGIN", "FORMAT", "CHECKSUM", "INTERPRETER", "SIZE", "MODE", "UID", "GID")
+    for record in records:
+        session.notice(f"#### {record.name} {'#' * max(1, 73 - len(record.name))}")
+        session.row(f"{record.name:<16}: {'ID':<16} = {record.id}")
+        for key in keys:
+            session.row(f"{record.name:<16}: {key:<16} = {record.one(key, UNDEF)}")
+    return True

@@ -1,0 +1,249 @@
+"""wwsh node: nodes and their network devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lab.guest.warewulf import conf
+from lab.guest.warewulf.edits import Edit, persist
+from lab.guest.warewulf.lookup import expand, select
+from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Kind, NetDev, Record, Value, order, with_node_names
+from lab.guest.warewulf.node_options import OPTIONS, changes
+from lab.guest.warewulf.options import Parsed, parse
+from lab.guest.warewulf.session import Session, change_line, print_line, title_line
+
+HELP = """USAGE: wwsh node COMMAND [options] [node ...]
+
+Commands:
+   new          define nodes
+   set          change nodes
+   list         one line for each node
+   print        all that is known of each node
+   delete       forget nodes
+   clone        OLD NEW: a node like another, without its addresses
+   help         this text
+
+Options:
+   -l, --lookup FIELD     what the names on the line are (default: name)
+   -1                     with list: names only, one a line
+   -D, --netdev DEV       the network device that device options are about
+       --netdel           remove that device
+       --netrename NAME   rename that device
+   -I, --ipaddr           address; with several nodes it counts up
+   -M, --netmask  -N, --network  -G, --gateway  -m, --mtu  -f, --fqdn
+   -H, --hwaddr           hardware address, or several with commas
+   -p, --hwprefix  -b, --bonddevs  -B, --bondmode
+   -n, --name  -c, --cluster  --domain  -a, --arch
+   -g, --groups  --groupadd  --groupdel
+   -e, --enabled 0|1      a disabled node is not booted
+
+The value UNDEF clears what an option is about. Names may hold ranges, n[01-20], and wildcards, 'c*'.
+
+Examples:
+   wwsh node new c1 --netdev=eth0 --hwaddr=52:54:00:12:34:56 --ipaddr=172.16.1.1
+   wwsh node set c1 --groupadd=gpu
+   wwsh node list --lookup=groups gpu"""
+
+ALIASES = {"hwaddr": "_hwaddr", "ipaddr": "_ipaddr", "id": "_id"}
+NAME = re.compile(r"^[A-Za-z0-9_-]+$")
+
+
+def run(session: Session, words: Sequence[str]) -> bool:
+    """Runs one command of the module."""
+    parsed = parse(OPTIONS, words)
+    if not parsed.words or parsed.words[0] == "help":
+        session.row(HELP)
+        return bool(parsed.words)
+    name, targets = parsed.words[0], parsed.words[1:]
+    if name == "new":
+        return _new(session, parsed, targets)
+    if name == "clone":
+        return _clone(session, targets)
+    if name not in ("set", "list", "print", "delete"):
+        return session.error(f"Unknown command: {name}\nhint: wwsh node help")
+    if name in ("set", "delete") and not targets:
+        what = "changes" if name == "set" else "deletions"
+        return session.error(f"To make {what}, you must provide a list of nodes to operate on.")
+    field = parsed.one("lookup", "name")
+    nodes = select(session.store.records(Kind.NODE), targets, ALIASES.get(field, field))
+    if not nodes:
+        session.notice("No nodes found")
+        return name in ("list", "print") and not targets
+    commands = {"set": _set, "list": _list, "print": _print, "delete": _delete}
+    return commands[name](session, parsed, nodes)
+
+
+# Changing
+
+
+def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
+    names = expand(targets)
+    if not names:
+        return session.error("To create nodes, you must provide a list of names.")
+    for name in names:
+        if not NAME.match(name):
+            return session.error(f"Nodename '{name}' contains invalid characters")
+        if session.store.named(Kind.NODE, name) is not None:
+            # Warewulf would define a second node of that name, which DHCP then ignores.
+            return session.error(f"Node {name} exists already\nhint: wwsh node set {name} ...")
+    nodes = [_blank(session, name) for name in dict.fromkeys(names)]
+    lines, edits = changes(session, parsed, sorted(nodes, key=order))
+    if edits is None:
+        return False
+    created = [change_line("NEW", "NODE", node.name) for node in nodes]
+    if not _agreed(session, [*created, *lines], len(nodes)):
+        return False
+    ready = []
+    for number, node in enumerate(sorted(nodes, key=order)):
+        ready.append(_applied(node, edits, number))
+    if not _unique(session, ready, "add"):
+        return False
+    with session.store.transaction():
+        for node in ready:
+            session.store.add(node)
+    session.changed()
+    return True
+
+
+def _blank(session: Session, name: str) -> Record:
+    """A new node with what the defaults say: the object DEFAULT, then defaults/*.conf."""
+    store, system = session.store, session.system
+    template = store.named(Kind.NODE, "DEFAULT")
+    values: dict[str, Value] = dict(template.values) if template else {}
+    values.update({"NODENAME": name, "ENABLED": "1"})
+    values.setdefault("ARCH", "x86_64")
+    for key in ("groups", "cluster", "domain", "arch"):
+        words = conf.read(system, "defaults/node.conf").many(key)
+        if words:
+            values.setdefault(key.upper(), words if key == "groups" else words[0])
+    provision = conf.read(system, "defaults/provision.conf")
+    files = [store.named(Kind.FILE, one) for one in provision.many("files")]
+    numbers = tuple(str(one.id) for one in files if one is not None)
+    if numbers:
+        values.setdefault("FILEIDS", numbers)
+    for key, kind in (("vnfs", Kind.VNFS), ("bootstrap", Kind.BOOTSTRAP)):
+        found = store.named(kind, provision.one(key)) if provision.one(key) else None
+        if found is not None:
+            values.setdefault(f"{key.upper()}ID", str(found.id))
+    return with_node_names(Record(Kind.NODE, values))
+
+
+def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
+    lines, edits = changes(session, parsed, nodes)
+    if not edits:
+        return False
+    if not _agreed(session, lines, len(nodes)):
+        return False
+    if not _unique(session, [_applied(node, edits, number) for number, node in enumerate(nodes)], "modify"):
+        return False
+    persist(session, nodes, edits)
+    return True
+
+
+def _applied(node: Record, edits: Sequence[Edit], number: int) -> Record:
+    for edit in edits:
+        node = edit.apply(node, number)
+    return node
+
+
+def _agreed(session: Session, lines: Sequence[str], count: int) -> bool:
+    question = f"Are you sure you want to make the following {len(lines)} change(s) to {count} node(s):"
+    return session.sure(question, lines, "Yes/No [no]> ")
+
+
+def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
+    """No hardware address may belong to two nodes; a shared IP address is worth a warning."""
+    changed = {node.id for node in nodes if node.id}
+    others = [node for node in session.store.records(Kind.NODE) if node.id not in changed]
+    for node in nodes:
+        for other in others:
+            shared = sorted(set(node.hwaddrs) & set(other.hwaddrs))
+            if shared:
+                return session.error(
+                    f"Could not {what} node {node.name}: Existing HW address exists for"
+                    f" {other.name} ({', '.join(shared)})"
+                )
+            for address in sorted(set(node.ipaddrs) & set(other.ipaddrs)):
+                session.warning(f"{other.name} has the address {address} too: DHCP will skip one of them")
+        others.append(node)
+    return True
+
+
+def _delete(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
+    lines = [change_line("DEL", f"NODE {node.name}").rstrip() for node in nodes]
+    if not session.proceed(len(nodes), "node(s)", lines):
+        return False
+    with session.store.transaction():
+        for node in nodes:
+            session.store.delete(node)
+    session.changed()
+    session.notice(f"Deleted {len(nodes)} nodes.")
+    return True
+
+
+def _clone(session: Session, targets: Sequence[str]) -> bool:
+    if len(targets) != 2:
+        return session.error("USAGE: wwsh node clone OLD NEW")
+    source, name = targets
+    old = session.store.named(Kind.NODE, source)
+    if old is None:
+        return session.error(f"Nodename '{source}' not found")
+    if not NAME.match(name):
+        return session.error(f"Nodename '{name}' contains invalid characters")
+    if session.store.named(Kind.NODE, name) is not None:
+        return session.error(f"Node {name} exists already")
+    question = "Are you sure you want to make the following 1 change(s) to 1 node(s):"
+    if not session.sure(question, [change_line("CLONE", "NODE", f"{source} -> {name}")], "Yes/No [no]> "):
+        return False
+    bare = tuple(replace(device, hwaddr=(), ipaddr="") for device in old.netdevs)
+    copy = with_node_names(replace(old.put("NODENAME", name), netdevs=bare, id=0))
+    with session.store.transaction():
+        session.store.add(copy)
+    session.changed()
+    return True
+
+
+# Showing
+
+
+def _list(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
+    if parsed.has("one"):
+        for node in nodes:
+            session.row(node.name)
+        return not session.strict
+    session.notice("{:<19} {:<19} {:<19} {:<19}".format("NAME", "GROUPS", "IPADDR", "HWADDR"))
+    session.notice("=" * 80)
+    for node in nodes:
+        addresses = ",".join(node.ipaddrs) or UNDEF, ",".join(node.hwaddrs) or UNDEF
+        columns = _short(node.name), _short(node.one("GROUPS", UNDEF)), *addresses
+        session.row("{:<19} {:<19} {:<19} {:<19}".format(*columns))
+    return True
+
+
+def _short(text: str, width: int = 19) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _print(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
+    for node in nodes:
+        session.notice(title_line(node))
+        for key, value in _rows(node):
+            session.row(print_line(node.name, key, value or UNDEF))
+    return True
+
+
+def _rows(node: Record) -> list[tuple[str, str]]:
+    rows = [("ID", str(node.id)), ("NAME", node.one("NAME"))]
+    rows += [(key, node.one(key)) for key in ("NODENAME", "ARCH", "CLUSTER", "DOMAIN", "GROUPS")]
+    rows.append(("ENABLED", "TRUE" if node.enabled else "FALSE"))
+    for device in node.netdevs:
+        for field in NETDEV_FIELDS:
+            rows.append((f"{device.name}.{field.upper()}", _text(device, field)))
+    return rows
+
+
+def _text(device: NetDev, field: str) -> str:
+    value = getattr(device, field)
+    return value if isinstance(value, str) else ",".join(value)

@@ -1,0 +1,74 @@
+"""Writes cpio archives in the `newc` format, as kernels and Warewulf unpack them; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LARGEST = 0xFFFFFFFF
+"""Fields of the header hold eight hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the archive says about one file; `size` is that of the data that follows."""
+
+    path: bytes
+    mode: int
+    size: int = 0
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    nlink: int = 1
+    inode: int = 0
+    rdev: tuple[int, int] = (0, 0)
+
+
+def header(entry: Entry) -> bytes:
+    """Header and name of one file, padded; layout after cpio(5), "New ASCII format"."""
+    numbers = (
+        entry.inode,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.nlink,
+        max(0, entry.mtime),
+        entry.size,
+        0,
+        0,
+        *entry.rdev,
+        len(entry.path) + 1,
+        0,
+    )
+    if max(numbers) > LARGEST:
+        raise ValueError(f"too large for a cpio archive: {entry.path!r}")
+    head = b"070701" + b"".join(b"%08x" % number for number in numbers) + entry.path + b"\0"
+    return head + padding(len(head))
+
+
+def padding(size: int) -> bytes:
+    """Zeros up to the next multiple of four."""
+    return b"\0" * (-size % 4)
+
+
+TRAILER = header(Entry(b"TRAILER!!!", 0))
+
+
+def member(entry: Entry, data: bytes = b"") -> bytes:
+    """One whole file: header, name and data."""
+    return header(entry) + data + padding(len(data))
+
+
+def read(archive: bytes) -> dict[bytes, bytes]:
+    """Names and data of the files in a small archive of our own making."""
+    found: dict[bytes, bytes] = {}
+    at = 0
+    while archive[at : at + 6] == b"070701":
+        size, length = int(archive[at + 54 : at + 62], 16), int(archive[at + 94 : at + 102], 16)
+        name = archive[at + 110 : at + 110 + length - 1]
+        if name == b"TRAILER!!!":
+            return found
+        start = at + 110 + length
+        start += -start % 4
+        found[name] = archive[start : start + size]
+        at = start + size + (-size % 4)
+    raise ValueError(f"not a cpio archive in the newc format, at byte {at}")

@@ -1,0 +1,101 @@
+"""The longer commands of `wwsh file`: edit, export, sync."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from lab.guest.warewulf import contents
+from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.session import Session
+
+EDITORS = ("/bin/vi", "/bin/nano")
+
+
+def export(session: Session, words: Sequence[str], *, overwrite: bool) -> bool:
+    """Writes stored files to one path, or into one folder, of the SMS."""
+    if len(words) < 2:
+        return session.error("USAGE: wwsh file export NAME ... PATH")
+    names, target = words[:-1], words[-1]
+    system, store = session.system, session.store
+    if len(names) > 1 and not system.is_dir(target):
+        return session.error(f"{target} is not a folder")
+    done = True
+    for name in names:
+        record = store.named(Kind.FILE, name)
+        if record is None:
+            session.notice("File(s) not found")
+            done = False
+            continue
+        path = os.path.join(target, name) if system.is_dir(target) else target
+        if system.exists(path) and not overwrite and not session.ask(f"Overwrite {path}?"):
+            session.row(f'Not exporting "{name}"')
+            done = False
+            continue
+        # Others may not read what they could not read in the store.
+        system.write(path, store.content(record.id), int(record.one("MODE", "0600"), 8) & 0o777)
+    return done
+
+
+def edit(session: Session, record: Record, program: str) -> bool:
+    """Opens a copy of the content in an editor and stores what is saved."""
+    import subprocess
+    import tempfile
+
+    before = session.store.content(record.id)
+    installed = next((editor for editor in EDITORS if os.path.exists(editor)), EDITORS[0])
+    program = program or os.environ.get("EDITOR") or installed
+    with tempfile.TemporaryDirectory(prefix="wwsh.") as folder:  # mode 0700: the content may be secret
+        path = os.path.join(folder, os.path.basename(record.name))
+        with open(path, "wb") as file:
+            file.write(before)
+        # The editor needs our terminal, so not through System.run.
+        status = subprocess.run([*program.split(), path], check=False).returncode
+        if status:
+            return session.error(f"{program} ended with status {status}: nothing was changed")
+        with open(path, "rb") as file:
+            after = file.read()
+    if after == before:
+        session.row("File unchanged.  Not updating data store.")
+        return True
+    with session.store.transaction():
+        contents.save(session.store, session.store.get(Kind.FILE, record.id) or record, after)
+    session.changed()
+    return True
+
+
+def sync(session: Session, records: Sequence[Record], *, named: bool) -> bool:
+    """Reads the origins of files again; what is gone keeps its stored content (Warewulf empties it)."""
+    done = True
+    for record in records:
+        if record.name == "dynamic_hosts":
+            session.changed()
+            continue
+        origins = record.many("ORIGIN")
+        if not origins:
+            if named:
+                session.notice(f"{record.name} :: No ORIGIN defined")
+            continue
+        done = _sync_one(session, record, origins) and done
+    return done
+
+
+def _sync_one(session: Session, record: Record, origins: tuple[str, ...]) -> bool:
+    system = session.system
+    if record.one("FILETYPE"):
+        try:
+            content, missing = contents.from_path(system, origins[0])[1], []
+        except OSError as error:
+            content, missing = b"", [f'"{origins[0]}" not found -- {error.strerror or error}']
+    else:
+        content, missing = contents.from_origins(system, origins)
+    if missing:
+        for problem in missing:
+            session.warning(f"{problem}; {record.name} stays as it was")
+        return False
+    if content == session.store.content(record.id):
+        return True
+    with session.store.transaction():
+        contents.save(session.store, session.store.get(Kind.FILE, record.id) or record, content)
+    session.changed()
+    return True

@@ -1,0 +1,70 @@
+"""VNFS images on the SMS's disk.
+
+An image is a file, not a value in the datastore: nginx hands it out straight from there, and there is
+one copy of it instead of three (store, cache, page cache). Its name holds its checksum, so that a new
+image never changes under a node that is downloading the old one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from lab.guest.system import System
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.store import GROUP, Store
+
+FOLDER = "/srv/warewulf/vnfs"
+NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
+
+
+class ImageError(WarewulfError):
+    """The image cannot be kept or is not there."""
+
+
+def folder(name: str) -> str:
+    """Where the images of a VNFS are."""
+    if not NAME.match(name):
+        raise ImageError(f"VNFS name '{name}' contains invalid characters")
+    return f"{FOLDER}/{name}"
+
+
+def path(record: Record) -> str:
+    """The file of a VNFS's current image."""
+    return f"{folder(record.name)}/image.{record.one('CHECKSUM')}"
+
+
+def is_current(system: System, record: Record | None, checksum: str, size: int) -> bool:
+    """Whether the store and the disk already have this very image."""
+    if record is None or record.one("CHECKSUM") != checksum:
+        return False
+    try:
+        return system.lstat(path(record)).st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def describe(store: Store, name: str, values: dict[str, str]) -> Record:
+    """Stores what is known of an image under its name; nodes that use the name get it from now on."""
+    with store.transaction():
+        record = store.named(Kind.VNFS, name) or Record(Kind.VNFS, {"NAME": name})
+        for key, value in values.items():
+            record = record.put(key, value)
+        return store.put(record) if record.id else store.add(record)
+
+
+def guard(system: System, file: str) -> None:
+    """Images hold shadow files: only root and the servers' group may read them."""
+    os.chmod(file, 0o640)
+    system.give_to_group(system.inside(file), GROUP)
+
+
+def prune(system: System, record: Record) -> None:
+    """Removes old images but the newest of them, which a node may be downloading just now."""
+    place = folder(record.name)
+    current = f"image.{record.one('CHECKSUM')}"
+    old = [name for name in system.names(place) if name.startswith("image.") and name != current]
+    old.sort(key=lambda name: system.lstat(f"{place}/{name}").st_mtime_ns)
+    for name in old[:-1]:
+        system.remove(f"{place}/{name}")

@@ -1,0 +1,67 @@
+"""Which objects a command means: bracket lists, wildcards, regular expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import Record
+from lab.guest.warewulf.store import INDEXED, lookup
+
+_BRACKET = re.compile(r"^(.*)\[([0-9,-]+)\]([^\[\]]*)$")
+LARGEST_RANGE = 65536
+
+
+class TargetError(WarewulfError):
+    """A target that cannot be understood; the text is for people."""
+
+
+def expand(words: Iterable[str]) -> list[str]:
+    """Replaces the last [1-3,7] of each word by its numbers, padded to the width of the range's end."""
+    names: list[str] = []
+    for word in words:
+        match = _BRACKET.match(word)
+        if match is None:
+            names.append(word)
+            continue
+        head, numbers, tail = match.groups()
+        found = [number for part in numbers.split(",") for number in _numbers(part, word)]
+        names.extend(f"{head}{number}{tail}" for number in found)
+    return names
+
+
+def _numbers(part: str, word: str) -> list[str]:
+    ends = part.split("-")
+    if len(ends) == 1 and ends[0]:
+        return [ends[0]]
+    if len(ends) != 2 or not all(ends):
+        raise TargetError(f"Not a range of numbers: {word}")
+    first, last, width = int(ends[0]), int(ends[1]), len(ends[1])
+    if first > last:
+        first, last = last, first
+    if last - first >= LARGEST_RANGE:
+        raise TargetError(f"More than {LARGEST_RANGE} names: {word}")
+    return [f"{number:0{width}d}" for number in range(first, last + 1)]
+
+
+def pattern(word: str) -> re.Pattern[str]:
+    """The regular expression that a target word stands for."""
+    if len(word) > 1 and word[0] == word[-1] == "/":
+        try:
+            return re.compile(f"^({word[1:-1]})$")
+        except re.error as error:
+            raise TargetError(f"Not a regular expression: {word}: {error}") from error
+    # Warewulf hands words to SQL LIKE, where `_` is a wildcard too; we let it be itself.
+    return re.compile("^" + re.escape(word).replace(r"\*", ".*").replace(r"\?", ".") + "$", re.DOTALL)
+
+
+def select(records: Sequence[Record], words: Sequence[str], field: str = "name") -> list[Record]:
+    """The records that any of the words means, in the order given; all when there are no words."""
+    if records and field not in INDEXED[records[0].kind]:
+        known = ", ".join(INDEXED[records[0].kind])
+        raise TargetError(f"Cannot look up by '{field}' (known: {known})")
+    if not words:
+        return list(records)
+    patterns = [pattern(word) for word in expand(words)]
+    return [one for one in records if any(p.match(value) for p in patterns for value in lookup(one, field))]

@@ -1,0 +1,215 @@
+"""The texts that Warewulf writes for other servers and for nodes; pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from lab.guest.warewulf.model import DEFAULT_KARGS, NETDEV_FIELDS, NetDev, Record
+from lab.guest.warewulf.network import BootNetwork
+
+MARKER = "### ALL ENTRIES BELOW THIS LINE WILL BE OVERWRITTEN BY WAREWULF ###"
+
+
+# DHCP
+
+
+def dnsmasq_hosts(nodes: Iterable[Record], network: BootNetwork) -> str:
+    """The reservations of all nodes, as a `dhcp-hostsfile` for dnsmasq."""
+    lines = ["# Written by Warewulf; changes are lost. To rebuild it: wwsh dhcp update"]
+    seen_hwaddr: set[str] = set()
+    seen_ipaddr: set[str] = set()
+    for node in nodes:
+        lines.append(f"# Evaluating Warewulf node: {node.name} (DB ID:{node.id})")
+        for device in node.netdevs:
+            label = f"{node.name}-{device.name}"
+            reason = _skipped(node, device, network, seen_hwaddr, seen_ipaddr)
+            if reason:
+                lines.append(f"# Skipping {label}: {reason}")
+                continue
+            lines.append(f"# Adding host entry for {label}")
+            lines.append(",".join((*device.hwaddr, f"set:{label}", device.ipaddr, node.name)))
+            seen_hwaddr.update(device.hwaddr)
+            seen_ipaddr.add(device.ipaddr)
+    return "\n".join(lines) + "\n"
+
+
+def _skipped(
+    node: Record, device: NetDev, network: BootNetwork, hwaddrs: set[str], ipaddrs: set[str]
+) -> str | None:
+    twice = next((address for address in device.hwaddr if address in hwaddrs), "")
+    reasons = {
+        "Node is disabled": not node.enabled,
+        "No defined HWADDR": not device.hwaddr,
+        "No defined IPADDR": not device.ipaddr,
+        f"Not on boot network ({device.ipaddr})": not network.contains(device.ipaddr),
+        f"duplicate HWADDR ({twice})": bool(twice),
+        f"duplicate IPADDR ({device.ipaddr})": device.ipaddr in ipaddrs,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def dnsmasq_options(nodes: Iterable[Record]) -> str:
+    """What some nodes are told besides, as a `dhcp-optsfile` for dnsmasq."""
+    lines = ["# Written by Warewulf; changes are lost. To rebuild it: wwsh dhcp update"]
+    for node in nodes:
+        for device in node.netdevs:
+            tag = f"tag:{node.name}-{device.name}"
+            if device.gateway:
+                lines.append(f"{tag},option:router,{device.gateway}")
+            if device.mtu:
+                lines.append(f"{tag},option:mtu,{device.mtu}")
+            if node.one("DOMAIN"):
+                lines.append(f"{tag},option:domain-name,{node.one('DOMAIN')}")
+    return "\n".join(lines) + "\n"
+
+
+# Names
+
+
+def hosts(before: str, nodes: Iterable[Record], *, localdomain: bool) -> str:
+    """A hosts file: what stood above the marker, then all nodes."""
+    kept = before.split(MARKER, 1)[0].rstrip("\n")
+    lines = [kept, ""] if kept else []
+    lines.append(MARKER)
+    for node in nodes:
+        for number, device in enumerate(one for one in node.netdevs if one.ipaddr):
+            names = _names(node, device, first=number == 0, localdomain=localdomain)
+            lines.append(f"{device.ipaddr:<23} {' '.join(names)}")
+    return "\n".join(lines) + "\n"
+
+
+def _names(node: Record, device: NetDev, *, first: bool, localdomain: bool) -> list[str]:
+    bare = [*node.many("NAME")] if first else []
+    if device.fqdn:
+        bare.insert(0, device.fqdn)
+    names: list[str] = []
+    for name in (*bare, f"{node.name}-{device.name}"):
+        names.append(name)
+        if localdomain and "." not in name:
+            names.append(f"{name}.localdomain")
+    return list(dict.fromkeys(names))
+
+
+def genders(nodes: Iterable[Record]) -> str:
+    """Nodes and their groups, for pdsh and friends."""
+    return "".join(f"{node.name} {node.one('GROUPS')}".rstrip() + "\n" for node in nodes)
+
+
+# Boot
+
+
+def ipxe(
+    node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, network: BootNetwork, kargs: str
+) -> str | None:
+    """What iPXE shall do for one hardware address; None when there is nothing to boot."""
+    head = [
+        "#!ipxe",
+        f"# Configuration for Warewulf node: {node.name}",
+        f"# Warewulf data store ID: {node.id}",
+    ]
+    local = node.one("BOOTLOCAL")
+    if local == "-1":
+        leave = f"echo {node.name}: leaving iPXE, the firmware boots what is next"
+        return "\n".join((*head, leave, "exit 1", ""))
+    if local == "0":
+        disk = "sanboot --no-describe --drive 0x80"
+        return "\n".join((*head, f"echo {node.name}: booting from the local disk", disk, ""))
+    if bootstrap is None:
+        return None
+    arguments = " ".join(_kernel_arguments(node, device, hwaddr, network, kargs))
+    place = f"${{base}}/{bootstrap.one('ARCH')}/{bootstrap.id}"
+    return "\n".join(
+        (
+            *head,
+            f"echo Now booting {node.name} with Warewulf bootstrap ({bootstrap.name})",
+            f"set base http://{network.address}/WW/bootstrap",
+            f"initrd {place}/initfs.gz",
+            f"kernel {place}/kernel ro initrd=initfs.gz {arguments}",
+            "boot",
+            "",
+        )
+    )
+
+
+def _kernel_arguments(
+    node: Record, device: NetDev, hwaddr: str, network: BootNetwork, kargs: str
+) -> Iterable[str]:
+    yield f"wwhostname={node.name}"
+    yield f"wwtransport={node.one('TRANSPORT', 'http')}"
+    text = " ".join(node.many("KARGS")) or kargs or DEFAULT_KARGS
+    yield text
+    if node.one("CONSOLE"):
+        yield f"console=tty0 console={node.one('CONSOLE')}"
+    yield f"wwmaster={node.one('MASTER', network.address)}"
+    yield f"wwipaddr={device.ipaddr}"
+    yield f"wwnetmask={device.netmask or network.netmask}"
+    yield f"wwnetdev={device.name}"
+    yield f"wwhwaddr={hwaddr}"
+    for key in ("bonddevs", "bondmode", "gateway", "mtu"):
+        value = getattr(device, key)
+        if value:
+            yield f"ww{key}={value if isinstance(value, str) else ','.join(value)}"
+
+
+# What a node learns about itself
+
+_PLAIN_KEY = re.compile(r"^[A-Z_][A-Z0-9_]*$")
+
+
+def node_config(node: Record, vnfs: Record | None) -> str:
+    """Shell text that sets and exports one WW variable for each key of the node."""
+    values: dict[str, str] = {"ID": str(node.id), "TYPE": "node", "TIMESTAMP": str(node.timestamp)}
+    values = {f"_{key}": value for key, value in values.items()}
+    for key in sorted(node.values):
+        values[key] = node.one(key)
+    values["_HWADDR"], values["_IPADDR"] = ",".join(node.hwaddrs), ",".join(node.ipaddrs)
+    values["_NETDEVLIST"] = ",".join(f"{device.name}={device.ipaddr}" for device in node.netdevs)
+    for device in node.netdevs:
+        for field in NETDEV_FIELDS:
+            value = getattr(device, field)
+            text = value if isinstance(value, str) else ",".join(value)
+            if text:
+                values[f"NETDEVS_{re.sub('[^A-Z0-9]', '_', device.name.upper())}_{field.upper()}"] = text
+    if vnfs is not None:
+        values["VNFS_NAME"], values["VNFS_CHECKSUM"] = vnfs.name, vnfs.one("CHECKSUM")
+        values["VNFS_SIZE"] = vnfs.one("SIZE")
+    return "".join(
+        f'WW{key}="{_shell(value)}"\nexport WW{key}\n'
+        for key, value in values.items()
+        if value and _PLAIN_KEY.match(key)
+    )
+
+
+def _shell(value: str) -> str:
+    """Text safe between double quotes of a POSIX shell: a value never runs as a command."""
+    return re.sub(r'([\\"$`])', r"\\\1", value.replace("\0", ""))
+
+
+_PLACEHOLDER = re.compile(rb"%\{([A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*)\}(?:\[(\d+)\])?")
+
+
+def expanded(content: bytes, node: Record) -> bytes:
+    """A file's content with %{KEY}, %{KEY}[n] and %{NETDEVS::ETH0::IPADDR} filled in from a node."""
+    known: Mapping[str, Sequence[str]] = _variables(node)
+
+    def value(match: re.Match[bytes]) -> bytes:
+        values = known.get(match.group(1).decode().upper(), ())
+        if match.group(2) is None:
+            return ",".join(values).encode()
+        index = int(match.group(2))
+        return values[index].encode() if index < len(values) else b""
+
+    return _PLACEHOLDER.sub(value, content)
+
+
+def _variables(node: Record) -> dict[str, Sequence[str]]:
+    known: dict[str, Sequence[str]] = {key.upper(): node.many(key) for key in node.values}
+    known["_ID"], known["_TIMESTAMP"] = (str(node.id),), (str(node.timestamp),)
+    known["_HWADDR"], known["_IPADDR"] = node.hwaddrs, node.ipaddrs
+    for device in node.netdevs:
+        for field in ("name", *NETDEV_FIELDS):
+            value = getattr(device, field)
+            values = (value,) if isinstance(value, str) and value else tuple(value)
+            known[f"NETDEVS::{device.name.upper()}::{field.upper()}"] = values
+    return known

@@ -1,0 +1,260 @@
+"""The datastore: objects in one SQLite file that all may read, contents in a second that few may."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+from lab.guest.system import System
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import LIST_FIELDS, UNDEF, Kind, NetDev, Record, Value, order
+
+FOLDER = "/var/lib/warewulf"
+OBJECTS = f"{FOLDER}/warewulf.db"
+CONTENTS = f"{FOLDER}/content.db"
+"""Files such as shadow and munge.key live here: mode 0640, group `warewulf` (wwserver's)."""
+GROUP = "warewulf"
+WAIT = 30.0
+"""Seconds that one program waits for another's write to end."""
+
+# The rollback journal, not WAL: a reader without write permission must not need a -shm file.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS datastore (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    type TEXT NOT NULL, timestamp INTEGER NOT NULL, serialized TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS lookup (
+    object_id INTEGER NOT NULL REFERENCES datastore(id), field TEXT NOT NULL, value TEXT NOT NULL,
+    UNIQUE (object_id, field, value));
+CREATE INDEX IF NOT EXISTS lookup_value ON lookup (field, value);
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT OR IGNORE INTO meta VALUES ('dbvers', '1');
+"""
+CONTENT_SCHEMA = "CREATE TABLE IF NOT EXISTS binstore (object_id INTEGER PRIMARY KEY, content BLOB NOT NULL);"
+
+
+class StoreError(WarewulfError):
+    """The datastore cannot do what was asked; the text is for people."""
+
+
+def create(system: System) -> bool:
+    """Makes the datastore when there is none and sets its permissions; says whether it was made."""
+    made = not system.exists(OBJECTS)
+    system.make_dir(FOLDER)
+    for path, schema, mode in ((OBJECTS, SCHEMA, 0o644), (CONTENTS, CONTENT_SCHEMA, 0o640)):
+        real = system.path(path)
+        # Made before SQLite opens it, so that secrets are never in a file that others can read.
+        os.close(os.open(real, os.O_RDWR | os.O_CREAT, mode & 0o600))
+        os.chmod(real, mode)
+        connection = sqlite3.connect(real, timeout=WAIT, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.executescript(schema)
+        connection.close()
+    system.give_to_group(CONTENTS, GROUP)
+    return made
+
+
+class Store:
+    """One open datastore."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._contents_open = False
+        if not system.exists(OBJECTS):
+            raise StoreError("Failed initialization of the data store!\nhint: sudo wwinit database")
+        self._connection = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "rw" if self._system.is_root else "ro"
+        uri = f"file:{_quoted(self._system.path(OBJECTS))}?mode={mode}"
+        try:
+            # check_same_thread stays on: each thread of wwserver opens its own.
+            connection = sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None)
+            connection.execute("SELECT value FROM meta WHERE name = 'dbvers'").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"Failed initialization of the data store!\n  {OBJECTS}: {error}") from error
+        return connection
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self._connection.close()
+
+    # Reading
+
+    def records(self, kind: Kind) -> list[Record]:
+        """All objects of a kind, in the order of every listing."""
+        rows = self._query(
+            "SELECT id, type, timestamp, serialized FROM datastore WHERE type = ?", (kind.value,)
+        )
+        return sorted((_record(*row) for row in rows), key=order)
+
+    def get(self, kind: Kind, number: int) -> Record | None:
+        """The object of that number and kind."""
+        rows = self._query(
+            "SELECT id, type, timestamp, serialized FROM datastore WHERE id = ? AND type = ?",
+            (number, kind.value),
+        )
+        return _record(*rows[0]) if rows else None
+
+    def find(self, kind: Kind, field: str, value: str) -> list[Record]:
+        """Objects of a kind by an indexed value, found through the index."""
+        rows = self._query(
+            "SELECT d.id, d.type, d.timestamp, d.serialized FROM lookup l JOIN datastore d"
+            " ON d.id = l.object_id WHERE l.field = ? AND l.value = ? AND d.type = ?",
+            (field, value, kind.value),
+        )
+        return sorted((_record(*row) for row in rows), key=order)
+
+    def named(self, kind: Kind, name: str) -> Record | None:
+        """The object of that name."""
+        return next(iter(self.find(kind, "name", name)), None)
+
+    def content(self, number: int) -> bytes:
+        """The content of a file object; empty when nothing was stored."""
+        self._open_contents()
+        rows = self._query("SELECT content FROM contents.binstore WHERE object_id = ?", (number,))
+        content = rows[0][0] if rows else b""
+        return content if isinstance(content, bytes) else str(content).encode()
+
+    # Writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens or nothing does; waits for other writers first."""
+        if not self._system.is_root:
+            raise StoreError("Only root can change the Warewulf data store\nhint: use sudo")
+        self._open_contents()
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+
+    def add(self, record: Record) -> Record:
+        """Stores a new object and gives it a number."""
+        cursor = self._execute(
+            "INSERT INTO datastore (type, timestamp, serialized) VALUES (?, ?, ?)",
+            (record.kind.value, self._now(), _serialized(record)),
+        )
+        return self._indexed(replace(record, id=cursor.lastrowid or 0))
+
+    def put(self, record: Record) -> Record:
+        """Stores a changed object; its timestamp moves only when its bytes differ, as MariaDB's does."""
+        self._execute(
+            "UPDATE datastore SET timestamp = ?, serialized = ? WHERE id = ? AND serialized <> ?",
+            (self._now(), _serialized(record), record.id, _serialized(record)),
+        )
+        return self._indexed(record)
+
+    def set_content(self, number: int, content: bytes) -> None:
+        """Stores the content of a file object."""
+        self._execute("INSERT OR REPLACE INTO contents.binstore VALUES (?, ?)", (number, content))
+
+    def delete(self, record: Record) -> None:
+        """Removes an object and its content."""
+        self._execute("DELETE FROM lookup WHERE object_id = ?", (record.id,))
+        self._execute("DELETE FROM contents.binstore WHERE object_id = ?", (record.id,))
+        self._execute("DELETE FROM datastore WHERE id = ?", (record.id,))
+
+    def _indexed(self, record: Record) -> Record:
+        self._execute("DELETE FROM lookup WHERE object_id = ?", (record.id,))
+        fields = INDEXED[record.kind]
+        rows = [(record.id, field, value) for field in fields for value in lookup(record, field)]
+        self._connection.executemany("INSERT OR IGNORE INTO lookup VALUES (?, ?, ?)", rows)
+        stored = self.get(record.kind, record.id)
+        if stored is None:
+            raise StoreError(f"{record.kind.value} {record.name} is no longer in the data store")
+        return stored
+
+    def _now(self) -> int:
+        # Nodes ask for what is newer than the newest they have. Two changes within a second must
+        # therefore not share a timestamp, or the second would never reach a node.
+        newest = self._query("SELECT COALESCE(MAX(timestamp), 0) FROM datastore", ())[0][0]
+        return max(int(self._system.clock()), int(str(newest)) + 1)
+
+    def _open_contents(self) -> None:
+        if self._contents_open:
+            return
+        mode = "rw" if self._system.is_root else "ro"
+        uri = f"file:{_quoted(self._system.path(CONTENTS))}?mode={mode}"
+        try:
+            self._connection.execute("ATTACH DATABASE ? AS contents", (uri,))
+            self._connection.execute("SELECT count(*) FROM contents.sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"Contents of files are for root only ({error})\nhint: use sudo") from error
+        self._contents_open = True
+
+    def _query(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        return self._execute(statement, values).fetchall()
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StoreError(_explained(error)) from error
+
+
+INDEXED = {
+    Kind.NODE: ("name", "_id", "_hwaddr", "_ipaddr", "cluster", "groups", "master", "fileids"),
+    Kind.FILE: ("name", "path", "format", "lang", "_id"),
+    Kind.VNFS: ("name", "_id"),
+    Kind.BOOTSTRAP: ("name", "_id"),
+}
+"""What can be looked up, by kind."""
+
+
+def lookup(record: Record, field: str) -> tuple[str, ...]:
+    """The values an object is indexed under; absent ones count as the word UNDEF."""
+    if field == "_id":
+        return (str(record.id),)
+    if field == "_hwaddr":
+        return record.hwaddrs or (UNDEF,)
+    if field == "_ipaddr":
+        return record.ipaddrs or (UNDEF,)
+    return record.many(field.upper()) or (UNDEF,)
+
+
+def _explained(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return f"Another program has been changing the data store for more than {WAIT:.0f} s ({text})"
+    return f"The data store failed: {text}"
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _serialized(record: Record) -> str:
+    devices = {
+        device.name: {key: value for key, value in asdict(device).items() if value and key != "name"}
+        for device in record.netdevs
+    }
+    return json.dumps({"values": dict(record.values), "netdevs": devices}, sort_keys=True)
+
+
+def _netdev(name: str, data: dict[str, Any]) -> NetDev:
+    values: dict[str, Any] = {k: tuple(v) if k in LIST_FIELDS else v for k, v in data.items()}
+    return replace(NetDev(name), **values)
+
+
+def _record(number: object, kind: object, timestamp: object, serialized: object) -> Record:
+    data = json.loads(str(serialized))
+    values: dict[str, Value] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data["values"].items()
+    }
+    devices = [_netdev(name, one) for name, one in data["netdevs"].items()]
+    return Record(
+        kind=Kind(kind),
+        values=values,
+        netdevs=tuple(sorted(devices, key=lambda device: device.name)),
+        id=int(str(number)),
+        timestamp=int(str(timestamp)),
+    )

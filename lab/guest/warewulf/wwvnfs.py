@@ -1,0 +1,294 @@
+"""wwvnfs: packs a chroot as a VNFS image and puts it into the datastore."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lab.guest.system import System
+from lab.guest.warewulf import conf, images, segments
+from lab.guest.warewulf.cpio import TRAILER
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import Kind
+from lab.guest.warewulf.options import Option, Parsed, parse
+from lab.guest.warewulf.store import Store
+from lab.guest.warewulf.tree import Rules, scan
+
+USAGE = """USAGE: wwvnfs [options] NAME
+       wwvnfs [options] --chroot PATH
+
+Packs a chroot into a VNFS image that nodes boot from. Only what changed since the last run is
+packed anew.
+
+   -c, --chroot PATH      the tree to pack (also -r, --root)
+   -o, --output FILE      write the image there, not into the data store
+   -e, --exclude GLOB     leave out; also --excludefile FILE
+       --hybridize GLOB   leave out, or link into the hybrid path; also --hybridizefile FILE
+       --hybridpath PATH  where nodes find what was hybridized
+       --full             pack everything anew
+   -d, -v, -q, -h         debug, verbose, quiet, this text
+"""
+
+OPTIONS = (
+    Option("help", ("help", "h"), flag=True),
+    Option("debug", ("debug", "d"), flag=True),
+    Option("verbose", ("verbose", "v"), flag=True),
+    Option("quiet", ("quiet", "q"), flag=True),
+    Option("full", ("full",), flag=True),
+    Option("chroot", ("chroot", "c", "root", "r")),
+    Option("output", ("output", "o")),
+    Option("exclude", ("exclude", "e")),
+    Option("excludefile", ("excludefile",)),
+    Option("hybridize", ("hybridize",)),
+    Option("hybridizefile", ("hybridizefile",)),
+    Option("hybridpath", ("hybridpath",)),
+    Option("includefile", ("includefile",)),
+)
+CACHE = "/var/cache/warewulf"
+COMPRESSOR = "zstd -q -3"
+# Without these gzip and pigz write the time into each member, and no two images would be equal.
+TIMELESS = {"gzip": "-n", "pigz": "-n"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything one run needs to know."""
+
+    name: str
+    chroot: str
+    output: str
+    rules: Rules
+    command: tuple[str, ...]
+    full: bool
+    new_config: bool
+
+
+class Teller:
+    """Prints steps and how long each took, in Warewulf's columns."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self.begun = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """A line, unless --quiet was given."""
+        if not self._quiet:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[None]:
+        """Times what is done inside."""
+        begun = time.perf_counter()
+        yield
+        self.took(label, begun)
+
+    def took(self, label: str, begun: float) -> None:
+        """One step and its time."""
+        self.say(f"{label:<60}: {time.perf_counter() - begun:.2f} s")
+
+
+def main(arguments: Sequence[str], system: System) -> int:
+    """Runs wwvnfs."""
+    try:
+        parsed = parse(OPTIONS, arguments)
+        if parsed.has("help"):
+            sys.stdout.write(USAGE)
+            return 0
+        if not parsed.words and not parsed.has("chroot"):
+            sys.stderr.write(USAGE)
+            return 1
+        plan = _plan(system, parsed)
+        teller = Teller(quiet=parsed.has("quiet"))
+        _build(system, plan, teller)
+    except (WarewulfError, OSError) as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"ERROR:  {error}\n")
+        return 1
+    return 0
+
+
+def _plan(system: System, parsed: Parsed) -> Plan:
+    if not system.is_root:
+        raise WarewulfError("Only root can read all of a chroot\nhint: use sudo")
+    chroot = parsed.one("chroot").rstrip("/")
+    name = parsed.words[0] if parsed.words else os.path.basename(chroot)
+    images.folder(name)  # refuses what is no name
+    base = conf.read(system, "vnfs.conf")
+    own_file = f"vnfs/{name}.conf"
+    new = not system.exists(f"{conf.FOLDER}/{own_file}")
+    settings = conf.parse(own_file, system.text(f"{conf.FOLDER}/{own_file}", ""), base)
+    for problem in settings.problems:
+        sys.stderr.write(f"WARNING:  {problem}\n")
+    chroot = chroot or settings.one("chroot")
+    if not chroot or not system.is_dir(chroot):
+        raise WarewulfError(f"Path to chroot is not valid ('{chroot}')")
+    if not os.path.lexists(system.path(f"{chroot}/sbin/init")):
+        raise WarewulfError("Can not find /sbin/init in your VNFS!")
+    hybridpath = (parsed.one("hybridpath") or settings.one("hybridpath")).replace("%{name}", name)
+    if hybridpath and hybridpath not in system.text(f"{chroot}/etc/fstab", ""):
+        sys.stderr.write(f"WARNING:  {chroot}/etc/fstab mounts nothing at the hybrid path {hybridpath}\n")
+    exclude = [*settings.many("exclude"), *parsed.listed("exclude")]
+    exclude += _lines(system, parsed.one("excludefile") or settings.one("excludefile"))
+    hybridize = [*settings.many("hybridize"), *parsed.listed("hybridize")]
+    hybridize += _lines(system, parsed.one("hybridizefile"))
+    return Plan(
+        name=name,
+        chroot=os.path.abspath(chroot),
+        output=parsed.one("output") or settings.one("output"),
+        rules=Rules(exclude, hybridize, hybridpath),
+        command=_compressor(settings.one("gzip command", COMPRESSOR)),
+        full=parsed.has("full"),
+        new_config=new,
+    )
+
+
+def _lines(system: System, path: str) -> list[str]:
+    if not path:
+        return []
+    return [line.strip() for line in system.text(path).splitlines() if line.strip()]
+
+
+def _compressor(text: str) -> tuple[str, ...]:
+    words = text.split()
+    if shutil.which(words[0]) is None:
+        raise WarewulfError(f"{words[0]}: not found ('gzip command' in {conf.FOLDER}/vnfs.conf)")
+    flag = TIMELESS.get(os.path.basename(words[0]))
+    return (*words, flag) if flag and flag not in words else tuple(words)
+
+
+def _build(system: System, plan: Plan, teller: Teller) -> None:
+    teller.say(f"Using '{plan.name}' as the VNFS name")
+    teller.say(f"Creating VNFS image from {plan.name}")
+    cache = f"{CACHE}/{plan.name}"
+    system.make_dir(cache, 0o700)
+    with _alone(system, f"{cache}/lock"):
+        if plan.output:
+            _to_file(system, plan, teller, cache)
+        else:
+            _to_store(system, plan, teller, cache)
+    if plan.new_config:
+        path = f"{conf.FOLDER}/vnfs/{plan.name}.conf"
+        system.write(path, _own_config(plan).encode())
+        teller.say(f"Wrote a new configuration file at: {path}")
+    teller.took("Total elapsed time", teller.begun)
+
+
+@contextmanager
+def _alone(system: System, path: str) -> Iterator[None]:
+    """Two runs for one VNFS follow each other; the lock goes with its process, however that ends."""
+    with open(system.path(path), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.stderr.write("WARNING:  Another wwvnfs is packing this VNFS: waiting for it to end\n")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _own_config(plan: Plan) -> str:
+    return (
+        f"# What is special about the VNFS {plan.name}; vnfs.conf holds what all have in common.\n"
+        f"chroot = {plan.chroot}\n"
+        "# exclude += /path/*\n"
+        "# hybridize += /path\n"
+        "# hybridpath = /vnfs/%{name}\n"
+    )
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The segments of an image and the names that tell whether anything changed."""
+
+    files: tuple[str, ...]
+    trailer: bytes
+
+    @property
+    def names(self) -> list[str]:
+        """What the cache calls the segments."""
+        return [os.path.basename(file) for file in self.files]
+
+
+def _archive(system: System, plan: Plan, teller: Teller, cache: str, sure: list[str]) -> Archive | None:
+    """Packs the tree; None when it is what `sure` lists, so that there is nothing to do."""
+    with teller.step("Compiling hybridization link tree"):
+        pass  # hybrid links are made while the list is built
+    with teller.step("Building file list"):
+        started = time.time_ns()
+        items = scan(os.fsencode(system.path(plan.chroot)), plan.rules)
+        cut = segments.cut(items, _salt(system, plan))
+    begun = time.perf_counter()
+    digests = [segment.digest for segment in cut]
+    if digests == sure and not plan.full:
+        teller.took("Compiling and compressing VNFS", begun)
+        return None
+    folder = system.path(cache)
+    if plan.full:
+        _forget(folder)
+    workers = os.cpu_count() or 1
+    files = segments.pack(cut, folder, plan.command, workers=workers, started_ns=started)
+    trailer = segments.compressed(TRAILER, plan.command)
+    teller.took("Compiling and compressing VNFS", begun)
+    return Archive(tuple(files), trailer)
+
+
+def _salt(system: System, plan: Plan) -> str:
+    # Another version of the compressor may write other bytes for the same input.
+    version = system.run([plan.command[0], "--version"]).out.decode(errors="replace")
+    return f"{plan.command} {version}"
+
+
+def _to_file(system: System, plan: Plan, teller: Teller, cache: str) -> None:
+    archive = _archive(system, plan, teller, cache, [])
+    if archive is None:  # cannot be: no tree has no segments
+        return
+    with teller.step("Writing the image"), system.replacing(plan.output, 0o600) as temporary:
+        segments.join(archive.files, temporary, archive.trailer)
+    _tidy(system.path(cache), archive.names)
+
+
+def _to_store(system: System, plan: Plan, teller: Teller, cache: str) -> None:
+    store = Store(system)
+    manifest = f"{cache}/manifest"
+    known = json.loads(system.text(manifest, "{}") or "{}")
+    record = store.named(Kind.VNFS, plan.name)
+    current = images.is_current(system, record, known.get("checksum", ""), known.get("size", -1))
+    archive = _archive(system, plan, teller, cache, known["segments"] if current else [])
+    with teller.step("Adding image to datastore"):
+        place = images.folder(plan.name)
+        system.make_dir(place)
+        values = {"ARCH": os.uname().machine, "CHROOT": plan.chroot}
+        if archive is not None:
+            temporary = f"{system.path(place)}/.image.new"  # the lock makes us its only writer
+            checksum, size = segments.join(archive.files, temporary, archive.trailer)
+            images.guard(system, temporary)
+            os.rename(temporary, system.path(f"{place}/image.{checksum}"))
+            values |= {"CHECKSUM": checksum, "SIZE": str(size)}
+        record = images.describe(store, plan.name, values)
+        images.prune(system, record)
+        if archive is not None:
+            told = {"segments": archive.names, "checksum": values["CHECKSUM"], "size": int(values["SIZE"])}
+            system.write(manifest, json.dumps(told).encode(), 0o600)
+            _tidy(system.path(cache), archive.names)
+    store.close()
+
+
+def _tidy(folder: str, digests: Sequence[str]) -> None:
+    """Drops segments that the image just made does not use."""
+    wanted = {*digests, "lock", "manifest"}
+    for name in os.listdir(folder):
+        if name not in wanted:
+            os.unlink(os.path.join(folder, name))
+
+
+def _forget(folder: str) -> None:
+    for name in os.listdir(folder):
+        if name != "lock":
+            os.unlink(os.path.join(folder, name))
