@@ -83,7 +83,7 @@ def machine(tmp_path: Path) -> Machine:
     (made.checkout / "quickstart").write_text(script)
     (made.checkout / "pyproject.toml").write_text("one")
     (tmp_path / "inotify").write_text("8192")
-    for name in ("docker", "dockerd", "mmdebstrap", "zstd", "cpio", "newuidmap"):
+    for name in ("docker", "dockerd", "mmdebstrap", "zstd", "cpio", "git", "newuidmap"):
         made.program(name, "")
     made.program("id", 'case "$1" in -u) echo 0 ;; *) echo root ;; esac')
     made.program("apt-get", "")
@@ -125,11 +125,11 @@ def test_unknown_argument_is_refused(machine: Machine, argument: str) -> None:
 
 
 def test_without_terminal_it_asks_for_the_flag(machine: Machine) -> None:
-    (machine.folder / "bin" / "zstd").unlink()
+    (machine.folder / "bin" / "mmdebstrap").unlink()
     done = machine.run()
     assert done.returncode == 2
     assert "hint: ./quickstart -y" in done.stderr
-    assert "zstd" in done.stdout
+    assert "mmdebstrap" in done.stdout
     assert not [call for call in machine.calls if call.startswith(("apt-get", "python3 -m", "lab"))]
 
 
@@ -146,26 +146,32 @@ def test_dry_run_changes_nothing(machine: Machine) -> None:
 
 
 def test_installs_only_what_is_missing(machine: Machine) -> None:
-    (machine.folder / "bin" / "zstd").unlink()
+    (machine.folder / "bin" / "mmdebstrap").unlink()
     done = machine.run("-y", "--no-proof")
     assert done.returncode == 0, done.stderr
     installs = [call for call in machine.calls if call.startswith("apt-get install")]
     assert len(installs) == 1
-    assert installs[0].endswith(" zstd")
+    assert installs[0].endswith(" mmdebstrap")
     assert labs(machine) == ["lab images build", "lab up"]
 
 
+def test_tools_of_the_tests_are_installed_for_the_tests_only(machine: Machine) -> None:
+    (machine.folder / "bin" / "cpio").unlink()
+    assert "cpio" not in machine.run("-y", "--dry-run").stdout
+    assert "install  cpio" in machine.run("-y", "--dry-run", "test").stdout
+
+
 def test_unknown_package_ends_with_its_name(machine: Machine) -> None:
-    (machine.folder / "bin" / "zstd").unlink()
+    (machine.folder / "bin" / "mmdebstrap").unlink()
     machine.program("apt-cache", "exit 1")
     done = machine.run("-y")
     assert done.returncode == 3
-    assert "apt knows no package called zstd" in done.stderr
+    assert "apt knows no package called mmdebstrap" in done.stderr
     assert "hint: " in done.stderr
 
 
 def test_failed_step_shows_evidence_and_next_command(machine: Machine) -> None:
-    (machine.folder / "bin" / "zstd").unlink()
+    (machine.folder / "bin" / "mmdebstrap").unlink()
     machine.program("apt-get", "echo E: no space left; exit 100")
     done = machine.run("-y")
     assert done.returncode == 3
