@@ -1,0 +1,4 @@
+#: step write on login as root
+systemctl stop slurmd
+mkdir -p /etc/slurm
+printf '%s\n' ClusterName=cluster SlurmctldHost=login > /etc/slurm/slurm.conf

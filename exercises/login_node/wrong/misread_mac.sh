@@ -1,0 +1,4 @@
+#: step register on sms as user1
+sudo wwsh -y node new login --netdev eth0 --ipaddr=$LOGIN_IP --hwaddr=$(echo $LOGIN_MAC | sed 's/[0-7]$/8/;t;s/.$/3/')
+#: step assign on sms as user1
+sudo wwsh -y provision set login --vnfs=debian13 --bootstrap=$(uname -r) --files=dynamic_hosts,passwd,group,shadow,munge.key,network

@@ -1,0 +1,3 @@
+#: step introduce on sms as user1
+sudo ssh login slurmd -C | grep NodeName | sudo tee -a /etc/slurm/slurm.conf
+sudo scontrol reconfigure

@@ -1,0 +1,124 @@
+"""Types a solution where everybody can see it, line by line, and stops at the first that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Protocol
+
+from lab.checks.view import Answer, OpenShell, Shell
+from lab.console import CommandTimeout, last_lines
+from lab.errors import LabError
+from lab.handout import fill_shell
+from lab.model import ClusterSpec
+from lab.script import Block, Expect, Typed, Wait
+from lab.wait import Clock, Sleep, monotonic, pause, wait_for
+
+LONGEST = 300.0  # seconds one typed command may take
+LOOK = 10.0  # seconds one look at a condition may take
+EVERY = 0.5  # seconds between two looks
+
+
+class Session(Protocol):
+    """A learner's login shell that shows what is typed into it."""
+
+    def type_visible(self, command: str, *, timeout: float) -> Answer:
+        """Types a command, shows it and what it prints, and returns how it ended."""
+
+    def close(self) -> None:
+        """Ends the shell."""
+
+
+OpenSession = Callable[[str, str], Session]  # node, user
+
+
+class Typist:
+    """Types the blocks of one solution."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        open_session: OpenSession,
+        open_shell: OpenShell,
+        *,
+        say: Callable[[str], None],
+        before: Callable[[str], None] = lambda _: None,
+        clock: Clock = monotonic,
+        sleep: Sleep = pause,
+    ) -> None:
+        self._spec = spec
+        self._open_session = open_session
+        self._open_shell = open_shell
+        self._say = say
+        self._before = before
+        self._clock = clock
+        self._sleep = sleep
+
+    def type(self, name: str, blocks: Iterable[Block]) -> None:
+        """Types every block of a script called `name`; raises LabError at the first line that goes wrong."""
+        with ExitStack() as stack:
+            sessions: dict[tuple[str, str], Session] = {}
+            for block in blocks:
+                self._say(f"step {block.step} on {block.node} as {block.user}")
+                for action in block.actions:
+                    if isinstance(action, Wait):
+                        self._wait(name, block, action)
+                        continue
+                    place = (block.node, block.user)
+                    if place not in sessions:
+                        sessions[place] = self._open_session(*place)
+                        stack.callback(sessions[place].close)
+                    self._type(name, block, action, sessions[place])
+
+    def _type(self, name: str, block: Block, action: Typed, session: Session) -> None:
+        command = fill_shell(action.text, self._spec)
+        self._before(command)
+        try:
+            answer = session.type_visible(command, timeout=LONGEST)
+        except CommandTimeout as silence:
+            raise _went_wrong(
+                name, block, action.line, command, f"no end within {LONGEST:.0f} s", silence.output
+            ) from silence
+        succeeded = answer.exit_status == 0
+        if action.expect is Expect.SUCCESS and not succeeded:
+            outcome = f"ended with status {answer.exit_status}"
+        elif action.expect is Expect.FAILURE and succeeded:
+            outcome = "was meant to fail, and did not"
+        else:
+            return
+        raise _went_wrong(name, block, action.line, command, outcome, answer.output)
+
+    def _wait(self, name: str, block: Block, action: Wait) -> None:
+        condition = fill_shell(action.condition, self._spec)
+        self._say(f"waiting (at most {action.seconds} s) for: {condition}")
+        shell = self._open_shell(block.node, block.user)
+        try:
+            exit_status, output = wait_for(
+                lambda: _look(shell, condition),
+                self._clock() + action.seconds,
+                self._clock,
+                self._sleep,
+                done=lambda seen: seen[0] == 0,
+                every=EVERY,
+            )
+        finally:
+            shell.close()
+        if exit_status != 0:
+            outcome = f"was not so within {action.seconds} s"
+            raise _went_wrong(name, block, action.line, condition, outcome, output)
+
+
+def _look(shell: Shell, condition: str) -> tuple[int, str]:
+    try:
+        answer = shell.run(condition, LOOK)
+    except CommandTimeout as silence:
+        return 124, silence.output
+    return answer.exit_status, answer.output
+
+
+def _went_wrong(name: str, block: Block, line: int, command: str, outcome: str, output: str) -> LabError:
+    return LabError(
+        f"{name}, line {line} (step {block.step}, {block.user} on {block.node}): {outcome}",
+        evidence="\n".join([f"$ {command}", last_lines(output)]).rstrip(),
+        hint=f"lab shell {block.node}, and try the line yourself",
+    )

@@ -1,0 +1,144 @@
+"""The report: what a person reads, what a program reads, and the exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.checks.api import Outcome, Verdict
+from lab.checks.report import Judgement, Step, Style, as_data, harmless, one_line, render
+from lab.errors import Exit
+
+PASSED = Verdict("a", "The node is known.", "register", Outcome.PASSED)
+FAILED = Verdict(
+    "b",
+    "Its MAC address is right.",
+    "register",
+    Outcome.FAILED,
+    expected="52:54:00:1a",
+    actual="52:54:00:1b",
+    node="sms",
+    look="wwsh node print login",
+    hint="Compare pair by pair.",
+)
+BLOCKED = Verdict("c", "The node is up.", "boot", Outcome.BLOCKED, because=("b",))
+BROKEN = Verdict(
+    "d", "Its clock is right.", "boot", Outcome.BROKEN, actual="KeyError: 'x'", trace="Traceback: secret"
+)
+STEPS = (Step("register", "Introduce the node"), Step("boot", "Watch it boot"))
+
+
+def judgement(*verdicts: Verdict) -> Judgement:
+    return Judgement("login_node", "A node nobody knows", STEPS, verdicts, 1.25)
+
+
+def test_a_failed_check_says_expected_found_where_and_how_to_see_it() -> None:
+    text = render(judgement(PASSED, FAILED, BLOCKED), Style())
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "✗ Its MAC address is right." in lines
+    assert "expected 52:54:00:1a" in lines
+    assert "found 52:54:00:1b" in lines
+    assert "see it wwsh node print login (on sms)" in lines
+    assert "think Compare pair by pair." in lines
+
+
+def test_a_blocked_check_says_what_it_waits_for() -> None:
+    text = render(judgement(PASSED, FAILED, BLOCKED), Style())
+    assert "waits for “Its MAC address is right”" in text
+
+
+def test_credit_is_given_per_step_and_what_is_left_is_counted() -> None:
+    text = render(judgement(PASSED, FAILED, BLOCKED), Style())
+    assert "Introduce the node  [register]  1 of 2" in text
+    assert "Watch it boot  [boot]  0 of 1" in text
+    assert "1 of 3 checks hold (1.2 s); 1 to work on; 1 wait for them." in text
+    assert text.endswith("hint: lab hint login_node register")
+
+
+def test_a_broken_check_is_never_shown_as_the_learners() -> None:
+    text = render(judgement(PASSED, BROKEN), Style())
+    assert "the lab's fault, not yours" in text
+    assert "secret" not in text
+    assert "lab hint" not in text
+
+
+def test_solved_says_so() -> None:
+    assert render(judgement(PASSED), Style()).endswith("Solved: all 1 checks hold. (1.2 s)")
+
+
+def test_nothing_judged_says_so() -> None:
+    assert "Nothing was judged" in render(judgement(), Style())
+
+
+def test_plain_terminals_get_plain_signs() -> None:
+    text = render(judgement(PASSED, FAILED), Style(unicode=False))
+    assert "ok The node is known." in text
+    assert "no Its MAC address is right." in text
+
+
+def test_colour_only_where_asked() -> None:
+    assert "\x1b" not in render(judgement(PASSED, FAILED, BLOCKED, BROKEN), Style())
+    assert "\x1b[31m" in render(judgement(FAILED), Style(colour=True))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ((PASSED,), Exit.OK),
+        ((PASSED, FAILED), Exit.NOT_SOLVED),
+        ((PASSED, BLOCKED), Exit.NOT_SOLVED),
+        ((FAILED, BROKEN), Exit.BROKEN),
+        ((), Exit.UNKNOWN),
+    ],
+)
+def test_exit_codes(verdicts: tuple[Verdict, ...], code: Exit) -> None:
+    assert judgement(*verdicts).code is code
+
+
+def test_nothing_judged_is_not_solved() -> None:
+    assert not judgement().solved
+
+
+def test_data_has_a_schema_and_every_outcome() -> None:
+    data = as_data(judgement(PASSED, FAILED, BLOCKED, BROKEN))
+    again = json.loads(json.dumps(data))
+    assert again["schema"] == 1
+    assert again["counts"] == {"passed": 1, "failed": 1, "blocked": 1, "broken": 1}
+    assert [step["passed"] for step in again["steps"]] == [1, 0]
+    assert again["steps"][0]["checks"][1]["look"] == "wwsh node print login"
+    assert "secret" not in json.dumps(data)
+
+
+def test_solved_steps_are_those_all_of_whose_checks_hold() -> None:
+    up = Verdict("c", "The node is up.", "boot", Outcome.PASSED)
+    assert judgement(PASSED, FAILED, up).solved_steps == ("boot",)
+    assert judgement(PASSED).solved_steps == ("register",)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("bell\x07", "bell\\x07"),
+        ("c1 \x9b2J", "c1 \\x9b2J"),
+        ("left\u202eright", "left\\u202eright"),
+        ("über – ✓", "über – ✓"),
+    ],
+)
+def test_a_node_cannot_drive_the_terminal(raw: str, shown: str) -> None:
+    assert harmless(raw) == shown
+    hostile = Verdict("b", "S.", "register", Outcome.FAILED, expected=raw, actual=raw)
+    assert shown in render(judgement(hostile), Style())
+
+
+@given(st.text())
+def test_no_text_brings_a_control_character_to_the_terminal(raw: str) -> None:
+    line = one_line(raw)
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in line)
+
+
+def test_very_long_output_is_cut() -> None:
+    assert len(one_line("x" * 100_000)) < 1000

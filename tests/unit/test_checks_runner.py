@@ -1,0 +1,353 @@
+"""The runner: four outcomes, settling, blocking, hangs and crashes, shells shared."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from lab.checks import Cluster, check, failed
+from lab.checks.api import Check, Outcome, Verdict, as_text, collect
+from lab.checks.runner import Notice, Runner
+from lab.checks.view import SHELLS_PER_NODE, Answer
+from lab.model import NodeStatus, Power
+from tests.unit.checks_world import Said, SlowError, World
+
+
+def judge(*checks: Check, world: World | None = None, grace: float = 5.0) -> dict[str, Verdict]:
+    room = (world or World()).room()
+    try:
+        return {v.check: v for v in Runner(checks, room, pause=0.01, grace=grace).run()}
+    finally:
+        room.close()
+
+
+@check(step="one")
+def holds(_: Cluster) -> None:
+    """It holds."""
+
+
+@check(step="one")
+def does_not_hold(_: Cluster) -> None:
+    """It should hold.
+
+    This part is for the reader of the source.
+    """
+    raise failed(expected="up", actual={"c1": "down", "c2": None}, hint="why?", node="c1", look="sinfo -R")
+
+
+@check(step="two", needs=[does_not_hold])
+def depends(_: Cluster) -> None:
+    """It depends."""
+    raise AssertionError("must not be looked at")
+
+
+@check(step="two")
+def crashes(_: Cluster) -> None:
+    """The checker is wrong."""
+    raise KeyError("oops")
+
+
+def test_four_outcomes_with_their_evidence() -> None:
+    found = judge(holds, does_not_hold, depends, crashes)
+    assert [v.outcome for v in found.values()] == [
+        Outcome.PASSED,
+        Outcome.FAILED,
+        Outcome.BLOCKED,
+        Outcome.BROKEN,
+    ]
+    wrong = found["does_not_hold"]
+    assert wrong.sentence == "It should hold."
+    assert (wrong.expected, wrong.actual) == ("up", "c1: down, c2: nothing")
+    assert (wrong.hint, wrong.node, wrong.look) == ("why?", "c1", "sinfo -R")
+    assert found["depends"].because == ("does_not_hold",)
+    assert found["crashes"].actual == "KeyError: 'oops'"
+    assert "Traceback" in found["crashes"].trace
+
+
+def test_what_depends_on_a_blocked_or_broken_check_is_blocked() -> None:
+    @check(step="x", needs=[depends])
+    def far(_: Cluster) -> None:
+        """Far."""
+
+    @check(step="x", needs=[crashes, holds])
+    def near(_: Cluster) -> None:
+        """Near."""
+
+    found = judge(holds, does_not_hold, depends, crashes, far, near)
+    assert found["far"].because == ("depends",)
+    assert found["near"].because == ("crashes",)
+
+
+def test_a_check_that_exits_is_broken_not_hung() -> None:
+    @check(step="x")
+    def leaves(_: Cluster) -> None:
+        """Leaves."""
+        raise SystemExit(0)
+
+    assert judge(leaves)["leaves"].outcome is Outcome.BROKEN
+
+
+def test_settling_looks_again_until_it_passes() -> None:
+    looks = []
+
+    @check(step="x", settle=5)
+    def later(_: Cluster) -> None:
+        """Comes true later."""
+        looks.append(1)
+        if len(looks) < 4:
+            raise failed(expected="4", actual=len(looks))
+
+    assert judge(later)["later"].outcome is Outcome.PASSED
+    assert len(looks) == 4
+
+
+def test_settling_ends_at_its_deadline_with_the_last_evidence() -> None:
+    looks = []
+
+    @check(step="x", settle=0.1)
+    def never(_: Cluster) -> None:
+        """Never comes true."""
+        looks.append(1)
+        raise failed(expected="something", actual=len(looks))
+
+    verdict = judge(never)["never"]
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.actual == str(len(looks))
+    assert len(looks) > 2
+
+
+def test_a_final_failure_is_not_waited_for() -> None:
+    @check(step="x", settle=60)
+    def hopeless(_: Cluster) -> None:
+        """Waiting cannot help."""
+        raise failed(expected="power", actual="off", final=True)
+
+    started = time.monotonic()
+    assert judge(hopeless)["hopeless"].outcome is Outcome.FAILED
+    assert time.monotonic() - started < 5
+
+
+def test_a_hung_checker_is_broken_and_stops_nobody() -> None:
+    release = threading.Event()
+
+    @check(step="x", timeout=0.1)
+    def hangs(_: Cluster) -> None:
+        """Hangs."""
+        release.wait(30)
+
+    @check(step="x", needs=[hangs])
+    def after(_: Cluster) -> None:
+        """Comes after."""
+
+    try:
+        found = judge(hangs, after, holds, grace=0.1)
+    finally:
+        release.set()
+    assert found["hangs"].outcome is Outcome.BROKEN
+    assert "did not finish" in found["hangs"].actual
+    assert found["after"].outcome is Outcome.BLOCKED
+    assert found["holds"].outcome is Outcome.PASSED
+
+
+def test_a_command_without_answer_fails_with_the_command_to_try() -> None:
+    def slow(_command: str, timeout: float) -> Said:
+        raise SlowError(f"no answer in {timeout}")
+
+    @check(step="x")
+    def asks(cluster: Cluster) -> None:
+        """Asks a node that does not answer."""
+        cluster.sms.run("sinfo", timeout=3)
+
+    verdict = judge(asks, world=World().does("sms", "sinfo", slow))["asks"]
+    assert verdict.outcome is Outcome.FAILED
+    assert (verdict.node, verdict.look, verdict.actual) == ("sms", "sinfo", "no answer within 3 s")
+
+
+def test_a_look_cannot_use_more_of_a_nodes_time_than_it_has() -> None:
+    limits = []
+
+    def slow(_command: str, timeout: float) -> Said:
+        limits.append(timeout)
+        time.sleep(0.06)
+        return Said(0, "")
+
+    @check(step="x", timeout=0.15)
+    def chatty(cluster: Cluster) -> None:
+        """Asks a lot."""
+        for _ in range(20):
+            cluster.sms.run("true")
+
+    verdict = judge(chatty, world=World().does("sms", "true", slow))["chatty"]
+    assert verdict.outcome is Outcome.FAILED
+    assert len(limits) <= 4
+    assert limits == sorted(limits, reverse=True)
+
+
+@check(step="x")
+def login_runs(cluster: Cluster) -> None:
+    """Login runs."""
+    cluster.login.run("true")
+
+
+def test_a_node_that_is_not_up_fails_the_check_with_its_stage() -> None:
+    world = World(down={"login": NodeStatus("login", Power.ON, "pxe", "no answer to DHCP")})
+    verdict = judge(login_runs, world=world)["login_runs"]
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.actual == "stage pxe: no answer to DHCP"
+    assert verdict.look == "lab console login"
+
+
+def test_a_node_without_power_fails_the_check() -> None:
+    world = World(down={"login": NodeStatus("login", Power.OFF)})
+    assert judge(login_runs, world=world)["login_runs"].actual == "power is off"
+
+
+def test_a_node_that_is_up_but_cannot_be_entered_is_the_labs_fault() -> None:
+    world = World(down={"login": NodeStatus("login", Power.ON, "init")})
+    assert judge(login_runs, world=world)["login_runs"].outcome is Outcome.BROKEN
+
+
+def test_an_engine_that_is_gone_is_the_labs_fault() -> None:
+    verdict = judge(login_runs, world=World(engine_gone=True))["login_runs"]
+    assert verdict.outcome is Outcome.BROKEN
+    assert "engine" in verdict.actual
+
+
+def asking(name: str, command: str) -> Check:
+    def look(cluster: Cluster) -> None:
+        """Asks."""
+        cluster.sms.run(command)
+
+    look.__name__ = name
+    return check(step="x")(look)
+
+
+def test_checks_in_a_row_share_one_shell() -> None:
+    world = World().says("sms", ".")
+    judge(*(asking(f"c{n}", "true") for n in range(12)), world=world)
+    assert len(world.shells) == 1
+    assert all(shell.closed for shell in world.shells)
+
+
+def test_a_slow_command_does_not_hold_up_the_others() -> None:
+    release = threading.Event()
+
+    def wait(_command: str, _timeout: float) -> Said:
+        release.wait(10)
+        return Said(0, "")
+
+    def quick(_command: str, _timeout: float) -> Said:
+        release.set()  # the slow one can end only after a quick one got its turn
+        return Said(0, "")
+
+    world = World().does("sms", "slow", wait).does("sms", "quick", quick)
+    started = time.monotonic()
+    found = judge(asking("a", "slow"), asking("b", "quick"), world=world)
+    assert {v.outcome for v in found.values()} == {Outcome.PASSED}
+    assert time.monotonic() - started < 8
+    assert len(world.shells) <= SHELLS_PER_NODE
+
+
+def test_a_fact_asked_by_many_is_read_once() -> None:
+    class Names:
+        command = "names"
+
+        @staticmethod
+        def parse(status: int, output: str) -> list[str]:
+            return output.split()
+
+    def ask(name: str) -> Check:
+        def look(cluster: Cluster) -> None:
+            """Asks."""
+            if cluster.sms.fact(Names()) != ["c1", "c2"]:
+                raise failed(expected="c1 c2", actual="other")
+
+        look.__name__ = name
+        return check(step="x")(look)
+
+    world = World().says("sms", "names", "c1 c2\n")
+    found = judge(*(ask(f"f{n}") for n in range(8)), world=world)
+    assert {v.outcome for v in found.values()} == {Outcome.PASSED}
+    assert len(world.ran) == 1
+
+
+def test_notices_tell_what_is_waited_for() -> None:
+    looks: list[int] = []
+    notices: list[Notice] = []
+
+    @check(step="x", settle=5)
+    def later(_: Cluster) -> None:
+        """Later."""
+        looks.append(1)
+        if len(looks) < 3:
+            raise failed(expected="3", actual=len(looks))
+
+    Runner([later], World().room(), pause=0.01, notice=notices.append).run()
+    assert [n.found for n in notices if n.found] == ["1", "2"]
+    assert notices[-1].verdict is not None
+
+
+def test_patience_stretches_the_deadlines() -> None:
+    limits = []
+
+    def note(_command: str, timeout: float) -> Said:
+        limits.append(timeout)
+        return Said(0, "")
+
+    world = World().does("sms", "true", note)
+
+    @check(step="x", timeout=2)
+    def asks(cluster: Cluster) -> None:
+        """Asks."""
+        cluster.sms.run("true", timeout=100)
+
+    Runner([asks], world.room(), patience=3).run()
+    assert limits == [6]
+
+
+def test_no_checks_give_no_verdicts() -> None:
+    assert judge() == {}
+
+
+def test_a_check_needs_its_sentence() -> None:
+    def silent(cluster: Cluster) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="silent has no docstring"):
+        check(step="x")(silent)
+
+
+def test_collect_keeps_the_order_and_leaves_out_what_was_imported() -> None:
+    import types
+
+    module = types.ModuleType("somewhere")
+    source = (
+        "from lab.checks import check\nfrom tests.unit.test_checks_runner import holds\n"
+        "@check(step='s')\ndef second(c):\n    'S.'\n@check(step='s')\ndef first(c):\n    'F.'\nagain = first\n"
+    )
+    exec(source, module.__dict__)
+    assert [item.name for item in collect(module)] == ["second", "first"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "nothing"),
+        ("", "nothing"),
+        ([], "nothing"),
+        ({}, "nothing"),
+        (["a", 1], "a, 1"),
+        ({"a": ["x", "y"]}, "a: x, y"),
+        (Power.OFF, "off"),
+        (0, "0"),
+    ],
+)
+def test_values_read_as_a_person_writes_them(value: object, text: str) -> None:
+    assert as_text(value) == text
+
+
+def test_an_answer_is_what_the_shell_gives() -> None:
+    answer: Answer = Said(3, "x")
+    assert answer.exit_status == 3
