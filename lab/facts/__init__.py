@@ -1,0 +1,1 @@
+"""Facts: a command that a learner could type, and a pure parser of what it prints."""

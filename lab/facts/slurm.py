@@ -1,0 +1,180 @@
+"""Facts about Slurm, asked through its own commands on any node that has its configuration."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lab.facts.fact import Fact, FactError, pairs, require_success, split_fields
+
+IN_USE = frozenset({"IDLE", "MIXED", "ALLOCATED"})
+_UNWELL = frozenset(
+    {"DRAIN", "FAIL", "NOT_RESPONDING", "INVALID_REG", "REBOOT_REQUESTED", "REBOOT_ISSUED", "POWERED_DOWN"}
+)
+_SUFFIXES = "*~#!%$@^-+"  # what sinfo(1), NODE STATE CODES, hangs on a state
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One node as slurmctld knows it; times in seconds since 1970, None when it never registered."""
+
+    name: str
+    state: str  # the base state, e.g. IDLE
+    flags: frozenset[str]  # e.g. DRAIN, NOT_RESPONDING
+    reason: str
+    boot_time: int | None
+    slurmd_start: int | None
+    cpus: int
+    memory: int  # MiB, as configured
+    gres: str
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether the node is idle or busy, and neither drained nor silent."""
+        return self.state in IN_USE and not self.flags & _UNWELL
+
+    @property
+    def label(self) -> str:
+        """State and flags in one word, as `scontrol show node` writes them."""
+        return "+".join([self.state, *sorted(self.flags)])
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition, as sinfo shows it."""
+
+    name: str
+    available: bool
+    time_limit: str
+    nodes: int
+    node_list: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job in the queue."""
+
+    job_id: str
+    user: str
+    state: str
+    partition: str
+    nodes: str
+    name: str
+    reason: str
+
+
+_SINFO = "sinfo -hN -o '%N|%T|%E'"
+_SINFO_PARTITIONS = "sinfo -h -o '%P|%a|%l|%D|%N'"
+_SQUEUE = "squeue -h -o '%i|%u|%T|%P|%N|%r|%j'"
+_NODES = "TZ=UTC0 scontrol -o show nodes"
+_CONFIG = "scontrol show config"
+
+
+def _node_states(status: int, output: str) -> dict[str, str]:
+    require_success(_SINFO, status, output)
+    rows = [split_fields(line, 3, _SINFO) for line in output.splitlines() if line.strip()]
+    return {name: state for name, state, _ in rows}
+
+
+def _node_reasons(status: int, output: str) -> dict[str, str]:
+    require_success(_SINFO, status, output)
+    rows = [split_fields(line, 3, _SINFO) for line in output.splitlines() if line.strip()]
+    return {name: "" if reason == "none" else reason for name, _, reason in rows}
+
+
+def _partitions(status: int, output: str) -> tuple[Partition, ...]:
+    require_success(_SINFO_PARTITIONS, status, output)
+    found = []
+    for line in output.splitlines():
+        name, state, limit, count, nodes = split_fields(line, 5, _SINFO_PARTITIONS)
+        found.append(
+            Partition(name.rstrip("*"), state == "up", limit, int(count), nodes, default=name.endswith("*"))
+        )
+    return tuple(found)
+
+
+def _jobs(status: int, output: str) -> tuple[Job, ...]:
+    require_success(_SQUEUE, status, output)
+    found = []
+    for line in output.splitlines():
+        job_id, user, state, partition, nodes, reason, name = split_fields(line, 7, _SQUEUE)
+        found.append(Job(job_id, user, state, partition, nodes, name, reason))
+    return tuple(found)
+
+
+def parse_nodes(status: int, output: str) -> dict[str, NodeInfo]:
+    """Reads `scontrol -o show nodes`, run with TZ=UTC0."""
+    require_success(_NODES, status, output)
+    return {info.name: info for info in map(_node, output.splitlines()) if info is not None}
+
+
+def _node(line: str) -> NodeInfo | None:
+    found = pairs(line)
+    if "NodeName" not in found:
+        return None
+    base, *flags = found.get("State", "UNKNOWN").split("+")
+    if base.endswith("*"):
+        flags.append("NOT_RESPONDING")
+    gres = found.get("Gres", "")
+    return NodeInfo(
+        name=found["NodeName"],
+        state=base.rstrip(_SUFFIXES),
+        flags=frozenset(flag.rstrip(_SUFFIXES) for flag in flags),
+        reason=found.get("Reason", "").partition(" [")[0],
+        boot_time=_seconds(found.get("BootTime", "")),
+        slurmd_start=_seconds(found.get("SlurmdStartTime", "")),
+        cpus=int(found.get("CPUTot", "0")),
+        memory=int(found.get("RealMemory", "0")),
+        gres="" if gres == "(null)" else gres,
+    )
+
+
+def _seconds(text: str) -> int | None:
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None  # "None" and "Unknown": it has not registered
+
+
+def _config(status: int, output: str) -> dict[str, str]:
+    require_success(_CONFIG, status, output)
+    found = {}
+    for line in output.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            found[key.strip()] = "" if value.strip() == "(null)" else value.strip()
+    return found
+
+
+def _controller(status: int, output: str) -> bool:
+    if "is UP" in output:
+        return True
+    if "is DOWN" in output:
+        return False
+    raise FactError("`scontrol ping` said neither UP nor DOWN", status, output)
+
+
+node_states: Fact[dict[str, str]] = Fact(_SINFO, _node_states)
+"""State of every node in sinfo's long words (`idle`, `down*`); compact and complete."""
+node_reasons: Fact[dict[str, str]] = Fact(_SINFO, _node_reasons)
+nodes: Fact[dict[str, NodeInfo]] = Fact(_NODES, parse_nodes)
+partitions: Fact[tuple[Partition, ...]] = Fact(_SINFO_PARTITIONS, _partitions)
+jobs: Fact[tuple[Job, ...]] = Fact(_SQUEUE, _jobs)
+config: Fact[dict[str, str]] = Fact(_CONFIG, _config)
+controller_up: Fact[bool] = Fact("scontrol ping", _controller)
+
+
+def node(name: str) -> Fact[NodeInfo]:
+    """What slurmctld knows about one node; a FactError when it knows none of that name."""
+    command = f"TZ=UTC0 scontrol -o show node {shlex.quote(name)}"
+
+    def parse(status: int, output: str) -> NodeInfo:
+        require_success(command, status, output)
+        found = _node(output.strip())
+        if found is None:
+            raise FactError(f"Slurm knows no node {name}", status, output)
+        return found
+
+    return Fact(command, parse)

@@ -1,0 +1,81 @@
+"""Facts about file systems and memory."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from lab.facts.fact import Fact, FactError, require_success
+
+
+@dataclass(frozen=True)
+class Mount:
+    """The file system a path is on; sizes in bytes, 0 where the kernel gives none."""
+
+    target: str
+    source: str
+    fstype: str
+    options: tuple[str, ...]
+    size: int
+    used: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What `free` shows, in bytes."""
+
+    total: int
+    used: int
+    available: int
+    swap_total: int
+    swap_used: int
+
+
+def mount(path: str) -> Fact[Mount]:
+    """The mount that holds a path, as the kernel has it (fstab is not asked)."""
+    command = f"findmnt -bnPo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED -T {shlex.quote(path)}"
+
+    def parse(status: int, output: str) -> Mount:
+        require_success(command, status, output)
+        lines = output.strip().splitlines()
+        if not lines:
+            raise FactError(f"`{command}` shows no mount", status, output)
+        return _mount(lines[-1])  # the last one mounted is the one that is seen
+
+    return Fact(command, parse)
+
+
+def _mount(line: str) -> Mount:
+    try:
+        found = dict(part.split("=", 1) for part in shlex.split(line))
+        return Mount(
+            target=found["TARGET"],
+            source=found["SOURCE"],
+            fstype=found["FSTYPE"],
+            options=tuple(found["OPTIONS"].split(",")),
+            size=int(found["SIZE"] or 0),
+            used=int(found["USED"] or 0),
+        )
+    except (ValueError, KeyError) as problem:
+        raise FactError("`findmnt` printed a line that is not KEY=\"value\"", 0, line) from problem
+
+
+def _mounts(status: int, output: str) -> tuple[Mount, ...]:
+    require_success("findmnt", status, output)
+    return tuple(_mount(line) for line in output.splitlines() if line.strip())
+
+
+def _memory(status: int, output: str) -> Memory:
+    require_success("free -b", status, output)
+    rows = {line.split(":")[0]: line.split()[1:] for line in output.splitlines() if ":" in line}
+    try:
+        ram, swap = rows["Mem"], rows["Swap"]
+        return Memory(int(ram[0]), int(ram[1]), int(ram[5]), int(swap[0]), int(swap[1]))
+    except (KeyError, IndexError, ValueError) as problem:
+        raise FactError("`free -b` printed no Mem and Swap lines", status, output) from problem
+
+
+mounts: Fact[tuple[Mount, ...]] = Fact(
+    "findmnt -bnPlo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED --kernel", _mounts
+)
+memory: Fact[Memory] = Fact("free -b", _memory)

@@ -1,0 +1,75 @@
+"""Facts about systemd: the state of units and of the whole system."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from lab.facts.fact import Fact, FactError, require_success
+
+_KEYS = "Id,LoadState,ActiveState,SubState,UnitFileState,ConditionResult,Result,ExecMainStatus"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit as `systemctl show` describes it."""
+
+    name: str
+    load: str  # loaded, not-found, masked …
+    active: str  # active, inactive, failed, activating …
+    sub: str
+    enabled: str  # enabled, disabled, static …
+    condition: bool  # whether its conditions held the last time it was started
+    result: str
+    exit_status: int
+
+
+@dataclass(frozen=True)
+class SystemState:
+    """The system as a whole: running, degraded, starting, stopping, offline …"""
+
+    state: str
+
+    @property
+    def up(self) -> bool:
+        """Whether the boot has ended; `degraded` counts: some unit failed, the system runs."""
+        return self.state in ("running", "degraded")
+
+
+def unit(name: str) -> Fact[Unit]:
+    """The state of one unit; a unit that does not exist has load `not-found`."""
+    command = f"systemctl show {shlex.quote(name)} -p {_KEYS}"
+
+    def parse(status: int, output: str) -> Unit:
+        require_success(command, status, output)
+        found = dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
+        if "ActiveState" not in found:
+            raise FactError(f"`{command}` did not say how the unit is", status, output)
+        return Unit(
+            name=found.get("Id", name),
+            load=found.get("LoadState", ""),
+            active=found["ActiveState"],
+            sub=found.get("SubState", ""),
+            enabled=found.get("UnitFileState", ""),
+            condition=found.get("ConditionResult") == "yes",
+            result=found.get("Result", ""),
+            exit_status=int(found.get("ExecMainStatus") or 0),
+        )
+
+    return Fact(command, parse)
+
+
+def _system(status: int, output: str) -> SystemState:
+    lines = output.strip().splitlines()
+    if not lines or not lines[-1].isalpha():  # the exit status only says whether it is "running"
+        raise FactError("`systemctl is-system-running` gave no state", status, output)
+    return SystemState(lines[-1])
+
+
+def _failed(status: int, output: str) -> tuple[str, ...]:
+    require_success("systemctl --failed", status, output)
+    return tuple(line.split()[0] for line in output.splitlines() if line.strip())
+
+
+system: Fact[SystemState] = Fact("systemctl is-system-running", _system)
+failed_units: Fact[tuple[str, ...]] = Fact("systemctl list-units --failed --plain --no-legend", _failed)
