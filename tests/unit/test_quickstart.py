@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,9 @@ class Machine:
     """A pretend machine: a checkout, a folder of programs, and the list of calls made."""
 
     folder: Path
+    engine: Path
+    path: tuple[str, ...] = ()
+    """Folders of programs besides the scripted ones."""
 
     @property
     def checkout(self) -> Path:
@@ -45,17 +50,23 @@ class Machine:
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>"$CALLS"\n{script}\n')
         path.chmod(0o755)
 
-    def run(self, *arguments: str, ci: bool = False) -> subprocess.CompletedProcess[str]:
-        env = {
-            "PATH": str(self.folder / "bin"),
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": ":".join([str(self.folder / "bin"), *self.path]),
             "HOME": str(self.folder / "home"),
             "CALLS": str(self.folder / "calls"),
-            "RACKLING_ENGINE_DIR": str(self.folder / "engine"),
-            **({"CI": "true"} if ci else {}),
+            "RACKLING_ENGINE_DIR": str(self.engine),
         }
+
+    def terminal(self, *arguments: str) -> pexpect.spawn[str]:
+        words = [str(self.checkout / "quickstart"), *arguments]
+        return pexpect.spawn("/bin/sh", words, env=self.environment, encoding="utf-8", timeout=20)
+
+    def run(self, *arguments: str, ci: bool = False) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["/bin/sh", str(self.checkout / "quickstart"), *arguments],
-            env=env,
+            env={**self.environment, **({"CI": "true"} if ci else {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -67,7 +78,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     """A machine where everything is installed, and the engine runs."""
-    made = Machine(tmp_path)
+    made = Machine(tmp_path, tmp_path / "engine")
     for name in ("bin", "home", "engine", "checkout"):
         (tmp_path / name).mkdir()
     for name in REAL:
@@ -245,10 +256,10 @@ def test_an_exercise_that_passes_unsolved_fails_the_proof(machine: Machine) -> N
 
 
 def test_a_killed_engines_pid_file_does_not_stop_it(machine: Machine) -> None:
-    stale = machine.folder / "engine" / "docker.pid"
+    stale = machine.engine / "docker.pid"
     stale.write_text(str(os.getpid()))  # alive, but no engine
-    machine.program("docker", f'[ -e "{machine.folder}/engine/up" ]')
-    machine.program("setsid", f'touch "{machine.folder}/engine/up"')
+    machine.program("docker", f'[ -e "{machine.engine}/up" ]')
+    machine.program("setsid", f'touch "{machine.engine}/up"')
     done = machine.run("-y", "--no-proof")
     assert done.returncode == 0, done.stderr
     assert f"removing the pid file of an engine that is gone: {stale}" in done.stdout
@@ -272,3 +283,53 @@ def test_developers_tools_stay_when_a_learner_runs_it(machine: Machine) -> None:
     assert len(pips) == 1
     assert pips[0].endswith("[dev]")
     assert any(call.endswith("-m nox -s ci") for call in machine.calls)
+
+
+def end(terminal: pexpect.spawn[str]) -> int | None:
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus
+
+
+def test_on_a_terminal_no_means_no(machine: Machine) -> None:
+    (machine.folder / "inotify").write_text("128")
+    terminal = machine.terminal()
+    terminal.expect("Go on.*Y/n")
+    terminal.sendline("n")
+    terminal.expect("Nothing was changed")
+    assert end(terminal) == 0
+    assert (machine.folder / "inotify").read_text() == "128"
+
+
+def test_on_a_terminal_it_offers_the_proof_and_takes_no_for_granted(machine: Machine) -> None:
+    terminal = machine.terminal()
+    terminal.expect("first exercise being solved.*y/N")
+    terminal.sendline("")
+    terminal.expect("start login_node")
+    assert end(terminal) == 0
+    assert labs(machine) == ["lab images build", "lab up"]
+
+
+def test_interrupted_while_installing(machine: Machine) -> None:
+    machine.program("python3", PYTHON.replace("--version)", '*"-m pip"*) exec sleep 30 ;;\n--version)'))
+    terminal = machine.terminal("--no-proof")
+    terminal.expect("installing lab")
+    terminal.expect("… installing lab")
+    terminal.sendintr()
+    terminal.expect("interrupted during: installing lab")
+    assert end(terminal) == 130
+    assert not labs(machine)
+
+
+def test_interrupted_proof_leaves_no_throw_away_lab(machine: Machine) -> None:
+    machine.run("-y", "--no-proof")
+    lab = machine.checkout / ".venv" / "bin" / "lab"
+    lab.write_text(lab.read_text() + '\ncase "$*" in "up -l"*) exec sleep 30 ;; esac\n')
+    terminal = machine.terminal("-y")
+    terminal.expect("throw-away lab: quickstart-proof")
+    while "lab up -l quickstart-proof" not in labs(machine):
+        time.sleep(0.05)
+    terminal.sendintr()
+    terminal.expect("removing the throw-away lab")
+    assert end(terminal) == 130
+    assert labs(machine)[-1] == "lab down -l quickstart-proof -y"
