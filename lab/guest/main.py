@@ -13,6 +13,7 @@ PROGRAMS = {
     "wwbootstrap": "lab.guest.warewulf.wwbootstrap",
     "wwinit": "lab.guest.warewulf.wwinit",
     "wwserver": "lab.guest.warewulf.server",
+    "handout": "lab.guest.handout.program",
     "install": "lab.guest.install",
 }
 """Program name to the module whose `main(arguments, system)` runs it."""

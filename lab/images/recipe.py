@@ -53,7 +53,7 @@ def load(name: str) -> Recipe | None:
         return None
     image = table["image"]
     trees = [(path, tree(other)) for path, other in image["trees"].items()]
-    files = [(path, _ours(source)) for path, source in image.get("files", {}).items()]
+    files = [(path, _ours(one)) for path, sources in image.get("files", {}).items() for one in _list(sources)]
     return Recipe(name, folder, image.get("parent"), tuple(trees), tuple(files), image.get("bundle"))
 
 
@@ -94,6 +94,10 @@ def folder_parts(folder: Path) -> Iterator[bytes]:
 
 def _folders() -> list[str]:
     return sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml"))
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _ours(source: str) -> Path:

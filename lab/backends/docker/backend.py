@@ -23,7 +23,7 @@ from lab.backends.docker.chassis import (
     switch_host_config,
 )
 from lab.backends.docker.engine import container_name, explained, volume_name
-from lab.config import spec_to_json
+from lab.specjson import spec_to_json
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 CHASSIS_IMAGE = "rackling/chassis:current"
 SMS_IMAGE = "rackling/sms:current"
 SPEC_FILE = "cluster.json"
+COPY_SECONDS = 600
 T = TypeVar("T")
 WORKERS = 4  # more do not help: the engine is busy with two already
 
@@ -146,13 +147,13 @@ class DockerBackend:
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the node's running system."""
         command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run(command, stdin=tar)
+        run(command, stdin=tar, timeout=COPY_SECONDS)
 
     def copy_out(self, lab: str, node: str, path: str) -> bytes:
         """Returns a tar archive of a file or folder of the node's running system."""
         parent, _, name = path.rstrip("/").rpartition("/")
-        command = ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name]
-        return run(self.shell(lab, node, command, user="root", tty=False)).stdout
+        command = ["/chassis/enter", "root", "tar", "-c", "-f", "-", "-C", parent or "/", "--", name]
+        return switchboard.output(self.client, container_name(lab, node), command)
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
 from lab.backends.docker.engine import lab_filter
-from lab.config import spec_from_json
+from lab.specjson import spec_from_json
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
 

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 
 def execute(client: APIClient, container: str, command: Sequence[str]) -> str:
     """Runs a command in a container and returns its output; LabError with the output when it fails."""
+    return output(client, container, command).decode(errors="replace")
+
+
+def output(client: APIClient, container: str, command: Sequence[str]) -> bytes:
+    """The same, with what the command wrote to its standard output as bytes."""
     with explained(f"running {command[0]} in {container}"):
         handle = client.exec_create(container, list(command))["Id"]
-        output = client.exec_start(handle).decode(errors="replace")
+        out, err = client.exec_start(handle, demux=True)
         status = client.exec_inspect(handle)["ExitCode"]
     if status != 0:
         raise LabError(
             f"{' '.join(command[:2])} failed in {container} with status {status}",
-            evidence=output.strip()[-800:],
-            hint="lab doctor",
+            evidence=((err or b"") + (out or b"")).decode(errors="replace").strip()[-800:],
+            hint="lab status; lab doctor",
         )
-    return output
+    return bytes(out or b"")
 
 
 def on_switch(client: APIClient, lab: str, *words: str) -> str:

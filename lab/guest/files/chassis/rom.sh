@@ -21,8 +21,8 @@ rom_hook() {
     cat >/run/chassis/dhcp-hook <<'HOOK'
 #!/bin/busybox sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
-printf 'lease_ip=%s\nlease_mask=%s\nlease_server=%s\nlease_file=%s\n' "$ip" "$mask" "${siaddr:-$serverid}" "${boot_file:-}" |
-    tr -cd 'A-Za-z0-9_=./:\n-' >/run/chassis/lease
+printf 'lease_ip=%s\nlease_mask=%s\nlease_server=%s\nlease_file=%s\n' "$ip" "$mask" "${siaddr:-$serverid}" "$(printf %s "${boot_file:-}" | sed 's/${mac}/@MAC@/')" |
+    tr -cd 'A-Za-z0-9_=./:@\n-' >/run/chassis/lease
 HOOK
     chmod 755 /run/chassis/dhcp-hook
 }
@@ -32,6 +32,7 @@ rom_dhcp() {   # extra udhcpc options; sets lease_ip lease_mask lease_server lea
     busybox udhcpc -i "$rom_card" -q -n -f -t 3 -T 1 -A 0 -s /run/chassis/dhcp-hook "$@" >/dev/null 2>&1
     [ -s /run/chassis/lease ] || return 1
     . /run/chassis/lease
+    lease_file=$(printf '%s' "$lease_file" | sed "s/@MAC@/$rom_mac/")   # iPXE expands ${mac}
     ip addr flush dev "$rom_card"
     ip addr add "$lease_ip/$lease_mask" dev "$rom_card"
 }

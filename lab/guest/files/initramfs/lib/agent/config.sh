@@ -45,7 +45,7 @@ leave_marks() {
     done
     for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
     if [ -n "$in_chassis" ]; then
-        mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs $NEWROOT/run
+        mkdir -p $NEWROOT/run && mount -t tmpfs -o "nosuid,nodev,mode=755,size=$((mem_limit / 5))m" tmpfs $NEWROOT/run
         mkdir -p $NEWROOT/run/shared && mount --rbind /shared $NEWROOT/run/shared
         umount /chassis
     fi

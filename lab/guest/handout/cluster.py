@@ -1,0 +1,88 @@
+"""The cluster's description as the harness left it on the SMS (written by lab/specjson.py)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from lab.guest.system import System
+
+FILE = "/etc/rackling/cluster.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One network card; address None when it has none of its own."""
+
+    name: str
+    network: str
+    mac: str
+    address: str | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One node; memory in MiB."""
+
+    name: str
+    role: str
+    tag: str
+    cpus: int
+    memory: int
+    gpus: int
+    registered: bool
+    cards: tuple[Card, ...]
+
+    @property
+    def boot_card(self) -> Card:
+        """The card on the provisioned network."""
+        return next(card for card in self.cards if card.network == "internal")
+
+
+@dataclass(frozen=True)
+class Description:
+    """The whole cluster."""
+
+    subnets: dict[str, IPv4Network]
+    machines: tuple[Machine, ...]
+
+    @property
+    def sms(self) -> Machine:
+        """The head node: ourselves."""
+        return next(machine for machine in self.machines if machine.role == "sms")
+
+    @property
+    def compute(self) -> tuple[Machine, ...]:
+        """Nodes that Slurm runs jobs on."""
+        return tuple(machine for machine in self.machines if machine.role == "compute")
+
+    @property
+    def stateless(self) -> tuple[Machine, ...]:
+        """Nodes that the SMS provisions."""
+        return tuple(machine for machine in self.machines if machine.role != "sms")
+
+
+def read(system: System) -> Description:
+    """Reads the description; OSError, KeyError or ValueError when it is not there or not ours."""
+    found = json.loads(system.text(FILE))
+    return Description(
+        subnets={network["name"]: IPv4Network(network["subnet"]) for network in found["networks"]},
+        machines=tuple(_machine(node) for node in found["nodes"]),
+    )
+
+
+def _machine(node: dict) -> Machine:  # type: ignore[type-arg]  # JSON as it comes
+    cards = tuple(
+        Card(card["name"], card["network"], card["mac"], card["address"]) for card in node["interfaces"]
+    )
+    return Machine(
+        node["name"],
+        node["role"],
+        node["tag"],
+        node["cpus"],
+        node["memory"],
+        node["gpus"],
+        node["registered"],
+        cards,
+    )

@@ -1,0 +1,66 @@
+"""Keys and passwords of one lab: generated once, kept apart from the SMS's disk so that a reset keeps them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from lab.guest.system import System
+
+FOLDER = "/var/lib/rackling"
+USERS = ("user1", "user2")
+SSH_KEYS = ("host_sms", "host_nodes", "root", *USERS)
+MUNGE_KEY_BYTES = 128  # munged(8): at least 32, at most 1024
+SYLLABLES = [c + v for c in "bdfghjklmnprstvz" for v in "aeiou"]
+
+
+class Identity:
+    """What the lab's identity folder holds; makes what is missing."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        system.make_dir(f"{FOLDER}/ssh", mode=0o700)
+        self._make_ssh_keys()
+
+    def munge_key(self) -> bytes:
+        """The secret that all of the cluster's munge daemons share."""
+        return self._kept("munge.key", lambda: secrets.token_bytes(MUNGE_KEY_BYTES))
+
+    def jwt_key(self) -> bytes:
+        """The secret that signs Slurm's web tokens."""
+        return self._kept("jwt_hs256.key", lambda: secrets.token_bytes(32))
+
+    def passwords(self) -> dict[str, str]:
+        """Password of each user, by name."""
+        made = {user: _password() for user in USERS}
+        found: dict[str, str] = json.loads(self._kept("passwords.json", lambda: json.dumps(made).encode()))
+        return found
+
+    def private_key(self, name: str) -> bytes:
+        """An ssh private key: of the SMS, of all nodes, of root or of a user."""
+        return self.system.read(f"{FOLDER}/ssh/{name}")
+
+    def public_key(self, name: str) -> str:
+        """The public half, as one line `ssh-ed25519 BASE64 COMMENT`."""
+        return self.system.text(f"{FOLDER}/ssh/{name}.pub").strip()
+
+    def _make_ssh_keys(self) -> None:
+        for name in SSH_KEYS:
+            path = f"{FOLDER}/ssh/{name}"
+            if not self.system.exists(path):
+                command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self.system.path(path)]
+                done = self.system.run(command)
+                if done.status != 0:
+                    raise OSError(f"ssh-keygen: {done.err.decode(errors='replace').strip()}")
+
+    def _kept(self, name: str, make) -> bytes:  # type: ignore[no-untyped-def]  # a small local factory
+        path = f"{FOLDER}/{name}"
+        if not self.system.exists(path):
+            self.system.write(path, make(), mode=0o600)
+        return self.system.read(path)
+
+
+def _password() -> str:
+    """Readable over a shoulder and typed without a mistake: three words of two syllables and a number, 44 bits."""
+    words = ["".join(secrets.choice(SYLLABLES) for _ in range(2)) for _ in range(3)]
+    return "-".join([*words, f"{secrets.randbelow(90) + 10}"])

@@ -1,0 +1,44 @@
+"""The program `handout`: run by systemd at each boot of the SMS, before its services start."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+from lab.guest.handout import cluster, machine, provisioning, slurm
+from lab.guest.handout.identity import Identity
+from lab.guest.system import System
+
+READY = "/run/rackling/ready"
+
+
+def main(_arguments: Sequence[str], system: System) -> int:
+    """Sets the SMS up and writes how it went to /run/rackling/ready, where `lab up` looks."""
+    started = time.monotonic()
+    system.make_dir("/run/rackling")
+    try:
+        _set_up(system)
+        result, status = "ok", 0
+    except Exception as problem:  # whatever it was, `lab up` must be told
+        traceback.print_exc(file=sys.stderr)
+        result, status = f"{type(problem).__name__}: {problem}", 1
+    seconds = round(time.monotonic() - started, 2)
+    system.write(READY, json.dumps({"result": result, "seconds": seconds}).encode())
+    return status
+
+
+def _set_up(system: System) -> None:
+    description = cluster.read(system)
+    machine.raise_network(system, description)
+    identity = Identity(system)
+    machine.install_keys(system, description, identity)
+    machine.install_users(system, identity)
+    machine.write_services(system, description)
+    changed = slurm.write(system, description)
+    if changed and system.run(["systemctl", "is-active", "--quiet", "slurmctld"]).status == 0:
+        system.run(["scontrol", "reconfigure"])
+    chroot_changed = machine.prepare_chroot(system, description, identity)
+    provisioning.bring_up(system, description, chroot_changed=chroot_changed)

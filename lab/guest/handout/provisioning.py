@@ -1,0 +1,75 @@
+"""Warewulf as the lab hands it out: files, nodes and their settings, through wwsh as an administrator would."""
+
+from __future__ import annotations
+
+import os
+
+from lab.guest.handout.cluster import Description, Machine
+from lab.guest.handout.machine import CHROOT
+from lab.guest.system import System
+
+FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
+NETWORK_TEMPLATE = "/etc/warewulf/network.tmpl"
+NETWORK_TEXT = """\
+# %{NODENAME}'s boot card, configured by the boot agent before the system starts.
+auto eth0
+iface eth0 inet manual
+"""
+
+
+def register(system: System, cluster: Description, known: set[str]) -> list[str]:
+    """The wwsh commands that bring the database to the handout; nodes already there are left alone."""
+    lines: list[str] = []
+    if not known:
+        system.write(NETWORK_TEMPLATE, NETWORK_TEXT.encode())
+        lines += [f"file import /etc/{name}" for name in ("passwd", "group", "shadow")]
+        lines.append("file import /etc/munge/munge.key")
+        lines.append(
+            f"file import {NETWORK_TEMPLATE} --name network --path /etc/network/interfaces.d/eth0 --mode 0644"
+        )
+    vnfs, kernel = os.path.basename(CHROOT), os.uname().release
+    for machine in cluster.stateless:
+        if machine.registered and machine.name not in known:
+            lines += _node(cluster, machine, vnfs, kernel)
+    return lines
+
+
+def _node(cluster: Description, machine: Machine, vnfs: str, kernel: str) -> list[str]:
+    card = machine.boot_card
+    netmask = cluster.subnets["internal"].netmask
+    return [
+        f"node new {machine.name} --netdev {card.name} --ipaddr={card.address} --netmask={netmask}"
+        f" --hwaddr={card.mac}",
+        f"provision set {machine.name} --vnfs={vnfs} --bootstrap={kernel} --files={','.join(FILES)}",
+    ]
+
+
+def known_nodes(system: System) -> set[str]:
+    """Names of the nodes the database has."""
+    done = system.run(["wwsh", "node", "list", "-1"])
+    return set(done.out.decode(errors="replace").split()) - {"No", "nodes", "found"}
+
+
+def has_bootstrap(system: System, kernel: str) -> bool:
+    """Whether a bootstrap of that kernel is in the database."""
+    done = system.run(["wwsh", "bootstrap", "list", "-1"])
+    return kernel in done.out.decode(errors="replace").split()
+
+
+def bring_up(system: System, cluster: Description, *, chroot_changed: bool) -> None:
+    """Packs what has to be packed and registers what has to be registered; OSError says what failed."""
+    kernel = os.uname().release
+    if not has_bootstrap(system, kernel):
+        _must(system, ["wwbootstrap", kernel])
+    if chroot_changed:
+        _must(system, ["wwvnfs", "--chroot", CHROOT])
+    lines = register(system, cluster, known_nodes(system))
+    if lines:
+        _must(system, ["wwsh", "-y"], "\n".join(lines).encode() + b"\n")
+
+
+def _must(system: System, command: list[str], data: bytes = b"") -> None:
+    done = system.run(command, data)
+    # wwsh counts commands that failed, and some that succeeded (warewulf3.md, exit status): its words decide.
+    if b"ERROR" in done.err or done.status in (126, 127):
+        raise OSError(f"{' '.join(command)}: {done.err.decode(errors='replace').strip()}")
