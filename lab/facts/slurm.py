@@ -23,6 +23,7 @@ class NodeInfo:
     state: str  # the base state, e.g. IDLE
     flags: frozenset[str]  # e.g. DRAIN, NOT_RESPONDING
     reason: str
+    reason_time: int | None
     boot_time: int | None
     slurmd_start: int | None
     cpus: int
@@ -118,11 +119,13 @@ def _node(line: str) -> NodeInfo | None:
     if base.endswith("*"):
         flags.append("NOT_RESPONDING")
     gres = found.get("Gres", "")
+    reason, _, signature = found.get("Reason", "").partition(" [")
     return NodeInfo(
         name=found["NodeName"],
         state=base.rstrip(_SUFFIXES),
         flags=frozenset(flag.rstrip(_SUFFIXES) for flag in flags),
-        reason=found.get("Reason", "").partition(" [")[0],
+        reason=reason,
+        reason_time=_seconds(signature.rstrip("]").rpartition("@")[2]),
         boot_time=_seconds(found.get("BootTime", "")),
         slurmd_start=_seconds(found.get("SlurmdStartTime", "")),
         cpus=int(found.get("CPUTot", "0")),

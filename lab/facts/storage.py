@@ -57,7 +57,7 @@ def _mount(line: str) -> Mount:
             used=int(found["USED"] or 0),
         )
     except (ValueError, KeyError) as problem:
-        raise FactError("`findmnt` printed a line that is not KEY=\"value\"", 0, line) from problem
+        raise FactError('`findmnt` printed a line that is not KEY="value"', 0, line) from problem
 
 
 def _mounts(status: int, output: str) -> tuple[Mount, ...]:
@@ -76,6 +76,6 @@ def _memory(status: int, output: str) -> Memory:
 
 
 mounts: Fact[tuple[Mount, ...]] = Fact(
-    "findmnt -bnPlo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED --kernel", _mounts
+    "findmnt -bnPo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED --kernel", _mounts
 )
 memory: Fact[Memory] = Fact("free -b", _memory)

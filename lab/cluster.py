@@ -1,0 +1,293 @@
+"""A lab's life: up, down, power, snapshots, and waiting until its nodes are well."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.backends.base import Backend, Say
+from lab.errors import LabError
+from lab.handle import NodeHandle
+from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Role
+from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
+from lab.probes import (
+    BOOTED,
+    Outlook,
+    Reading,
+    SmsView,
+    View,
+    judge,
+    look,
+    not_up,
+    parse_look,
+    to_revive,
+)
+from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
+
+UP_SECONDS = 180.0
+LOOK_SECONDS = 8.0  # one look at the SMS may take this long
+QUICK_SECONDS = 5.0
+Watch = Callable[[Sequence[Reading], float], None]
+"""Takes the readings of each look, and the seconds since waiting began."""
+
+
+class Cluster:
+    """One lab on one backend; `say` gets a line for each step, `watch` every look while waiting."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        backend: Backend,
+        *,
+        say: Say = lambda line: None,
+        watch: Watch = lambda readings, seconds: None,
+        timeout: float = UP_SECONDS,
+        transcripts: Path | None = None,
+        clock: Clock = monotonic,
+        sleep: Sleep = pause,
+    ) -> None:
+        self.spec = spec
+        self.backend = backend
+        self.say = say
+        self.watch = watch
+        self.timeout = timeout
+        self._transcripts = transcripts
+        self._clock = clock
+        self._sleep = sleep
+        self._handles: dict[str, NodeHandle] = {}
+        self._lock = threading.Lock()
+
+    # nodes
+
+    @property
+    def sms(self) -> NodeHandle:
+        """The head node."""
+        return self.node(self.spec.sms.name)
+
+    @property
+    def nodes(self) -> tuple[NodeHandle, ...]:
+        """All nodes, in the lab's order."""
+        return tuple(self.node(node.name) for node in self.spec.nodes)
+
+    def node(self, name: str) -> NodeHandle:
+        """The node of that name; a UsageError when there is none."""
+        check_names(self.spec, [name])
+        with self._lock:
+            if name not in self._handles:
+                self._handles[name] = NodeHandle(
+                    self.spec.lab, self.spec.node(name), self.backend, self._transcripts
+                )
+            return self._handles[name]
+
+    def close(self) -> None:
+        """Closes every open shell."""
+        with self._lock:
+            for handle in self._handles.values():
+                handle.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # up and down
+
+    def record(self) -> LabRecord | None:
+        """What the engine remembers of this lab; None when there is no such lab."""
+        return next((record for record in self.backend.labs() if record.lab == self.spec.lab), None)
+
+    def plan(self, names: Iterable[str] = ()) -> tuple[Action, ...]:
+        """What `up` would do now."""
+        record = self.record()
+        statuses = self.backend.status(self.spec.lab) if record else ()
+        return plan_up(self.spec, record, statuses, select(self.spec, names))
+
+    def up(self, names: Iterable[str] = (), *, wait: bool = True) -> tuple[Reading, ...]:
+        """Makes the lab what it should be, and waits until its nodes are well.
+
+        Returns the last readings; some may be left as a person set them. Raises a LabError when a
+        node is not well at the deadline.
+        """
+        chosen = select(self.spec, names)
+        began = self._clock()
+        actions = self.plan(names)
+        for action in actions:
+            if action.verb is not Verb.WAIT:
+                self.say(action.text)
+        work = [action for action in actions if action.verb is not Verb.WAIT]
+        if work:
+            self.backend.create(self.spec, self.say)
+            self._power_on(chosen)
+        if not wait:
+            return ()
+        return self.wait(chosen, powered=freshly_powered(actions), began=began)
+
+    def down(self, names: Sequence[str] = ()) -> None:
+        """Removes the lab, or only the named nodes."""
+        self.close()
+        self.backend.delete(self.spec.lab, self.say, list(names) or None)
+
+    def recreate(self) -> None:
+        """Makes the lab anew, as it is handed out."""
+        self.down()
+        self.up()
+
+    # power
+
+    def power_on(self, names: Sequence[str], *, wait: bool = True) -> tuple[Reading, ...]:
+        """Powers nodes on and waits until they are well."""
+        check_names(self.spec, names)
+        began = self._clock()
+        off = self._with_power(names, Power.OFF)
+        self.backend.start(self.spec.lab, names)
+        return self.wait(names, powered=off, began=began) if wait else ()
+
+    def power_off(self, names: Sequence[str], *, hard: bool = False) -> None:
+        """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
+        check_names(self.spec, names)
+        self.backend.stop(self.spec.lab, names, hard=hard)
+        left = wait_for(
+            lambda: self._with_power(names, Power.ON),
+            self._clock() + self.timeout,
+            self._clock,
+            self._sleep,
+            done=lambda on: not on,
+        )
+        if left:
+            raise LabError(
+                f"still under power after {self.timeout:.0f} s: {', '.join(sorted(left))}",
+                hint=f"lab power off --hard {' '.join(sorted(left))}",
+            )
+
+    def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
+        """Powers nodes off and on again, and waits until they are well; other nodes are left alone."""
+        began = self._clock()
+        self.power_off(names, hard=hard)
+        self.backend.start(self.spec.lab, names)
+        return self.wait(names, powered=names, began=began) if wait else ()
+
+    # snapshots
+
+    def snapshots(self) -> tuple[str, ...]:
+        """Names of the snapshots kept, oldest first."""
+        return self.backend.snapshots(self.spec.lab)
+
+    def snapshot(self, name: str) -> None:
+        """Keeps the lab's present state under a name."""
+        self.backend.snapshot(self.spec.lab, name, self.say)
+
+    def restore(self, name: str, *, wait: bool = True) -> tuple[Reading, ...]:
+        """Goes back to a snapshot, and waits until the nodes that have power there are well."""
+        self.close()
+        began = self._clock()
+        self.backend.restore(self.spec.lab, name, self.say)
+        powered = self._with_power([node.name for node in self.spec.nodes], Power.ON)
+        return self.wait(sorted(powered), powered=powered, began=began) if wait else ()
+
+    # looking and waiting
+
+    def look(self, revive: Collection[str] = (), *, quick: bool = False) -> View:
+        """Looks at everything once; `quick` asks the SMS by a process of its own, not an open shell."""
+        statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
+        logins = [
+            node.name
+            for node in self.spec.nodes
+            if node.role is Role.LOGIN and _stage(statuses, node.name) == BOOTED
+        ]
+        with ThreadPoolExecutor(1 + len(logins)) as pool:
+            sms = pool.submit(self._look_at_sms, statuses, quick=quick)
+            systems = {name: pool.submit(self._system_of, name, quick=quick) for name in logins}
+            found = {name: system.result() for name, system in systems.items()}
+            return View(statuses, sms.result(), found, frozenset(revive))
+
+    def wait(
+        self, names: Iterable[str], *, powered: Collection[str] = (), began: float | None = None
+    ) -> tuple[Reading, ...]:
+        """Waits until every named node is well or left as a person set it; a LabError at the deadline.
+
+        Nodes among `powered` that Slurm takes out of service because we powered them on are put
+        back into service, as an operator would.
+        """
+        chosen = list(names)
+        start = self._clock() if began is None else began
+        revived: set[str] = set()
+
+        def readings() -> tuple[Reading, ...]:
+            view = self.look(powered)
+            elapsed = self._clock() - start
+            if view.sms.clock is not None:
+                since = view.sms.clock - int(elapsed)
+                late = tuple(n for n in to_revive(view, powered, since) if n not in revived)
+                if late and self.sms.resume(late).ok:
+                    revived.update(late)
+                    self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
+            found = judge(self.spec, view, chosen)
+            self.watch(found, elapsed)
+            return found
+
+        last = wait_for(
+            readings, start + self.timeout, self._clock, self._sleep, done=_decided, every=POLL
+        )
+        if not all(reading.settled for reading in last):
+            raise not_up(self.spec, last, self._clock() - start, self.last_line)
+        return last
+
+    def last_line(self, name: str) -> str:
+        """The last line a node wrote to its console, or "" where there is none."""
+        try:
+            text = b"".join(self.backend.console(self.spec.lab, name, follow=False, tail=20))
+        except LabError:
+            return ""
+        lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
+
+    def _look_at_sms(self, statuses: dict[str, NodeStatus], *, quick: bool) -> SmsView:
+        if _stage(statuses, self.spec.sms.name) != BOOTED:
+            return SmsView(trouble="the SMS has not booted")
+        try:
+            if quick:
+                done = self.sms.execute(look.command, timeout=QUICK_SECONDS)
+                return parse_look(done.status, done.stdout or done.stderr)
+            return self.sms.fact(look, timeout=LOOK_SECONDS)
+        except LabError as problem:
+            return SmsView(trouble=_one_line(problem))
+
+    def _system_of(self, name: str, *, quick: bool) -> str:
+        command = "systemctl is-system-running"
+        try:
+            if quick:
+                return self.node(name).execute(command, timeout=QUICK_SECONDS).stdout.strip()
+            return self.node(name).run(command, timeout=LOOK_SECONDS).output.strip()
+        except LabError as problem:
+            return _one_line(problem)
+
+    def _power_on(self, chosen: Sequence[str]) -> None:
+        off = self._with_power(chosen, Power.OFF)
+        if off:
+            self.backend.start(self.spec.lab, sorted(off))
+
+    def _with_power(self, names: Iterable[str], power: Power) -> frozenset[str]:
+        wanted = set(names)
+        return frozenset(
+            status.name
+            for status in self.backend.status(self.spec.lab)
+            if status.power is power and status.name in wanted
+        )
+
+
+def _decided(readings: Sequence[Reading]) -> bool:
+    """Whether waiting is over: all settled, or one that never will be."""
+    if any(reading.outlook is Outlook.HOPELESS for reading in readings):
+        return True
+    return all(reading.settled for reading in readings)
+
+
+def _stage(statuses: dict[str, NodeStatus], name: str) -> str:
+    return statuses[name].stage if name in statuses else ""
+
+
+def _one_line(problem: LabError) -> str:
+    return f"{problem.message}; {problem.evidence.splitlines()[-1]}" if problem.evidence else problem.message
