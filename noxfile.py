@@ -77,16 +77,25 @@ def shell_scripts() -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, import rules, the guest's oldest Python, shell scripts."""
-    session.run(PYTHON, "-m", "ruff", "check", ".")
-    session.run(PYTHON, "-m", "ruff", "format", "--check", ".")
-    session.run(PYTHON, "-m", "mypy")
-    session.run(str(Path(PYTHON).parent / "lint-imports"), external=True)
-    if any((ROOT / "lab/guest").rglob("*.py")):
-        session.run(PYTHON, "-m", "vermin", "--no-tips", "--violations", "-t=3.9-", "lab/guest")
+    """Style, types, import rules, the guest's oldest Python, shell scripts; every one, then the verdict."""
+    tools = Path(PYTHON).parent
     scripts = shell_scripts()
-    if scripts:
-        session.run(str(Path(PYTHON).parent / "shellcheck"), "--severity=warning", *scripts, external=True)
+    commands = [
+        (PYTHON, "-m", "ruff", "check", "--output-format=concise", "."),
+        (PYTHON, "-m", "ruff", "format", "--check", "."),
+        (PYTHON, "-m", "mypy"),
+        (str(tools / "lint-imports"), "--no-logo"),
+        (PYTHON, "-m", "vermin", "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest"),
+        (str(tools / "shellcheck"), "--severity=warning", *scripts),
+    ]
+    failed = []
+    for command in commands:
+        try:
+            session.run(*command, external=True)
+        except nox.command.CommandFailed:
+            failed.append(Path(command[0]).name if command[0] != PYTHON else command[2])
+    if failed:
+        session.error(f"not clean: {', '.join(failed)}")
 
 
 @nox.session

@@ -333,3 +333,39 @@ def test_interrupted_proof_leaves_no_throw_away_lab(machine: Machine) -> None:
     terminal.expect("removing the throw-away lab")
     assert end(terminal) == 130
     assert labs(machine)[-1] == "lab down -l quickstart-proof -y"
+
+
+SUDO = """
+[ "$1" = env ] && shift
+while case "$1" in *=*) true ;; *) false ;; esac; do shift; done
+BY_ROOT=yes; export BY_ROOT
+[ "$1" = -v ] || "$@"
+"""
+
+
+@pytest.fixture
+def learner(machine: Machine) -> Machine:
+    """The machine as an ordinary user with sudo sees it."""
+    machine.program("id", 'case "$1" in -u) echo 1000 ;; *) echo ada ;; esac')
+    machine.program("sudo", SUDO)
+    return machine
+
+
+def test_packages_are_installed_by_sudo_and_all_else_is_not(learner: Machine) -> None:
+    (learner.folder / "bin" / "mmdebstrap").unlink()
+    done = learner.run("-y", "--no-proof")
+    assert done.returncode == 0, done.stderr
+    by_sudo = [call for call in learner.calls if call.startswith("sudo ")]
+    assert len(by_sudo) == 2
+    assert all("apt-get" in call for call in by_sudo)
+
+
+def test_it_explains_the_engines_group_and_joins_nobody_to_it(learner: Machine) -> None:
+    learner.program("docker", '[ -n "${BY_ROOT:-}" ]')
+    done = learner.run("-y")
+    assert done.returncode == 3
+    assert "your account ada may not talk to it" in done.stderr
+    assert "can become root" in done.stderr
+    assert "hint: sudo usermod -aG docker ada" in done.stderr
+    assert not [call for call in learner.calls if call.startswith("usermod")]
+    assert not labs(learner)
