@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
-from lab.checks.view import Budget, Cluster, NoAnswerError, NotUpError, Room
+from lab.checks.view import Budget, Cluster, NoAnswerError, NotUpError, RefusedError, Room
 
 PAUSE = 0.5  # seconds between two looks of a check that may still settle
 GRACE = 5.0  # seconds a look may outlive its time before its checker counts as hung
@@ -129,6 +129,8 @@ class Runner:
             return _from_silence(check, silence), False
         except NotUpError as absence:
             return _from_absence(check, absence), False
+        except RefusedError as refusal:
+            return _from_refusal(check, refusal), False
         except (Exception, SystemExit) as crash:  # noqa: BLE001 - nobody is above a thread: all is an outcome
             actual = f"{type(crash).__name__}: {crash}"
             trace = traceback.format_exc()
@@ -182,4 +184,14 @@ def _from_absence(check: Check, absence: NotUpError) -> Verdict:
         expected=f"{absence.node} is up and can be entered",
         node=absence.node,
         look=f"lab console {absence.node}",
+    )
+
+
+def _from_refusal(check: Check, refusal: RefusedError) -> Verdict:
+    said = refusal.output.strip() or f"status {refusal.status}, and no word why"
+    return replace(
+        _verdict(check, Outcome.FAILED, actual=said),
+        expected=f"an answer to: {refusal.command}",
+        node=refusal.node,
+        look=refusal.command,
     )

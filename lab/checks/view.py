@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
 from lab.errors import LabError
-from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
+from lab.facts.fact import FactError
+from lab.model import ClusterSpec, Node, NodeStatus, Power, Role, Root
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -75,6 +76,17 @@ class NotUpError(Exception):
         super().__init__(f"{node} cannot be entered: {state}")
         self.node = node
         self.state = state
+
+
+class RefusedError(Exception):
+    """A command that tells a fact said that it failed; what it printed is the evidence."""
+
+    def __init__(self, node: str, command: str, status: int, output: str) -> None:
+        super().__init__(f"{command!r} on {node} ended with status {status}")
+        self.node = node
+        self.command = command
+        self.status = status
+        self.output = output
 
 
 @dataclass
@@ -229,7 +241,12 @@ class NodeView:
 
         def ask() -> T:
             answer = self.run(question.command, user=user)
-            return question.parse(answer.exit_status, answer.output)
+            try:
+                return question.parse(answer.exit_status, answer.output)
+            except FactError as error:
+                if answer.exit_status == 0:
+                    raise  # it succeeded, and its parser does not understand it: our fault
+                raise RefusedError(self.name, question.command, answer.exit_status, answer.output) from error
 
         return self._room.fact((self.name, user, question.command), ask)
 
@@ -260,6 +277,11 @@ class Cluster:
     def login(self) -> NodeView:
         """The login node."""
         return self.node(next(node.name for node in self.spec.nodes if node.role is Role.LOGIN))
+
+    @property
+    def root_kind(self) -> str:
+        """The type of file system that `/` of a stateless node is."""
+        return "tmpfs" if self.spec.root is Root.RAM else "overlay"
 
     @property
     def compute(self) -> tuple[NodeView, ...]:

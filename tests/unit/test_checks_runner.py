@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from lab.catalog import load_checks
 from lab.checks import Cluster, check, failed
-from lab.checks.api import Check, Outcome, Verdict, as_text, collect
+from lab.checks.api import Check, Outcome, Verdict, as_text
 from lab.checks.runner import Notice, Runner
 from lab.checks.view import SHELLS_PER_NODE, Answer
+from lab.facts import slurm
 from lab.model import NodeStatus, Power
 from tests.unit.checks_world import Said, SlowError, World
 
@@ -215,6 +218,29 @@ def test_an_engine_that_is_gone_is_the_labs_fault() -> None:
     assert "engine" in verdict.actual
 
 
+def test_a_fact_that_a_node_refuses_is_not_the_checkers_fault() -> None:
+    @check(step="x")
+    def asks(cluster: Cluster) -> None:
+        """Asks Slurm."""
+        cluster.sms.fact(slurm.partitions)
+
+    world = World().says("sms", "sinfo", "sinfo: error: Unable to contact slurm controller\n", 1)
+    verdict = judge(asks, world=world)["asks"]
+    assert verdict.outcome is Outcome.FAILED
+    assert "Unable to contact" in verdict.actual
+    assert verdict.look.startswith("sinfo")
+
+
+def test_a_fact_that_its_parser_does_not_understand_is_the_labs_fault() -> None:
+    @check(step="x")
+    def asks(cluster: Cluster) -> None:
+        """Asks Slurm."""
+        cluster.sms.fact(slurm.partitions)
+
+    verdict = judge(asks, world=World().says("sms", "sinfo", "gibberish\n"))["asks"]
+    assert verdict.outcome is Outcome.BROKEN
+
+
 def asking(name: str, command: str) -> Check:
     def look(cluster: Cluster) -> None:
         """Asks."""
@@ -319,16 +345,16 @@ def test_a_check_needs_its_sentence() -> None:
         check(step="x")(silent)
 
 
-def test_collect_keeps_the_order_and_leaves_out_what_was_imported() -> None:
-    import types
-
-    module = types.ModuleType("somewhere")
-    source = (
-        "from lab.checks import check\nfrom tests.unit.test_checks_runner import holds\n"
-        "@check(step='s')\ndef second(c):\n    'S.'\n@check(step='s')\ndef first(c):\n    'F.'\nagain = first\n"
+def test_collect_keeps_the_order_and_leaves_out_what_was_imported(tmp_path: Path) -> None:
+    (tmp_path / "check.py").write_text(
+        "from lab.checks import check\n"
+        "from tests.unit.test_checks_runner import holds\n"
+        "@check(step='s')\ndef second(c):\n    'S.'\n"
+        "@check(step='s')\ndef first(c):\n    'F.'\n"
+        "again = first\n"
     )
-    exec(source, module.__dict__)
-    assert [item.name for item in collect(module)] == ["second", "first"]
+    found = load_checks("somewhere", tmp_path / "check.py")
+    assert [item.name for item in found] == ["second", "first"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""LOGIN-3: a small slurm.conf makes the login node a client, and Warewulf keeps it."""
+
+from __future__ import annotations
+
+import shlex
+
+from lab.checks import Cluster, check, failed
+from lab.facts import slurm, warewulf
+
+OWN_FILE = "/etc/slurm/slurm.conf"
+DEFINES = ("nodename", "partitionname", "nodeset", "include", "frontendname")
+
+
+def settings(text: str) -> dict[str, str]:
+    """Reads `Key=Value` lines: keys in lower case, remarks left out."""
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    parts = (line.replace("=", " = ", 1).split(None, 2) for line in lines if line)
+    return {words[0].lower(): words[2] if len(words) > 2 else "" for words in parts}
+
+
+def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
+    """Fails unless a configuration names cluster and controller, and defines nothing."""
+    found = settings(text)
+    for key, name in (("clustername", "ClusterName"), ("slurmctldhost", "SlurmctldHost")):
+        if not found.get(key):
+            raise failed(
+                expected=f"a line {name}=…",
+                actual=text.strip() or "an empty file",
+                hint="`scontrol show config` on the SMS knows the value.",
+                node=node,
+                look=look,
+            )
+    real = cluster.sms.fact(slurm.config).get("ClusterName", "")
+    if found["clustername"].lower() != real.lower():
+        raise failed(
+            expected=f"ClusterName={real}", actual=f"ClusterName={found['clustername']}", node=node, look=look
+        )
+    extra = [line.split()[0] for line in text.splitlines() if line.strip().lower().startswith(DEFINES)]
+    if extra:
+        raise failed(
+            expected="only what a client must know: where the controller is",
+            actual=f"also {', '.join(dict.fromkeys(extra))}",
+            hint="Nodes and partitions are what a client asks the controller for; a copy here goes stale.",
+            node=node,
+            look=look,
+        )
+
+
+@check(step="write")
+def login_has_its_own_file(cluster: Cluster) -> None:
+    """The login node has a file /etc/slurm/slurm.conf that everybody may read."""
+    answer = cluster.login.run(f"stat -c %A {OWN_FILE}")
+    if answer.exit_status != 0:
+        raise failed(
+            expected=f"a file {OWN_FILE}",
+            actual="no such file",
+            hint="It lives in memory: a reboot of the node takes it away.",
+            node="login",
+            look=f"ls -l {OWN_FILE}",
+        )
+    if answer.output.strip()[7:8] != "r":
+        raise failed(
+            expected="readable by everybody: -rw-r--r--",
+            actual=answer.output.strip(),
+            hint="Users run sinfo too, and nothing in it is secret.",
+            node="login",
+            look=f"ls -l {OWN_FILE}",
+        )
+
+
+@check(step="write", needs=[login_has_its_own_file])
+def file_says_only_where_the_controller_is(cluster: Cluster) -> None:
+    """It names the cluster and the controller's host, and defines no nodes or partitions."""
+    text = cluster.login.run(f"cat {OWN_FILE}").output
+    require_small(cluster, text, node="login", look=f"cat {OWN_FILE}")
+
+
+@check(step="write", needs=[file_says_only_where_the_controller_is], settle=10)
+def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
+    """With this file alone, sinfo shows the partitions that the SMS has."""
+    wanted = [part.name for part in cluster.sms.fact(slurm.partitions)]
+    answer = cluster.login.run(f"SLURM_CONF={OWN_FILE} sinfo -h -o '%P'", timeout=15)
+    found = [name.rstrip("*") for name in answer.output.split()]
+    if answer.exit_status != 0 or sorted(set(found)) != sorted(set(wanted)):
+        raise failed(
+            expected=wanted,
+            actual=answer.output or f"status {answer.exit_status}",
+            hint="Can the host that SlurmctldHost names be reached, and does slurmctld run there?",
+            node="login",
+            look=f"SLURM_CONF={OWN_FILE} sinfo",
+        )
+
+
+@check(step="keep")
+def warewulf_has_the_file(cluster: Cluster) -> None:
+    """Warewulf has a file that goes to /etc/slurm/slurm.conf on a node."""
+    rows = cluster.sms.fact(warewulf.file_list)
+    if any(row.path == OWN_FILE for row in rows):
+        return
+    near = {row.name: row.path for row in rows if "slurm" in row.name or "slurm" in row.path}
+    raise failed(
+        expected=f"a file object with the path {OWN_FILE}",
+        actual=near or [row.name for row in rows],
+        hint="Where a file goes is its path: `--path=…` of `wwsh file import`, or of `wwsh file set`."
+        if near
+        else "`wwsh file import` takes a file of the SMS into Warewulf's keeping.",
+        node="sms",
+        look="wwsh file list",
+    )
+
+
+@check(step="keep", needs=[warewulf_has_the_file])
+def kept_file_says_the_same(cluster: Cluster) -> None:
+    """What Warewulf keeps is such a client's file too, readable by everybody."""
+    rows = [row for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
+    row = rows[0]
+    look = f"sudo wwsh file show {row.name}"
+    text = cluster.sms.run(f"wwsh file show {shlex.quote(row.name)}").output
+    require_small(cluster, text, node="sms", look=look)
+    if row.perms[7:8] != "r":
+        raise failed(
+            expected="readable by everybody: rw-r--r--",
+            actual=row.perms,
+            hint=f"`sudo wwsh file set {row.name} --mode=0644` changes it.",
+            node="sms",
+            look="wwsh file list",
+        )
