@@ -163,7 +163,7 @@ def test_installs_only_what_is_missing(machine: Machine) -> None:
     installs = [call for call in machine.calls if call.startswith("apt-get install")]
     assert len(installs) == 1
     assert installs[0].endswith(" mmdebstrap")
-    assert labs(machine) == ["lab images build", "lab up"]
+    assert labs(machine) == ["lab images build", "lab up", "lab status"]
 
 
 def test_tools_of_the_tests_are_installed_for_the_tests_only(machine: Machine) -> None:
@@ -307,7 +307,7 @@ def test_on_a_terminal_it_offers_the_proof_and_takes_no_for_granted(machine: Mac
     terminal.sendline("")
     terminal.expect("start login_node")
     assert end(terminal) == 0
-    assert labs(machine) == ["lab images build", "lab up"]
+    assert labs(machine) == ["lab images build", "lab up", "lab status"]
 
 
 def test_interrupted_while_installing(machine: Machine) -> None:
