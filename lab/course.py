@@ -31,13 +31,13 @@ class Keeper(Protocol):
     def snapshot(self, name: str) -> None:
         """Keeps the present state under a name."""
 
-    def restore(self, name: str) -> None:
+    def restore(self, name: str) -> object:
         """Goes back to a kept state, and waits until the nodes are up again."""
 
     def recreate(self) -> None:
         """Makes the lab anew, as it is handed out, and waits until it is up."""
 
-    def cycle(self, node: str) -> None:
+    def cycle(self, node: str, /) -> object:
         """Pulls the plug of one node, puts it back, and waits until the node is up."""
 
 

@@ -1,0 +1,220 @@
+"""Start states: the shortest way there, what is kept, what is made anew, and what is forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from lab.catalog import Catalog, Exercise, load
+from lab.checks.api import Outcome, Verdict
+from lab.checks.report import Judgement
+from lab.course import HANDOUT, Course, target
+from lab.errors import LabError, UsageError
+from lab.model import ClusterSpec
+from lab.progress import Progress
+from tests.unit.checks_world import small_spec
+from tests.unit.test_catalog import INDEX, write
+
+
+@dataclass
+class FakeKeeper:
+    """A lab whose state is the list of solutions typed since it was handed out."""
+
+    spec: ClusterSpec = field(default_factory=small_spec)
+    state: tuple[str, ...] = ("a learner's mess",)
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    did: list[str] = field(default_factory=list)
+
+    def snapshots(self) -> tuple[str, ...]:
+        return tuple(self.kept)
+
+    def snapshot(self, name: str) -> None:
+        self.did.append(f"snapshot {name.rsplit('-', 1)[0]}")
+        self.kept[name] = self.state
+
+    def restore(self, name: str) -> None:
+        self.did.append(f"restore {name.rsplit('-', 1)[0]}")
+        self.state = self.kept[name]
+
+    def recreate(self) -> None:
+        self.did.append("recreate")
+        self.kept.clear()
+        self.state = ()
+
+    def cycle(self, node: str, /) -> None:
+        self.did.append(f"cycle {node}")
+
+
+class Stand:
+    """A course over three exercises, each of which starts where the one before ends."""
+
+    def __init__(self, root: Path, data: Path) -> None:
+        self.root = root
+        self.keeper = FakeKeeper()
+        self.progress = Progress(data, "lab")
+        self.unsolvable = ""
+        self.images: tuple[str, ...] = ("image-1",)
+
+    @property
+    def catalog(self) -> Catalog:
+        return load(self.root)
+
+    @property
+    def course(self) -> Course:
+        return Course(
+            self.catalog,
+            self.progress,
+            self.keeper,
+            solve=self.solve,
+            judge=self.judge,
+            say=lambda _: None,
+            images=self.images,
+        )
+
+    def solve(self, exercise: Exercise) -> None:
+        self.keeper.did.append(f"solve {exercise.name}")
+        self.keeper.state = (*self.keeper.state, exercise.name)
+
+    def judge(self, exercise: Exercise) -> Judgement:
+        good = exercise.name != self.unsolvable and exercise.name in self.keeper.state
+        outcome = Outcome.PASSED if good else Outcome.FAILED
+        verdict = Verdict("c", "It holds.", "only", outcome, actual="" if good else "nothing")
+        return Judgement(exercise.name, exercise.title, (), (verdict,), 0)
+
+    def start(self, name: str) -> list[str]:
+        course = self.course
+        self.keeper.did.clear()
+        course.start(course.plan(course.catalog.get(name)))
+        return self.keeper.did
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    root = tmp_path / "exercises"
+    root.mkdir()
+    (root / "index.toml").write_text(INDEX)
+    write(root, "one")
+    write(root, "two", start="after:one")
+    write(root, "three", start="after:two")
+    return Stand(root, tmp_path / "data")
+
+
+def test_without_a_snapshot_the_lab_is_made_anew_and_kept(stand: Stand) -> None:
+    assert stand.start("one") == ["recreate", "snapshot handout"]
+    assert stand.keeper.state == ()
+    assert stand.start("one") == ["restore handout"]
+
+
+def test_a_later_start_state_is_replayed_once_and_then_restored(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    assert stand.start("three") == [
+        "restore handout",
+        "solve one",
+        "snapshot after-one",
+        "solve two",
+        "snapshot after-two",
+        "restore after-two",
+    ]
+    assert stand.keeper.state == ("one", "two")
+    stand.keeper.state = ("a mess",)
+    assert stand.start("three") == ["restore after-two"]
+    assert stand.keeper.state == ("one", "two")
+    assert stand.start("two") == ["restore after-one"]
+
+
+def test_starting_makes_the_exercise_the_current_one(stand: Stand) -> None:
+    stand.start("two")
+    assert stand.progress.lab().current == "two"
+
+
+def test_the_plan_says_what_it_will_do_and_what_is_lost(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    course = stand.course
+    plan = course.plan(course.catalog.get("two"))
+    assert (
+        plan.summary
+        == "restore the snapshot 'handout', then type the solution of one (once; the result is kept)"
+    )
+    assert "sms, login, c1, c2 will be lost" in course.loss().sentence
+    assert stand.keeper.did == []
+
+
+@pytest.mark.parametrize("change", ["solution", "version", "file", "spec", "image"])
+def test_only_what_depends_on_a_change_is_made_anew(stand: Stand, change: str) -> None:
+    stand.start("three")
+    two = stand.root / "two"
+    if change == "solution":
+        (two / "solution.sh").write_text("#: step only on sms as user1\nfalse\n")
+    elif change == "version":
+        toml = two / "exercise.toml"
+        toml.write_text(toml.read_text().replace("version = 1", "version = 2"))
+    elif change == "file":
+        (two / "files").mkdir()
+        (two / "files" / "given").write_text("x")
+    elif change == "spec":
+        stand.keeper.spec = replace(stand.keeper.spec, course="other")
+    else:
+        stand.images = ("image-2",)
+    begin = (
+        ["restore after-one"]
+        if change in ("solution", "version", "file")
+        else ["restore handout", "solve one"]
+    )
+    assert stand.start("three")[: len(begin)] == begin
+    assert "solve two" in stand.keeper.did
+
+
+def test_texts_and_checks_may_change_without_replaying(stand: Stand) -> None:
+    stand.start("three")
+    (stand.root / "two" / "README.md").write_text("# other words\n")
+    (stand.root / "two" / "hints.md").write_text("## only\n\nOther.\n")
+    assert stand.start("three") == ["restore after-two"]
+
+
+def test_a_solution_that_does_not_solve_is_an_error_with_evidence(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    stand.unsolvable = "one"
+    with pytest.raises(LabError, match="solution of one did not solve it") as caught:
+        stand.start("two")
+    assert "failed: It holds. found nothing" in caught.value.evidence
+    assert list(stand.keeper.kept) == [HANDOUT]
+    assert stand.progress.lab().current == ""
+
+
+def test_reset_goes_back_and_forgets_but_only_this_exercise(stand: Stand) -> None:
+    stand.start("one")
+    stand.progress.judged("one", solved=True, steps=["only"])
+    stand.progress.judged("two", solved=True, steps=["only"])
+    course = stand.course
+    for _ in range(2):  # two resets equal one
+        course.reset(course.plan(course.catalog.get("one")))
+        assert stand.progress.record("one").state == "begun"
+        assert stand.progress.record("two").state == "solved"
+        assert stand.keeper.state == ()
+
+
+def test_reset_of_a_node_touches_nothing_else(stand: Stand) -> None:
+    stand.course.reset_node("c1")
+    assert stand.keeper.did == ["cycle c1"]
+
+
+def test_carrying_on_leaves_the_lab_alone(stand: Stand) -> None:
+    course = stand.course
+    one, two, three = course.catalog.exercises
+    assert course.carries_on(one, two)
+    assert not course.carries_on(one, three)
+    assert not course.carries_on(None, two)
+    course.carry_on(two)
+    assert stand.progress.lab().current == "two"
+    assert stand.keeper.did == []
+
+
+def test_reset_tells_exercises_from_nodes(stand: Stand) -> None:
+    spec, catalog = small_spec(), stand.catalog
+    found = target("two", spec, catalog)
+    assert isinstance(found, Exercise)
+    assert target("c1", spec, catalog) == "c1"
+    with pytest.raises(UsageError, match="'c9' is neither"):
+        target("c9", spec, catalog)
