@@ -1,0 +1,31 @@
+"""What happens to an error that nobody expected: one line for people, the traceback in a file."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Mapping
+
+from lab.errors import LabError
+from lab.paths import Paths, private_folder
+
+
+def report(paths: Paths, problem: Exception, environ: Mapping[str, str]) -> LabError:
+    """Writes the traceback to a file of the user's and makes the error that names it."""
+    text = "".join(traceback.format_exception(problem))
+    message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
+    if environ.get("LAB_DEBUG") == "1":
+        return LabError(message, evidence=text.rstrip())
+    place = paths.crash(f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
+    try:
+        private_folder(place.parent)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as trouble:
+        return LabError(message, evidence=f"the traceback cannot be kept: {trouble}\n{text.rstrip()}")
+    return LabError(
+        message,
+        evidence=f"this is a mistake of ours; the traceback is in {place}",
+        hint="LAB_DEBUG=1 before the command shows it at once",
+    )

@@ -1,0 +1,110 @@
+"""`lab doctor`: tries what this machine can do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import json_option
+from lab.errors import Exit, LabError
+
+if TYPE_CHECKING:
+    from lab.backends.base import Finding
+
+NEEDED_GIB = 5.0  # images, their build, and a lab's changes
+NEEDED_INSTANCES = 8192
+INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+_MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("could not look", "magenta")}
+
+
+@click.command("doctor", short_help="Try what this machine can do; each finding ends with its fix.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Try what this machine can do; each finding ends with its fix.
+
+    Exit status: 0 all is well, 3 something is missing, 5 something could not be looked at.
+    """
+    from lab.cli.output import printable, show_json
+
+    app: App = ctx.obj
+    findings = list(_findings(app))
+    if as_json:
+        rows = [
+            {"subject": f.subject, "ok": f.ok, "evidence": f.evidence, "fix": f.fix} for f in findings
+        ]
+        show_json({"findings": rows})
+    else:
+        for found in findings:
+            word, colour = _MARKS[found.ok]
+            click.secho(f"{word:14}  ", fg=colour, nl=False)
+            click.echo(printable(f"{found.subject}: {found.evidence}"))
+            if found.ok is not True and found.fix:
+                click.echo(f"{'':14}  fix: {printable(found.fix)}")
+    ctx.exit(_verdict(findings))
+
+
+def _verdict(findings: list[Finding]) -> Exit:
+    if any(found.ok is False for found in findings):
+        return Exit.BROKEN
+    return Exit.UNKNOWN if any(found.ok is None for found in findings) else Exit.OK
+
+
+def _findings(app: App) -> Iterator[Finding]:
+    from lab.backends.base import Finding
+
+    capabilities = app.backend.probe()
+    yield from capabilities.findings
+    looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("disk space", lambda: _disk(app)),
+        ("inotify instances", _inotify),
+        *([("images", _images)] if capabilities.usable else []),
+    )
+    for subject, find in looks:
+        try:
+            yield find()
+        except (OSError, ValueError) as problem:
+            yield Finding(subject, None, str(problem), "")
+        except LabError as problem:
+            yield Finding(subject, None, problem.message, problem.hint)
+
+
+def _disk(app: App) -> Finding:
+    from lab.backends.base import Finding
+
+    place = next(path for path in (app.paths.data, *app.paths.data.parents) if path.exists())
+    engine = Path("/var/lib/docker")
+    free = min(shutil.disk_usage(path).free for path in (place, engine) if path.exists()) / 2**30
+    return Finding(
+        "disk space",
+        free >= NEEDED_GIB,
+        f"{free:.1f} GiB free, {NEEDED_GIB:.0f} needed",
+        "docker system prune frees what no container uses",
+    )
+
+
+def _inotify() -> Finding:
+    from lab.backends.base import Finding
+
+    limit = int(INSTANCES.read_text())
+    return Finding(
+        "inotify instances",
+        limit >= NEEDED_INSTANCES,
+        f"a user may have {limit}, {NEEDED_INSTANCES} are enough for ten labs",
+        f"sudo sysctl fs.inotify.max_user_instances={NEEDED_INSTANCES}",
+    )
+
+
+def _images() -> Finding:
+    from lab.backends.base import Finding
+    from lab.backends.docker.imaging import ImageStore
+    from lab.images.pipeline import inventory
+
+    missing = [record.name for record in inventory(ImageStore()) if not record.built]
+    told = f"not built: {', '.join(missing)}" if missing else "all built and up to date"
+    return Finding("images", not missing, told, "lab images build")

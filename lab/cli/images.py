@@ -1,0 +1,67 @@
+"""`lab images`: builds and lists what nodes start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import json_option, progress_option
+
+if TYPE_CHECKING:
+    from lab.backends.docker.imaging import ImageStore
+
+
+@click.group("images", short_help="Build and list the node images.")
+def command() -> None:
+    """Build and list the node images."""
+
+
+@command.command("build")
+@click.argument("names", nargs=-1, metavar="[IMAGE]...")
+@click.option("--force", is_flag=True, help="Build even what has not changed.")
+@progress_option
+@click.pass_obj
+def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
+    """Build the named images, or all; only what has changed."""
+    from lab.cli.live import showing
+    from lab.images.pipeline import build
+    from lab.paths import private_folder
+
+    app.interrupted = "images that are done are kept; lab images build carries on"
+    with showing(mode, app.environ) as progress:
+        build(names, _store(), private_folder(app.paths.cache), progress.say, force=force)
+    click.echo("the images are up to date")
+
+
+@command.command("ls")
+@json_option
+@click.pass_obj
+def list_images(app: App, as_json: bool) -> None:
+    """List the images, built or not."""
+    del app
+    from lab.cli.output import show_json, show_table
+    from lab.images.pipeline import inventory
+
+    records = inventory(_store())
+    if as_json:
+        rows = [
+            {"name": r.name, "key": r.key, "built": r.built, "size": r.size, "created": r.created}
+            for r in records
+        ]
+        show_json({"images": rows})
+        return
+    show_table(
+        ("IMAGE", "BUILT", "SIZE", "CREATED", "KEY"),
+        [
+            (r.name, "yes" if r.built else "no", f"{r.size / 2**20:.0f} MiB", r.created, r.key[:12])
+            for r in records
+        ],
+    )
+
+
+def _store() -> ImageStore:
+    from lab.backends.docker.imaging import ImageStore
+
+    return ImageStore()

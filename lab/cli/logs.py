@@ -1,0 +1,39 @@
+"""`lab logs`: a node's journal, or its console while it has none."""
+
+from __future__ import annotations
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import lab_option, node_argument
+
+
+@click.command("logs", short_help="Show a node's journal.")
+@node_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what is logged; Ctrl-C leaves.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), metavar="N", default=200, show_default=True,
+    help="Only the last N lines.",
+)
+@click.option("-u", "--unit", metavar="UNIT", help="Only this unit, such as slurmctld.")
+@lab_option
+@click.pass_obj
+def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab: str | None) -> None:
+    """Show a node's journal; of a node that has not booted, its console."""
+    from lab.cli.console import show_console
+    from lab.cli.output import note
+    from lab.plan import check_names
+    from lab.probes import BOOTED
+
+    spec = app.known_spec(lab)
+    check_names(spec, [node])
+    app.interrupted = ""
+    statuses = {status.name: status for status in app.backend.status(spec.lab)}
+    stage = statuses[node].stage if node in statuses else ""
+    if stage != BOOTED:
+        note(f"{node} has no journal at stage {stage or 'unknown'}; this is its console")
+        show_console(app, spec.lab, node, follow=follow, lines=lines)
+        return
+    words = ["journalctl", "--no-pager", "-n", str(lines), *(["-f"] if follow else [])]
+    words += [f"--unit={unit}"] if unit else []
+    app.replace(app.backend.shell(spec.lab, node, words, user="root", tty=False))

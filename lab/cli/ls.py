@@ -1,0 +1,60 @@
+"""`lab ls`: lists every lab on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import json_option
+
+if TYPE_CHECKING:
+    from lab.model import LabRecord
+
+
+@click.command("ls", short_help="List every lab on this machine, orphans included.")
+@json_option
+@click.pass_obj
+def command(app: App, as_json: bool) -> None:
+    """List every lab on this machine, orphans included."""
+    from lab.cli.output import note, show_json, show_table
+
+    records = app.backend.labs()
+    if as_json:
+        show_json({"labs": [_as_dict(record) for record in records]})
+        return
+    if not records:
+        note("there is no lab; lab up makes one")
+        return
+    show_table(
+        ("LAB", "BACKEND", "OWNER", "CREATED", "RUNNING", "NOTE"),
+        [
+            (
+                record.lab,
+                record.backend,
+                record.owner,
+                record.created,
+                f"{record.running}/{len(record.nodes)}",
+                f"orphan: lab down -l {record.lab}" if is_orphan(record) else "",
+            )
+            for record in records
+        ],
+    )
+
+
+def is_orphan(record: LabRecord) -> bool:
+    """Whether the lab has lost what makes it whole: its description, or its SMS."""
+    return record.spec is None or record.spec.sms.name not in record.nodes
+
+
+def _as_dict(record: LabRecord) -> dict[str, object]:
+    return {
+        "lab": record.lab,
+        "backend": record.backend,
+        "owner": record.owner,
+        "created": record.created,
+        "nodes": list(record.nodes),
+        "running": record.running,
+        "orphan": is_orphan(record),
+    }

@@ -1,0 +1,100 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+MODES = ("auto", "tty", "plain", "json", "quiet")
+
+
+def complete_nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Node names of the configured lab, for the shell's completion."""
+    del ctx, param
+    import os
+
+    from click.shell_completion import CompletionItem
+
+    from lab.cli.app import App
+    from lab.errors import LabError
+
+    try:
+        spec = App(os.environ).spec(None, (), None)
+    except LabError:
+        return []
+    return [
+        CompletionItem(node.name, help=node.role.value)
+        for node in spec.nodes
+        if node.name.startswith(incomplete)
+    ]
+
+
+lab_option = click.option(
+    "-l", "--lab", "lab", metavar="NAME", envvar="LAB_NAME", help="The lab that is meant [LAB_NAME]."
+)
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="LAB_CONFIG",
+    help="Configuration instead of lab.toml [LAB_CONFIG].",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, envvar="LAB_JSON", help="Print JSON [LAB_JSON]."
+)
+yes_option = click.option(
+    "-y", "--yes", is_flag=True, envvar="LAB_YES", help="Do not ask before something is lost [LAB_YES]."
+)
+wait_option = click.option(
+    "--wait/--no-wait", default=True, help="Wait until the nodes are well (the default)."
+)
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=180.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait at most.",
+)
+progress_option = click.option(
+    "--progress",
+    "mode",
+    type=click.Choice(MODES),
+    default="auto",
+    envvar="LAB_PROGRESS",
+    help="How progress is shown on stderr [LAB_PROGRESS].",
+)
+
+
+class SetOption(click.Option):
+    """`--set`, whose variable LAB_SET is read with the configuration: it must not be read twice."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> Any:
+        """No value: `lab.config.load` reads LAB_SET."""
+        del ctx
+
+
+set_option = click.option(
+    "--set",
+    "sets",
+    cls=SetOption,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override one key of the configuration, such as c.count=8 [LAB_SET].",
+)
+
+
+def nodes_argument(*, required: bool) -> Any:
+    """The argument NODE…, with completion."""
+    return click.argument(
+        "nodes", nargs=-1, required=required, metavar="NODE..." if required else "[NODE]...",
+        shell_complete=complete_nodes,
+    )
+
+
+node_argument = click.argument("node", metavar="NODE", shell_complete=complete_nodes)

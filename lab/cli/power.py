@@ -1,0 +1,53 @@
+"""`lab power`: the buttons of the nodes' chassis."""
+
+from __future__ import annotations
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import lab_option, nodes_argument, progress_option, timeout_option, wait_option
+
+
+@click.command("power", short_help="Switch nodes on and off, or cycle them.")
+@click.argument("action", type=click.Choice(["on", "off", "cycle", "reset"]))
+@nodes_argument(required=True)
+@click.option("--hard", is_flag=True, help="With off and cycle: pull the plug instead of asking the system.")
+@lab_option
+@wait_option
+@timeout_option
+@progress_option
+@click.pass_obj
+def command(
+    app: App,
+    action: str,
+    nodes: tuple[str, ...],
+    hard: bool,
+    lab: str | None,
+    wait: bool,
+    timeout: float,
+    mode: str,
+) -> None:
+    """Switch nodes on and off, or cycle them.
+
+    off asks the node's system to stop; cycle is off, then on; reset pulls the plug and puts it back.
+    Other nodes are left alone.
+    """
+    from lab.cli.live import showing
+    from lab.plan import check_names
+
+    spec = app.known_spec(lab)
+    check_names(spec, nodes)
+    app.interrupted = f"lab status shows the power of {', '.join(nodes)}; lab power on {' '.join(nodes)} carries on"
+    with (
+        showing(mode, app.environ) as progress,
+        app.cluster(spec, progress) as cluster,
+        app.lock(spec.lab),
+    ):
+        cluster.timeout = timeout
+        if action == "on":
+            cluster.power_on(nodes, wait=wait)
+        elif action == "off":
+            cluster.power_off(nodes, hard=hard)
+        else:
+            cluster.cycle(*nodes, hard=hard or action == "reset", wait=wait)
+    click.echo(f"power {action}: {', '.join(nodes)}")

@@ -1,0 +1,77 @@
+"""`lab shell`: opens a shell in a node, or runs one command there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import lab_option, node_argument
+
+if TYPE_CHECKING:
+    from lab.model import Role
+
+LEARNER = "user1"
+_TAKES_VALUE = ("-u", "--user", "-l", "--lab")
+
+
+class ShellCommand(click.Command):
+    """Options may stand before or right after NODE; all that follows belongs to the node."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts `--` before the part that is for the node."""
+        mine, theirs = split_command(args)
+        return super().parse_args(ctx, [*mine, "--", *theirs] if theirs else mine)
+
+
+def split_command(args: list[str]) -> tuple[list[str], list[str]]:
+    """Splits `[options] NODE [options] [--] CMD…` into what is ours and the command."""
+    mine: list[str] = []
+    node_seen = False
+    rest = list(args)
+    while rest:
+        if rest[0] == "--":
+            return mine, rest[1:]
+        if rest[0] in _TAKES_VALUE:
+            mine += rest[:2]
+            del rest[:2]
+            continue
+        if not rest[0].startswith("-"):
+            if node_seen:
+                return mine, rest
+            node_seen = True
+        mine.append(rest.pop(0))
+    return mine, []
+
+
+@click.command("shell", cls=ShellCommand, short_help="Open a shell in a node, or run one command there.")
+@node_argument
+@click.argument("words", nargs=-1, metavar="[CMD]...")
+@click.option("-u", "--user", metavar="USER", help="Who to be; user1 on sms and login, root elsewhere.")
+@lab_option
+@click.pass_obj
+def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: str | None) -> None:
+    """Open a shell in a node, or run one command there.
+
+    A CMD of one word is read by the node's shell, so that 'ls | wc -l' works; several words are run
+    as they are. The exit status is the command's.
+    """
+    from lab.plan import check_names
+
+    spec = app.known_spec(lab)
+    check_names(spec, [node])
+    who = user or default_user(spec.node(node).role)
+    argv: tuple[str, ...] | None = words or None
+    if len(words) == 1:
+        argv = ("/bin/sh", "-c", words[0])
+    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    app.replace(app.backend.shell(spec.lab, node, argv, user=who, tty=tty))
+
+
+def default_user(role: Role) -> str:
+    """The learner where learners work, root elsewhere: compute nodes let no user in without a job."""
+    from lab.model import Role
+
+    return "root" if role is Role.COMPUTE else LEARNER

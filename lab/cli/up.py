@@ -1,0 +1,128 @@
+"""`lab up`: brings the lab up, or changes it to what the configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.cli.app import App
+from lab.cli.options import (
+    config_option,
+    json_option,
+    lab_option,
+    nodes_argument,
+    progress_option,
+    set_option,
+    timeout_option,
+    wait_option,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from lab.cluster import Cluster
+    from lab.model import ClusterSpec
+    from lab.plan import Action
+    from lab.probes import Reading
+
+
+@click.command("up", short_help="Bring the lab up, or change it to what lab.toml says.")
+@nodes_argument(required=False)
+@lab_option
+@config_option
+@set_option
+@wait_option
+@timeout_option
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@yes_option
+@json_option
+@progress_option
+@click.pass_obj
+def command(
+    app: App,
+    nodes: tuple[str, ...],
+    lab: str | None,
+    config: Path | None,
+    sets: tuple[str, ...],
+    wait: bool,
+    timeout: float,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    mode: str,
+) -> None:
+    """Bring the lab up, or change it to what lab.toml says.
+
+    Run it again and it does nothing more. With NODEs, only these (and the SMS) are powered on and
+    waited for. A lab that exists is brought back as it was, unless a lab.toml or --set says otherwise.
+    """
+    from lab.cli.live import showing
+
+    spec = _wanted(app, config, sets, lab)
+    if spec.backend != app.backend.name:
+        app.backend = app.open_backend(spec.backend)
+    app.interrupted = f"what was made of lab {spec.lab} stands; the same command carries on, lab down removes it"
+    with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster:
+        cluster.timeout = timeout
+        if dry_run:
+            _show_plan(cluster, nodes, as_json=as_json)
+            return
+        with app.lock(spec.lab):
+            _ask(app, cluster.plan(nodes), spec, yes=yes)
+            readings = cluster.up(nodes, wait=wait)
+    _show(spec, readings, as_json=as_json)
+
+
+def _wanted(app: App, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
+    """The configured specification; the recorded one where nothing is configured and the lab exists."""
+    spec = app.spec(config, sets, lab)
+    if app.config_path(config) is not None or sets or app.environ.get("LAB_SET"):
+        return spec
+    if spec.backend != app.backend.name:
+        return spec
+    for record in app.backend.labs():
+        if record.lab == spec.lab and record.spec is not None:
+            return replace(record.spec, backend=spec.backend)
+    return spec
+
+
+def _show_plan(cluster: Cluster, nodes: Iterable[str], *, as_json: bool) -> None:
+    from lab.cli.output import show_json
+
+    actions = cluster.plan(nodes)
+    if as_json:
+        listed = [{"action": a.verb.value, "nodes": list(a.nodes)} for a in actions]
+        show_json({"lab": cluster.spec.lab, "plan": listed})
+        return
+    for number, action in enumerate(actions, start=1):
+        click.echo(f"{number}. {action.text}")
+
+
+def _ask(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: bool) -> None:
+    from lab.plan import Verb
+
+    losing = [action.text for action in actions if action.verb in (Verb.REMOVE, Verb.REMAKE)]
+    if losing:
+        app.confirm(
+            f"lab {spec.lab}: {'; '.join(losing)}. What is on the disks of these nodes will be lost. Go on?",
+            yes=yes,
+        )
+
+
+def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> None:
+    from lab.cli.live import describe
+    from lab.cli.output import note, show_json
+    from lab.cli.status import as_row
+
+    if as_json:
+        show_json({"lab": spec.lab, "nodes": [as_row(reading) for reading in readings]})
+        return
+    from lab.probes import Answer
+
+    for reading in readings:
+        if reading.answer is not Answer.YES:
+            note(f"left as it is: {describe(reading)}")
+    click.echo(f"lab {spec.lab} is {'up' if readings else 'on its way; lab status shows how far it is'}")
