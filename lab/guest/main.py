@@ -14,7 +14,6 @@ PROGRAMS = {
     "wwinit": "lab.guest.warewulf.wwinit",
     "wwserver": "lab.guest.warewulf.server",
     "handout": "lab.guest.handout.program",
-    "install": "lab.guest.install",
 }
 """Program name to the module whose `main(arguments, system)` runs it."""
 

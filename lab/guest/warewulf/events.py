@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 from lab.guest.system import System
 from lab.guest.warewulf import conf, contents, render
@@ -17,23 +18,25 @@ GENDERS = "/etc/genders"
 PID_FILES = ("/run/dnsmasq/dnsmasq.pid", "/run/dnsmasq.pid")
 
 
-def apply(system: System, store: Store, *, dhcp: bool) -> list[str]:
-    """Brings all generated files up to date; returns what went wrong, for people."""
+def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bool) -> bool:
+    """Brings all generated files up to date; says whether nodes can boot by them now."""
     nodes = store.records(Kind.NODE)
-    problems: list[str] = []
+    done = True
     reload = write_hosts(system, store, nodes)
     system.write(GENDERS, render.genders(nodes).encode())
     try:
         network = boot_network(system)
     except NetworkError as error:
-        problems.append(f"DHCP and iPXE are not up to date. {error}")
+        warn(f"DHCP and iPXE are not up to date. {error}")
+        done = False
     else:
         write_ipxe(system, store, nodes, network)
         if dhcp:
             reload = write_dhcp(system, nodes, network) or reload
     if reload and dhcp and not reload_dhcp(system):
-        problems.append("dnsmasq does not run, so no node can boot.\nhint: systemctl start dnsmasq")
-    return problems
+        # Not an error of the command: all it had to write is written, and dnsmasq reads it on start.
+        warn("dnsmasq does not run, so no node can boot\nhint: systemctl start dnsmasq")
+    return done
 
 
 def write_hosts(system: System, store: Store, nodes: list[Record]) -> bool:
@@ -54,6 +57,14 @@ def write_dhcp(system: System, nodes: list[Record], network: BootNetwork) -> boo
         system.write(DHCP_OPTIONS, render.dnsmasq_options(nodes).encode()),
     ]
     return any(changed)
+
+
+def write_empty_dhcp(system: System) -> bool:
+    """Writes the files that dnsmasq reads, without nodes, where they do not exist yet."""
+    missing = [path for path in (DHCP_HOSTS, DHCP_OPTIONS) if not system.exists(path)]
+    for path in missing:
+        system.write(path, render.dnsmasq_options(()).encode())
+    return bool(missing)
 
 
 def reload_dhcp(system: System) -> bool:

@@ -47,7 +47,8 @@ class Session:
 
     def __init__(self, system: System, flags: Flags, *, out: TextIO, err: TextIO, terminal: bool) -> None:
         self.system = system
-        self.flags = flags
+        self.flags = flags  # of the line being run
+        self.lasting = flags
         self.events_on = True
         self.pending = False
         self.pending_dhcp = False
@@ -161,6 +162,16 @@ class Session:
         self.row("Action(s) discarded.")
         return False
 
+    def may_overwrite(self, name: str) -> bool:
+        """Asks before an image of that name is replaced, and says so when it is not."""
+        if not self.interactive:
+            return True
+        self.warning(f"Do you wish to overwrite '{name}' in the Warewulf data store?")
+        if self.ask("", "Yes/No> "):
+            return True
+        self.row(f"Not importing '{name}'")
+        return False
+
     # Events
 
     def changed(self) -> None:
@@ -180,10 +191,7 @@ class Session:
         from lab.guest.warewulf import events
 
         dhcp, self.pending, self.pending_dhcp = self.pending_dhcp, False, False
-        problems = events.apply(self.system, self.store, dhcp=dhcp)
-        for problem in problems:
-            self.warning(problem)
-        return not problems
+        return events.apply(self.system, self.store, self.warning, dhcp=dhcp)
 
 
 def change_line(what: str, key: str, value: str | None = None) -> str:

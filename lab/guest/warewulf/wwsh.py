@@ -120,17 +120,16 @@ def run_text(session: Session, line: str) -> bool:
 
 def run_line(session: Session, line: Sequence[str]) -> bool:
     """Runs one command given as words; wwsh's own options count for this line only."""
-    before = session.flags
-    words, session.flags = split_flags(line, before)
+    words, session.flags = split_flags(line, session.lasting)
     try:
-        if session.flags.help and not before.help:
+        if session.flags.help:
             session.row(usage().rstrip())
             return True
-        return _dispatch(session, words)
+        return _dispatch(session, words) if words else True
     except (WarewulfError, OSError) as error:
         return session.error(str(error))
     finally:
-        session.flags = before
+        session.flags = session.lasting
 
 
 def _dispatch(session: Session, words: Sequence[str]) -> bool:

@@ -1,0 +1,145 @@
+"""Bootstraps: what wwbootstrap collects, kept as a bundle, and the files that nodes boot from it.
+
+A bundle is a cpio archive of `kernel` and `drivers.gz`; the latter is a part of an initial file system
+without an end mark. Building joins it with the base tree: kernels unpack joined gzip members as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from lab.guest.system import System
+from lab.guest.warewulf import cpio
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.store import Store
+from lab.guest.warewulf.tree import Item, Rules, scan
+
+BUNDLES = "/var/lib/warewulf/bootstrap"
+SERVED = "/srv/warewulf/bootstrap"
+BASE = "/usr/lib/rackling/initramfs"
+"""The tree every bootstrap begins with: busybox and the boot agent."""
+BASE_CACHE = "/var/cache/warewulf/.initramfs"
+CAPABILITIES = ("provision-files", "provision-vnfs", "setup-filesystems", "transport-http")
+"""What the boot agent in the base tree can do, in Warewulf's words."""
+
+Say = Callable[[str], None]
+
+
+class BootstrapError(WarewulfError):
+    """The bootstrap cannot be kept or built."""
+
+
+def bundle(kernel: bytes, drivers: bytes) -> bytes:
+    """Joins kernel and drivers into what is imported and exported."""
+    parts = {b"kernel": kernel, b"drivers.gz": drivers}
+    entries = [
+        cpio.member(cpio.Entry(name, stat.S_IFREG | 0o644, len(data), inode=number), data)
+        for number, (name, data) in enumerate(parts.items(), 1)
+    ]
+    return b"".join((*entries, cpio.TRAILER))
+
+
+def taken_apart(data: bytes) -> tuple[bytes, bytes]:
+    """Kernel and drivers of a bundle."""
+    try:
+        parts = cpio.read(data)
+        return parts[b"kernel"], parts[b"drivers.gz"]
+    except (KeyError, ValueError) as error:
+        raise BootstrapError(f"Not a Warewulf bootstrap: {error}") from error
+
+
+def gzip_member(data: bytes, level: int) -> bytes:
+    """One gzip member without name and time: the same bytes for the same data."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    return packer.compress(data) + packer.flush()
+
+
+def keep(system: System, store: Store, name: str, data: bytes, arch: str) -> Record:
+    """Stores a bundle under a name, in place of an older one: nodes that use the name get it."""
+    taken_apart(data)
+    checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    with store.transaction():
+        record = store.named(Kind.BOOTSTRAP, name) or Record(Kind.BOOTSTRAP, {"NAME": name})
+        for key, value in {"ARCH": arch, "SIZE": str(len(data)), "CHECKSUM": checksum}.items():
+            record = record.put(key, value)
+        record = store.put(record) if record.id else store.add(record)
+        # Inside: when this fails, the store says nothing of a bundle that is not there.
+        system.write(f"{BUNDLES}/{record.id}", data, 0o644)
+    return record
+
+
+def content(system: System, record: Record) -> bytes:
+    """The bundle of a bootstrap."""
+    try:
+        return system.read(f"{BUNDLES}/{record.id}")
+    except FileNotFoundError as error:
+        raise BootstrapError(f"{BUNDLES}/{record.id} is gone\nhint: wwbootstrap {record.name}") from error
+
+
+def folder(record: Record) -> str:
+    """Where nodes get a bootstrap from."""
+    return f"{SERVED}/{record.one('ARCH')}/{record.id}"
+
+
+def build(system: System, record: Record, say: Say) -> None:
+    """Writes kernel and initial file system of a bootstrap to where nodes get them."""
+    say(f"Integrating the Warewulf bootstrap: {record.name}")
+    base = base_archive(system)
+    for capability in CAPABILITIES:
+        say(f"Including capability: {capability}")
+    kernel, drivers = taken_apart(content(system, record))
+    say("Compressing the initramfs")
+    place = folder(record)
+    system.write(f"{place}/initfs.gz", base + drivers + gzip_member(cpio.TRAILER, 1))
+    say("Locating the kernel object")
+    system.write(f"{place}/kernel", kernel)
+    system.write(f"{place}/cookie", f"{record.one('CHECKSUM')}\n".encode())
+    say(f"Bootstrap image '{record.name}' is ready")
+
+
+def remove(system: System, record: Record) -> None:
+    """Removes the files of a deleted bootstrap."""
+    system.remove_tree(folder(record))
+    system.remove(f"{BUNDLES}/{record.id}")
+
+
+def base_items(system: System) -> list[Item]:
+    """The files of the base tree; all belong to root, whoever laid them there."""
+    if not system.is_dir(BASE):
+        raise BootstrapError(f"There is no base tree for initial file systems at {BASE}")
+    items = scan(os.fsencode(system.path(BASE)), Rules(()))
+    return [replace(item, entry=replace(item.entry, uid=0, gid=0)) for item in items]
+
+
+def base_archive(system: System) -> bytes:
+    """The base tree as a gzip member; kept, since it changes with our package only."""
+    items = base_items(system)
+    listing = json.dumps([(repr(item.entry), item.mtime_ns, item.data.hex()) for item in items])
+    digest = hashlib.blake2b(listing.encode(), digest_size=20).hexdigest()
+    kept = f"{BASE_CACHE}/{digest}"
+    if system.is_file(kept):
+        return system.read(kept)
+    data = gzip_member(archive(items), 6)
+    system.remove_tree(BASE_CACHE)
+    system.make_dir(BASE_CACHE, 0o700)
+    system.write(kept, data)
+    return data
+
+
+def archive(items: Sequence[Item]) -> bytes:
+    """A part of a cpio archive that holds these files; it has no end mark."""
+    return b"".join(cpio.member(item.entry, _data(item)) for item in items)
+
+
+def _data(item: Item) -> bytes:
+    if not item.source or not stat.S_ISREG(item.entry.mode) or not item.entry.size:
+        return item.data
+    with open(item.source, "rb") as file:
+        return file.read()

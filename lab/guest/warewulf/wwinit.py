@@ -1,0 +1,196 @@
+"""wwinit: sets up the parts of Warewulf on the SMS; running it again changes nothing that is so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lab.guest.system import System
+from lab.guest.warewulf import conf, events, presets, store
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.model import Kind
+from lab.guest.warewulf.network import NetworkError, boot_network
+
+USAGE = """USAGE: wwinit [options] MODULE|TAG ...
+
+   -d, -v, -h   debug, verbose, this text
+
+Modules, in their order:
+"""
+NODE_KEYS = "/etc/warewulf/vnfs/ssh"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to see to: what it is, and how; True when something was done, False when it was so."""
+
+    text: str
+    do: Callable[[System], bool]
+
+
+@dataclass(frozen=True)
+class Module:
+    """Steps under a name; tags call several modules at once."""
+
+    order: int
+    name: str
+    tags: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+def main(arguments: Sequence[str], system: System) -> int:
+    """Runs the modules named, in their order."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if not words or "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(usage())
+        return 0 if words or len(arguments) else 1
+    chosen = [module for module in MODULES if any(_means(word, module) for word in words)]
+    unknown = [word for word in words if not any(_means(word, module) for module in MODULES)]
+    if unknown:
+        sys.stderr.write(f"ERROR:  Unknown module or tag: {unknown[0]}\nhint: wwinit --help\n")
+        return 1
+    if not system.is_root:
+        sys.stderr.write("ERROR:  Only root can set up Warewulf\nhint: use sudo\n")
+        return 1
+    for module in chosen:
+        if not _run(system, module):
+            return 1
+    sys.stdout.write("Done.\n")
+    return 0
+
+
+def usage() -> str:
+    """The text of `wwinit --help`."""
+    return USAGE + "".join(f"   {one.order}-{one.name:<12} {' '.join(one.tags)}\n" for one in MODULES)
+
+
+def _means(word: str, module: Module) -> bool:
+    return word == module.name or word.upper() in module.tags
+
+
+def _run(system: System, module: Module) -> bool:
+    for step in module.steps:
+        try:
+            result = "OK" if step.do(system) else "SKIPPED"
+        except (WarewulfError, OSError) as error:
+            sys.stdout.write(f"{_line(module, step)} NO\n")
+            sys.stdout.flush()
+            sys.stderr.write(f"ERROR:  Lethal error thrown by module {module.name}: {error}\n")
+            return False
+        sys.stdout.write(f"{_line(module, step)} {result}\n")
+    return True
+
+
+def _line(module: Module, step: Step) -> str:
+    return f"{module.name + ':':<15} {step.text:<55}"
+
+
+# Steps
+
+
+def _configs(*names: str) -> Step:
+    def write(system: System) -> bool:
+        missing = [name for name in names if not system.exists(f"{conf.FOLDER}/{name}")]
+        for name in missing:
+            system.write(f"{conf.FOLDER}/{name}", presets.FILES[name].encode())
+        return bool(missing)
+
+    return Step(f"Writing {', '.join(names[:2])}{', ...' if len(names) > 2 else ''}", write)
+
+
+def _hosts(system: System) -> bool:
+    opened = store.Store(system)
+    try:
+        return events.write_hosts(system, opened, opened.records(Kind.NODE))
+    finally:
+        opened.close()
+
+
+def _dhcp(system: System) -> bool:
+    opened = store.Store(system)
+    try:
+        changed = events.write_dhcp(system, opened.records(Kind.NODE), boot_network(system))
+    except NetworkError as error:
+        # While an image is built there is no such card yet; dnsmasq wants its files all the same.
+        sys.stderr.write(f"WARNING:  {error}\n")
+        changed = events.write_empty_dhcp(system)
+    finally:
+        opened.close()
+    if changed:
+        events.reload_dhcp(system)
+    return changed
+
+
+LOADERS = {
+    "undionly.kpxe": "bin-i386-pcbios/undionly.kpxe",
+    "snponly.efi": "bin-x86_64-efi/snp.efi",
+    "snp.efi": "bin-x86_64-efi/snp.efi",
+}
+"""Loader of Debian's package ipxe to its place below the TFTP folder."""
+
+
+def _loaders(system: System) -> bool:
+    target = conf.read(system, "provision.conf").one("tftpdir", "/var/lib/tftpboot")
+    done = False
+    for name, place in LOADERS.items():
+        path = f"{target}/warewulf/ipxe/{place}"
+        if system.is_file(f"/usr/lib/ipxe/{name}") and not system.exists(path):
+            done = system.write(path, system.read(f"/usr/lib/ipxe/{name}")) or done
+    return done
+
+
+def _make_key(system: System, path: str, comment: str) -> bool:
+    if system.exists(path):
+        return False
+    real = system.path(path)
+    system.make_dir(os.path.dirname(path), 0o700)
+    kind = "rsa" if "rsa" in os.path.basename(path) else "ed25519"
+    done = system.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", comment, "-f", real])
+    if done.status:
+        raise WarewulfError(f"ssh-keygen: {done.err.decode(errors='replace').strip()}")
+    return True
+
+
+def _cluster_key(system: System) -> bool:
+    made = _make_key(system, "/root/.ssh/cluster", "Warewulf Cluster key")
+    public = system.text("/root/.ssh/cluster.pub")
+    known = system.text("/root/.ssh/authorized_keys", "")
+    if public.strip() not in known:
+        text = known + ("\n" if known and not known.endswith("\n") else "") + public
+        made = system.write("/root/.ssh/authorized_keys", text.encode(), 0o600) or made
+    if not system.exists("/root/.ssh/config"):
+        text = "# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n   StrictHostKeyChecking no\n"
+        made = system.write("/root/.ssh/config", text.encode(), 0o600) or made
+    return made
+
+
+def _node_host_keys(system: System) -> bool:
+    made = [_make_key(system, f"{NODE_KEYS}/ssh_host_{kind}_key", "nodes") for kind in ("ed25519", "rsa")]
+    return any(made)
+
+
+_PROVISION = ("provision.conf", "defaults/node.conf", "defaults/provision.conf")
+_LAYOUTS = tuple(name for name in presets.FILES if name.startswith("filesystem/"))
+MODULES = (
+    Module(
+        10, "database", ("ALL", "DATABASE", "DATASTORE"), (Step("Creating the datastore", store.create),)
+    ),
+    Module(25, "wwsh", ("ALL", "PROVISION"), (_configs(*_PROVISION, *_LAYOUTS, "livesync.conf"),)),
+    Module(50, "dhcp", ("ALL", "PROVISION"), (Step("Writing the reservations of all nodes", _dhcp),)),
+    Module(
+        50,
+        "ssh_keys",
+        ("ALL", "AUTH", "VNFS"),
+        (
+            Step("Checking ssh keys for root", _cluster_key),
+            Step("Checking for default ssh host keys for nodes", _node_host_keys),
+        ),
+    ),
+    Module(50, "tftp", ("ALL", "PROVISION"), (Step("Installing the network boot loaders", _loaders),)),
+    Module(60, "hostfile", ("ALL", "PROVISION"), (Step("Updating /etc/hosts and dynamic_hosts", _hosts),)),
+    Module(90, "bootstrap", ("ALL", "PROVISION", "BOOTSTRAP"), (_configs("bootstrap.conf"),)),
+    Module(91, "vnfs", ("ALL", "PROVISION", "VNFS"), (_configs("vnfs.conf"),)),
+)
+"""Those of Warewulf's modules that have something to do in the lab."""
