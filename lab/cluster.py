@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 from lab.backends.base import Backend, Say
 from lab.errors import LabError
@@ -41,8 +42,8 @@ class Cluster:
         spec: ClusterSpec,
         backend: Backend,
         *,
-        say: Say = lambda line: None,
-        watch: Watch = lambda readings, seconds: None,
+        say: Say = lambda _line: None,
+        watch: Watch = lambda _readings, _seconds: None,
         timeout: float = UP_SECONDS,
         transcripts: Path | None = None,
         clock: Clock = monotonic,
@@ -87,7 +88,7 @@ class Cluster:
             for handle in self._handles.values():
                 handle.close()
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -228,9 +229,7 @@ class Cluster:
             self.watch(found, elapsed)
             return found
 
-        last = wait_for(
-            readings, start + self.timeout, self._clock, self._sleep, done=_decided, every=POLL
-        )
+        last = wait_for(readings, start + self.timeout, self._clock, self._sleep, done=_decided, every=POLL)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last

@@ -37,9 +37,7 @@ _VARIABLES = {"LAB_NAME": "lab", "LAB_BACKEND": "backend"}
 _WIDEST, _NARROWEST = 8, 29
 
 
-def load(
-    path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None
-) -> ClusterSpec:
+def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None) -> ClusterSpec:
     """Builds the specification of a lab, or raises one UsageError that lists every problem."""
     sheet = _Sheet(read_schema())
     if path is not None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pexpect
 
@@ -31,6 +32,7 @@ PIECE = 3000  # a terminal takes at most 4096 characters a line
 SHOWN = 5  # lines of output shown as evidence
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
+# Appended, so that a learner's spoilt PATH still finds the system's programs.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -191,7 +193,7 @@ class Console:
         with self._lock:
             self._drop()
 
-    def __enter__(self) -> Console:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -233,7 +235,7 @@ class Console:
         return (
             " stty -echo -opost -ixon 2>/dev/null; unalias -a; unset PS1 PS2 ENV HISTFILE PROMPT_COMMAND;"
             " set +o emacs; set +o vi; set -m 2>/dev/null;"
-            f" PATH={PATH}; PS2=; PS4='+ ';"
+            f" PATH=$PATH:{PATH}; PS2=; PS4='+ ';"
             " export PATH LC_ALL=C.UTF-8 TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0;"
             f" rk_n={self._number}; PS1='{first}''{second}['\"\\$rk_n:\\$?:$$\"']'"
         ).encode()

@@ -77,9 +77,7 @@ def family_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem
     if "mac" in table and len(found.names) > 1:
         yield Problem((*path, "mac"), f"{where}.mac: {len(found.names)} nodes need a list; use macs")
     elif len(found.macs) > len(found.names):
-        yield Problem(
-            (*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes"
-        )
+        yield Problem((*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes")
     for mac in found.macs:
         if words := _mac_fault(mac):
             yield Problem((*path, "mac" if "mac" in table else "macs"), f'{where}: MAC "{mac}" {words}')

@@ -67,9 +67,7 @@ class NodeHandle:
 
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
         """Runs one command without a terminal, in a process of its own; for a single quick question."""
-        argv = self._backend.shell(
-            self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False
-        )
+        argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
         return run(argv, timeout=timeout, check=check)
 
     def resume(self, names: tuple[str, ...]) -> Result:

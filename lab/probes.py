@@ -77,8 +77,9 @@ class View:
 _SECTION = "@@"
 _LOOK = f"""
 echo {_SECTION}system; systemctl is-system-running
-[ -s {READY_FILE} ] || exit 0
-echo {_SECTION}ready; cat {READY_FILE}; echo
+ready=${{RACKLING_ROOT:-}}{READY_FILE}
+[ -s "$ready" ] || exit 0
+echo {_SECTION}ready; cat "$ready"; echo
 echo {_SECTION}dhcp; systemctl is-active dnsmasq
 echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
 echo {_SECTION}clock; date +%s

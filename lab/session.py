@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lab.console import (
     CONNECT,
@@ -93,7 +94,7 @@ class Session:
         """Ends the shell."""
         self._wire.close()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,9 +121,7 @@ class Session:
 
     def _end(self) -> re.Pattern[bytes]:
         first, second = self._halves
-        return re.compile(
-            rf"{first}{second}\[{self._number}:(\d+)\](.*?){second}{first}".encode(), re.DOTALL
-        )
+        return re.compile(rf"{first}{second}\[{self._number}:(\d+)\](.*?){second}{first}".encode(), re.DOTALL)
 
     def _load(self, command: str, deadline: float) -> None:
         """Puts the command into a variable, unseen, in pieces that fit a terminal line."""

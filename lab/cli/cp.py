@@ -37,7 +37,8 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
     (from_node, from_path), (to_node, to_path) = _split(source, names), _split(target, names)
     if bool(from_node) == bool(to_node):
         raise UsageError(
-            "one of SRC and DST must be NODE:PATH", evidence=f"nodes: {', '.join(names)}",
+            "one of SRC and DST must be NODE:PATH",
+            evidence=f"nodes: {', '.join(names)}",
             hint="lab cp notes.txt sms:/tmp/",
         )
     with app.cluster(spec) as cluster:

@@ -45,9 +45,7 @@ def _users(cluster: Cluster) -> list[dict[str, Any]]:
 
     done = cluster.sms.execute(f"cat {PLACE}", timeout=READ_SECONDS)
     if done.status != 0:
-        raise LabError(
-            "the SMS does not show its accounts", evidence=done.stderr.strip(), hint="lab status"
-        )
+        raise LabError("the SMS does not show its accounts", evidence=done.stderr.strip(), hint="lab status")
     try:
         found = json.loads(done.stdout)["users"]
         return [{"name": str(user["name"]), "password": str(user["password"])} for user in found]

@@ -35,9 +35,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     app: App = ctx.obj
     findings = list(_findings(app))
     if as_json:
-        rows = [
-            {"subject": f.subject, "ok": f.ok, "evidence": f.evidence, "fix": f.fix} for f in findings
-        ]
+        rows = [{"subject": f.subject, "ok": f.ok, "evidence": f.evidence, "fix": f.fix} for f in findings]
         show_json({"findings": rows})
     else:
         for found in findings:

@@ -12,7 +12,12 @@ from lab.cli.options import lab_option, node_argument
 @node_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is logged; Ctrl-C leaves.")
 @click.option(
-    "-n", "--lines", type=click.IntRange(min=0), metavar="N", default=200, show_default=True,
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=200,
+    show_default=True,
     help="Only the last N lines.",
 )
 @click.option("-u", "--unit", metavar="UNIT", help="Only this unit, such as slurmctld.")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+F = TypeVar("F", bound=Callable[..., object])
 MODES = ("auto", "tty", "plain", "json", "quiet")
 
 
@@ -89,10 +91,13 @@ set_option = click.option(
 )
 
 
-def nodes_argument(*, required: bool) -> Any:
+def nodes_argument(*, required: bool) -> Callable[[F], F]:
     """The argument NODE…, with completion."""
     return click.argument(
-        "nodes", nargs=-1, required=required, metavar="NODE..." if required else "[NODE]...",
+        "nodes",
+        nargs=-1,
+        required=required,
+        metavar="NODE..." if required else "[NODE]...",
         shell_complete=complete_nodes,
     )
 

@@ -13,7 +13,11 @@ from lab.errors import LabError
 
 SCHEMA = 1
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # sequences that move and erase
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles, clipboards and the like
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 
 def printable(text: str) -> str:
@@ -25,9 +29,7 @@ def console_text(text: str) -> str:
     """Console output of a node: colours stay, everything else that steers a terminal goes."""
     parts = _COLOURS.split(text)
     colours = [*_COLOURS.findall(text), ""]
-    return "".join(
-        printable(part) + colour for part, colour in zip(parts, colours, strict=True)
-    )
+    return "".join(printable(part) + colour for part, colour in zip(parts, colours, strict=True))
 
 
 def show_json(result: Mapping[str, Any]) -> None:

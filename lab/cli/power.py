@@ -37,7 +37,7 @@ def command(
 
     spec = app.known_spec(lab)
     check_names(spec, nodes)
-    app.interrupted = f"lab status shows the power of {', '.join(nodes)}; lab power on {' '.join(nodes)} carries on"
+    app.interrupted = f"lab status shows how the nodes stand; lab power on {' '.join(nodes)} carries on"
     with (
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,

@@ -18,9 +18,7 @@ from lab.cli.options import lab_option, progress_option, timeout_option, wait_op
 @yes_option
 @progress_option
 @click.pass_obj
-def command(
-    app: App, name: str, lab: str | None, wait: bool, timeout: float, yes: bool, mode: str
-) -> None:
+def command(app: App, name: str, lab: str | None, wait: bool, timeout: float, yes: bool, mode: str) -> None:
     """Put the lab back to a snapshot, whatever state it is in.
 
     Nodes get the power they had when the snapshot was taken.

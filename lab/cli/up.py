@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @json_option
 @progress_option
 @click.pass_obj
-def command(
+def command(  # noqa: PLR0917 - click hands each option over by name
     app: App,
     nodes: tuple[str, ...],
     lab: str | None,
@@ -64,7 +64,7 @@ def command(
     spec = _wanted(app, config, sets, lab)
     if spec.backend != app.backend.name:
         app.backend = app.open_backend(spec.backend)
-    app.interrupted = f"what was made of lab {spec.lab} stands; the same command carries on, lab down removes it"
+    app.interrupted = f"what was made of lab {spec.lab} stands; lab up carries on, lab down removes it"
     with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster:
         cluster.timeout = timeout
         if dry_run:

@@ -148,11 +148,13 @@ def _file_list(status: int, output: str) -> tuple[FileRow, ...]:
 
 
 def _vnfs_list(status: int, output: str) -> tuple[VnfsRow, ...]:
+    del status  # not 0 where there is none
     rows = [_fields(line, 4, "wwsh vnfs list") for line in _table(output, "VNFS NAME")]
     return tuple(VnfsRow(name, float(size), arch, chroot) for name, size, arch, chroot in rows)
 
 
 def _bootstrap_list(status: int, output: str) -> tuple[BootstrapRow, ...]:
+    del status  # not 0 where there is none
     rows = [_fields(line, 3, "wwsh bootstrap list") for line in _table(output, "BOOTSTRAP NAME")]
     return tuple(BootstrapRow(name, float(size), arch) for name, size, arch in rows)
 
