@@ -8,6 +8,7 @@ it, nothing typed ahead can be swallowed by the command, and a late answer is kn
 from __future__ import annotations
 
 import base64
+import os
 import re
 import secrets
 import threading
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import pexpect
 
@@ -71,7 +72,7 @@ class Wire:
 
     def __init__(self, argv: Sequence[str], transcript: Path | None) -> None:
         self.argv = list(argv)
-        self._transcript = transcript
+        self._transcript = _open_private(transcript)
         self._buffer = bytearray()
         try:
             self._child: pexpect.spawn[bytes] = pexpect.spawn(
@@ -83,6 +84,8 @@ class Wire:
                 use_poll=True,
             )
         except pexpect.ExceptionPexpect as problem:
+            if self._transcript is not None:
+                self._transcript.close()
             raise ConsoleLost(f"cannot start {short(self.argv)}", str(problem)) from problem
         self._child.delaybeforesend = None
         for owner in (self._child, vars(self._child)["ptyproc"]):
@@ -138,15 +141,14 @@ class Wire:
 
     def note(self, data: bytes) -> None:
         """Writes to the transcript."""
-        if self._transcript is None:
-            return
-        private_folder(self._transcript.parent)
-        with self._transcript.open("ab") as file:
-            file.write(data)
+        if self._transcript is not None:
+            self._transcript.write(data)
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
         self._child.close(force=True)
+        if self._transcript is not None:
+            self._transcript.close()
 
 
 class Console:
@@ -318,6 +320,15 @@ _KILL_TREE = (
     " /proc/[0-9]*/stat 2>/dev/null | while read -r p q; do [ $q = $1 ] && echo $p; done);"
     " do (rk_kill $rk_p); kill -KILL $rk_p 2>/dev/null; done; }}; rk_kill {pid}; kill -KILL {pid} 2>/dev/null"
 )
+
+
+def _open_private(path: Path | None) -> BinaryIO | None:
+    """Opens a transcript for its owner only, to add to it."""
+    if path is None:
+        return None
+    private_folder(path.parent)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.fdopen(file, "ab", buffering=0)
 
 
 def decode(data: bytes) -> str:

@@ -22,7 +22,10 @@ RUN_SECONDS = 30.0
 
 
 class NodeHandle:
-    """One node of a lab; keeps one open console per user."""
+    """One node of a lab; keeps one open console per user for the harness's own questions.
+
+    What `open_console` and `session` type, checks and solutions, is written to the transcripts.
+    """
 
     def __init__(self, lab: str, node: Node, backend: Backend, transcripts: Path | None = None) -> None:
         self.node = node
@@ -41,13 +44,12 @@ class NodeHandle:
         """The shared shell of that user; opened on first use, usable by several threads in turn."""
         with self._lock:
             if user not in self._consoles:
-                self._consoles[user] = self.open_console(user)
+                self._consoles[user] = Console(self._shell(user))
             return self._consoles[user]
 
     def open_console(self, user: str = "root") -> Console:
         """A shell of the caller's own, to be closed by the caller."""
-        argv = self._backend.shell(self._lab, self.name, SHELL, user=user, tty=True)
-        return Console(argv, self._transcript(user))
+        return Console(self._shell(user), self._transcript(user))
 
     def session(
         self, user: str, show: Callable[[str], None], *, slow: bool = False, sleep: Sleep = pause
@@ -80,6 +82,9 @@ class NodeHandle:
             for console in self._consoles.values():
                 console.close()
             self._consoles.clear()
+
+    def _shell(self, user: str) -> list[str]:
+        return self._backend.shell(self._lab, self.name, SHELL, user=user, tty=True)
 
     def _transcript(self, user: str) -> Path | None:
         return None if self._transcripts is None else self._transcripts / f"{self.name}-{user}.log"

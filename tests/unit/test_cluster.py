@@ -1,0 +1,266 @@
+"""A lab's life on the fake backend: shells are real, nodes are folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.cluster import Cluster
+from lab.config import load
+from lab.errors import Exit, LabError, UsageError
+from lab.facts import slurm
+from lab.model import ClusterSpec, Power
+from lab.plan import Verb
+from lab.probes import Answer, Outlook, Reading
+from tests.fakes import FakeBackend
+
+
+class Room:
+    """A cluster whose steps and looks are written down."""
+
+    def __init__(self, spec: ClusterSpec, backend: FakeBackend, timeout: float = 10.0) -> None:
+        self.said: list[str] = []
+        self.seen: list[Sequence[Reading]] = []
+        self.cluster = Cluster(
+            spec,
+            backend,
+            say=self.said.append,
+            watch=lambda readings, _seconds: self.seen.append(readings),
+            timeout=timeout,
+        )
+
+
+@pytest.fixture
+def room(spec: ClusterSpec, backend: FakeBackend) -> Iterator[Room]:
+    found = Room(spec, backend)
+    yield found
+    found.cluster.close()
+
+
+@pytest.fixture
+def up(room: Room) -> Room:
+    room.cluster.up()
+    room.said.clear()
+    room.seen.clear()
+    return room
+
+
+def reading(readings: Sequence[Reading], node: str) -> Reading:
+    return next(found for found in readings if found.node == node)
+
+
+def test_up_from_nothing_ends_with_every_node_well(room: Room, backend: FakeBackend) -> None:
+    readings = room.cluster.up()
+    assert {r.node: r.answer for r in readings} == dict.fromkeys(
+        ["sms", "login", "c1", "c2", "g1", "g2"], Answer.YES
+    )
+    assert reading(readings, "login").probe == "waits in its PXE loop"
+    assert reading(readings, "g2").probe == "idle in Slurm"
+    assert room.said[0] == "create sms, login, c1, c2, g1, g2"
+    assert backend.calls == ["create lab"]
+
+
+def test_up_again_touches_nothing(up: Room, backend: FakeBackend) -> None:
+    backend.calls.clear()
+    assert [action.verb for action in up.cluster.plan()] == [Verb.WAIT]
+    up.cluster.up()
+    assert backend.calls == []
+    assert up.said == []
+
+
+def test_up_powers_on_what_is_off_and_leaves_the_rest(up: Room, backend: FakeBackend) -> None:
+    backend.stop("lab", ["c1"], hard=True)
+    actions = up.cluster.plan()
+    assert [(a.verb, a.nodes) for a in actions if a.verb is not Verb.WAIT] == [(Verb.POWER_ON, ("c1",))]
+    up.cluster.up()
+    assert backend.found["lab"].power["c1"] is Power.ON
+
+
+def test_up_with_names_takes_those_and_the_sms(up: Room, backend: FakeBackend) -> None:
+    backend.stop("lab", ["c1", "c2"], hard=True)
+    readings = up.cluster.up(["c2"])
+    assert [r.node for r in readings] == ["sms", "c2"]
+    assert backend.found["lab"].power["c1"] is Power.OFF
+
+
+def test_up_without_wait_returns_at_once(room: Room, backend: FakeBackend) -> None:
+    backend.stuck["c1"] = ("vnfs", "")
+    assert room.cluster.up(wait=False) == ()
+    assert room.seen == []
+
+
+def test_at_the_deadline_node_probe_evidence_and_next_command_are_named(
+    spec: ClusterSpec, backend: FakeBackend
+) -> None:
+    backend.stuck["c2"] = ("vnfs", "no VNFS assigned to c2")
+    room = Room(spec, backend, timeout=0.6)
+    with pytest.raises(LabError) as caught:
+        room.cluster.up()
+    backend.found["lab"].console["c2"] = b"booting\r\nno VNFS assigned to c2\r\n\r\n"
+    with pytest.raises(LabError) as caught:
+        room.cluster.up()
+    assert caught.value.message == "node c2 was not up after 1 s"
+    assert caught.value.evidence.splitlines() == [
+        "booted: not yet; stage vnfs: no VNFS assigned to c2",
+        "last line on its console: no VNFS assigned to c2",
+    ]
+    assert caught.value.hint == "lab console c2"
+    assert caught.value.code is Exit.BROKEN
+
+
+def test_an_unregistered_compute_node_names_the_provisioning(
+    spec: ClusterSpec, backend: FakeBackend
+) -> None:
+    backend.stuck["c2"] = ("pxe", "no DHCP answer")
+    backend.stuck["g1"] = ("pxe", "no DHCP answer")
+    with pytest.raises(LabError) as caught:
+        Room(spec, backend, timeout=0.6).cluster.up()
+    assert caught.value.message == "2 nodes were not up after 1 s"
+    assert "g1: booted: not yet; stage pxe: no DHCP answer" in caught.value.evidence
+    assert caught.value.hint == "lab shell sms, then: wwsh provision print c2"
+
+
+def test_a_failed_set_up_of_the_sms_ends_the_wait_at_once(spec: ClusterSpec, backend: FakeBackend) -> None:
+    room = Room(spec, backend, timeout=60.0)
+    room.cluster.up(wait=False)
+    backend.answer("lab", "sms", "run/rackling/ready", '{"result": "OSError: no space"}')
+    with pytest.raises(LabError) as caught:
+        room.cluster.up()
+    assert caught.value.message == "node sms failed"
+    assert "set up: not yet; OSError: no space" in caught.value.evidence
+    assert caught.value.hint == "lab logs sms"
+
+
+def test_what_could_not_be_looked_at_is_never_well(spec: ClusterSpec, backend: FakeBackend) -> None:
+    room = Room(spec, backend, timeout=0.6)
+    room.cluster.up(wait=False)
+    backend.answer("lab", "sms", "ping", "")
+    with pytest.raises(LabError) as caught:
+        room.cluster.up()
+    assert "slurmctld answers: could not look; it said nothing" in caught.value.evidence
+
+
+def test_a_node_someone_took_down_is_told_and_not_waited_for(up: Room, backend: FakeBackend) -> None:
+    backend.tell_slurm("lab", "c1", "DOWN", "Node unexpectedly rebooted")
+    readings = up.cluster.up()
+    found = reading(readings, "c1")
+    assert (found.answer, found.outlook) == (Answer.NO, Outlook.LEFT)
+    assert found.evidence == "down: Node unexpectedly rebooted"
+
+
+def test_a_node_that_went_down_by_our_own_button_goes_back_into_service(
+    up: Room, backend: FakeBackend
+) -> None:
+    backend.slurm["c1"] = ("DOWN", "Node unexpectedly rebooted")
+    readings = up.cluster.cycle("c1")
+    assert reading(readings, "c1").answer is Answer.YES
+    assert (backend.sms_folder("lab") / "updates").read_text() == "update nodename=c1 state=resume\n"
+    assert "told Slurm that c1 rebooted on purpose" in up.said
+
+
+def test_a_drain_made_by_a_person_survives_a_power_cycle(up: Room, backend: FakeBackend) -> None:
+    backend.slurm["c1"] = ("IDLE+DRAIN", "broken fan")
+    up.cluster.timeout = 0.6
+    with pytest.raises(LabError) as caught:
+        up.cluster.cycle("c1")
+    assert "idle+drain: broken fan" in caught.value.evidence
+    assert not (backend.sms_folder("lab") / "updates").exists()
+
+
+def test_idle_in_slurm_before_the_boot_does_not_count(spec: ClusterSpec, backend: FakeBackend) -> None:
+    room = Room(spec, backend, timeout=0.6)
+    room.cluster.up(wait=False)
+    backend.tell_slurm("lab", "c1", "IDLE", age=100)
+    with pytest.raises(LabError) as caught:
+        room.cluster.up()
+    assert "slurmd has not registered since the node booted" in caught.value.evidence
+
+
+def test_power_off_that_is_not_heeded_names_the_hard_way(up: Room, backend: FakeBackend) -> None:
+    backend.stubborn.add("c2")
+    up.cluster.timeout = 0.3
+    with pytest.raises(LabError) as caught:
+        up.cluster.power_off(["c1", "c2"])
+    assert caught.value.hint == "lab power off --hard c2"
+    up.cluster.power_off(["c2"], hard=True)
+    assert backend.found["lab"].power["c2"] is Power.OFF
+
+
+def test_restore_gives_back_the_power_and_waits_for_those_that_have_it(
+    up: Room, backend: FakeBackend
+) -> None:
+    up.cluster.power_off(["g1"])
+    up.cluster.snapshot("kept")
+    up.cluster.power_on(["g1"])
+    backend.stop("lab", ["c1"], hard=True)
+    readings = up.cluster.restore("kept")
+    assert {r.node for r in readings} == {"sms", "login", "c1", "c2", "g2"}
+    assert backend.found["lab"].power["g1"] is Power.OFF
+    assert up.cluster.snapshots() == ("kept",)
+
+
+def test_recreate_makes_everything_anew(up: Room, backend: FakeBackend) -> None:
+    backend.calls.clear()
+    up.cluster.recreate()
+    assert backend.calls == ["delete lab", "create lab"]
+
+
+def test_a_registered_login_node_must_run_its_system(spec: ClusterSpec, backend: FakeBackend) -> None:
+    nodes = tuple(replace(n, registered=True) if n.name == "login" else n for n in spec.nodes)
+    room = Room(replace(spec, nodes=nodes), backend, timeout=0.6)
+    room.cluster.up()
+    assert reading(room.seen[-1], "login").probe == "system runs"
+    backend.answer("lab", "login", "system", "starting\n")
+    with pytest.raises(LabError, match="node login was not up"):
+        room.cluster.up()
+
+
+def test_facts_and_commands_of_a_node(up: Room, backend: FakeBackend) -> None:
+    backend.tell_slurm("lab", "g1", "MIXED")
+    found = up.cluster.sms.fact(slurm.nodes)
+    assert found["g1"].takes_jobs
+    assert up.cluster.node("c1").run("echo $WHO", user="user1").output == "user1\n"
+    with pytest.raises(UsageError, match="no node c9"):
+        up.cluster.node("c9")
+
+
+def test_look_asks_the_sms_without_a_shell_when_it_must_be_quick(up: Room) -> None:
+    up.cluster.close()
+    view = up.cluster.look(quick=True)
+    assert view.sms.dhcp == "active"
+    assert up.cluster.sms._consoles == {}  # noqa: SLF001 - nothing was opened for it
+
+
+def test_transcripts_are_written_for_the_owner_only(
+    spec: ClusterSpec, backend: FakeBackend, tmp_path: Path
+) -> None:
+    with Cluster(spec, backend, transcripts=tmp_path / "kept", timeout=10) as cluster:
+        cluster.up()
+        with cluster.node("c1").open_console() as console:
+            console.run("echo seen")
+    assert [place.name for place in (tmp_path / "kept").iterdir()] == ["c1-root.log"]
+    log = tmp_path / "kept" / "c1-root.log"
+    assert "$ echo seen" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_growing_and_shrinking_are_planned(up: Room, backend: FakeBackend) -> None:
+    bigger = Room(load(None, ["c.count=3", "g.count=0", "login.memory=2000"], {}, None), backend)
+    actions = [a for a in bigger.cluster.plan() if a.verb is not Verb.WAIT]
+    assert [(a.verb, a.nodes) for a in actions] == [
+        (Verb.CREATE, ("c3",)),
+        (Verb.REMAKE, ("login",)),
+        (Verb.REMOVE, ("g1", "g2")),
+    ]
+    assert up.cluster.spec.lab == "lab"
+
+
+def test_networks_of_a_lab_that_exists_cannot_change(up: Room, backend: FakeBackend) -> None:
+    other = Room(load(None, ["network.internal.subnet=10.1.0.0/16"], {}, None), backend)
+    with pytest.raises(UsageError) as caught:
+        other.cluster.plan()
+    assert "internal: 172.16.0.0/16 would become 10.1.0.0/16" in caught.value.evidence
+    assert up.cluster.plan()
