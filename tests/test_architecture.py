@@ -302,7 +302,6 @@ def test_package_itself_imports_nothing() -> None:
     assert not list(Source("lab", (ROOT / "lab/__init__.py").read_text(encoding="utf-8")).imports())
 
 
-@pytest.mark.skipif(not (ROOT / "lab/cli/main.py").exists(), reason="no command line yet")
 def test_help_loads_nothing_heavy() -> None:
     """`lab --help` stays fast because it imports click and little else."""
     program = (
