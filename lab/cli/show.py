@@ -1,0 +1,52 @@
+"""`lab show`: an exercise's text, with this lab's values in it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lab.cli.app import App
+from lab.cli.desk import Desk, exercise_argument
+from lab.cli.options import lab_option
+
+WIDTH = 100  # columns of prose at most
+WHERE = {"host": "on your own machine", "output": "it prints"}
+
+
+@click.command(short_help="Show an exercise's text.")
+@exercise_argument
+@lab_option
+@click.option("--raw", is_flag=True, help="Print the Markdown as it is.")
+@click.pass_obj
+def command(app: App, exercise: str | None, lab: str | None, *, raw: bool) -> int:
+    """Show an exercise's text: the one named, else the one you are working on."""
+    desk = Desk(app, lab)
+    text = desk.fill(desk.exercise(exercise).readme())
+    if raw or not sys.stdout.isatty():
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        render(text, colour=not app.environ.get("NO_COLOR"))
+    return 0
+
+
+def render(text: str, *, colour: bool) -> None:
+    """Writes Markdown on a terminal; commands stay in one piece, however long, so that they can be copied."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    screen = Console(no_color=not colour, highlight=False)
+    width = min(WIDTH, screen.width)
+    for number, part in enumerate(text.split("\n```")):
+        head, _, rest = part.partition("\n")
+        if number % 2:  # inside a fence: its info, then its lines
+            kind = (head.split() or [""])[-1]
+            screen.print(Text(f"  {WHERE.get(kind, f'on {kind}')}:", style="dim"))
+            look = "dim" if kind == "output" else "bold cyan"
+            for line in rest.splitlines():
+                screen.print(Text(line, style=look), soft_wrap=True)
+        else:
+            prose = part if number == 0 else rest
+            screen.print(Markdown(prose, hyperlinks=False), width=width)
+        screen.print()

@@ -1,0 +1,399 @@
+"""The commands of the course, on a lab whose nodes are shells of this machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lab.backends.base import Capabilities, Say
+from lab.catalog import load
+from lab.cli.app import App
+from lab.cli.main import main
+from lab.cli.show import render
+from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
+from lab.paths import data_folder
+from tests.unit.checks_world import LOGIN_MAC, small_spec
+
+INDEX = """
+schema = 1
+[[chapter]]
+id = "first"
+title = "Chapter one"
+about = "About it."
+exercises = ["make_file", "make_more", "needs_kernel"]
+"""
+EXERCISE = """
+title = "{title}"
+teaches = "Something"
+minutes = 5
+version = 1
+roles = ["sms"]
+start = "{start}"
+{more}
+[[steps]]
+id = "make"
+title = "Make it"
+[[steps]]
+id = "fill"
+title = "Fill it"
+"""
+CHECK = '''
+from lab.checks import Cluster, check, failed
+
+@check(step="make")
+def file_is_there(cluster: Cluster) -> None:
+    """The file is there."""
+    if cluster.sms.run("test -e {file}").exit_status != 0:
+        raise failed(expected="a file", actual="none\\x1b[2J", node="sms", look="ls {file}")
+
+@check(step="fill", needs=[file_is_there])
+def file_is_full(cluster: Cluster) -> None:
+    """The file holds the MAC."""
+    if cluster.login.mac not in cluster.sms.run("cat {file}").output:
+        raise failed(expected=cluster.login.mac, actual="other", node="sms", look="cat {file}")
+'''
+SOLUTION = """
+#: step make on sms as root
+touch {file}
+#: step fill on sms as root
+echo $LOGIN_MAC > {file}
+cat {file}
+"""
+HINTS = "## make\n\nNudge.\n\n---\n\nAnswer: touch.\n\n## fill\n\nIt is {{login.mac}}.\n"
+README = "# A file\n\nMake it.\n\n## Make it\n\n```sh sms\ntouch it\n```\n\nThen `{{login.mac}}`.\n"
+
+
+class LocalBackend:
+    """One lab whose every node is a shell of this machine; its state is one folder."""
+
+    name = "fake"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.spec: ClusterSpec | None = small_spec()
+        self.kept: dict[str, dict[str, str]] = {}
+        self.did: list[str] = []
+
+    def labs(self) -> tuple[LabRecord, ...]:
+        if self.spec is None:
+            return ()
+        names = tuple(node.name for node in self.spec.nodes)
+        return (LabRecord("lab", "fake", "me", "2026-01-01T00:00:00Z", names, len(names), self.spec),)
+
+    def status(self, lab: str) -> tuple[NodeStatus, ...]:
+        return tuple(NodeStatus(node.name, Power.ON, "init") for node in small_spec().nodes)
+
+    def probe(self) -> Capabilities:
+        return Capabilities("fake", True, (), frozenset({"kernel-version"}))
+
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+        return ["/bin/sh"] if command and "bash" not in command[0] else ["/bin/bash", "--norc"]
+
+    def snapshots(self, lab: str) -> tuple[str, ...]:
+        return tuple(self.kept)
+
+    def snapshot(self, lab: str, name: str, say: Say) -> None:
+        self.kept[name] = {path.name: path.read_text() for path in self.folder.iterdir()}
+
+    def restore(self, lab: str, name: str, say: Say) -> None:
+        self.did.append(f"restore {name}")
+        self._empty()
+        for file, text in self.kept[name].items():
+            (self.folder / file).write_text(text)
+
+    def create(self, spec: ClusterSpec, say: Say) -> None:
+        self.did.append("create")
+        self.spec = spec
+
+    def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
+        self.did.append("delete")
+        self.kept.clear()
+        self._empty()
+
+    def start(self, lab: str, nodes: Sequence[str]) -> None:
+        self.did.append(f"start {','.join(nodes)}")
+
+    def _empty(self) -> None:
+        for path in self.folder.iterdir():
+            path.unlink()
+
+
+class Bench:
+    """A learner's terminal."""
+
+    def __init__(self, root: Path) -> None:
+        self.nodes = root / "nodes"
+        self.nodes.mkdir()
+        self.backend = LocalBackend(self.nodes)
+        self.environ = {"HOME": str(root), "XDG_RUNTIME_DIR": str(root / "run")}
+        self.folder = root
+
+    def lab(self, *args: str, code: int | None = 0) -> Result:
+        app = App(self.environ, self.folder, open_backend=lambda _: self.backend)  # type: ignore[arg-type,return-value]
+        result = CliRunner().invoke(main, list(args), obj=app)
+        if code is not None:
+            assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads(self.lab(*args, "--json", code=code).stdout)
+
+
+def write(root: Path, name: str, file: Path, *, start: str = "handout", more: str = "") -> None:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "exercise.toml").write_text(EXERCISE.format(title=f"Title of {name}", start=start, more=more))
+    (folder / "check.py").write_text(CHECK.replace("{file}", str(file)))
+    (folder / "solution.sh").write_text(SOLUTION.replace("{file}", str(file)))
+    (folder / "hints.md").write_text(HINTS)
+    (folder / "README.md").write_text(README)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(tmp_path)
+    root = tmp_path / "exercises"
+    write(root, "make_file", made.nodes / "one")
+    write(root, "make_more", made.nodes / "two", start="after:make_file")
+    write(root, "needs_kernel", made.nodes / "three", more='capabilities = ["kernel-version"]')
+    (root / "index.toml").write_text(INDEX)
+    monkeypatch.setattr("lab.paths.data_folder", lambda _: root)
+    monkeypatch.setattr("lab.cluster.Cluster.wait", lambda *_args, **_named: ())
+    return made
+
+
+def test_a_learner_goes_through_an_exercise(bench: Bench) -> None:
+    assert "next: lab show" in bench.lab("start", "make_file", "-y").stdout
+    failed = bench.lab("check", code=1).stdout
+    assert "0 of 2 checks hold" in failed
+    assert "none\\x1b[2J" in failed
+    assert "hint: lab hint make_file make" in failed
+    (bench.nodes / "one").write_text(LOGIN_MAC)
+    assert "Solved: all 2 checks hold." in bench.lab("check").stdout
+    assert bench.json("exercises")["chapters"][0]["exercises"][0]["state"] == "solved"
+    assert "make_more: Title of make_more (5 minutes) begins where you are" in bench.lab("next").stdout
+    assert bench.json("exercises")["chapters"][0]["exercises"][1]["current"] is True
+
+
+def test_solve_types_what_the_checks_want(bench: Bench) -> None:
+    bench.lab("start", "make_file", "-y")
+    typed = bench.lab("solve")
+    assert f"touch {bench.nodes / 'one'}" in typed.stdout
+    assert f"echo {LOGIN_MAC} >" in typed.stdout
+    assert typed.stdout.rstrip().endswith(LOGIN_MAC)
+    assert bench.json("check")["solved"] is True
+    assert bench.json("exercises")["chapters"][0]["exercises"][0]["state"] == "shown"
+
+
+def test_solve_of_one_step_types_only_that(bench: Bench) -> None:
+    bench.lab("solve", "make_file", "--step", "make")
+    assert (bench.nodes / "one").read_text() == ""
+    found = bench.json("check", "make_file", code=1)
+    assert found["counts"] == {"passed": 1, "failed": 1, "blocked": 0, "broken": 0}
+
+
+def test_solve_stops_at_the_first_line_that_goes_wrong(bench: Bench) -> None:
+    script = bench.folder / "exercises" / "make_file" / "solution.sh"
+    script.write_text(f"#: step make on sms as root\nls /nowhere\ntouch {bench.nodes / 'one'}\n")
+    result = bench.lab("solve", "make_file", code=3)
+    assert "make_file/solution.sh, line 2 (step make, root on sms): ended with status 2" in result.stderr
+    assert "$ ls /nowhere" in result.stderr
+    assert not (bench.nodes / "one").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("#: expect-fail\nls /nowhere", 0), ("#: expect-fail\ntrue", 3), ("#: may-fail\nfalse", 0)],
+)
+def test_solve_knows_commands_that_are_meant_to_fail(bench: Bench, line: str, code: int) -> None:
+    script = bench.folder / "exercises" / "make_file" / "solution.sh"
+    script.write_text(f"#: step make on sms as root\n{line}\n")
+    bench.lab("solve", "make_file", code=code)
+
+
+def test_solve_waits_for_a_condition(bench: Bench) -> None:
+    script = bench.folder / "exercises" / "make_file" / "solution.sh"
+    there = bench.nodes / "late"
+    script.write_text(
+        f"#: step make on sms as root\n(sleep 0.7; touch {there}) &\n"
+        f"#: wait test -e {there} within 20\nls {there}\n"
+    )
+    assert "waiting (at most 20 s)" in bench.lab("solve", "make_file").stderr
+    script.write_text("#: step make on sms as root\n#: wait test -e /nowhere within 1\ntrue\n")
+    assert (
+        "line 2 (step make, root on sms): was not so within 1 s"
+        in bench.lab("solve", "make_file", code=3).stderr
+    )
+
+
+def test_start_asks_or_refuses_before_anything_is_lost(bench: Bench) -> None:
+    (bench.nodes / "mess").write_text("work")
+    result = bench.lab("start", "make_file", code=2)
+    assert "sms, login, c1, c2 will be lost" in result.stderr
+    assert "--yes" in result.stderr
+    assert (bench.nodes / "mess").exists()
+    assert bench.backend.did == []
+
+
+def test_start_makes_the_lab_anew_once_and_then_restores(bench: Bench) -> None:
+    (bench.nodes / "mess").write_text("work")
+    bench.lab("start", "make_file", "-y")
+    assert not list(bench.nodes.iterdir())
+    assert bench.backend.did[0] == "delete"
+    bench.backend.did.clear()
+    bench.lab("start", "make_file", "-y")
+    assert bench.backend.did == ["restore handout"]
+
+
+def test_start_of_a_later_exercise_has_the_earlier_ones_solved(bench: Bench) -> None:
+    bench.lab("start", "make_more", "-y")
+    assert (bench.nodes / "one").read_text().strip() == LOGIN_MAC
+    assert not (bench.nodes / "two").exists()
+    assert bench.json("check", code=1)["exercise"] == "make_more"
+
+
+def test_start_with_keep_loses_nothing(bench: Bench) -> None:
+    (bench.nodes / "mess").write_text("work")
+    bench.lab("start", "make_more", "--keep")
+    assert (bench.nodes / "mess").exists()
+    assert bench.json("next")["exercise"] == "make_more"
+
+
+def test_start_refuses_what_the_backend_cannot_do(bench: Bench) -> None:
+    result = bench.lab("start", "needs_kernel", "-y", code=2)
+    assert "no kernel-version here" in result.stderr
+    assert bench.backend.did == []
+
+
+def test_without_a_lab_the_error_says_how_to_get_one(bench: Bench) -> None:
+    bench.backend.spec = None
+    for words in (["start", "make_file", "-y"], ["check", "make_file"], ["solve", "make_file"]):
+        result = bench.lab(*words, code=2)
+        assert "there is no lab called lab" in result.stderr
+        assert "lab up" in result.stderr
+
+
+def test_without_an_exercise_the_error_says_how_to_begin(bench: Bench) -> None:
+    for words in (["check"], ["show"], ["hint"], ["reset", "-y"]):
+        assert "lab start make_file" in bench.lab(*words, code=2).stderr
+
+
+def test_a_typo_gets_the_nearest_name(bench: Bench) -> None:
+    assert "did you mean 'make_file'?" in bench.lab("check", "make_fiel", code=2).stderr
+
+
+def test_reset_restores_and_forgets(bench: Bench) -> None:
+    bench.lab("start", "make_file", "-y")
+    bench.lab("solve")
+    bench.lab("check")
+    assert "is at its start again" in bench.lab("reset", "-y").stdout
+    assert bench.json("exercises")["chapters"][0]["exercises"][0]["state"] == "begun"
+    bench.lab("check", code=1)
+    bench.lab("reset", "make_file", "-y")
+    bench.lab("check", code=1)
+
+
+def test_reset_of_a_node_touches_that_node_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    cycled: list[Any] = []
+    monkeypatch.setattr("lab.cluster.Cluster.cycle", lambda _self, *names: cycled.append(names))
+    assert "c1 is up again" in bench.lab("reset", "c1", "-y").stdout
+    assert cycled == [("c1",)]
+    assert "'c9' is neither" in bench.lab("reset", "c9", "-y", code=2).stderr
+
+
+def test_hints_grow_and_follow_the_steps(bench: Bench) -> None:
+    bench.lab("start", "make_file", "-y")
+    assert "Nudge." in bench.lab("hint").stdout
+    second = bench.lab("hint").stdout
+    assert "hint 2 of 2" in second
+    assert "Answer: touch." in second
+    assert "There are no more" in bench.lab("hint").stdout
+    again = bench.lab("hint", "--again").stdout
+    assert "Nudge." in again
+    assert "Answer" in again
+    (bench.nodes / "one").write_text("")
+    bench.lab("check", code=1)
+    assert LOGIN_MAC in bench.lab("hint").stdout  # the first step holds, so this one is for the second
+    assert "Nudge." not in bench.lab("hint", "make_more", "fill").stdout
+    assert "no step 'fil'" in bench.lab("hint", "make_file", "fil", code=2).stderr
+    assert "Answer" in bench.lab("hint", "make").stdout
+
+
+def test_show_puts_the_labs_values_in(bench: Bench) -> None:
+    text = bench.lab("show", "make_file").stdout
+    assert f"Then `{LOGIN_MAC}`." in text
+    assert "```sh sms" in text
+
+
+def test_show_works_before_there_is_a_lab(bench: Bench) -> None:
+    bench.backend.spec = None
+    text = bench.lab("show", "make_file").stdout
+    assert "{{" not in text
+    assert "52:54:00" in text
+
+
+def test_on_a_terminal_commands_stay_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
+    exercise = load(data_folder("exercises")).get("login_node")
+    render(exercise.readme(), colour=False)
+    lines = capsys.readouterr().out.splitlines()
+    commands = [
+        command for block in exercise.solution() for command in block.commands if "provision set" in command
+    ]
+    assert commands
+    assert all(command in lines for command in commands)
+    assert "  on your own machine:" in lines
+    assert not any(line.startswith("```") for line in lines)
+
+
+def test_next_at_the_end_says_so(bench: Bench) -> None:
+    bench.lab("start", "needs_kernel", "--keep", code=2)
+    assert "make_file" in bench.lab("next").stdout
+    for name in ("make_file", "make_more"):
+        bench.lab("start", name, "-y")
+        assert "is not solved yet" in bench.lab("next").stdout
+        bench.lab("solve")
+    assert "next: lab start needs_kernel" in bench.lab("next").stdout
+
+
+def test_progress_is_shown_and_exported(bench: Bench) -> None:
+    bench.lab("start", "make_file", "-y")
+    bench.lab("hint")
+    bench.lab("check", code=1)
+    line = next(line for line in bench.lab("progress").stdout.splitlines() if line.startswith("make_file"))
+    assert line.split()[:5] == ["make_file", "begun", "0/2", "1", "1"]
+    assert bench.json("progress")["labs"]["lab"]["current"] == "make_file"
+    rows = list(csv.DictReader(io.StringIO(bench.lab("progress", "--csv").stdout)))
+    assert rows[0]["hints_taken"] == "1"
+    assert "cannot go together" in bench.lab("progress", "--csv", "--json", code=2).stderr
+
+
+def test_exercises_are_listed_for_people(bench: Bench) -> None:
+    bench.lab("start", "make_file", "-y")
+    text = bench.lab("exercises").stdout
+    assert "Chapter one" in text
+    assert any(line.split()[:3] == ["*", "make_file", "begun"] for line in text.splitlines())
+    assert "kernel-version" in text
+
+
+def test_nothing_judged_is_not_a_pass(bench: Bench) -> None:
+    (bench.folder / "exercises" / "make_file" / "check.py").write_text("")
+    assert "Nothing was judged" in bench.lab("check", "make_file", code=5).stdout
+
+
+def test_a_broken_check_is_the_labs_fault(bench: Bench) -> None:
+    (bench.folder / "exercises" / "make_file" / "check.py").write_text(
+        "from lab.checks import check\n"
+        "@check(step='make')\ndef bad(c):\n    'Bad.'\n    raise KeyError('secret')\n"
+    )
+    result = bench.lab("check", "make_file", code=3)
+    assert "the lab's fault, not yours" in result.stdout
+    assert "Traceback" not in result.output
+    bench.environ["LAB_DEBUG"] = "1"
+    assert "Traceback" in bench.lab("check", "make_file", code=3).stderr
