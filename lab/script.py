@@ -131,7 +131,7 @@ def parse_hints(text: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for part in re.split(r"^## +", text, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
-        hints = (hint.strip() for hint in re.split(r"^---\s*$", body, flags=re.MULTILINE))
+        hints = (hint.lstrip("\n").rstrip() for hint in re.split(r"^---\s*$", body, flags=re.MULTILINE))
         found[heading.strip()] = tuple(hint for hint in hints if hint)
     return found
 
