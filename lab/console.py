@@ -215,7 +215,8 @@ class Console:
     def _open(self) -> Wire:
         wire = Wire(self._argv, self._transcript)
         self._number += 1
-        opening = b"exec /bin/sh\n" + self._opening() + b"\n"
+        # An rc file may swallow the first line: the token shows that the shell is the one we asked for.
+        opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
         deadline = time.monotonic() + CONNECT
         try:
             while time.monotonic() < deadline:
@@ -235,11 +236,12 @@ class Console:
     def _opening(self) -> bytes:
         first, second = self._halves
         return (
+            ' [ "$1" = rackling ] && {'
             " stty -echo -opost -ixon 2>/dev/null; unalias -a; unset PS1 PS2 ENV HISTFILE PROMPT_COMMAND;"
             " set +o emacs; set +o vi; set -m 2>/dev/null;"
             f" PATH=$PATH:{PATH}; PS2=; PS4='+ ';"
             " export PATH LC_ALL=C.UTF-8 TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0;"
-            f" rk_n={self._number}; PS1='{first}''{second}['\"\\$rk_n:\\$?:$$\"']'"
+            f" rk_n={self._number}; PS1='{first}''{second}['\"\\$rk_n:\\$?:$$\"']'; }}"
         ).encode()
 
     def _begin(self) -> re.Pattern[bytes]:
@@ -280,7 +282,7 @@ class Console:
                 wire.send(key)
                 if self._in_step(wire):
                     if key == CTRL_Z:  # it is stopped, not dead; its obituary comes before a prompt
-                        wire.send(b"kill -KILL %% 2>/dev/null; wait 2>/dev/null\n")
+                        wire.send(b"kill -KILL %% 2>/dev/null; fg >/dev/null 2>&1\n")
                         self._in_step(wire)
                     return
         except ConsoleLost:
