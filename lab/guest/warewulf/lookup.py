@@ -45,9 +45,13 @@ def _numbers(part: str, word: str) -> list[str]:
     return [f"{number:0{width}d}" for number in range(first, last + 1)]
 
 
+def _is_regex(word: str) -> bool:
+    return len(word) > 1 and word[0] == word[-1] == "/"
+
+
 def pattern(word: str) -> re.Pattern[str]:
     """The regular expression that a target word stands for."""
-    if len(word) > 1 and word[0] == word[-1] == "/":
+    if _is_regex(word):
         try:
             return re.compile(f"^({word[1:-1]})$")
         except re.error as error:
@@ -63,5 +67,5 @@ def select(records: Sequence[Record], words: Sequence[str], field: str = "name")
         raise TargetError(f"Cannot look up by '{field}' (known: {known})")
     if not words:
         return list(records)
-    patterns = [pattern(word) for word in expand(words)]
+    patterns = [pattern(name) for word in words for name in ([word] if _is_regex(word) else expand([word]))]
     return [one for one in records if any(p.match(value) for p in patterns for value in lookup(one, field))]
