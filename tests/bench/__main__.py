@@ -8,6 +8,8 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.bench.bed import ROOT, Bed, BenchError
 from tests.bench.figures import Figure, replaced, table
@@ -47,22 +49,29 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the subjects; 1 when any of them could not be measured."""
-    options = arguments(argv)
-    where = machine()
-    bed = Bed(options.lab, options.runs, say)
+def measured(bed: Bed, wanted: Sequence[str]) -> tuple[list[Figure], int]:
+    """Runs the wanted subjects (all, when none is named); how many could not be measured."""
     figures: list[Figure] = []
     broken = 0
     for subject in SUBJECTS:
-        if options.subjects and subject.__name__ not in options.subjects:
+        if wanted and subject.__name__ not in wanted:
             continue
         try:
             figures += subject(bed)
         except BenchError as problem:
             broken += 1
             say(f"error: {subject.__name__} could not be measured\n  {problem}")
-    bed.run("down", "-y")
+    return figures, broken
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints the table; 1 when anything could not be measured."""
+    options = arguments(argv)
+    where = machine()
+    with TemporaryDirectory(prefix="bench-") as home:
+        bed = Bed(options.lab, options.runs, say, Path(home))
+        figures, broken = measured(bed, options.subjects)
+        bed.run("down", "-y")
     block = ["", where, "", *table(figures).splitlines(), ""]
     print("\n".join(block))
     if options.write and not broken:

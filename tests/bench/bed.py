@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,16 +20,21 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Bed:
-    """One lab, by name; `say` takes a line of progress."""
+    """One lab, by name, and how to measure on it; `say` takes a line of progress."""
 
     lab: str
     runs: int
     say: Callable[[str], None]
+    home: Path
+    """Where progress and transcripts go, so that the user's own stay as they are."""
 
     def run(self, *arguments: str, statuses: Sequence[int] = (0,)) -> str:
         """Runs a lab command on this lab and returns what it showed."""
         command = [str(LAB), arguments[0], "-l", self.lab, *arguments[1:]]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+        env = {**os.environ, "XDG_DATA_HOME": str(self.home)}
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900, env=env
+        )
         if done.returncode not in statuses:
             words = "\n".join(done.stderr.splitlines()[-6:])
             raise BenchError(f"{' '.join(command)} ended with {done.returncode}:\n{words}")

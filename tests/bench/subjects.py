@@ -61,7 +61,7 @@ def check(bed: Bed) -> list[Figure]:
 
 def resets(bed: Bed) -> list[Figure]:
     """One node, then the whole exercise, back to the start and up."""
-    node = bed.several("reset c1", lambda: bed.timed("reset", "c1"))
+    node = bed.several("reset c1", lambda: bed.timed("reset", "c1", "-y"))
     bed.run("start", "login_node", "-y")
     whole = bed.several("reset", lambda: bed.timed("reset", "-y"))
     return [

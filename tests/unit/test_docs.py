@@ -73,7 +73,9 @@ def test_exit_statuses_are_those_of_the_program() -> None:
 def test_quickstart_types_commands_that_exist() -> None:
     """Each `expect N command …` in the script names a command, and options that it takes."""
     typed = re.findall(r"^ +expect \d+ (.*)$", QUICKSTART, flags=re.MULTILINE)
-    typed += re.findall(r'"\$LAB" ([a-z].*?)(?: >>.*| \|\|.*|</dev/null.*)?$', QUICKSTART, flags=re.MULTILINE)
+    typed += re.findall(
+        r'(?:"\$LAB"|lab_of_proof) ([a-z].*?)(?: >>.*| \|\|.*|</dev/null.*)?$', QUICKSTART, flags=re.MULTILINE
+    )
     typed = [line for line in typed if not line.startswith('"$@"')]
     assert len(typed) > 6
     known = commands()
