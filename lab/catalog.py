@@ -51,6 +51,7 @@ class Exercise:
     start: str  # "handout" or "after:EXERCISE"
     prerequisites: tuple[str, ...]
     capabilities: tuple[str, ...]  # what the backend must be able to do
+    reboots: tuple[str, ...]  # nodes whose reboot the solved state must survive
     formerly: tuple[str, ...]
     steps: tuple[Step, ...]
     links: tuple[Link, ...]
@@ -219,6 +220,7 @@ def _exercise(folder: Path, chapter: str, table: TableReader) -> Exercise:
         start=table.pattern("start", START, "'handout' or 'after:EXERCISE'"),
         prerequisites=table.texts("prerequisites", required=False),
         capabilities=table.choices("capabilities", CAPABILITIES, required=False),
+        reboots=table.texts("reboots", required=False),
         formerly=table.texts("formerly", required=False),
         steps=tuple(_step(table, item) for item in table.tables("steps")),
         links=tuple(_link(table, item) for item in table.tables("links", required=False)),

@@ -98,7 +98,7 @@ class Runner:
         for trial in self._trials.values():
             if trial.began is None or trial.verdict is not None:
                 continue
-            limit = (trial.check.settle + trial.check.timeout) * self._patience + self._grace
+            limit = (trial.check.settle + trial.check.timeout) * max(self._patience, 1.0) + self._grace
             if now - trial.began > limit:
                 actual = f"the checker itself did not finish within {limit:.0f} s"
                 verdict = _verdict(trial.check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
@@ -122,7 +122,7 @@ class Runner:
 
     def _look(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._room, Budget(check.timeout * self._patience)))
+            check(Cluster(self._room, Budget(check.timeout * max(self._patience, 1.0))))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @json_option
 @click.option(
     "--patience",
-    type=click.FloatRange(min=0.1, max=100),
+    type=click.FloatRange(min=0, max=100),
     default=1.0,
     metavar="FACTOR",
-    help="Give everything that many times its time, on a slow machine.",
+    help="Wait that many times as long for what may still settle.",
 )
 @click.pass_obj
 def command(app: App, exercise: str | None, lab: str | None, patience: float, *, as_json: bool) -> int:

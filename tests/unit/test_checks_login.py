@@ -117,14 +117,6 @@ def outcomes(found: dict[str, Verdict], outcome: Outcome) -> list[str]:
     return [name for name, verdict in found.items() if verdict.outcome is outcome]
 
 
-@pytest.fixture(autouse=True)
-def _generous(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines shrink with patience, and the scripted world needs a moment all the same."""
-    monkeypatch.setattr(
-        "lab.checks.runner.Budget", lambda _: __import__("lab.checks.view").checks.view.Budget(30.0)
-    )
-
-
 def test_the_handed_out_cluster_fails_for_one_reason_only() -> None:
     found = judge("login_node", handed_out())
     assert outcomes(found, Outcome.FAILED) == ["node_is_known"]
