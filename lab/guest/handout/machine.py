@@ -29,6 +29,15 @@ def raise_network(system: System, cluster: Description) -> None:
             system.run(["ip", "addr", "replace", f"{card.address}/{prefix}", "brd", "+", "dev", name])
 
 
+def write_hosts(system: System, cluster: Description) -> None:
+    """The SMS's own lines of /etc/hosts, above those that Warewulf writes."""
+    ours = f"127.0.0.1 localhost\n{cluster.sms.boot_card.address:<23}{cluster.sms.name} {cluster.sms.name}.localdomain\n"
+    current = system.text("/etc/hosts", "")
+    if ours not in current:
+        rest = [line for line in current.splitlines() if not line.startswith("127.0.0.1 ")]
+        system.write("/etc/hosts", (ours + "\n".join([*rest, ""])).encode())
+
+
 def write_services(system: System, cluster: Description) -> None:
     """Configuration of DHCP, TFTP, DNS and the web server for this cluster's provisioned network."""
     card = cluster.sms.boot_card

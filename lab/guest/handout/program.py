@@ -33,6 +33,7 @@ def main(_arguments: Sequence[str], system: System) -> int:
 def _set_up(system: System) -> None:
     description = cluster.read(system)
     machine.raise_network(system, description)
+    machine.write_hosts(system, description)
     identity = Identity(system)
     machine.install_keys(system, description, identity)
     machine.install_users(system, identity)

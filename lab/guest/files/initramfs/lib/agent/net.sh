@@ -25,7 +25,7 @@ bring_up_network() {
 ww_get() {
     port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))
     printf 'GET /WW/%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$wwmaster" |
-        nc -w 10 -p $port "$wwmaster" 80 | http_body
+        nc.openbsd -N -w 10 -p $port "$wwmaster" 80 | http_body
 }
 
 http_body() {
@@ -44,7 +44,6 @@ http_body() {
 }
 
 get_node_config() {
-    say "Getting base node configuration:"
     if ! ww_get "nodeconfig?hwaddr=$wwhwaddr" >/run/nodeconfig 2>/run/nodeconfig.err; then
         why="$(tail -n 1 /run/nodeconfig.err) to nodeconfig for $wwhwaddr"
     elif ! grep -q '^WWNODENAME=' /run/nodeconfig; then
@@ -53,7 +52,8 @@ get_node_config() {
         . /run/nodeconfig
         return 0
     fi
-    say " * $why. Trying again."
+    [ "$why" = "${said:-}" ] || say " * $why. Trying again."
+    said=$why
     stage nodeconfig "$why"
     return 1
 }

@@ -35,7 +35,7 @@ download_vnfs() {   # FOLDER
         1f8b*) unpack="gzip -dc" ;;
         *) why="$url is neither zstd nor gzip"; return 9 ;;
     esac
-    $unpack /run/vnfs.image | cpio -idmu --quiet -D "$1" || { why="$url is damaged"; return 9; }
+    (cd "$1" && $unpack /run/vnfs.image | cpio -idmu) || { why="$url is damaged"; return 9; }
     rm -f /run/vnfs.image
     [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
 }

@@ -1,0 +1,49 @@
+"""`lab up` killed at each of its steps: `lab down` then leaves nothing, and a second `up` would have finished it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests import leaks
+from tests.integration.conftest import LAB, SETTLE, Lab
+
+MOMENTS = (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.6, 3.5)  # seconds into `up`: from its first request to booting nodes
+
+
+def killed_up(lab: Lab, after: float) -> None:
+    process = subprocess.Popen(
+        [*LAB, "up", "-l", lab.name, "--set", "g.count=0", "--set", "c.count=1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+@pytest.mark.parametrize("after", MOMENTS)
+def test_down_after_a_killed_up_leaves_nothing(after: float) -> None:
+    lab = Lab("itkill")
+    before = leaks.take()
+    killed_up(lab, after)
+    lab.command("down", "-y", check=False)
+    end = time.monotonic() + SETTLE
+    while (new := leaks.take().new_since(before)) and time.monotonic() < end:
+        time.sleep(0.3)
+    assert not new
+
+
+def test_up_finishes_what_a_killed_up_began() -> None:
+    lab = Lab("itkill")
+    try:
+        killed_up(lab, 1.2)
+        lab.command("up", "--set", "g.count=0", "--set", "c.count=1")
+        assert lab.states() == {"c1": "idle"}
+    finally:
+        lab.command("down", "-y")

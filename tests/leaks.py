@@ -1,0 +1,66 @@
+"""What a lab could leave behind on the host, as one comparable picture: taken before and after a test."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Names of everything of a kind that a lab makes; two pictures of a clean host are equal."""
+
+    containers: frozenset[str]
+    volumes: frozenset[str]
+    images: frozenset[str]
+    links: frozenset[str]
+    namespaces: frozenset[str]
+    mounts: frozenset[str]
+    processes: frozenset[str]
+    locks: frozenset[str]
+
+    def new_since(self, before: Picture) -> dict[str, list[str]]:
+        """What is here and was not before, by kind."""
+        found = {}
+        for kind in fields(self):
+            extra = getattr(self, kind.name) - getattr(before, kind.name)
+            if extra:
+                found[kind.name] = sorted(extra)
+        return found
+
+
+def take(label: str = "rackling.lab") -> Picture:
+    """Looks at the host now."""
+    return Picture(
+        containers=_docker("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}"),
+        volumes=_docker("volume", "ls", "-q"),
+        images=_docker("images", "-q", "--no-trunc", "--filter", f"label={label}"),
+        links=_lines(["ip", "-o", "link", "show"], lambda line: line.split(":")[1].strip()),
+        namespaces=_lines(["ip", "netns", "list"], lambda line: line.split()[0]),
+        mounts=frozenset(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
+        processes=_chassis_processes(),
+        locks=frozenset(str(path) for path in Path("/run").glob("netns/*")),
+    )
+
+
+def _chassis_processes() -> frozenset[str]:
+    """Processes started from a chassis's programs, by their number."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"/chassis/" in line:
+            found.add(entry.name)
+    return frozenset(found)
+
+
+def _docker(*words: str) -> frozenset[str]:
+    return _lines(["docker", *words], str.strip)
+
+
+def _lines(command: list[str], read) -> frozenset[str]:  # type: ignore[no-untyped-def]  # str -> str
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return frozenset(read(line) for line in done.stdout.splitlines() if line.strip())
