@@ -186,11 +186,11 @@ def _close(shell: Shell) -> None:
         return  # it was no use any more, which is why it is being closed
 
 
-@dataclass
 class Budget:
     """Seconds of a node's time that one look of a check may still use; waiting for a shell is free."""
 
-    left: float
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
 
 
 class NodeView:

@@ -118,7 +118,7 @@ def test_a_later_start_state_is_replayed_once_and_then_restored(stand: Stand) ->
         "restore after-two",
     ]
     assert stand.keeper.state == ("one", "two")
-    stand.keeper.state = ("a mess",)
+    stand.keeper = FakeKeeper(state=("a mess",), kept=stand.keeper.kept)
     assert stand.start("three") == ["restore after-two"]
     assert stand.keeper.state == ("one", "two")
     assert stand.start("two") == ["restore after-one"]
