@@ -42,7 +42,7 @@ def problems(root: Path) -> list[str]:
     catalog, found = survey(root)
     known = {exercise.name for exercise in catalog.exercises}
     for path in sorted(root.iterdir()):
-        if path.name not in known and path.name not in {"index.toml", "__pycache__"}:
+        if path.name not in known and path.name not in {"index.toml", "README.md", "__pycache__"}:
             found.append(f"{path.name}: is not in index.toml")
     for exercise in catalog.exercises:
         found += [f"{exercise.name}/{problem}" for problem in _exercise(exercise)]

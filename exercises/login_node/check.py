@@ -7,6 +7,7 @@ from lab.facts import storage, systemd, warewulf
 
 FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
 DHCP_HOSTS = "/etc/warewulf/dnsmasq.hosts"
+SHARED = ("/home", "/opt/ohpc/pub")
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=3 login"
 
 
@@ -205,16 +206,18 @@ def root_is_in_memory(cluster: Cluster) -> None:
 @check(step="look", needs=[login_answers], settle=20)
 def folders_are_the_sms_s(cluster: Cluster) -> None:
     """What the SMS has in /home and /opt/ohpc/pub is seen there too."""
-    for folder in ("/home", "/opt/ohpc/pub"):
-        made = f"f=$(mktemp {folder}/.seen-XXXXXX) && {SSH} test -e $f; s=$?; rm -f $f; exit $s"
-        if cluster.sms.run(made).exit_status != 0:
-            raise failed(
-                expected=f"{folder} of the SMS, mounted on login",
-                actual="a file made there on the SMS is not seen on login",
-                hint="`systemctl --failed` on login tells of mounts that did not work.",
-                node="login",
-                look=f"df -h {folder}",
-            )
+    made = "; ".join(f"s{n}=$(mktemp {folder}/.seen-XXXXXX)" for n, folder in enumerate(SHARED))
+    signs = " ".join(f"$s{n}" for n in range(len(SHARED)))
+    seen = cluster.sms.run(f"{made}; {SSH} ls -d {signs} 2>/dev/null; rm -f {signs}").output
+    missing = [folder for folder in SHARED if f"{folder}/.seen-" not in seen]
+    if missing:
+        raise failed(
+            expected=f"what is in {' and '.join(SHARED)} on the SMS",
+            actual=f"a file made on the SMS in {' and in '.join(missing)} is not there on login",
+            hint="`systemctl --failed` on login tells of mounts that did not work.",
+            node="login",
+            look=f"df -h {' '.join(SHARED)}",
+        )
 
 
 @check(step="look", needs=[login_answers])

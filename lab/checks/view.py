@@ -18,8 +18,8 @@ T_co = TypeVar("T_co", covariant=True)
 Clock = Callable[[], float]
 
 SHELLS_PER_NODE = 4
-PATIENCE_FOR_A_SHELL = 1.5  # seconds to wait for a busy shell before opening another one
-FRESH = 0.4  # seconds during which a fact is not asked for again
+PATIENCE_FOR_A_SHELL = 0.3  # seconds to wait for a busy shell before opening another one
+FRESH = 1.0  # seconds during which a fact is not asked for again
 
 
 class Answer(Protocol):

@@ -89,6 +89,7 @@ def booted(world: World) -> World:
     """The login node is up, as it should be."""
     del world.down["login"]
     world.says("sms", "ssh .*login")
+    world.says("sms", "mktemp", "/home/.seen-Ab12Cd\n/opt/ohpc/pub/.seen-Ef34Gh\n")
     world.says("login", "^hostname", "login\n")
     world.says(
         "login",
@@ -218,11 +219,12 @@ def test_what_the_boot_left_wrong_is_told(command: str, said: str, status: int, 
 
 def test_an_unmounted_folder_and_a_foreign_munge_key_are_told() -> None:
     world = booted(registered(handed_out()))
-    world.says("sms", "mktemp /home", "", 1).says(
+    world.says("sms", "mktemp", "/opt/ohpc/pub/.seen-Ef34Gh\n").says(
         "sms", "munge -n$|unmunge", "unmunge: Error: Invalid credential\n", 15
     )
     found = judge("login_node", world)
     assert outcomes(found, Outcome.FAILED) == ["folders_are_the_sms_s", "munge_agrees"]
+    assert "in /home is not there" in found["folders_are_the_sms_s"].actual
     assert "Invalid credential" in found["munge_agrees"].actual
 
 
