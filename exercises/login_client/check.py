@@ -58,7 +58,7 @@ def login_has_its_own_file(cluster: Cluster) -> None:
             node="login",
             look=f"ls -l {OWN_FILE}",
         )
-    if answer.output.strip()[7:8] != "r":
+    if answer.output.strip()[-3:-2] != "r":
         raise failed(
             expected="readable by everybody: -rw-r--r--",
             actual=answer.output.strip(),
@@ -117,7 +117,7 @@ def kept_file_says_the_same(cluster: Cluster) -> None:
     look = f"sudo wwsh file show {row.name}"
     text = cluster.sms.run(f"wwsh file show {shlex.quote(row.name)}").output
     require_small(cluster, text, node="sms", look=look)
-    if row.perms[7:8] != "r":
+    if row.perms[-3:-2] != "r":
         raise failed(
             expected="readable by everybody: rw-r--r--",
             actual=row.perms,
