@@ -95,7 +95,19 @@ def machine(tmp_path: Path) -> Machine:
     (made.checkout / "quickstart").write_text(script)
     (made.checkout / "pyproject.toml").write_text("one")
     (tmp_path / "inotify").write_text("8192")
-    for name in ("docker", "dockerd", "mmdebstrap", "zstd", "cpio", "git", "newuidmap"):
+    for name in (
+        "docker",
+        "dockerd",
+        "mmdebstrap",
+        "zstd",
+        "cpio",
+        "git",
+        "newuidmap",
+        "busybox",
+        "fish",
+        "tcsh",
+        "zsh",
+    ):
         made.program(name, "")
     made.program("id", 'case "$1" in -u) echo 0 ;; *) echo root ;; esac')
     made.program("apt-get", "")
