@@ -134,7 +134,7 @@ def _file_list(status: int, output: str) -> tuple[FileRow, ...]:
             found.append(
                 FileRow(
                     row["name"],
-                    row["perms"],
+                    row["perms"].strip(),
                     int(row["origins"]),
                     row["user"],
                     row["group"],

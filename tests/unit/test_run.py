@@ -1,0 +1,68 @@
+"""Host processes: argument lists, time limits, and errors that show the end of what was said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.run import replace, run, short
+
+
+def test_output_and_input() -> None:
+    done = run(["cat"], timeout=5, stdin="päper".encode())
+    assert (done.status, done.stdout, done.stderr) == (0, "päper", "")
+
+
+def test_arguments_are_never_read_by_a_shell(tmp_path: Path) -> None:
+    assert run(["printf", "%s", "$HOME; `id`"], timeout=5, cwd=tmp_path).stdout == "$HOME; `id`"
+
+
+def test_a_failure_shows_the_last_lines() -> None:
+    with pytest.raises(LabError) as caught:
+        run(["sh", "-c", "seq 9 >&2; exit 3"], timeout=5)
+    assert caught.value.message.endswith("ended with status 3")
+    assert caught.value.evidence == "5\n6\n7\n8\n9"
+    assert run(["sh", "-c", "exit 3"], timeout=5, check=False).status == 3
+
+
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(LabError, match="cannot start /none") as caught:
+        run(["/none"], timeout=5)
+    assert "No such file" in caught.value.evidence
+    with pytest.raises(LabError, match="cannot start /none"):
+        replace(["/none"])
+
+
+def test_a_time_out_kills_the_children_too(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    start = time.monotonic()
+    with pytest.raises(LabError, match="did not end within 0.3 s"):
+        run(["sh", "-c", f"sleep 60 & echo $! >{note}; wait"], timeout=0.3)
+    assert time.monotonic() - start < 5
+    pid = int(note.read_text())
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    assert state.stdout.strip() in ("", "Z")
+
+
+def test_an_interrupt_kills_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(self: subprocess.Popen[bytes], *_: object, **__: object) -> tuple[bytes, bytes]:
+        seen.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(["sleep", "60"], timeout=60)
+    assert seen[0].returncode == -9
+    assert os.getpgrp() != seen[0].pid
+
+
+def test_commands_are_shown_short() -> None:
+    assert short(["echo", "a b"]) == "echo 'a b'"
+    assert len(short(["x" * 500])) == 120
