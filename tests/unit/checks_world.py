@@ -117,9 +117,7 @@ class World:
         """How every node stands."""
         if self.engine_gone:
             raise LabError("the engine does not answer")
-        return [
-            self.down.get(node.name, NodeStatus(node.name, Power.ON, "init")) for node in self.spec.nodes
-        ]
+        return [self.down.get(node.name, NodeStatus(node.name, Power.ON, "init")) for node in self.spec.nodes]
 
     def room(self) -> Room:
         """A room for one run of checks."""
