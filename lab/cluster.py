@@ -190,8 +190,11 @@ class Cluster:
 
     # looking and waiting
 
-    def look(self, revive: Collection[str] = (), *, quick: bool = False) -> View:
-        """Looks at everything once; `quick` asks the SMS by a process of its own, not an open shell."""
+    def look(self, powered: Collection[str] = (), elapsed: float = 0.0, *, quick: bool = False) -> View:
+        """Looks at everything once; `quick` asks the SMS by a process of its own, not an open shell.
+
+        `powered` are nodes that were powered on at most `elapsed` seconds ago.
+        """
         statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
         logins = [
             node.name
@@ -202,7 +205,7 @@ class Cluster:
             sms = pool.submit(self._look_at_sms, statuses, quick=quick)
             systems = {name: pool.submit(self._system_of, name, quick=quick) for name in logins}
             found = {name: system.result() for name, system in systems.items()}
-            return View(statuses, sms.result(), found, frozenset(revive))
+            return View(statuses, sms.result(), found, frozenset(powered), elapsed)
 
     def wait(
         self, names: Iterable[str], *, powered: Collection[str] = (), began: float | None = None
@@ -217,14 +220,12 @@ class Cluster:
         revived: set[str] = set()
 
         def readings() -> tuple[Reading, ...]:
-            view = self.look(powered)
             elapsed = self._clock() - start
-            if view.sms.clock is not None:
-                since = view.sms.clock - int(elapsed)
-                late = tuple(n for n in to_revive(view, powered, since) if n not in revived)
-                if late and self.sms.resume(late).ok:
-                    revived.update(late)
-                    self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
+            view = self.look(powered, elapsed)
+            late = tuple(name for name in to_revive(view) if name not in revived)
+            if late and self.sms.resume(late).ok:
+                revived.update(late)
+                self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
             found = judge(self.spec, view, chosen)
             self.watch(found, elapsed)
             return found

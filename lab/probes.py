@@ -16,6 +16,7 @@ BOOTED = "init"  # the boot agent's last stage: it has handed over to the node's
 WAITING = "pxe"  # asking for an address; nobody answers while the node is not registered
 READY_FILE = "/run/rackling/ready"
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
+NOT_RESPONDING = "Not responding"  # and for one it missed; it ends with the node's next registration
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
 
 
@@ -71,7 +72,8 @@ class View:
     statuses: Mapping[str, NodeStatus]
     sms: SmsView
     systems: Mapping[str, str] = field(default_factory=dict)  # login nodes: system state, or why not
-    revive: frozenset[str] = frozenset()  # nodes that our own power button made "unexpectedly rebooted"
+    powered: frozenset[str] = frozenset()  # nodes that we powered on …
+    elapsed: float = 0.0  # … this many seconds ago, or later
 
 
 _SECTION = "@@"
@@ -127,17 +129,18 @@ def judge(spec: ClusterSpec, view: View, names: Iterable[str]) -> tuple[Reading,
     return tuple(found)
 
 
-def to_revive(view: View, powered: Iterable[str], since: int) -> tuple[str, ...]:
-    """Nodes that Slurm took out of service because *we* powered them on after `since` (SMS clock)."""
+def to_revive(view: View) -> tuple[str, ...]:
+    """Nodes that Slurm took out of service because *we* powered them on, as an operator would see it."""
     nodes = view.sms.nodes or {}
-    return tuple(
-        name
-        for name in powered
-        if (info := nodes.get(name)) is not None
-        and info.state == "DOWN"
-        and info.reason.startswith(REBOOTED)
-        and (info.reason_time or 0) >= since - CLOCK_SLACK
-    )
+    return tuple(name for name in sorted(view.powered) if name in nodes and _our_doing(nodes[name], view))
+
+
+def _our_doing(info: slurm.NodeInfo, view: View) -> bool:
+    """Down since our button was pressed, and for that reason: an older one is somebody's lesson."""
+    if info.name not in view.powered or info.state != "DOWN" or not info.reason.startswith(REBOOTED):
+        return False
+    pressed = (view.sms.clock or 0) - view.elapsed - CLOCK_SLACK
+    return info.reason_time is not None and info.reason_time >= pressed
 
 
 def _probes(node: Node, view: View) -> Iterator[Reading]:
@@ -226,7 +229,8 @@ def _slurm(name: str, status: NodeStatus, view: View) -> Reading:
     if info.takes_jobs:
         return Reading(name, probe, Answer.YES, told)
     taken_out = info.state == "DOWN" or "DRAIN" in info.flags
-    outlook = Outlook.LEFT if taken_out and name not in view.revive else Outlook.OPEN
+    passing = info.reason == NOT_RESPONDING or _our_doing(info, view)
+    outlook = Outlook.LEFT if taken_out and not passing else Outlook.OPEN
     return Reading(name, probe, Answer.NO, told, outlook)
 
 

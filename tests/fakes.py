@@ -58,6 +58,7 @@ class FakeBackend:
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
         self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot
+        self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
         self._lock = threading.Lock()
@@ -117,9 +118,7 @@ class FakeBackend:
                 self._lab(lab).power[node] = Power.OFF
                 self._lab(lab).stage[node] = "off"
 
-    def shell(
-        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool
-    ) -> list[str]:
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """A real shell of this machine that finds the node's programs first."""
         del tty
         found = self._lab(lab)
@@ -191,8 +190,8 @@ class FakeBackend:
         """Makes slurmctld know a node in a state, registered and judged `age` seconds ago."""
         place = self.sms_folder(lab) / "nodes"
         kept = [line for line in place.read_text().splitlines() if not line.startswith(f"NodeName={node} ")]
-        when = datetime.fromtimestamp(time.time() - age, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        told = f"Reason={reason} [slurm@{when}]" if reason else ""
+        when = _stamp(age)
+        told = f"Reason={reason} [slurm@{_stamp(age + self.reason_age.get(node, 0.0))}]" if reason else ""
         gres = "gpu:2" if node.startswith("g") else "(null)"
         line = NODE_LINE.format(name=node, state=state, since=when, reason=told, gres=gres)
         place.write_text("\n".join([*kept, line]) + "\n")
@@ -242,3 +241,8 @@ class FakeBackend:
     def _note(self, call: str) -> None:
         with self._lock:
             self.calls.append(call)
+
+
+def _stamp(age: float) -> str:
+    """A time as Slurm writes it, `age` seconds ago."""
+    return datetime.fromtimestamp(time.time() - age, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -38,16 +37,24 @@ def _replace(argv: Sequence[str]) -> NoReturn:
     replace(argv)
 
 
-@dataclass
 class App:
     """One run of `lab`; tests give it another environment and another backend."""
 
-    environ: Mapping[str, str]
-    folder: Path = field(default_factory=Path.cwd)
-    open_backend: Callable[[str], Backend] = _open_backend
-    replace: Callable[[Sequence[str]], NoReturn] = _replace
-    interrupted: str = "nothing was changed"  # what Ctrl-C leaves behind; each command says its own
-    argv: Sequence[str] = field(default_factory=lambda: sys.argv[1:])
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        folder: Path | None = None,
+        *,
+        open_backend: Callable[[str], Backend] = _open_backend,
+        replace: Callable[[Sequence[str]], NoReturn] = _replace,
+        argv: Sequence[str] | None = None,
+    ) -> None:
+        self.environ = environ
+        self.folder = folder or Path.cwd()
+        self.open_backend = open_backend
+        self.replace = replace
+        self.argv = sys.argv[1:] if argv is None else argv
+        self.interrupted = "nothing was changed"  # what Ctrl-C leaves behind; each command says its own
 
     @cached_property
     def paths(self) -> Paths:

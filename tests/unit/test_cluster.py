@@ -111,9 +111,7 @@ def test_at_the_deadline_node_probe_evidence_and_next_command_are_named(
     assert caught.value.code is Exit.BROKEN
 
 
-def test_an_unregistered_compute_node_names_the_provisioning(
-    spec: ClusterSpec, backend: FakeBackend
-) -> None:
+def test_an_unregistered_compute_node_names_the_provisioning(spec: ClusterSpec, backend: FakeBackend) -> None:
     backend.stuck["c2"] = ("pxe", "no DHCP answer")
     backend.stuck["g1"] = ("pxe", "no DHCP answer")
     with pytest.raises(LabError) as caught:
@@ -161,12 +159,18 @@ def test_a_node_that_went_down_by_our_own_button_goes_back_into_service(
     assert "told Slurm that c1 rebooted on purpose" in up.said
 
 
-def test_a_drain_made_by_a_person_survives_a_power_cycle(up: Room, backend: FakeBackend) -> None:
-    backend.slurm["c1"] = ("IDLE+DRAIN", "broken fan")
-    up.cluster.timeout = 0.6
-    with pytest.raises(LabError) as caught:
-        up.cluster.cycle("c1")
-    assert "idle+drain: broken fan" in caught.value.evidence
+@pytest.mark.parametrize(
+    ("state", "reason", "age"),
+    [("IDLE+DRAIN", "broken fan", 0.0), ("DOWN", "Node unexpectedly rebooted", 500.0)],
+)
+def test_what_a_person_left_so_survives_a_power_cycle(
+    up: Room, backend: FakeBackend, state: str, reason: str, age: float
+) -> None:
+    backend.slurm["c1"] = (state, reason)
+    backend.reason_age["c1"] = age
+    readings = up.cluster.cycle("c1")
+    assert reading(readings, "c1").outlook is Outlook.LEFT
+    assert reading(readings, "c1").evidence == f"{state.lower()}: {reason}"
     assert not (backend.sms_folder("lab") / "updates").exists()
 
 
@@ -231,7 +235,7 @@ def test_look_asks_the_sms_without_a_shell_when_it_must_be_quick(up: Room) -> No
     up.cluster.close()
     view = up.cluster.look(quick=True)
     assert view.sms.dhcp == "active"
-    assert up.cluster.sms._consoles == {}  # noqa: SLF001 - nothing was opened for it
+    assert up.cluster.sms._consoles == {}
 
 
 def test_transcripts_are_written_for_the_owner_only(

@@ -50,8 +50,8 @@ def test_status_and_output(console: Console) -> None:
         ("printf 'a\\r\\nb\\n'", "a\r\nb\n"),
         (r"printf '\377\001ok'", "\ufffd\x01ok"),
         ("echo 'päper ✓'", "päper ✓\n"),
-        ("cat <<E\n$HOME_IS_UNSET!$$x\nE\necho \"a'b\"", None),
-        ("cat; read x; echo \"[$x]\"", "[]\n"),
+        ('cat <<E\n$HOME_IS_UNSET!$$x\nE\necho "a\'b"', None),
+        ('cat; read x; echo "[$x]"', "[]\n"),
         ("echo '$ '; echo '# '; echo 'root@sms:~# '", "$ \n# \nroot@sms:~# \n"),
     ],
 )
@@ -64,7 +64,7 @@ def test_odd_output_comes_through_unchanged(plain: Console, command: str, output
 
 def test_printing_the_halves_of_the_marker_ends_nothing(plain: Console) -> None:
     plain.run("true")
-    first, second = plain._halves  # noqa: SLF001 - even one who knew the halves
+    first, second = plain._halves
     result = plain.run(f"echo {first}; echo {second}; echo '{first}{second}[1:0:1]'; echo end")
     assert result.output.endswith("end\n")
 

@@ -44,7 +44,12 @@ def test_node_states() -> None:
 
 def test_partitions() -> None:
     first, second = read(slurm.partitions, "sinfo-partitions")
-    assert (first.name, first.default, first.available, first.time_limit) == ("normal", True, True, "1-00:00:00")
+    assert (first.name, first.default, first.available, first.time_limit) == (
+        "normal",
+        True,
+        True,
+        "1-00:00:00",
+    )
     assert (first.nodes, first.node_list) == (4, "c[1-2],g[1-2]")
     assert (second.name, second.default, second.available) == ("long", False, False)
 
@@ -62,8 +67,13 @@ def test_nodes_with_states_reasons_and_times() -> None:
     assert (c1.boot_time, c1.slurmd_start) == (at("12:00:00"), at("12:00:04"))
     assert (c2.label, c2.takes_jobs, c2.reason) == ("DOWN", False, "Node unexpectedly rebooted")
     assert c2.reason_time == at("12:10:04")
-    assert (g1.label, g1.takes_jobs, g1.reason, g1.gres) == ("ALLOCATED+DRAIN", False, "fan = broken", "gpu:2")
-    assert (g2.state, g2.flags, g2.takes_jobs) == ("DOWN", {"NOT_RESPONDING"}, False)
+    assert (g1.label, g1.takes_jobs, g1.reason, g1.gres) == (
+        "ALLOCATED+DRAIN",
+        False,
+        "fan = broken",
+        "gpu:2",
+    )
+    assert (g2.state, g2.flags, g2.takes_jobs) == ("DOWN", frozenset({"NOT_RESPONDING"}), False)
     assert (g2.boot_time, g2.slurmd_start) == (None, None)
 
 
@@ -210,12 +220,12 @@ def test_images() -> None:
 
 
 def test_mounts() -> None:
-    one = read(storage.mount("/tmp"), "findmnt-one")  # noqa: S108 - a path in the recording
+    one = read(storage.mount("/tmp"), "findmnt-one")
     assert (one.target, one.fstype, one.source) == ("/", "ext4", "/dev/vda")
     assert one.size > one.used > 0
     assert "rw" in one.options
     found = {mount.target: mount for mount in read(storage.mounts, "findmnt-all")}
-    assert found["/dev/shm"].fstype == "tmpfs"  # noqa: S108
+    assert found["/dev/shm"].fstype == "tmpfs"
     assert found["/proc"].size == 0
     with pytest.raises(FactError, match="shows no mount"):
         storage.mount("/x").parse(0, "")

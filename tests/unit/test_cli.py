@@ -1,0 +1,588 @@
+"""The command line on the fake backend: results, exit codes, messages, questions, locks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from lab.backends.base import Finding
+from lab.cli import output
+from lab.cli.app import App
+from lab.cli.cp import unpack
+from lab.cli.main import SECTIONS, main
+from lab.cli.shell import split_command
+from lab.errors import Exit, LabError
+from lab.lock import hold
+from lab.model import LabRecord, Power
+from tests.fakes import FakeBackend
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = [name for section in ("Life of the lab", "Looking", "Care") for name in SECTIONS[section]]
+
+
+class ReplacedError(BaseException):
+    """Stands for the moment at which `lab` becomes another program."""
+
+
+@dataclass
+class Desk:
+    """Somebody at a command line."""
+
+    backend: FakeBackend
+    folder: Path
+    environ: Mapping[str, str]
+    someone: bool = False
+    became: Sequence[str] = ()
+
+    def __call__(self, *args: str, answer: str | None = None, **environ: str) -> Result:
+        app = App(
+            {**self.environ, **environ},
+            folder=self.folder,
+            open_backend=self._open,
+            replace=self._replace,
+            argv=args,
+        )
+        if self.someone:
+            app.__class__ = AtTerminal
+        try:
+            return CliRunner().invoke(main, list(args), obj=app, input=answer, env=dict(environ))
+        except ReplacedError:
+            return Result(CliRunner(), b"", b"", b"", None, 0, None)
+
+    def json(self, *args: str) -> Any:
+        """The JSON a command prints; it must succeed."""
+        result = self(*args, "--json")
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert found["schema"] == 1
+        return found
+
+    def _open(self, name: str) -> FakeBackend:
+        if name != "docker":
+            raise LabError(f"this test has no {name}")
+        return self.backend
+
+    def _replace(self, argv: Sequence[str]) -> NoReturn:
+        self.became = argv
+        raise ReplacedError
+
+
+class AtTerminal(App):
+    """An App that can ask."""
+
+    @property
+    def interactive(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def desk(backend: FakeBackend, tmp_path: Path) -> Desk:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    home = tmp_path / "home"
+    environ = {"HOME": str(home), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    return Desk(backend, folder, environ)
+
+
+@pytest.fixture
+def up(desk: Desk) -> Desk:
+    assert desk("up", "--progress", "quiet").exit_code == 0
+    desk.backend.calls.clear()
+    return desk
+
+
+# help
+
+
+def test_help_lists_every_command_without_importing_one() -> None:
+    code = (
+        "import sys\nfrom lab.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted(m for m in sys.modules if m.startswith(('lab.', 'rich', 'docker', 'pexpect'))),"
+        " file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    for name in (name for section in SECTIONS.values() for name in section):
+        assert re.search(rf"^  {name} ", done.stdout, flags=re.MULTILINE)
+    assert done.stderr.strip() == "['lab.cli', 'lab.cli.app', 'lab.cli.main', 'lab.errors']"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_each_command_has_help_that_agrees_with_the_table(name: str) -> None:
+    told = next(section[name] for section in SECTIONS.values() if name in section)
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.get_short_help_str(limit=200) == told
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert " ".join(told.split()[:3]).rstrip(".") in " ".join(result.output.split())
+
+
+def test_an_unknown_command_names_the_nearest(desk: Desk) -> None:
+    result = desk("stauts")
+    assert result.exit_code == Exit.USAGE
+    assert "Did you mean status?" in result.stderr
+
+
+# up
+
+
+def test_up_tells_steps_on_stderr_and_the_result_on_stdout(desk: Desk) -> None:
+    result = desk("up", "--progress", "plain")
+    assert result.exit_code == 0
+    assert result.stdout == "lab lab is up\n"
+    assert re.search(r"^\[ +\d+\.\d s\] create sms, login, c1, c2, g1, g2$", result.stderr, re.MULTILINE)
+    assert re.search(r"\] login: waits in its PXE loop$", result.stderr, re.MULTILINE)
+
+
+def test_up_dry_run_shows_the_plan_and_does_nothing(desk: Desk) -> None:
+    result = desk("up", "--dry-run", "--set", "g.count=0")
+    assert result.stdout == "1. create sms, login, c1, c2\n2. wait for sms, login, c1, c2\n"
+    plan = desk.json("up", "--dry-run")["plan"]
+    assert [step["action"] for step in plan] == ["create", "wait for"]
+    assert desk.backend.calls == []
+
+
+def test_up_json_lists_the_nodes(desk: Desk) -> None:
+    nodes = desk.json("up", "--progress", "quiet")["nodes"]
+    assert {row["node"]: row["answer"] for row in nodes} == dict.fromkeys(
+        ["sms", "login", "c1", "c2", "g1", "g2"], "yes"
+    )
+
+
+def test_up_progress_as_json_is_one_object_a_line(desk: Desk) -> None:
+    lines = [json.loads(line) for line in desk("up", "--progress", "json").stderr.splitlines()]
+    assert {line["event"] for line in lines} == {"step", "reading"}
+    assert all(line["schema"] == 1 for line in lines)
+
+
+def test_up_that_fails_says_what_evidence_and_next_command(desk: Desk) -> None:
+    desk.backend.stuck["c2"] = ("vnfs", "no VNFS assigned to c2")
+    result = desk("up", "--timeout", "1", "--progress", "quiet")
+    assert result.exit_code == Exit.BROKEN
+    assert result.stderr == (
+        "error: node c2 was not up after 1 s\n"
+        "  booted: not yet; stage vnfs: no VNFS assigned to c2\n"
+        "hint: lab console c2\n"
+    )
+    assert result.stdout == ""
+
+
+def test_up_brings_the_same_lab_back_without_being_told_its_shape_again(desk: Desk) -> None:
+    assert desk("up", "--set", "g.count=0", "--progress", "quiet").exit_code == 0
+    desk.backend.calls.clear()
+    assert desk("up", "--progress", "quiet").exit_code == 0
+    assert desk.backend.calls == []
+
+
+def test_up_asks_before_nodes_are_lost(up: Desk) -> None:
+    refused = up("up", "--set", "g.count=0", "--progress", "quiet")
+    assert refused.exit_code == Exit.USAGE
+    assert "remove g1, g2" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert up.backend.calls == []
+    assert up("up", "--set", "g.count=0", "-y", "--progress", "quiet").exit_code == 0
+    assert "g1" not in up.backend.found["lab"].power
+
+
+def test_up_reports_every_problem_of_the_configuration(desk: Desk) -> None:
+    (desk.folder / "lab.toml").write_text("rot = 1\n[nodes.c]\ncount = 999\n")
+    result = desk("up")
+    assert result.exit_code == Exit.USAGE
+    assert "error: the configuration has 2 problems" in result.stderr
+    assert "lab.toml:1: rot: no such key" in result.stderr
+    assert "lab.toml:3: nodes.c.count = 999" in result.stderr
+
+
+def test_options_can_be_variables(desk: Desk) -> None:
+    result = desk("up", LAB_NAME="other", LAB_PROGRESS="quiet", LAB_UP_DRY_RUN="1", LAB_SET="c.count=1")
+    assert result.stdout.startswith("1. create sms, login, c1, g1, g2")
+    result = desk("up", LAB_NAME="other", LAB_PROGRESS="quiet", LAB_JSON="1")
+    assert json.loads(result.stdout)["lab"] == "other"
+
+
+# looking
+
+
+def test_status_shows_what_each_node_waits_for(up: Desk) -> None:
+    up.backend.tell_slurm("lab", "c1", "IDLE+DRAIN", "fan")
+    up.backend.stop("lab", ["g2"], hard=True)
+    text = up("status").stdout
+    assert re.search(r"^c1 +compute +on +init +left so +idle in Slurm: idle\+drain: fan$", text, re.MULTILINE)
+    assert re.search(r"^g2 +compute +off +off +not yet +chassis is on: its power is off$", text, re.MULTILINE)
+    assert re.search(r"^login +login +on +pxe +well +waits in its PXE loop", text, re.MULTILINE)
+    rows = {row["node"]: row for row in up.json("status")["nodes"]}
+    assert (rows["g2"]["power"], rows["g2"]["answer"]) == ("off", "no")
+    assert rows["sms"]["since"] >= 0
+
+
+def test_status_of_an_sms_that_does_not_answer_is_not_well(up: Desk) -> None:
+    up.backend.found["lab"].stage["sms"] = "disk"
+    rows = {row["node"]: row for row in up.json("status")["nodes"]}
+    assert rows["c1"]["answer"] == "unknown"
+    assert rows["c1"]["evidence"] == "the SMS has not booted"
+
+
+@pytest.mark.parametrize("command", [["status"], ["shell", "sms"], ["credentials"], ["power", "on", "c1"]])
+def test_a_lab_that_is_not_there(desk: Desk, command: list[str]) -> None:
+    result = desk(*command)
+    assert result.exit_code == Exit.USAGE
+    assert result.stderr == "error: there is no lab called lab\nhint: lab up makes it\n"
+
+
+def test_ls_of_nothing_is_an_empty_list(desk: Desk) -> None:
+    assert desk.json("ls")["labs"] == []
+    result = desk("ls")
+    assert (result.stdout, result.stderr) == ("", "there is no lab; lab up makes one\n")
+
+
+def test_ls_lists_labs_and_orphans(up: Desk) -> None:
+    up.backend.orphans = (LabRecord("lost", "docker", "me", "2026", ("c1",), 1, None),)
+    rows = {row["lab"]: row for row in up.json("ls")["labs"]}
+    assert (rows["lab"]["running"], rows["lab"]["orphan"]) == (6, False)
+    assert rows["lost"]["orphan"] is True
+    assert "orphan: lab down -l lost" in up("ls").stdout
+
+
+def test_console_shows_colours_and_nothing_that_steers_the_terminal(up: Desk) -> None:
+    up.backend.found["lab"].console["c1"] = b"one\r\n\x1b[32mtwo\x1b[0m\x1b[2J\x1b]0;title\x07\r\nthree\n"
+    assert up("console", "c1").stdout.replace("\x1b[32m", "").replace("\x1b[0m", "") == "one\ntwo\nthree\n"
+    assert up("console", "c1", "-n", "1").stdout == "three\n"
+    assert up("console", "c9").exit_code == Exit.USAGE
+
+
+def test_logs_is_the_journal_or_the_console(up: Desk) -> None:
+    up("logs", "sms", "-n", "5", "-u", "slurmctld", "-f")
+    words = ["journalctl", "--no-pager", "-n", "5", "-f", "--unit=slurmctld"]
+    assert list(up.became[-len(words) :]) == words
+    up.backend.found["lab"].console["login"] = b"PXE\n"
+    result = up("logs", "login")
+    assert result.stdout == "PXE\n"
+    assert "login has no journal at stage pxe; this is its console" in result.stderr
+
+
+# shell
+
+
+@pytest.mark.parametrize(
+    ("args", "mine", "theirs"),
+    [
+        ("sms", "sms", ""),
+        ("sms ls -l", "sms", "ls -l"),
+        ("sms -u root ls -l", "sms -u root", "ls -l"),
+        ("-u root sms -- -x", "-u root sms", "-x"),
+        ("-l other sms --user root -- ls", "-l other sms --user root", "ls"),
+        ("sms -- ls -- x", "sms", "ls -- x"),
+        ("--help", "--help", ""),
+    ],
+)
+def test_what_belongs_to_us_and_what_to_the_node(args: str, mine: str, theirs: str) -> None:
+    assert split_command(args.split()) == (mine.split(), theirs.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "user", "end"),
+    [
+        (["sms"], "user1", ["/bin/bash", "--norc"]),
+        (["c1"], "root", ["/bin/bash", "--norc"]),
+        (["c1", "-u", "user2", "ls", "-l"], "user2", ["ls", "-l"]),
+        (["sms", "ls | wc"], "user1", ["/bin/sh", "-c", "ls | wc"]),
+        (["-u", "root", "sms", "--", "sinfo"], "root", ["/bin/sh", "-c", "sinfo"]),
+    ],
+)
+def test_shell_becomes_the_backends_command(up: Desk, args: list[str], user: str, end: list[str]) -> None:
+    up("shell", *args)
+    assert f"WHO={user}" in up.became
+    assert list(up.became[-len(end) :]) == end
+
+
+def test_shell_in_a_node_that_is_not_one(up: Desk) -> None:
+    result = up("shell", "smss")
+    assert result.exit_code == Exit.USAGE
+    assert "there are: sms, login, c1, c2, g1, g2" in result.stderr
+
+
+# changing
+
+
+def test_down_needs_a_yes_or_somebody_to_ask(up: Desk) -> None:
+    refused = up("down")
+    assert refused.exit_code == Exit.USAGE
+    assert "repeat the command with --yes" in refused.stderr
+    assert up.backend.found
+    up.someone = True
+    assert up("down", answer="n\n").exit_code == Exit.USAGE
+    assert up.backend.found
+    assert up("down", answer="y\n").exit_code == 0
+    assert not up.backend.found
+
+
+def test_down_of_nothing_is_fine_and_works_without_configuration(up: Desk) -> None:
+    (up.folder / "lab.toml").write_text("[nodes.c]\ncount = 'nonsense'\n")
+    assert up("down", "-y").exit_code == 0
+    result = up("down")
+    assert (result.exit_code, result.stderr) == (0, "there is nothing to remove\n")
+
+
+def test_down_refuses_to_guess_which_lab_a_broken_file_means(up: Desk) -> None:
+    (up.folder / "lab.toml").write_text("lab = \n")
+    result = up("down", "-y")
+    assert result.exit_code == Exit.USAGE
+    assert "cannot tell which" in result.stderr
+    assert up.backend.found
+    assert up("down", "-y", LAB_NAME="lab", LAB_BACKEND="docker").exit_code == 0
+
+
+def test_down_all_orphans_and_single_nodes(up: Desk) -> None:
+    assert up("up", "-l", "two", "--progress", "quiet").exit_code == 0
+    up.backend.orphans = (LabRecord("lost", "docker", "", "2026", ("c1",), 1, None),)
+    assert up("down", "--orphans", "-y").stdout == "removed lab lost\n"
+    assert sorted(up.backend.found) == ["lab", "two"]
+    assert up("down", "-y", "c1", "-l", "two").stdout == "removed c1 of lab two\n"
+    assert up.backend.found["two"].power["c1"] is Power.ABSENT
+    assert up("down", "-y", "c7").exit_code == Exit.USAGE
+    assert up("down", "--all", "--orphans", "-y").exit_code == Exit.USAGE
+    up.backend.owner = "somebody-else"
+    assert up("down", "--all", "-y").stderr == "there is nothing to remove\n"
+    up.backend.owner = ""
+    assert up("down", "--all", "-y").exit_code == 0
+    assert not up.backend.found
+
+
+def test_power(up: Desk) -> None:
+    assert up("power", "off", "c1", "--progress", "quiet").stdout == "power off: c1\n"
+    assert up.backend.found["lab"].power["c1"] is Power.OFF
+    assert up("power", "on", "c1", "--progress", "quiet").exit_code == 0
+    up.backend.calls.clear()
+    assert up("power", "reset", "c1", "c2", "--progress", "quiet").exit_code == 0
+    assert up.backend.calls == ["stop hard c1 c2", "start c1 c2"]
+    assert up("power", "off", "c9").exit_code == Exit.USAGE
+    assert up("power", "on").exit_code == Exit.USAGE
+
+
+def test_snapshot_and_restore(up: Desk) -> None:
+    assert up.json("snapshot")["snapshots"] == []
+    assert up("snapshot", "before", "--progress", "quiet").exit_code == 0
+    assert up.json("snapshot")["snapshots"] == ["before"]
+    result = up("restore", "befor", "-y")
+    assert (result.exit_code, "hint: lab restore before" in result.stderr) == (Exit.USAGE, True)
+    assert up("restore", "before").exit_code == Exit.USAGE
+    assert up("restore", "before", "-y", "--progress", "quiet").stdout == "lab lab is back at before\n"
+    assert up("snapshot", "../x").exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["up", "--set", "c.count=3"],
+        ["down", "-y"],
+        ["power", "cycle", "c1"],
+        ["snapshot", "x"],
+        ["restore", "kept", "-y"],
+    ],
+)
+def test_commands_that_change_the_lab_respect_its_lock_and_readers_do_not(
+    up: Desk, command: list[str]
+) -> None:
+    up.backend.found["lab"].snapshots["kept"] = {}
+    with hold(Path(up.environ["XDG_RUNTIME_DIR"]) / "rackling" / "lab.lock", "lab", "lab start login_node"):
+        result = up(*command, "--progress", "quiet")
+        assert result.exit_code == Exit.LOCKED
+        assert "lab start login_node" in result.stderr
+        assert up("status").exit_code == 0
+        assert up("ls").exit_code == 0
+    assert up.backend.calls == []
+
+
+def test_cp_both_ways(up: Desk) -> None:
+    inside = up.backend.folder("lab", "sms") / "files"
+    (inside / "folder").mkdir(parents=True)
+    note = up.folder / "note.txt"
+    note.write_text("hello")
+    assert up("cp", str(note), f"sms:{inside}/folder").exit_code == 0
+    assert (inside / "folder" / "note.txt").read_text() == "hello"
+    assert up("cp", str(note), f"sms:{inside}/renamed").exit_code == 0
+    assert (inside / "renamed").read_text() == "hello"
+    assert up("cp", f"sms:{inside}/folder", str(up.folder / "back")).exit_code == 0
+    assert (up.folder / "back" / "note.txt").read_text() == "hello"
+    assert up("cp", f"sms:{inside}/renamed", str(up.folder)).exit_code == 0
+    assert (up.folder / "renamed").read_text() == "hello"
+    assert up("cp", "a", "b").exit_code == Exit.USAGE
+    assert up("cp", "sms:a", "c1:b").exit_code == Exit.USAGE
+    assert up("cp", str(up.folder / "none"), "sms:/tmp").exit_code == Exit.USAGE
+
+
+def test_an_archive_from_a_node_cannot_leave_the_folder(tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("top/ok", "../up", "/abs", "top/../../up", "top/link/through"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 2
+            if name == "top/link/through":
+                link = tarfile.TarInfo("top/link")
+                link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+                archive.addfile(link)
+            archive.addfile(entry, io.BytesIO(b"hi"))
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "top").mkdir()
+    (target / "top" / "link").symlink_to(tmp_path)
+    assert unpack(buffer.getvalue(), target, None) == [
+        "../up",
+        "/abs",
+        "top/../../up",
+        "top/link",
+        "top/link/through",
+    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["target"]
+    assert (target / "top" / "ok").read_text() == "hi"
+
+
+# the rest
+
+
+def test_credentials(up: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = up.backend.folder("lab", "sms") / "credentials.json"
+    monkeypatch.setattr("lab.cli.credentials.PLACE", str(place))
+    result = up("credentials")
+    assert result.exit_code == Exit.BROKEN
+    assert "No such file" in result.stderr
+    place.write_text('{"users": [{"name": "user1", "password": "s3cret"}]}')
+    assert re.search(r"^user1 +s3cret$", up("credentials").stdout, re.MULTILINE)
+    found = up.json("credentials")
+    assert found["users"] == [{"name": "user1", "password": "s3cret"}]
+    assert found["login"][0]["mac"] == up.backend.found["lab"].spec.node("login").mac
+    place.write_text("[]")
+    assert up("credentials").exit_code == Exit.BROKEN
+
+
+def test_validate(desk: Desk) -> None:
+    assert (
+        desk("validate").stdout == "the built-in configuration is fine: lab lab, sms, login, c1, c2, g1, g2\n"
+    )
+    assert json.loads(desk("validate", "--schema").stdout)["title"] == "lab.toml"
+    assert len(desk.json("validate")["nodes"]) == 6
+    assert desk("validate", "--set", "c.count=x").exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(desk: Desk, shell: str) -> None:
+    assert "_LAB_COMPLETE" in desk("completion", shell).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [("lab sta", "status"), ("lab shell c", "c1"), ("lab power cy", "cycle"), ("lab up --dr", "--dry-run")],
+)
+def test_the_shell_completes_commands_options_and_nodes(tmp_path: Path, words: str, wanted: str) -> None:
+    environ = {
+        **os.environ,
+        "_LAB_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.cli.main"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert f"plain,{wanted}" in done.stdout.splitlines()
+
+
+def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.cli.doctor._images", lambda: Finding("images", True, "all built"))
+    monkeypatch.setattr("lab.cli.doctor._inotify", lambda: Finding("inotify instances", True, "8192"))
+    monkeypatch.setattr("lab.cli.doctor.NEEDED_GIB", 0.0)
+    assert desk("doctor").exit_code == 0
+    desk.backend.findings = (Finding("cgroups", None, "no /sys/fs/cgroup", "mount it"),)
+    result = desk("doctor")
+    assert result.exit_code == Exit.UNKNOWN
+    assert "could not look" in result.stdout
+    desk.backend.findings = (Finding("engine", False, "no socket", "sudo systemctl start docker"),)
+    result = desk("doctor")
+    assert result.exit_code == Exit.BROKEN
+    assert "engine: no socket\n" in result.stdout
+    assert "fix: sudo systemctl start docker" in result.stdout
+    subjects = {row["subject"] for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
+    assert {"engine", "disk space", "inotify instances"} <= subjects
+
+
+# the last catch
+
+
+def breaks(problem: BaseException) -> Callable[..., NoReturn]:
+    """A backend method that raises."""
+
+    def method(*_: object, **__: object) -> NoReturn:
+        raise problem
+
+    return method
+
+
+def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.backend, "labs", breaks(ZeroDivisionError("by\nzero")))
+    result = desk("ls")
+    assert result.exit_code == Exit.BROKEN
+    first, second, hint = result.stderr.splitlines()
+    assert first == "error: unexpected ZeroDivisionError: by zero"
+    assert hint == "hint: LAB_DEBUG=1 before the command shows it at once"
+    place = Path(second.rpartition(" ")[2])
+    assert "ZeroDivisionError" in place.read_text()
+    assert place.stat().st_mode & 0o077 == 0
+    assert "Traceback" in desk("ls", LAB_DEBUG="1").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "told"),
+    [
+        (["up"], "create", "what was made of lab lab stands; lab up carries on, lab down removes it"),
+        (["ls"], "labs", "nothing was changed"),
+    ],
+)
+def test_ctrl_c_says_what_stands(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, command: list[str], method: str, told: str
+) -> None:
+    monkeypatch.setattr(desk.backend, method, breaks(KeyboardInterrupt()))
+    result = desk(*command, "--progress", "quiet") if command == ["up"] else desk(*command)
+    assert result.exit_code == Exit.INTERRUPTED
+    assert result.stderr.strip().endswith(f"interrupted: {told}")
+
+
+def test_text_from_nodes_cannot_steer_the_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = LabError("bad \x1b[2Jname", evidence="\x1b]0;owned\x07line\x9b31m", hint="none\r")
+    monkeypatch.setattr(desk.backend, "labs", breaks(problem))
+    assert desk("ls").stderr == "error: bad name\n  line31m\nhint: none\n"
+    assert output.console_text("\x1b[1;31mred\x1b[0m\x1b[5A\x07") == "\x1b[1;31mred\x1b[0m"
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m lab.cli.main validate --schema | head -n 1"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"set -o pipefail; {command}"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "{\n"
