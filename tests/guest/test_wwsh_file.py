@@ -27,7 +27,9 @@ def test_import_is_silent_and_lists_as_the_slides_do(sms: Sms) -> None:
 
 def test_print_knows_origin_format_and_checksum(sms: Sms) -> None:
     sms.write("/etc/slurm/slurm.conf.login", "#!/bin/sh\n", 0o600)
-    sms.must("-y", "file", "import", "/etc/slurm/slurm.conf.login", "--name=s", "--path=/etc/slurm/slurm.conf")
+    sms.must(
+        "-y", "file", "import", "/etc/slurm/slurm.conf.login", "--name=s", "--path=/etc/slurm/slurm.conf"
+    )
     lines = sms.must("file", "print", "s").splitlines()
     assert "s               : PATH             = /etc/slurm/slurm.conf" in lines
     assert "s               : ORIGIN           = /etc/slurm/slurm.conf.login" in lines

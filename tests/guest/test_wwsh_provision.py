@@ -115,7 +115,9 @@ def test_an_unknown_name_leaves_the_other_changes_in_force(cluster: Sms) -> None
     assert "c1: FILES            = group,passwd" in cluster.must("provision", "print", "c1")
 
 
-@pytest.mark.parametrize(("value", "shown"), [("1", "TRUE"), ("7", "TRUE"), ("0", "FALSE"), ("TRUE", "FALSE")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("1", "TRUE"), ("7", "TRUE"), ("0", "FALSE"), ("TRUE", "FALSE")]
+)
 def test_only_numbers_switch_on(cluster: Sms, value: str, shown: str) -> None:
     cluster.must("provision", "set", "c1", f"--preshell={value}")
     assert f"c1: PRESHELL         = {shown}" in cluster.must("provision", "print", "c1")

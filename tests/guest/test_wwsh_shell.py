@@ -36,7 +36,9 @@ def test_a_pipe_takes_effect_once_at_its_end(sms: Sms, monkeypatch: pytest.Monke
         return real(*words, dhcp=dhcp)  # type: ignore[arg-type]
 
     monkeypatch.setattr(events, "apply", counted)
-    sms.wwsh(stdin="".join(f"node new c{n} -D eth0 -I 172.16.1.{n} -H 52:54:00:00:00:0{n}\n" for n in range(1, 6)))
+    sms.wwsh(
+        stdin="".join(f"node new c{n} -D eth0 -I 172.16.1.{n} -H 52:54:00:00:00:0{n}\n" for n in range(1, 6))
+    )
     assert calls == [True]
     assert sms.read("/etc/warewulf/dnsmasq.hosts").count("# Adding host entry for") == 5
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HEADER = 110
+"""Bytes before the name."""
 LARGEST = 0xFFFFFFFF
 """Fields of the header hold eight hexadecimal digits."""
 
@@ -62,13 +64,15 @@ def read(archive: bytes) -> dict[bytes, bytes]:
     """Names and data of the files in a small archive of our own making."""
     found: dict[bytes, bytes] = {}
     at = 0
-    while archive[at : at + 6] == b"070701":
+    while archive[at : at + 6] == b"070701" and len(archive) >= at + HEADER:
         size, length = int(archive[at + 54 : at + 62], 16), int(archive[at + 94 : at + 102], 16)
-        name = archive[at + 110 : at + 110 + length - 1]
+        name = archive[at + HEADER : at + HEADER + length - 1]
         if name == b"TRAILER!!!":
             return found
-        start = at + 110 + length
+        start = at + HEADER + length
         start += -start % 4
+        if start + size > len(archive):
+            break
         found[name] = archive[start : start + size]
         at = start + size + (-size % 4)
     raise ValueError(f"not a cpio archive in the newc format, at byte {at}")

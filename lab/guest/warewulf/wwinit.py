@@ -174,9 +174,7 @@ def _node_host_keys(system: System) -> bool:
 _PROVISION = ("provision.conf", "defaults/node.conf", "defaults/provision.conf")
 _LAYOUTS = tuple(name for name in presets.FILES if name.startswith("filesystem/"))
 MODULES = (
-    Module(
-        10, "database", ("ALL", "DATABASE", "DATASTORE"), (Step("Creating the datastore", store.create),)
-    ),
+    Module(10, "database", ("ALL", "DATABASE", "DATASTORE"), (Step("Creating the datastore", store.create),)),
     Module(25, "wwsh", ("ALL", "PROVISION"), (_configs(*_PROVISION, *_LAYOUTS, "livesync.conf"),)),
     Module(50, "dhcp", ("ALL", "PROVISION"), (Step("Writing the reservations of all nodes", _dhcp),)),
     Module(

@@ -58,7 +58,7 @@ ww_tell() {
 ww_install_file() {
     case $ww_mode in [dlbcps][0-7]*) ww_type=${ww_mode%"${ww_mode#?}"} ww_mode=${ww_mode#?} ;; *) ww_type=f ;; esac
     case "$ww_id$ww_uid$ww_gid$ww_timestamp$ww_mode" in ''|*[!0-9]*) return 1 ;; esac
-    case "$ww_path/" in /*/../*|/*/./*|//*|[!/]*|/) return 1 ;; esac
+    case "$ww_path/" in */../*|*/./*|//*|[!/]*|/) return 1 ;; esac
     ww_target=$WWROOT$ww_path
     ww_new=$ww_target.ww$ww_timestamp
     mkdir -p "${ww_target%/*}/" || return 1

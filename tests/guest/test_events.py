@@ -1,0 +1,177 @@
+"""What changes write for other servers (warewulf3.md, sections 9, 14 and 15.2)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.guest.warewulf import render
+from lab.guest.warewulf.model import Kind, NetDev, Record
+from lab.guest.warewulf.network import BootNetwork
+
+if TYPE_CHECKING:
+    from tests.guest.conftest import Sms
+
+NETWORK = BootNetwork("172.16.0.1", "255.255.0.0")
+MAC = "52:54:00:00:00:01"
+BOOTSTRAP = Record(Kind.BOOTSTRAP, {"NAME": "6.12", "ARCH": "x86_64"}, id=7)
+
+
+def node(**keys: str) -> Record:
+    device = NetDev("eth0", hwaddr=(MAC,), ipaddr="172.16.1.1")
+    return Record(
+        Kind.NODE, {"NAME": ("c1",), "NODENAME": "c1", "BOOTSTRAPID": "7", **keys}, (device,), id=12
+    )
+
+
+def test_reservations_and_the_reason_for_each_gap(sms: Sms) -> None:
+    for words in (
+        ["a", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1"],
+        ["b", "-D", "eth0", "-I", "172.16.1.2"],
+        ["c", "-D", "eth0", "-H", "52:54:00:00:00:03"],
+        ["d", "-D", "eth0", "-H", "52:54:00:00:00:04", "-I", "10.0.0.1"],
+        ["e", "-D", "eth0", "-H", "52:54:00:00:00:05", "-I", "172.16.1.1"],
+        ["f", "-D", "eth0", "-H", "52:54:00:00:00:06,52:54:00:00:00:07", "-I", "172.16.1.6"],
+        ["g", "-D", "eth0", "-H", "52:54:00:00:00:08", "-I", "172.16.1.8", "--enabled=0"],
+    ):
+        assert sms.wwsh("node", "new", *words).status == 0
+    assert sms.read("/etc/warewulf/dnsmasq.hosts").splitlines()[1:] == [
+        "# Evaluating Warewulf node: a (DB ID:1)",
+        "# Adding host entry for a-eth0",
+        f"{MAC},set:a-eth0,172.16.1.1,a",
+        "# Evaluating Warewulf node: b (DB ID:3)",
+        "# Skipping b-eth0: No defined HWADDR",
+        "# Evaluating Warewulf node: c (DB ID:4)",
+        "# Skipping c-eth0: No defined IPADDR",
+        "# Evaluating Warewulf node: d (DB ID:5)",
+        "# Skipping d-eth0: Not on boot network (10.0.0.1)",
+        "# Evaluating Warewulf node: e (DB ID:6)",
+        "# Skipping e-eth0: duplicate IPADDR (172.16.1.1)",
+        "# Evaluating Warewulf node: f (DB ID:7)",
+        "# Adding host entry for f-eth0",
+        "52:54:00:00:00:06,52:54:00:00:00:07,set:f-eth0,172.16.1.6,f",
+        "# Evaluating Warewulf node: g (DB ID:8)",
+        "# Skipping g-eth0: Node is disabled",
+    ]
+
+
+def test_options_of_single_nodes() -> None:
+    device = NetDev("eth0", gateway="172.16.0.1", mtu="9000")
+    text = render.dnsmasq_options([Record(Kind.NODE, {"NAME": "c1"}, (device,))])
+    assert "tag:c1-eth0,option:router,172.16.0.1\ntag:c1-eth0,option:mtu,9000\n" in text
+
+
+def test_hosts_keep_what_an_administrator_wrote_above_the_marker(sms: Sms) -> None:
+    sms.must("node", "new", "c1", "-D", "eth0", "-I", "172.16.1.1")
+    sms.must("node", "set", "c1", "-D", "ib0", "-I", "192.0.2.1")
+    assert sms.read("/etc/hosts").splitlines() == [
+        "127.0.0.1 localhost",
+        "172.16.0.1 sms",
+        "",
+        render.MARKER,
+        "172.16.1.1              c1 c1.localdomain c1-eth0 c1-eth0.localdomain",
+        "192.0.2.1               c1-ib0 c1-ib0.localdomain",
+    ]
+    sms.must("node", "delete", "c1")
+    assert sms.read("/etc/hosts").splitlines()[-1] == render.MARKER
+
+
+def test_genders(sms: Sms) -> None:
+    sms.must("node", "new", "c1", "-g", "cpu,rack1")
+    sms.must("node", "new", "c2")
+    assert sms.read("/etc/genders") == "c1 cpu,rack1\nc2\n"
+
+
+def test_dnsmasq_is_told_by_its_pid_file(sms: Sms) -> None:
+    code = "import signal, sys; print('up', flush=True); sys.exit(signal.sigwait([signal.SIGHUP]))"
+    blocked = f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP]); {code}"
+    with subprocess.Popen([sys.executable, "-c", blocked], stdout=subprocess.PIPE) as dnsmasq:
+        assert dnsmasq.stdout is not None
+        dnsmasq.stdout.readline()
+        sms.write("/run/dnsmasq/dnsmasq.pid", f"{dnsmasq.pid}\n")
+        assert sms.wwsh("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1").err == ""
+        assert dnsmasq.wait(timeout=10) == signal.SIGHUP
+
+
+def test_a_dnsmasq_that_does_not_run_is_a_warning_not_an_error(sms: Sms) -> None:
+    done = sms.wwsh("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1")
+    assert done.status == 0
+    assert "WARNING:  dnsmasq does not run" in done.err
+
+
+def test_an_unknown_boot_network_is_told(sms: Sms) -> None:
+    sms.write("/etc/warewulf/provision.conf", "network device = none9\n")
+    done = sms.wwsh("node", "new", "c1")
+    assert done.status == 1
+    assert "No IPv4 address on none9" in done.err
+    assert "hint: set 'network device' in /etc/warewulf/provision.conf" in done.err
+
+
+def test_an_ipxe_script_appears_with_a_bootstrap_and_goes_with_it(sms: Sms) -> None:
+    store = sms.store()
+    with store.transaction():
+        store.add(Record(Kind.BOOTSTRAP, {"NAME": "6.12", "ARCH": "x86_64"}))
+    store.close()
+    sms.must("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1")
+    script = sms.path(f"/srv/warewulf/ipxe/cfg/{MAC}")
+    assert not script.exists()
+    sms.must("provision", "set", "c1", "--bootstrap=6.12")
+    assert "Now booting c1 with Warewulf bootstrap (6.12)" in script.read_text()
+    sms.must("node", "set", "c1", "-H", "52:54:00:00:00:02")
+    assert not script.exists()
+    assert sms.path("/srv/warewulf/ipxe/cfg/52:54:00:00:00:02").exists()
+    sms.must("node", "set", "c1", "--enabled=0")
+    assert list(sms.path("/srv/warewulf/ipxe/cfg").iterdir()) == []
+
+
+def test_the_ipxe_script_line_by_line() -> None:
+    one = node(CONSOLE="ttyS0,115200")
+    text = render.ipxe(one, one.netdevs[0], MAC, BOOTSTRAP, NETWORK, "quiet")
+    assert text is not None
+    assert text.splitlines() == [
+        "#!ipxe",
+        "# Configuration for Warewulf node: c1",
+        "# Warewulf data store ID: 12",
+        "echo Now booting c1 with Warewulf bootstrap (6.12)",
+        "set base http://172.16.0.1/WW/bootstrap",
+        "initrd ${base}/x86_64/7/initfs.gz",
+        (
+            "kernel ${base}/x86_64/7/kernel ro initrd=initfs.gz wwhostname=c1 wwtransport=http quiet"
+            " console=tty0 console=ttyS0,115200 wwmaster=172.16.0.1 wwipaddr=172.16.1.1 wwnetmask=255.255.0.0"
+            f" wwnetdev=eth0 wwhwaddr={MAC}"
+        ),
+        "boot",
+    ]
+
+
+@pytest.mark.parametrize(("value", "last"), [("0", "sanboot --no-describe --drive 0x80"), ("-1", "exit 1")])
+def test_local_boot(value: str, last: str) -> None:
+    one = node(BOOTLOCAL=value)
+    text = render.ipxe(one, one.netdevs[0], MAC, None, NETWORK, "")
+    assert text is not None
+    assert text.splitlines()[-1] == last
+
+
+def test_node_configuration_runs_nothing_when_a_shell_reads_it() -> None:
+    one = node(EVIL='$(touch /tmp/x) `id` "; id; "\\', X="a b")
+    text = render.node_config(one, Record(Kind.VNFS, {"NAME": "debian13", "CHECKSUM": "c0ffee"}))
+    script = f'{text}printf "%s\\n" "$WWEVIL" "$WWX" "$WWVNFS_NAME" "$WWVNFS_CHECKSUM" "$WW_NETDEVLIST"\nenv'
+    shown = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[:5] == [
+        '$(touch /tmp/x) `id` "; id; "\\',
+        "a b",
+        "debian13",
+        "c0ffee",
+        "eth0=172.16.1.1",
+    ]
+    assert "WWNODENAME=c1" in shown.splitlines()
+
+
+def test_placeholders_are_filled_in_from_the_node() -> None:
+    text = b"%{NODENAME} %{NETDEVS::ETH0::IPADDR} %{netdevs::eth0::hwaddr} %{LIST} %{LIST}[1] %{NOPE}. 100%"
+    one = node().put("LIST", ("a", "b"))
+    assert render.expanded(text, one) == f"c1 172.16.1.1 {MAC} a,b b . 100%".encode()
