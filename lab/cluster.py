@@ -195,17 +195,22 @@ class Cluster:
 
         `powered` are nodes that were powered on at most `elapsed` seconds ago.
         """
-        statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
-        logins = [
-            node.name
-            for node in self.spec.nodes
-            if node.role is Role.LOGIN and _stage(statuses, node.name) == BOOTED
-        ]
-        with ThreadPoolExecutor(1 + len(logins)) as pool:
-            sms = pool.submit(self._look_at_sms, statuses, quick=quick)
-            systems = {name: pool.submit(self._system_of, name, quick=quick) for name in logins}
+        with ThreadPoolExecutor() as pool:
+            # Asked at once when it must be quick, even of an SMS that turns out not to have booted.
+            early = pool.submit(self._ask_sms, quick=True) if quick else None
+            statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
+            booted = [node for node in self.spec.nodes if _stage(statuses, node.name) == BOOTED]
+            systems = {
+                node.name: pool.submit(self._system_of, node.name, quick=quick)
+                for node in booted
+                if node.role is Role.LOGIN
+            }
+            if self.spec.sms not in booted:
+                sms = SmsView(trouble="the SMS has not booted")
+            else:
+                sms = early.result() if early is not None else self._ask_sms(quick=False)
             found = {name: system.result() for name, system in systems.items()}
-            return View(statuses, sms.result(), found, frozenset(powered), elapsed)
+        return View(statuses, sms, found, frozenset(powered), elapsed)
 
     def wait(
         self, names: Iterable[str], *, powered: Collection[str] = (), began: float | None = None
@@ -244,9 +249,7 @@ class Cluster:
         lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 
-    def _look_at_sms(self, statuses: dict[str, NodeStatus], *, quick: bool) -> SmsView:
-        if _stage(statuses, self.spec.sms.name) != BOOTED:
-            return SmsView(trouble="the SMS has not booted")
+    def _ask_sms(self, *, quick: bool) -> SmsView:
         try:
             if quick:
                 done = self.sms.execute(look.command, timeout=QUICK_SECONDS)

@@ -1,0 +1,175 @@
+"""Probes: what one look makes of each node, and that nothing unseen is called well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.facts.slurm import NodeInfo
+from lab.model import ClusterSpec, NodeStatus, Power
+from lab.probes import (
+    Answer,
+    Outlook,
+    Reading,
+    SmsView,
+    View,
+    judge,
+    next_command,
+    not_up,
+    parse_look,
+    to_revive,
+)
+
+NOW = 1_000_000
+WELL = SmsView(
+    system="running",
+    ready='{"result": "ok", "seconds": 2.1}',
+    dhcp="active",
+    controller="Slurmctld(primary) at sms is UP",
+    clock=NOW,
+    nodes={},
+)
+
+
+def info(name: str, state: str = "IDLE", flags: str = "", reason: str = "", when: int = NOW) -> NodeInfo:
+    return NodeInfo(name, state, frozenset(flags.split()), reason, when, NOW, NOW, 2, 900, "")
+
+
+def view(told: SmsView = WELL, powered: str = "", elapsed: float = 5.0, **stages: str) -> View:
+    """A view in which every node has booted a moment ago, but for those named."""
+    found = {}
+    for name in ("sms", "login", "c1", "c2", "g1", "g2"):
+        stage = stages.get(name, "init")
+        found[name] = NodeStatus(name, Power.OFF if stage == "off" else Power.ON, stage, "", 1)
+    return View(found, told, {"login": "running"}, frozenset(powered.split()), elapsed)
+
+
+def one(spec: ClusterSpec, seen: View, node: str) -> Reading:
+    (found,) = judge(spec, seen, [node])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "probe", "answer", "outlook"),
+    [
+        ({}, "slurmctld answers", Answer.YES, Outlook.OPEN),
+        ({"trouble": "no shell"}, "system runs", Answer.UNKNOWN, Outlook.OPEN),
+        ({"system": "starting"}, "system runs", Answer.NO, Outlook.OPEN),
+        ({"system": ""}, "system runs", Answer.UNKNOWN, Outlook.OPEN),
+        ({"system": "degraded"}, "slurmctld answers", Answer.YES, Outlook.OPEN),
+        ({"ready": ""}, "set up", Answer.NO, Outlook.OPEN),
+        ({"ready": "{"}, "set up", Answer.UNKNOWN, Outlook.OPEN),
+        ({"ready": '{"result": "OSError: full"}'}, "set up", Answer.NO, Outlook.HOPELESS),
+        ({"dhcp": "failed"}, "DHCP server answers", Answer.NO, Outlook.OPEN),
+        ({"controller": "Slurmctld(primary) at sms is DOWN"}, "slurmctld answers", Answer.NO, Outlook.OPEN),
+        ({"controller": ""}, "slurmctld answers", Answer.UNKNOWN, Outlook.OPEN),
+    ],
+)
+def test_sms(spec: ClusterSpec, change: dict[str, str], probe: str, answer: Answer, outlook: Outlook) -> None:
+    found = one(spec, view(replace(WELL, **change)), "sms")  # type: ignore[arg-type]
+    assert (found.probe, found.answer, found.outlook) == (probe, answer, outlook)
+
+
+@pytest.mark.parametrize(
+    ("node", "answer", "outlook", "evidence"),
+    [
+        (info("c1"), Answer.YES, Outlook.OPEN, "idle"),
+        (info("c1", "MIXED"), Answer.YES, Outlook.OPEN, "mixed"),
+        (info("c1", "IDLE", "NOT_RESPONDING"), Answer.NO, Outlook.OPEN, "idle+NOT_RESPONDING".lower()),
+        (info("c1", "DOWN", "", "Not responding"), Answer.NO, Outlook.OPEN, "down: Not responding"),
+        (info("c1", "DOWN", "", "fan"), Answer.NO, Outlook.LEFT, "down: fan"),
+        (info("c1", "IDLE", "DRAIN", "fan"), Answer.NO, Outlook.LEFT, "idle+drain: fan"),
+        (
+            replace(info("c1"), slurmd_start=NOW - 60),
+            Answer.NO,
+            Outlook.OPEN,
+            "slurmd has not registered since the node booted",
+        ),
+        (
+            replace(info("c1"), slurmd_start=None),
+            Answer.NO,
+            Outlook.OPEN,
+            "slurmd has not registered since the node booted",
+        ),
+    ],
+)
+def test_compute(spec: ClusterSpec, node: NodeInfo, answer: Answer, outlook: Outlook, evidence: str) -> None:
+    found = one(spec, view(replace(WELL, nodes={"c1": node})), "c1")
+    assert (found.probe, found.answer, found.outlook, found.evidence) == (
+        "idle in Slurm",
+        answer,
+        outlook,
+        evidence,
+    )
+
+
+def test_compute_without_an_answer_from_slurm(spec: ClusterSpec) -> None:
+    assert one(spec, view(replace(WELL, nodes=None)), "c1").answer is Answer.UNKNOWN
+    assert one(spec, view(SmsView(trouble="gone")), "c1").evidence == "gone"
+    assert one(spec, view(), "c1").evidence == "slurmctld knows no node of that name"
+
+
+@pytest.mark.parametrize(
+    ("powered", "when", "reason", "revived"),
+    [
+        ("c1", NOW - 2, "Node unexpectedly rebooted", ("c1",)),
+        ("", NOW - 2, "Node unexpectedly rebooted", ()),  # somebody typed reboot: the lesson stays
+        ("c1", NOW - 60, "Node unexpectedly rebooted", ()),  # it was so before we came
+        ("c1", NOW - 2, "broken fan", ()),
+    ],
+)
+def test_only_our_own_button_is_taken_back(
+    spec: ClusterSpec, powered: str, when: int, reason: str, revived: tuple[str, ...]
+) -> None:
+    seen = view(replace(WELL, nodes={"c1": info("c1", "DOWN", "", reason, when)}), powered)
+    assert to_revive(seen) == revived
+    assert one(spec, seen, "c1").settled is not bool(revived)
+
+
+def test_chassis_and_stages(spec: ClusterSpec) -> None:
+    seen = view(c1="off", c2="vnfs", g1="", login="pxe")
+    assert one(spec, seen, "c1").evidence == "its power is off"
+    assert one(spec, seen, "c2").evidence == "stage vnfs"
+    assert one(spec, seen, "g1").answer is Answer.UNKNOWN
+    assert one(spec, seen, "login").answer is Answer.YES
+    assert one(spec, view(login="vnfs"), "login").answer is Answer.NO
+    gone = View({}, WELL)
+    assert one(spec, gone, "sms").evidence == "the engine has no such machine"
+
+
+def test_a_login_node_that_was_registered_since_must_run(spec: ClusterSpec) -> None:
+    assert one(spec, view(), "login").probe == "system runs"
+    for text, answer in (("running", Answer.YES), ("starting", Answer.NO), ("no shell", Answer.UNKNOWN)):
+        seen = replace(view(), systems={"login": text})
+        assert one(spec, seen, "login").answer is answer
+
+
+@pytest.mark.parametrize("output", ["", "sh: not found", "@@other\nx"])
+def test_a_look_that_was_no_look_says_so(output: str) -> None:
+    assert parse_look(0, output).trouble
+
+
+def test_a_look_before_the_set_up_has_ended() -> None:
+    found = parse_look(1, "@@system\nFailed to connect\nstarting\n")
+    assert (found.trouble, found.system, found.nodes) == ("", "starting", None)
+
+
+def test_every_probe_has_a_next_command(spec: ClusterSpec) -> None:
+    for stage in ("init", "vnfs", "pxe", "off"):
+        for name in ("sms", "login", "c1"):
+            seen = view(SmsView(trouble="gone"), "", 5.0, **{name: stage})
+            reading = one(spec, seen, name)
+            assert next_command(spec, reading).startswith("lab ")
+
+
+def test_the_error_names_all_late_nodes(spec: ClusterSpec) -> None:
+    readings = judge(spec, view(c1="vnfs", c2="files"), ["c1", "c2", "login"])
+    problem = not_up(spec, readings, 180.2, lambda name: f"last of {name}")
+    assert problem.message == "2 nodes were not up after 180 s"
+    assert problem.evidence.splitlines() == [
+        "c1: booted: not yet; stage vnfs",
+        "c1: last line on its console: last of c1",
+        "c2: booted: not yet; stage files",
+        "c2: last line on its console: last of c2",
+    ]
