@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -175,6 +175,35 @@ class System:
         except subprocess.TimeoutExpired:
             return Outcome(124, b"", f"{command[0]}: not done after {timeout} s".encode())
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def interact(self, command: Sequence[str]) -> int:
+        """Runs a command on our own terminal (an editor); returns its exit status."""
+        import subprocess
+
+        return subprocess.run(list(command), check=False).returncode
+
+    def pour(self, command: Sequence[str], chunks: Iterable[bytes], target: str) -> Outcome:
+        """Runs a filter over bytes that are made as it reads; its output goes to a real path."""
+        import subprocess
+
+        with (
+            open(target, "wb") as out,
+            subprocess.Popen(
+                list(command), stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE
+            ) as process,
+        ):
+            assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018 (for mypy)
+            try:
+                with process.stdin as pipe:
+                    for chunk in chunks:
+                        pipe.write(chunk)
+            except BrokenPipeError:
+                pass  # it says why on stderr, and in its status
+            except BaseException:
+                process.kill()
+                raise
+            complaint = process.stderr.read()
+        return Outcome(process.returncode, b"", complaint)
 
     def signal_from_file(self, pid_file: str, number: int) -> bool:
         """Signals the process whose number a file holds; False when there is no such process."""

@@ -9,11 +9,13 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.guest.system import System
 from lab.guest.warewulf import presets, segments
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.tree import Rules, scan
@@ -162,9 +164,9 @@ def test_only_what_changed_is_packed_anew(sms: Sms, chroot: Path, monkeypatch: p
     packed: list[str] = []
     real = segments._compress
 
-    def counted(stream: object, target: str, command: object) -> None:
+    def counted(system: System, stream: Iterator[bytes], target: str, command: Sequence[str]) -> None:
         packed.append(target)
-        real(stream, target, command)  # type: ignore[arg-type]
+        real(system, stream, target, command)
 
     monkeypatch.setattr(segments, "_compress", counted)
     monkeypatch.setattr(segments, "CUT", 16)

@@ -39,7 +39,6 @@ def export(session: Session, words: Sequence[str], *, overwrite: bool) -> bool:
 
 def edit(session: Session, record: Record, program: str) -> bool:
     """Opens a copy of the content in an editor and stores what is saved."""
-    import subprocess
     import tempfile
 
     before = session.store.content(record.id)
@@ -49,8 +48,7 @@ def edit(session: Session, record: Record, program: str) -> bool:
         path = os.path.join(folder, os.path.basename(record.name))
         with open(path, "wb") as file:
             file.write(before)
-        # The editor needs our terminal, so not through System.run.
-        status = subprocess.run([*program.split(), path], check=False).returncode
+        status = session.system.interact([*program.split(), path])
         if status:
             return session.error(f"{program} ended with status {status}: nothing was changed")
         with open(path, "rb") as file:

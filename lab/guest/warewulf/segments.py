@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lab.guest.system import System
 from lab.guest.warewulf import cpio
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.tree import Item
@@ -74,7 +74,13 @@ def _fields(item: Item) -> tuple[object, ...]:
 
 
 def pack(
-    segments: Sequence[Segment], folder: str, command: Sequence[str], *, workers: int, started_ns: int
+    system: System,
+    segments: Sequence[Segment],
+    folder: str,
+    command: Sequence[str],
+    *,
+    workers: int,
+    started_ns: int,
 ) -> list[str]:
     """Compresses what is not kept yet; returns the files of all segments, in order."""
     wanted = {segment.digest: segment for segment in segments}
@@ -86,7 +92,7 @@ def pack(
         name = segment.digest + (ONCE if recent else "")
         if recent:
             passing.add(segment.digest)
-        _compress(_stream(segment.items), os.path.join(folder, name), command)
+        _compress(system, _stream(segment.items), os.path.join(folder, name), command)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         # Large ones first, so that no core waits for a straggler at the end.
@@ -96,27 +102,16 @@ def pack(
     return [os.path.join(folder, one.digest + (ONCE if one.digest in passing else "")) for one in segments]
 
 
-def _compress(stream: Iterator[bytes], target: str, command: Sequence[str]) -> None:
+def _compress(system: System, stream: Iterator[bytes], target: str, command: Sequence[str]) -> None:
     temporary = f"{target}.new"
-    with open(temporary, "wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE)
-        assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018 (for mypy)
-        try:
-            with process.stdin as pipe:
-                for chunk in stream:
-                    pipe.write(chunk)
-        except BrokenPipeError:
-            pass  # it says why on stderr, and in its status
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            complaint = process.stderr.read().decode(errors="replace").strip()
-            process.stderr.close()
-            status = process.wait()
-    if status:
-        raise PackError(f"{command[0]} ended with status {status}: {complaint}")
+    done = system.pour(command, stream, temporary)
+    if done.status:
+        raise PackError(f"{command[0]} ended with status {done.status}: {_complaint(done.err)}")
     os.rename(temporary, target)
+
+
+def _complaint(err: bytes) -> str:
+    return err.decode(errors="replace").strip()
 
 
 def _stream(items: Sequence[Item]) -> Iterator[bytes]:
@@ -168,9 +163,9 @@ def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
     return checksum.hexdigest(), size
 
 
-def compressed(data: bytes, command: Sequence[str]) -> bytes:
+def compressed(system: System, data: bytes, command: Sequence[str]) -> bytes:
     """A few bytes through the compressor."""
-    done = subprocess.run(command, input=data, capture_output=True, check=False)
-    if done.returncode:
-        raise PackError(f"{command[0]}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+    done = system.run(command, data)
+    if done.status:
+        raise PackError(f"{command[0]} ended with status {done.status}: {_complaint(done.err)}")
+    return done.out

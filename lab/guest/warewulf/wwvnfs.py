@@ -233,8 +233,8 @@ def _archive(system: System, plan: Plan, teller: Teller, cache: str, sure: list[
     if plan.full:
         _forget(folder)
     workers = os.cpu_count() or 1
-    files = segments.pack(cut, folder, plan.command, workers=workers, started_ns=started)
-    trailer = segments.compressed(TRAILER, plan.command)
+    files = segments.pack(system, cut, folder, plan.command, workers=workers, started_ns=started)
+    trailer = segments.compressed(system, TRAILER, plan.command)
     teller.took("Compiling and compressing VNFS", begun)
     return Archive(tuple(files), trailer)
 
