@@ -175,3 +175,18 @@ def test_placeholders_are_filled_in_from_the_node() -> None:
     text = b"%{NODENAME} %{NETDEVS::ETH0::IPADDR} %{netdevs::eth0::hwaddr} %{LIST} %{LIST}[1] %{NOPE}. 100%"
     one = node().put("LIST", ("a", "b"))
     assert render.expanded(text, one) == f"c1 172.16.1.1 {MAC} a,b b . 100%".encode()
+
+
+def test_a_file_that_is_a_mount_point_is_written_in_place(sms: Sms, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    def busy(source: str, target: str) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", target)
+
+    before = sms.path("/etc/hosts").stat().st_ino
+    monkeypatch.setattr(os, "rename", busy)
+    assert sms.system.write("/etc/hosts", b"new\n")
+    assert sms.read("/etc/hosts") == "new\n"
+    assert sms.path("/etc/hosts").stat().st_ino == before
+    assert [path.name for path in sms.path("/etc").iterdir() if path.name.startswith(".")] == []

@@ -13,9 +13,11 @@ import re
 from lab.guest.system import System
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind, Record
-from lab.guest.warewulf.store import GROUP, Store
+from lab.guest.warewulf.store import Store
 
 FOLDER = "/srv/warewulf/vnfs"
+READERS = "www-data"
+"""nginx's group on Debian."""
 NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
 
 
@@ -55,9 +57,9 @@ def describe(store: Store, name: str, values: dict[str, str]) -> Record:
 
 
 def guard(system: System, file: str) -> None:
-    """Images hold shadow files: only root and the servers' group may read them."""
+    """Images hold shadow files: only root and nginx, which hands them out, may read them."""
     os.chmod(file, 0o640)
-    system.give_to_group(system.inside(file), GROUP)
+    system.give_to_group(system.inside(file), READERS)
 
 
 def prune(system: System, record: Record) -> None:
