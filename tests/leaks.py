@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -39,20 +40,22 @@ def take(label: str = "rackling.lab") -> Picture:
         links=_lines(["ip", "-o", "link", "show"], lambda line: line.split(":")[1].strip()),
         namespaces=_lines(["ip", "netns", "list"], lambda line: line.split()[0]),
         mounts=frozenset(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
-        processes=_chassis_processes(),
+        processes=_orphans(),
         locks=frozenset(str(path) for path in Path("/run").glob("netns/*")),
     )
 
 
-def _chassis_processes() -> frozenset[str]:
-    """Processes started from a chassis's programs, by their number."""
+def _orphans() -> frozenset[str]:
+    """Processes of containers that the engine no longer has, by their number."""
+    known = _docker("ps", "-a", "-q", "--no-trunc")
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            line = (entry / "cmdline").read_bytes()
+            group = (entry / "cgroup").read_text()
         except OSError:
             continue
-        if b"/chassis/" in line:
+        container = re.search(r"docker[/-]([0-9a-f]{64})", group)
+        if container and container[1] not in known:
             found.add(entry.name)
     return frozenset(found)
 

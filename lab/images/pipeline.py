@@ -87,10 +87,13 @@ def _make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, P
 
 
 def _make_tree(tree: stages.Tree, cache: Path, say: Say) -> Path:
+    found = stages.made_tree(tree, cache)
+    if found.exists():
+        return found
     say(f"{tree.name}: fetching and unpacking {len(tree.packages)} packages and what they need")
-    made = stages.make_tree(tree, cache)
+    stages.make_tree(tree, found)
     say(f"{tree.name}: packages ready")
-    return made
+    return found
 
 
 def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Say) -> None:

@@ -17,21 +17,22 @@ from lab.run import run
 TREE_MINUTES = 20
 
 
-def make_tree(tree: Tree, cache: Path) -> Path:
-    """Makes a tar file of a tree with mmdebstrap, or finds the one made before; whole or not at all."""
-    target = cache / f"{tree.name}-{tree.key}.tar"
-    if target.exists():
-        return target
+def made_tree(tree: Tree, cache: Path) -> Path:
+    """Where the tar file of a tree is kept, made or not."""
+    return cache / f"{tree.name}-{tree.key}.tar"
+
+
+def make_tree(tree: Tree, target: Path) -> None:
+    """Makes the tar file of a tree with mmdebstrap: whole or not at all."""
     if shutil.which("mmdebstrap") is None:
         raise LabError("mmdebstrap is missing", hint="sudo apt-get install mmdebstrap, or ./quickstart")
-    cache.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
     run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
     unfinished.rename(target)
-    for old in cache.glob(f"{tree.name}-*.tar"):
+    for old in target.parent.glob(f"{tree.name}-*.tar"):
         if old != target:
             old.unlink(missing_ok=True)
-    return target
 
 
 def _mmdebstrap(tree: Tree, target: Path) -> list[str]:

@@ -55,17 +55,19 @@ class Lab:
     def status(self) -> dict[str, dict[str, Any]]:
         """What `lab status --json` says of each node."""
         found = json.loads(self.command("status", "--json").stdout)
-        return {node["name"]: node for node in found["nodes"]}
+        return {node["node"]: node for node in found["nodes"]}
 
 
-def wait_until(what: Callable[[], bool], seconds: float, told: str) -> None:
-    """Looks until it is so; fails with what was waited for."""
+def wait_until(
+    what: Callable[[], bool], seconds: float, told: str, evidence: Callable[[], object] = lambda: ""
+) -> None:
+    """Looks until it is so; fails with what was waited for and what is there instead."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():
             return
         time.sleep(0.3)
-    pytest.fail(f"not within {seconds:.0f} s: {told}")
+    pytest.fail(f"not within {seconds:.0f} s: {told}; {evidence()}")
 
 
 @pytest.fixture(autouse=True, scope="session")

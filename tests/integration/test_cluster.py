@@ -20,7 +20,7 @@ def test_compute_nodes_are_idle_and_login_loops(lab: Lab) -> None:
     assert lab.states() == {"c1": "idle", "c2": "idle", "g1": "idle", "g2": "idle"}
     status = lab.status()
     assert status["login"]["stage"] == "pxe"
-    assert "registered?" in status["login"]["detail"]
+    assert "registered?" in status["login"]["evidence"]
     console = lab.command("console", "login", "-n", "40").stdout
     assert login_mac(lab) in console
 
@@ -84,7 +84,7 @@ def test_a_reboot_unasked_leaves_the_node_down(lab: Lab) -> None:
     assert "Reason=Node unexpectedly rebooted" in reason
     assert float(lab.on("c1", "cut -d' ' -f1 /proc/uptime")) < before + 30
     lab.on("sms", "scontrol update nodename=c1 state=resume")
-    wait_until(lambda: lab.states()["c1"] == "idle", 15, "c1 idle")
+    wait_until(lambda: lab.states()["c1"] == "idle", 15, "c1 idle", lambda: lab.on("sms", "scontrol show node c1; tail -n 20 /var/log/slurm/slurmctld.log"))
 
 
 def test_scontrol_reboot_brings_a_node_back_without_a_hand(lab: Lab) -> None:

@@ -49,6 +49,7 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str) -> Chassis:
         "LAB_CPUS": str(node.cpus),
         "LAB_GPUS": str(node.gpus),
         "LAB_ROOT": spec.root.value,
+        "LAB_SMS": str(spec.sms.address),
     }
     return Chassis(image, environment, _binds(spec, disk=boots_from_disk), node.memory << 20, node.cpus)
 

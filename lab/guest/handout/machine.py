@@ -75,7 +75,8 @@ def install_keys(system: System, cluster: Description, identity: Identity) -> No
     system.run(["chown", "slurm:slurm", system.path("/etc/slurm/jwt_hs256.key")])
     _host_key(system, "/etc/ssh", identity, "host_sms")
     system.make_dir("/root/.ssh", mode=0o700)
-    system.write("/root/.ssh/id_ed25519", identity.private_key("root"), mode=0o600)
+    system.write("/root/.ssh/cluster", identity.private_key("root"), mode=0o600)
+    system.write("/root/.ssh/config", b"# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n", mode=0o600)
     system.write("/etc/ssh/ssh_known_hosts", known_hosts(cluster, identity).encode())
 
 

@@ -8,6 +8,9 @@ write_config() {
     entries="tmpfs / tmpfs rw,relatime,mode=555 0 0"
     if [ ! -e $NEWROOT/etc/fstab ]; then echo "$entries" >$NEWROOT/etc/fstab
     else sed -i "s|^#GENERATED_ENTRIES#.*|$entries|" $NEWROOT/etc/fstab; fi
+    # Where a reboot does not restart the uptime, slurmd must be told that this start is a new boot; where it
+    # does, -b would make every restart of slurmd look like one.
+    [ $uptime_of = own ] || sed -i 's/^SLURMD_OPTIONS="/&-b /' $NEWROOT/etc/default/slurmd
 }
 
 install_runtime() {
@@ -46,7 +49,9 @@ leave_marks() {
     for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
     if [ -n "$in_chassis" ]; then
         mkdir -p $NEWROOT/run && mount -t tmpfs -o "nosuid,nodev,mode=755,size=$((mem_limit / 5))m" tmpfs $NEWROOT/run
-        mkdir -p $NEWROOT/run/shared && mount --rbind /shared $NEWROOT/run/shared
+        for path in home opt/ohpc/pub; do
+            mkdir -p $NEWROOT/run/nfs/$path && mount --bind /nfs/$path $NEWROOT/run/nfs/$path
+        done
         umount /chassis
     fi
 }
