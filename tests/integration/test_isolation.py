@@ -48,5 +48,5 @@ def test_a_node_has_no_way_out(lab: Lab) -> None:
 
 
 def test_secrets_differ_between_labs(lab: Lab, other: Lab) -> None:
-    for command in ("md5sum /etc/munge/munge.key", "cat /etc/rackling/credentials.json", "cat /root/.ssh/id_ed25519"):
+    for command in ("md5sum /etc/munge/munge.key", "cat /etc/rackling/credentials.json", "cat /root/.ssh/cluster"):
         assert lab.on("sms", command) != other.on("sms", command)

@@ -17,17 +17,23 @@ install_runtime() {
     [ "${WWNORUNTIMESERVICES:-0}" = 0 ] || return 1
     mkdir -p $NEWROOT/warewulf/bin $NEWROOT/warewulf/transports
     cp -a /warewulf/bin/. $NEWROOT/warewulf/bin/
+    mkdir -p $NEWROOT/etc/cron.d
+    echo "*/5 * * * * root /warewulf/bin/wwgetfiles >/dev/null 2>&1" >$NEWROOT/etc/cron.d/wwupdatefiles
     {
         echo "WWINIT_HWADDR=\"$wwhwaddr\""
         echo "WWMASTER=\"$wwmaster\""
         echo "WWTRANSPORT=\"http\""
         echo "WWNODENAME=\"$WWNODENAME\""
-        echo "export WWINIT_HWADDR WWMASTER WWTRANSPORT WWNODENAME"
+        echo "WWCLUSTER=\"${WWCLUSTER:-}\""
+        echo "WWDOMAIN=\"${WWDOMAIN:-}\""
+        echo "WWGROUPS=\"${WWGROUPS:-}\""
+        echo "WWFQDN=\"${WWFQDN:-$WWNODENAME}\""
+        echo "export WWINIT_HWADDR WWMASTER WWTRANSPORT WWNODENAME WWCLUSTER WWDOMAIN WWGROUPS WWFQDN"
     } >$NEWROOT/warewulf/config
 }
 
 copy_modules() {
-    [ -d /lib/modules ] || return 1
+    [ -d /lib/modules ] && [ "$ww_root" != overlay ] || return 1   # an overlay has them as a layer
     [ "${WWNOKMODCOPY:-0}" = 0 ] || return 1
     mkdir -p $NEWROOT/lib/modules
     cp -a /lib/modules/. $NEWROOT/lib/modules/

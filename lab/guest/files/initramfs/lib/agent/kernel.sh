@@ -10,13 +10,14 @@ kernel_views() {
 
 # Only names the agent knows become variables; the value is never run.
 read_arguments() {
-    in_chassis=""; ww_root=ram; uptime_of=own; mem_limit=""; console_arg=""
+    in_chassis=""; ww_root=ram; uptime_of=own; initrd_key=""; mem_limit=""; console_arg=""
     wwmaster=""; wwipaddr=""; wwnetmask=""; wwnetdev=eth0; wwhwaddr=""; wwhostname=""; wwgateway=""; wwmtu=""; wwdns=""
     for argument in $(cat /proc/cmdline); do
         value=${argument#*=}
         case "$argument" in
             lab.chassis) in_chassis=1 ;;
             lab.root=*) ww_root=$value ;;
+            lab.initrd=*) initrd_key=$value ;;
             lab.uptime=*) uptime_of=$value ;;
             mem=*M) mem_limit=${value%M} ;;
             wwmaster=*) wwmaster=$value ;;

@@ -40,22 +40,32 @@ download_vnfs() {   # FOLDER
     [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
 }
 
-# One unpacked copy of an image for all nodes of the lab, by its checksum; made aside, then renamed.
+# In overlay mode all nodes of the lab share one unpacked copy of an image, and one of the bootstrap's modules.
 shared_vnfs() {
     key=$(printf '%s' "$WWVNFS_CHECKSUM" | tr -cd 'A-Za-z0-9')
     [ -n "$key" ] || { why="the VNFS $WWVNFS_NAME has no checksum"; return 9; }
-    lower=/cache/vnfs-$key
+    make_shared "vnfs-$key" download_vnfs || return 9
+    make_shared "modules-$initrd_key" gather_modules || return 9
+    mkdir -p /upper/root /upper/work
+    mount -t overlay -o "lowerdir=/cache/modules-$initrd_key:/cache/vnfs-$key,upperdir=/upper/root,workdir=/upper/work" \
+        "$WWVNFS_NAME" $NEWROOT
+}
+
+gather_modules() {   # FOLDER; /lib is a link to usr/lib in the image that this lies over
+    mkdir -p "$1/usr/lib/modules" && cp -a /lib/modules/. "$1/usr/lib/modules/"
+}
+
+# make_shared NAME COMMAND: /cache/NAME is made once by COMMAND FOLDER, aside and then renamed; other nodes wait.
+make_shared() {
     waited=0
-    until [ -d "$lower" ]; do
-        if mkdir "$lower.lock" 2>/dev/null; then
-            rm -rf "$lower.new"; mkdir "$lower.new"
-            if download_vnfs "$lower.new"; then mv "$lower.new" "$lower"; rmdir "$lower.lock"
-            else rm -rf "$lower.new"; rmdir "$lower.lock"; return 9; fi
+    until [ -d "/cache/$1" ]; do
+        if mkdir "/cache/$1.lock" 2>/dev/null; then
+            rm -rf "/cache/$1.new"; mkdir "/cache/$1.new"
+            if "$2" "/cache/$1.new"; then mv "/cache/$1.new" "/cache/$1"; rmdir "/cache/$1.lock"
+            else rm -rf "/cache/$1.new"; rmdir "/cache/$1.lock"; return 9; fi
         else
             sleep 0.1; waited=$((waited + 1))
-            [ $waited -lt 300 ] || { rmdir "$lower.lock"; waited=0; }   # its maker died
+            [ $waited -lt 300 ] || { rmdir "/cache/$1.lock"; waited=0; }   # its maker died
         fi
     done
-    mkdir -p /upper/root /upper/work
-    mount -t overlay -o "lowerdir=$lower,upperdir=/upper/root,workdir=/upper/work" "$WWVNFS_NAME" $NEWROOT
 }
