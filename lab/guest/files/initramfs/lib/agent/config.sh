@@ -42,7 +42,7 @@ copy_modules() {
 get_files() {
     WWROOT=$NEWROOT
     WWINIT_HWADDR=$wwhwaddr
-    ww_sync_files 0
+    ww_sync_files 0 || return 2   # the node starts all the same; wwgetfiles tries again
 }
 
 # Logs and what the chassis shares move into the new root; the chassis's own folder does not.

@@ -21,15 +21,27 @@ bring_up_network() {
 }
 
 # ww_get PATH: prints the body of http://SMS/WW/PATH; fails on any status but 200. The source port is
-# below 1024: the SMS answers only programs that root on a node started.
+# below 1024: the SMS answers only programs that root on a node started. One that was used a minute ago,
+# perhaps by the boot before this one, still rests and cannot be had: then another is tried.
 ww_get() {
+    ww_tries=0
+    until ww_ask "$1"; do
+        ww_code=$?
+        ww_tries=$((ww_tries + 1))
+        [ $ww_code = $UNANSWERED ] && [ $ww_tries -lt 6 ] || return $ww_code
+    done
+}
+
+UNANSWERED=4   # ww_ask: not one line came back
+
+ww_ask() {
     port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))
     printf 'GET /WW/%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$wwmaster" |
         nc.openbsd -N -w 10 -p $port "$wwmaster" 80 | http_body
 }
 
 http_body() {
-    IFS=' ' read -r _ ww_status _ || return 1
+    IFS=' ' read -r _ ww_status _ || return $UNANSWERED
     location=""
     while IFS= read -r line; do
         line=$(printf '%s' "$line" | tr -d '\r')
