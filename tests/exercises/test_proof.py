@@ -19,7 +19,7 @@ from lab.handout import fill_text
 from lab.paths import data_folder
 from lab.shape import Wrong, wrongs
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
 
 EXERCISES = load(data_folder("exercises")).exercises
 LAB = [sys.executable, "-m", "lab.cli.main"]

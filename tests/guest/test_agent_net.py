@@ -11,7 +11,10 @@ AGENT = Path(__file__).parents[2] / "lab/guest/files/initramfs/lib/agent/net.sh"
 FAKE_NC = """#!/bin/sh
 cat >/dev/null
 echo "$*" >>"$CALLS"
-[ "$(wc -l <"$CALLS")" -gt "$REFUSALS" ] || {{ echo 'nc.openbsd: bind failed: Address already in use' >&2; exit 1; }}
+if [ "$(wc -l <"$CALLS")" -le "$REFUSALS" ]; then
+    echo 'nc.openbsd: bind failed: Address already in use' >&2
+    exit 1
+fi
 printf '{answer}'
 """
 
