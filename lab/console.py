@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -29,6 +30,7 @@ CONNECT = 10.0  # seconds a shell may take to answer for the first time
 NUDGE = 1.5  # seconds after which the opening lines are typed again: a slow start may drop them
 GRACE = 1.0  # seconds a command gets to die of each signal
 PATIENCE = 0.02  # seconds a closed shell gets to leave by itself
+FAREWELL = 0.5  # seconds a shell gets to end by itself
 PIECE = 3000  # a terminal takes at most 4096 characters a line
 SHOWN = 5  # lines of output shown as evidence
 TAIL = 256  # longer than any marker: how far back a search goes on
@@ -145,7 +147,13 @@ class Wire:
             self._transcript.write(data)
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Ends the process, whatever it is doing.
+
+        The shell is asked first: killing an engine's client leaves what it started in the node running.
+        """
+        with suppress(ConsoleLost):
+            self.send(CTRL_C + b"\nexit\n")
+            self.read_until(re.compile(rb"(?!)"), time.monotonic() + FAREWELL)
         self._child.close(force=True)
         if self._transcript is not None:
             self._transcript.close()
