@@ -15,6 +15,8 @@ from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Role
 from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.probes import (
     BOOTED,
+    NOT_BOOTED,
+    SYSTEM,
     Outlook,
     Reading,
     SmsView,
@@ -22,14 +24,12 @@ from lab.probes import (
     judge,
     look,
     not_up,
-    parse_look,
     to_revive,
 )
 from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
 LOOK_SECONDS = 8.0  # one look at the SMS may take this long
-QUICK_SECONDS = 5.0
 Watch = Callable[[Sequence[Reading], float], None]
 """Takes the readings of each look, and the seconds since waiting began."""
 
@@ -190,25 +190,17 @@ class Cluster:
 
     # looking and waiting
 
-    def look(self, powered: Collection[str] = (), elapsed: float = 0.0, *, quick: bool = False) -> View:
-        """Looks at everything once; `quick` asks the SMS by a process of its own, not an open shell.
-
-        `powered` are nodes that were powered on at most `elapsed` seconds ago.
-        """
+    def look(self, powered: Collection[str] = (), elapsed: float = 0.0) -> View:
+        """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
         with ThreadPoolExecutor() as pool:
-            # Asked at once when it must be quick, even of an SMS that turns out not to have booted.
-            early = pool.submit(self._ask_sms, quick=True) if quick else None
             statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
             booted = [node for node in self.spec.nodes if _stage(statuses, node.name) == BOOTED]
             systems = {
-                node.name: pool.submit(self._system_of, node.name, quick=quick)
+                node.name: pool.submit(self._system_of, node.name)
                 for node in booted
                 if node.role is Role.LOGIN
             }
-            if self.spec.sms not in booted:
-                sms = SmsView(trouble="the SMS has not booted")
-            else:
-                sms = early.result() if early is not None else self._ask_sms(quick=False)
+            sms = self._ask_sms() if self.spec.sms in booted else SmsView(trouble=NOT_BOOTED)
             found = {name: system.result() for name, system in systems.items()}
         return View(statuses, sms, found, frozenset(powered), elapsed)
 
@@ -249,21 +241,15 @@ class Cluster:
         lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 
-    def _ask_sms(self, *, quick: bool) -> SmsView:
+    def _ask_sms(self) -> SmsView:
         try:
-            if quick:
-                done = self.sms.execute(look.command, timeout=QUICK_SECONDS)
-                return parse_look(done.status, done.stdout or done.stderr)
             return self.sms.fact(look, timeout=LOOK_SECONDS)
         except LabError as problem:
             return SmsView(trouble=_one_line(problem))
 
-    def _system_of(self, name: str, *, quick: bool) -> str:
-        command = "systemctl is-system-running"
+    def _system_of(self, name: str) -> str:
         try:
-            if quick:
-                return self.node(name).execute(command, timeout=QUICK_SECONDS).stdout.strip()
-            return self.node(name).run(command, timeout=LOOK_SECONDS).output.strip()
+            return self.node(name).run(SYSTEM, timeout=LOOK_SECONDS).output.strip()
         except LabError as problem:
             return _one_line(problem)
 

@@ -14,6 +14,8 @@ from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
 
 BOOTED = "init"  # the boot agent's last stage: it has handed over to the node's own system
 WAITING = "pxe"  # asking for an address; nobody answers while the node is not registered
+NOT_BOOTED = "the SMS has not booted"
+SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
 NOT_RESPONDING = "Not responding"  # and for one it missed; it ends with the node's next registration

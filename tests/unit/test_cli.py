@@ -234,6 +234,20 @@ def test_status_of_an_sms_that_does_not_answer_is_not_well(up: Desk) -> None:
     assert rows["c1"]["evidence"] == "the SMS has not booted"
 
 
+def test_status_finds_nodes_whose_names_nobody_guesses(up: Desk) -> None:
+    lab = up.backend.found["lab"]
+    names = {"sms": "head", "login": "front"}
+    for old, new in names.items():
+        (up.backend.root / "lab" / old).rename(up.backend.root / "lab" / new)
+        lab.power[new], lab.stage[new] = lab.power.pop(old), "init"
+    nodes = tuple(replace(node, name=names.get(node.name, node.name)) for node in lab.spec.nodes)
+    lab.spec = replace(lab.spec, nodes=nodes)
+    rows = {row["node"]: row for row in up.json("status")["nodes"]}
+    assert (rows["head"]["answer"], rows["head"]["probe"]) == ("yes", "slurmctld answers")
+    assert (rows["front"]["answer"], rows["front"]["probe"]) == ("yes", "system runs")
+    assert rows["c1"]["answer"] == "yes"
+
+
 @pytest.mark.parametrize("command", [["status"], ["shell", "sms"], ["credentials"], ["power", "on", "c1"]])
 def test_a_lab_that_is_not_there(desk: Desk, command: list[str]) -> None:
     result = desk(*command)

@@ -231,13 +231,6 @@ def test_facts_and_commands_of_a_node(up: Room, backend: FakeBackend) -> None:
         up.cluster.node("c9")
 
 
-def test_look_asks_the_sms_without_a_shell_when_it_must_be_quick(up: Room) -> None:
-    up.cluster.close()
-    view = up.cluster.look(quick=True)
-    assert view.sms.dhcp == "active"
-    assert up.cluster.sms._consoles == {}
-
-
 def test_transcripts_are_written_for_the_owner_only(
     spec: ClusterSpec, backend: FakeBackend, tmp_path: Path
 ) -> None:
