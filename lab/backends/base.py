@@ -62,9 +62,7 @@ class Backend(Protocol):
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off: by asking the system, or (hard) by pulling the plug."""
 
-    def shell(
-        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool
-    ) -> list[str]:
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command.
 
         The process enters with the limits a login has. `command` None: a login shell.

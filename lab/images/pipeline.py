@@ -12,7 +12,7 @@ from lab.backends.docker.imaging import ImageStore
 from lab.bundle import write_bundle
 from lab.errors import LabError
 from lab.images import stages
-from lab.images.recipe import Recipe, digest, folder_parts, load, names
+from lab.images.recipe import Recipe, Tree, digest, folder_parts, load, names
 
 Say = Callable[[str], None]
 
@@ -51,9 +51,7 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
         if recipe in stale:
             _build_one(recipe, store, tars, say)
         store.point(_tag(recipe.name, top_key(recipe)), _tag(recipe.name, "current"))
-    store.prune(
-        {_tag(r.name, top_key(r)) for r in recipes} | {_base_tag(r) for r in recipes}
-    )
+    store.prune({_tag(r.name, top_key(r)) for r in recipes} | {_base_tag(r) for r in recipes})
 
 
 def base_key(recipe: Recipe) -> str:
@@ -65,9 +63,8 @@ def base_key(recipe: Recipe) -> str:
 def top_key(recipe: Recipe) -> str:
     """Digest of everything an image is made of."""
     parts = [base_key(recipe).encode()]
-    for name in ("Containerfile", "install"):
-        path = recipe.folder / name
-        parts += [path.read_bytes()] if path.exists() else []
+    steps = [recipe.folder / name for name in ("Containerfile", "install")]
+    parts += [step.read_bytes() for step in steps if step.exists()]
     for path, source in recipe.files:
         parts += [path.encode(), *folder_parts(source)]
     if recipe.bundle:
@@ -86,7 +83,7 @@ def _make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, P
         return {name: job.result() for name, job in jobs.items()}
 
 
-def _make_tree(tree: stages.Tree, cache: Path, say: Say) -> Path:
+def _make_tree(tree: Tree, cache: Path, say: Say) -> Path:
     found = stages.made_tree(tree, cache)
     if found.exists():
         return found

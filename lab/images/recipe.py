@@ -47,7 +47,9 @@ def load(name: str) -> Recipe | None:
     try:
         text = (folder / "image.toml").read_text(encoding="utf-8")
     except OSError as problem:
-        raise LabError(f"there is no image recipe {name}", evidence=str(problem), hint="lab images ls") from problem
+        raise LabError(
+            f"there is no image recipe {name}", evidence=str(problem), hint="lab images ls"
+        ) from problem
     table = tomllib.loads(text)
     if "image" not in table:
         return None
@@ -89,7 +91,8 @@ def folder_parts(folder: Path) -> Iterator[bytes]:
         if path.is_symlink():
             yield f"{relative} -> {path.readlink()}".encode()
         elif path.is_file():
-            yield f"{relative} {path.stat().st_mode & 0o111:o} ".encode() + path.read_bytes()
+            executable = bool(path.stat().st_mode & 0o100)
+            yield f"{relative} {executable:d} ".encode() + path.read_bytes()
 
 
 def _folders() -> list[str]:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import io
-import tarfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Say
-from lab.backends.docker import engine, inspection, removal, snapshots, switchboard
-from lab.backends.docker.chassis import (
-    VOLUMES,
-    Chassis,
-    cables,
-    chassis_of,
-    host_config,
-    switch_host_config,
-)
-from lab.backends.docker.engine import container_name, explained, volume_name
-from lab.specjson import spec_to_json
+from lab.backends.docker import assembly, engine, inspection, removal, snapshots, switchboard
+from lab.backends.docker.chassis import Chassis, cables, chassis_of
+from lab.backends.docker.engine import container_name, each, explained
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
@@ -31,12 +17,10 @@ from lab.run import run
 if TYPE_CHECKING:
     from docker import APIClient
 
-CHASSIS_IMAGE = "rackling/chassis:current"
-SMS_IMAGE = "rackling/sms:current"
-SPEC_FILE = "cluster.json"
 COPY_SECONDS = 600
-T = TypeVar("T")
-WORKERS = 4  # more do not help: the engine is busy with two already
+STOP_SECONDS = 20
+Found = dict[str, dict[str, Any]]
+"""The engine's listing of a lab's containers, by node name."""
 
 
 class DockerBackend:
@@ -59,37 +43,39 @@ class DockerBackend:
 
     def create(self, spec: ClusterSpec, say: Say) -> None:
         """Makes what is missing of the lab, powers it on and wires it."""
-        images = self._images()
-        self._volumes(spec)
-        self._switch(spec, images[CHASSIS_IMAGE], say)
+        images = assembly.images(self.client)
+        assembly.record(self.client, spec)
+        assembly.make_volumes(self.client, spec)
         present = inspection.containers(self.client, spec.lab)
-        wanted = [(node, chassis_of(spec, node, images[_image_name(node)])) for node in spec.nodes]
-        stale = [node.name for node, chassis in wanted if self._is_stale(present.get(node.name), node, chassis)]
+        self._switch(spec, present, images.chassis, say)
+        wanted = [(node, chassis_of(spec, node, images.of(node))) for node in spec.nodes]
+        stale = [node.name for node, chassis in wanted if _is_stale(present.get(node.name), node, chassis)]
         for name in stale:
             say(f"remaking {name}: its description has changed")
-        removal.containers(self.client, [container_name(spec.lab, name) for name in stale])
-        missing = [(n, c) for n, c in wanted if n.name not in present or n.name in stale]
-        if missing:
-            say("making " + " ".join(node.name for node, _ in missing))
-        self._each(missing, lambda pair: self._make(spec, *pair))
         gone = sorted(set(present) - {node.name for node in spec.nodes} - {"switch"})
         if gone:
             say("removing " + " ".join(gone))
-            removal.containers(self.client, [container_name(spec.lab, name) for name in gone])
-        self._update_sms(spec, present)
+        removal.containers(self.client, [container_name(spec.lab, name) for name in (*stale, *gone)])
+        missing = [(n, c) for n, c in wanted if n.name not in present or n.name in stale]
+        if missing:
+            say("making " + " ".join(node.name for node, _ in missing))
+        changed = spec.sms.name in present and self._tell_sms(spec, say)
+        each(missing, lambda pair: self._make(spec, *pair))
         self.wire(spec, say)
+        if changed:
+            assembly.set_up_again(self.client, spec)
 
     def wire(self, spec: ClusterSpec, say: Say) -> None:
-        """Starts the containers that are stopped, plugs every cable and presses every power button."""
+        """Starts the containers that are stopped, and plugs every cable."""
         present = inspection.containers(self.client, spec.lab)
         stopped = [name for name, found in present.items() if found["State"] != "running"]
         if stopped:
             say("power to " + " ".join(sorted(stopped)))
-        self._each(stopped, lambda name: self._start_container(spec.lab, name))
+        each(stopped, lambda name: assembly.start(self.client, spec.lab, name))
         words: list[str] = []
         for node in spec.nodes:
-            state = self.client.inspect_container(container_name(spec.lab, node.name))["State"]
-            words += cables(node, state["Pid"])
+            if node.name in present:
+                words += cables(node, self._pid(spec.lab, node.name))
         say("plugging cables")
         switchboard.on_switch(self.client, spec.lab, "plug", *words)
 
@@ -103,9 +89,9 @@ class DockerBackend:
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how each node stands: one listing and one command to the switch."""
         found = inspection.containers(self.client, lab)
-        spec = inspection.spec_of(found.values())
+        spec = inspection.spec(self.client, lab)
         names = [node.name for node in spec.nodes] if spec else sorted(set(found) - {"switch"})
-        running = {name for name, entry in found.items() if entry["State"] == "running"}
+        running = _running(found)
         stages = switchboard.stages(self.client, lab) if "switch" in running else {}
         return tuple(_status(name, found, running, stages) for name in names)
 
@@ -114,16 +100,14 @@ class DockerBackend:
         found = inspection.containers(self.client, lab)
         if any(found.get(node, {}).get("State") != "running" for node in nodes):
             self.wire(self._spec(lab), lambda _line: None)
-        self._each(nodes, lambda node: switchboard.press(self.client, lab, node, "on"))
+        each(nodes, lambda node: switchboard.press(self.client, lab, node, "on"))
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off."""
         button = "off" if hard else "soft"
-        self._each(nodes, lambda node: switchboard.press(self.client, lab, node, button))
+        each(nodes, lambda node: switchboard.press(self.client, lab, node, button))
 
-    def shell(
-        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool
-    ) -> list[str]:
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
         flags = ["-it", "-e", "TERM"] if tty else ["-i"]
         return [
@@ -152,7 +136,7 @@ class DockerBackend:
     def copy_out(self, lab: str, node: str, path: str) -> bytes:
         """Returns a tar archive of a file or folder of the node's running system."""
         parent, _, name = path.rstrip("/").rpartition("/")
-        command = ["/chassis/enter", "root", "tar", "-c", "-f", "-", "-C", parent or "/", "--", name]
+        command = ["/chassis/enter", "root", "tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
         return switchboard.output(self.client, container_name(lab, node), command)
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
@@ -162,168 +146,92 @@ class DockerBackend:
     def restore(self, lab: str, name: str, say: Say) -> None:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         spec = self._spec(lab)
+        images = assembly.images(self.client)
         image, powered = snapshots.find(self.client, lab, name)
+        present = inspection.containers(self.client, lab)
+        self._switch(spec, present, images.chassis, say)
         say("cutting the power of every node")
-        self.client_power_cut(spec)
-        snapshots.put_storage_back(self.client, lab, name)
+        there = [node.name for node in spec.stateless if node.name in present]
+        each(there, lambda node: self._cut(lab, node))
+        # The SMS goes first: it writes to the storage that is about to be replaced.
         removal.containers(self.client, [container_name(lab, spec.sms.name)])
+        snapshots.put_storage_back(self.client, lab, name)
         say(f"making {spec.sms.name} from the snapshot {name}")
-        self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or self._images()[SMS_IMAGE]))
+        self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms))
         self.wire(spec, say)
-        on = [node.name for node in spec.stateless if powered is None or node.name in powered]
-        say("power to " + " ".join(on))
-        self._each(on, lambda node: switchboard.press(self.client, lab, node, "on"))
+        on = [node for node in there if powered is None or node in powered]
+        if on:
+            say("power to " + " ".join(on))
+        each(on, lambda node: switchboard.press(self.client, lab, node, "on"))
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names of the snapshots kept for a lab, oldest first."""
         return snapshots.names(self.client, lab)
 
-    def client_power_cut(self, spec: ClusterSpec) -> None:
-        """Pulls the plug of every provisioned node, and starts containers that were stopped."""
-        found = inspection.containers(self.client, spec.lab)
-        for node in spec.stateless:
-            if found.get(node.name, {}).get("State") != "running":
-                self._start_container(spec.lab, node.name)
-        self._each(spec.stateless, lambda node: switchboard.press(self.client, spec.lab, node.name, "off"))
-
     def _spec(self, lab: str) -> ClusterSpec:
-        spec = inspection.spec_of(inspection.containers(self.client, lab).values())
+        spec = inspection.spec(self.client, lab)
         if spec is None:
             raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
         return spec
 
-    def _images(self) -> dict[str, str]:
-        """Identifiers of the images a lab is made from, so that a later build changes no running lab."""
-        import docker
-
-        found: dict[str, str] = {}
-        for name in (CHASSIS_IMAGE, SMS_IMAGE):
-            try:
-                found[name] = self.client.inspect_image(name)["Id"]
-            except docker.errors.ImageNotFound as problem:
-                raise LabError(
-                    f"the image {name} has not been built", hint="lab images build"
-                ) from problem
-        return found
-
-    def _volumes(self, spec: ClusterSpec) -> None:
-        for use in VOLUMES:
-            with explained(f"making the volume for {use}"):
-                self.client.create_volume(volume_name(spec.lab, use), labels=_labels(spec, "volume"))
-
-    def _switch(self, spec: ClusterSpec, image: str, say: Say) -> None:
-        name = container_name(spec.lab, "switch")
-        found = inspection.containers(self.client, spec.lab).get("switch")
-        if found and found["Labels"].get(engine.SPEC) == spec_to_json(spec):
-            self._start_container(spec.lab, "switch")
+    def _switch(self, spec: ClusterSpec, present: Found, image: str, say: Say) -> None:
+        """Sees to it that the switch runs; nodes whose cables went with an old one start anew."""
+        if present.get("switch", {}).get("State") == "running":
             return
-        if found:
-            removal.containers(self.client, [name])
-        say("making the switch")
-        with explained("making the switch"):
-            self.client.create_container(
-                image,
-                command=["/chassis/switch"],
-                name=name,
-                labels=_labels(spec, "switch"),
-                environment={"LAB_NETWORKS": " ".join(network.name for network in spec.networks)},
-                host_config=self.client.create_host_config(**switch_host_config(spec.lab)),
-            )
-        self._start_container(spec.lab, "switch")
+        loose = [name for name in _running(present) if name != "switch"]
+        if loose:
+            say("restarting " + " ".join(sorted(loose)) + ": their cables went with the switch")
+        each(loose, lambda name: self._unplug(spec.lab, name))
+        if "switch" not in present:
+            say("making the switch")
+            assembly.make_switch(self.client, spec, image)
+        assembly.start(self.client, spec.lab, "switch")
 
-    def _is_stale(self, found: dict[str, Any] | None, node: Node, chassis: Chassis) -> bool:
-        """The SMS is never remade for a new description: its disk holds the learner's work."""
-        if found is None or node.role is Role.SMS:
+    def _tell_sms(self, spec: ClusterSpec, say: Say) -> bool:
+        """Hands a changed description to an SMS that is there already; says whether it was changed."""
+        if assembly.knows(self.client, spec):
             return False
-        return bool(found["Labels"].get(engine.PROFILE) != chassis.profile)
+        say(f"handing {spec.sms.name} its new description")
+        assembly.hand_specification(self.client, spec)
+        assembly.resize(self.client, spec, self._host_cpus)
+        return True
 
     def _make(self, spec: ClusterSpec, node: Node, chassis: Chassis) -> None:
-        labels = _labels(spec, "node") | {engine.NODE: node.name, engine.PROFILE: chassis.profile}
-        with explained(f"making {node.name}"):
-            self.client.create_container(
-                chassis.image,
-                command=["/chassis/firmware"],
-                name=container_name(spec.lab, node.name),
-                hostname=node.name,
-                labels=labels,
-                environment=chassis.environment,
-                tty=True,
-                stdin_open=True,
-                stop_signal="SIGTERM",
-                host_config=self.client.create_host_config(
-                    **host_config(chassis, self._host_cpus)
-                ),
-            )
-        if node.role is Role.SMS:
-            self._hand_specification(spec)
-        self._start_container(spec.lab, node.name)
+        assembly.make_node(self.client, spec, node, chassis, self._host_cpus)
 
-    def _hand_specification(self, spec: ClusterSpec) -> None:
-        """The SMS learns from this file what cluster it heads (lab/guest/handout)."""
-        with explained("handing the SMS its description"):
-            self.client.put_archive(
-                container_name(spec.lab, spec.sms.name), "/disk/etc/rackling", _tar(SPEC_FILE, spec_to_json(spec))
-            )
+    def _cut(self, lab: str, node: str) -> None:
+        """Pulls the plug of a node; its container runs afterwards, whatever it did before."""
+        assembly.start(self.client, lab, node)
+        switchboard.press(self.client, lab, node, "off")
 
-    def _update_sms(self, spec: ClusterSpec, present: dict[str, dict[str, Any]]) -> None:
-        """A changed description reaches an SMS that is already there: its file, its memory, its set-up."""
-        found = present.get(spec.sms.name)
-        if found is None or found["Labels"].get(engine.SPEC) == spec_to_json(spec):
-            return
-        name = container_name(spec.lab, spec.sms.name)
-        self._hand_specification(spec)
-        memory = spec.sms.memory << 20
-        with explained(f"changing {spec.sms.name}"):
-            self.client.update_container(name, mem_limit=memory, memswap_limit=memory)
-        if found["State"] == "running":
-            switchboard.execute(
-                self.client, name, ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
-            )
+    def _unplug(self, lab: str, node: str) -> None:
+        with explained(f"stopping {node}"):
+            self.client.stop(container_name(lab, node), timeout=STOP_SECONDS)
 
-    def _start_container(self, lab: str, part: str) -> None:
-        with explained(f"starting {part}"):
-            self.client.start(container_name(lab, part))
+    def _pid(self, lab: str, node: str) -> int:
+        with explained(f"looking at {node}"):
+            return int(self.client.inspect_container(container_name(lab, node))["State"]["Pid"])
 
     @cached_property
     def _host_cpus(self) -> int:
-        return int(self.client.info()["NCPU"])
-
-    def _each(self, items: Iterable[T], action: Callable[[T], object]) -> None:
-        """Does the same to several at once; the first error is raised when all have been tried."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for done in [pool.submit(action, item) for item in items]:
-                done.result()
+        with explained("asking the engine for its processors"):
+            return int(self.client.info()["NCPU"])
 
 
-def _image_name(node: Node) -> str:
-    return SMS_IMAGE if node.role is Role.SMS else CHASSIS_IMAGE
+def _running(found: Found) -> set[str]:
+    return {name for name, entry in found.items() if entry["State"] == "running"}
 
 
-def _labels(spec: ClusterSpec, part: str) -> dict[str, str]:
-    return {
-        engine.LAB: spec.lab,
-        engine.PART: part,
-        engine.OWNER: getpass.getuser(),
-        engine.CREATED: datetime.now(UTC).isoformat(timespec="seconds"),
-        engine.SPEC: spec_to_json(spec),
-    }
+def _is_stale(found: dict[str, Any] | None, node: Node, chassis: Chassis) -> bool:
+    """Whether a container must be remade; never the SMS's: its disk holds the learner's work."""
+    if found is None or node.role is Role.SMS:
+        return False
+    return bool(found["Labels"].get(engine.PROFILE) != chassis.profile)
 
 
-def _status(
-    name: str, found: dict[str, dict[str, Any]], running: set[str], stages: dict[str, NodeStatus]
-) -> NodeStatus:
+def _status(name: str, found: Iterable[str], running: set[str], stages: dict[str, NodeStatus]) -> NodeStatus:
     if name not in found:
         return NodeStatus(name, Power.ABSENT)
     if name not in running:
         return NodeStatus(name, Power.OFF, "off", "its container is stopped")
     return stages.get(name, NodeStatus(name, Power.ON, "unplugged", "no cable yet"))
-
-
-def _tar(name: str, text: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(text.encode())
-        entry.mtime = int(time.time())
-        archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()

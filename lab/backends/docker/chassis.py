@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from lab.backends.docker.engine import volume_name
 from lab.model import ClusterSpec, Node, Role
@@ -16,8 +17,10 @@ CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE")
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 
 HOME, PUB, IDENTITY, CACHE, SNAPSHOTS = "home", "pub", "identity", "cache", "snapshots"
+SPECIFICATION = "spec"
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, SNAPSHOTS)
-FRONT_END_NODES = (Role.SMS, Role.LOGIN)
+PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
+UNLIMITED = -1
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,9 @@ def _binds(spec: ClusterSpec, *, disk: bool) -> tuple[str, ...]:
     return (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
 
 
-def host_config(chassis: Chassis, host_cpus: int) -> dict[str, object]:
+def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
     """Keyword arguments for the engine's host configuration of a chassis."""
-    settings: dict[str, object] = {
+    return {
         "binds": list(chassis.binds),
         "cap_add": list(CAPABILITIES),
         "cgroupns": "private",
@@ -76,14 +79,17 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, object]:
         "pids_limit": 4096,
         # Where AppArmor is on, Docker's profile forbids every mount; the capabilities above still bound it.
         "security_opt": ["apparmor=unconfined"],
-        "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},
+        "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},  # noqa: S108 (of the chassis, not of the host)
+        **processor_time(chassis.cpus, host_cpus),
     }
-    if chassis.cpus < host_cpus:
-        settings["nano_cpus"] = chassis.cpus * 10**9
-    return settings
 
 
-def switch_host_config(lab: str) -> dict[str, object]:
+def processor_time(cpus: int, host_cpus: int) -> dict[str, int]:
+    """Limits as the engine can also change them later; no limit for a node as large as the host."""
+    return {"cpu_period": PERIOD, "cpu_quota": cpus * PERIOD if cpus < host_cpus else UNLIMITED}
+
+
+def switch_host_config(lab: str) -> dict[str, Any]:
     """Keyword arguments for the engine's host configuration of the lab's switch."""
     return {
         "binds": [

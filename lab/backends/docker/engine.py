@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lab.errors import LabError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 PREFIX = "rackling"
 LAB = f"{PREFIX}.lab"
-PART = f"{PREFIX}.part"  # "node" or "switch"
+PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec" or "snapshot"
 NODE = f"{PREFIX}.node"
 SPEC = f"{PREFIX}.spec"
 CREATED = f"{PREFIX}.created"
@@ -23,15 +24,19 @@ SNAPSHOT = f"{PREFIX}.snapshot"
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
+WORKERS = 4  # more do not help: the engine is busy with two already
+T = TypeVar("T")
 
 
 def connect(timeout: int = 120) -> APIClient:
     """Returns a client of the engine the environment names; LabError when none answers."""
     import docker
     import requests
+    from docker.utils import kwargs_from_env
 
     try:
-        client = docker.APIClient(version=API_VERSION, timeout=timeout, **_environment())
+        surroundings: dict[str, Any] = {**kwargs_from_env()}
+        client = docker.APIClient(version=API_VERSION, timeout=timeout, **surroundings)
         client.ping()
     except (docker.errors.DockerException, requests.exceptions.RequestException) as problem:
         raise LabError(
@@ -40,13 +45,6 @@ def connect(timeout: int = 120) -> APIClient:
             hint="./quickstart starts it; lab doctor says more",
         ) from problem
     return client
-
-
-def _environment() -> dict[str, object]:
-    from docker.utils import kwargs_from_env
-
-    found: dict[str, object] = kwargs_from_env()
-    return found
 
 
 @contextmanager
@@ -62,6 +60,13 @@ def explained(what: str, hint: str = "lab doctor") -> Iterator[None]:
         raise LabError(f"Docker refused: {what}", evidence=evidence, hint=hint) from problem
     except requests.exceptions.RequestException as problem:
         raise LabError(f"Docker's engine went away: {what}", evidence=str(problem), hint=hint) from problem
+
+
+def each(items: Iterable[T], action: Callable[[T], object]) -> None:
+    """Does the same to several at once; the first error is raised when all have been tried."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(action, item) for item in items]:
+            done.result()
 
 
 def lab_filter(lab: str | None, **labels: str) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ class ImageStore:
         import docker
 
         try:
-            found = self.client.inspect_image(tag)
+            found = self.client.inspect_image(tag)  # type: ignore[no-untyped-call]  # the stubs' gap
         except docker.errors.ImageNotFound:
             return 0, ""
         return int(found["Size"]), str(found["Created"])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
-from lab.backends.docker.engine import lab_filter
-from lab.specjson import spec_from_json
+from lab.backends.docker.chassis import CAPABILITIES, SPECIFICATION
+from lab.backends.docker.engine import explained, lab_filter
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
+from lab.specjson import spec_from_json
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -23,17 +24,34 @@ MISSING = frozenset({"kernel-modules", "kernel-version", "block-devices"})
 
 def containers(client: APIClient, lab: str) -> dict[str, dict[str, Any]]:
     """The engine's listing of a lab's containers by node name; the switch is called `switch`."""
-    listed = client.containers(all=True, filters=lab_filter(lab))
+    with explained(f"listing the containers of {lab}"):
+        listed = client.containers(all=True, filters=lab_filter(lab))
     return {entry["Labels"].get(engine.NODE, "switch"): entry for entry in listed}
 
 
+def volumes(client: APIClient, lab: str, **more: str) -> list[dict[str, Any]]:
+    """The engine's listing of a lab's volumes, those with further labels only if such are given."""
+    with explained(f"listing the volumes of {lab}"):
+        return list(client.volumes(filters=lab_filter(lab, **more))["Volumes"] or ())
+
+
+def spec(client: APIClient, lab: str) -> ClusterSpec | None:
+    """The lab's newest specification; None when there is no such lab, or none that can be read."""
+    found = spec_of(volumes(client, lab, part=SPECIFICATION))
+    return found or spec_of(containers(client, lab).values())
+
+
 def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
-    """The lab's specification from its containers' labels; the switch always carries the newest."""
-    entries = sorted(listed, key=lambda entry: entry["Labels"].get(engine.PART) != "switch")
-    for entry in entries:
+    """The specification on the labels of what is listed: on a record of it rather, and the newest."""
+
+    def rank(entry: dict[str, Any]) -> tuple[bool, str]:
+        labels = entry["Labels"]
+        return labels.get(engine.PART) == SPECIFICATION, labels.get(engine.CREATED, "")
+
+    for entry in sorted(listed, key=rank, reverse=True):
         try:
             return spec_from_json(entry["Labels"][engine.SPEC])
-        except (KeyError, ValueError, LabError):
+        except (KeyError, ValueError):
             continue
     return None
 
@@ -41,26 +59,28 @@ def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
 def labs(client: APIClient) -> tuple[LabRecord, ...]:
     """Every lab that has a container, a volume or a snapshot here."""
     by_lab: dict[str, list[dict[str, Any]]] = {}
-    for entry in client.containers(all=True, filters=lab_filter(None)):
+    with explained("listing the labs"):
+        listed = [
+            *client.containers(all=True, filters=lab_filter(None)),
+            *(client.volumes(filters=lab_filter(None))["Volumes"] or ()),
+            *client.images(filters=lab_filter(None)),
+        ]
+    for entry in listed:
         by_lab.setdefault(entry["Labels"][engine.LAB], []).append(entry)
-    for entry in client.volumes(filters=lab_filter(None))["Volumes"] or ():
-        by_lab.setdefault(entry["Labels"][engine.LAB], [])
-    for entry in client.images(filters=lab_filter(None)):
-        by_lab.setdefault(entry["Labels"][engine.LAB], [])
     return tuple(_record(lab, entries) for lab, entries in sorted(by_lab.items()))
 
 
-def _record(lab: str, entries: list[dict[str, Any]]) -> LabRecord:
-    labels = entries[0]["Labels"] if entries else {}
-    nodes = sorted(entry["Labels"][engine.NODE] for entry in entries if engine.NODE in entry["Labels"])
-    running = sum(entry["State"] == "running" for entry in entries if engine.NODE in entry["Labels"])
+def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
+    """One lab from all that the engine has of it, whatever is missing."""
+    nodes = [entry for entry in entries if entry["Labels"].get(engine.PART) == "node"]
+    oldest = min(entries, key=lambda entry: str(entry["Labels"].get(engine.CREATED, "~")))["Labels"]
     return LabRecord(
         lab=lab,
         backend="docker",
-        owner=labels.get(engine.OWNER, ""),
-        created=min((entry["Labels"].get(engine.CREATED, "") for entry in entries), default=""),
-        nodes=tuple(nodes),
-        running=running,
+        owner=oldest.get(engine.OWNER, ""),
+        created=oldest.get(engine.CREATED, ""),
+        nodes=tuple(sorted(entry["Labels"][engine.NODE] for entry in nodes)),
+        running=sum(entry["State"] == "running" for entry in nodes),
         spec=spec_of(entries),
     )
 
@@ -70,12 +90,12 @@ def probe() -> Capabilities:
     try:
         client = engine.connect(timeout=20)
     except LabError as problem:
-        finding = Finding("Docker's engine", False, problem.evidence, problem.hint)
-        return Capabilities("Docker", False, (finding,), MISSING)
+        finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
+        return Capabilities("Docker", usable=False, findings=(finding,), missing=MISSING)
     info = client.info()
     name = f"Docker {info['ServerVersion']}, cgroup v{info.get('CgroupVersion', '1')}, {info['Driver']}"
     findings = (
-        Finding("Docker's engine", True, name),
+        Finding("Docker's engine", ok=True, evidence=name),
         _whole_root(info),
         _inotify(),
         _fuse(),
@@ -89,11 +109,11 @@ def _whole_root(info: dict[str, Any]) -> Finding:
     if "rootless" in options or "userns" in options:
         return Finding(
             "root of the engine",
-            False,
-            f"the engine maps root to another user ({options})",
-            "use an engine without rootless mode and user-namespace remapping",
+            ok=False,
+            evidence=f"the engine maps root to another user ({options})",
+            fix="use an engine without rootless mode and user-namespace remapping",
         )
-    return Finding("root of the engine", True, "not remapped")
+    return Finding("root of the engine", ok=True, evidence="not remapped")
 
 
 def _inotify() -> Finding:
@@ -111,25 +131,34 @@ def _chassis(client: APIClient) -> Finding:
     """Boots nothing, but makes the namespaces a chassis makes, with the rights a chassis has."""
     import docker
 
-    from lab.backends.docker.chassis import CAPABILITIES
+    subject = "namespaces of a chassis"
+    try:
+        status, output = _try_namespaces(client)
+    except docker.errors.ImageNotFound:
+        unbuilt = "the chassis image has not been built"
+        return Finding(subject, ok=None, evidence=unbuilt, fix="lab images build")
+    except docker.errors.APIError as problem:
+        refusal = str(problem.explanation or problem)
+        return Finding(subject, ok=False, evidence=refusal, fix="see README, Requirements")
+    fix = "" if status == 0 else "the host's kernel must be 5.6 or newer and allow namespaces to Docker"
+    return Finding(subject, status == 0, output or "made and left", fix)
 
+
+def _try_namespaces(client: APIClient) -> tuple[int, str]:
+    """Exit status and output of making them in a container that goes at once."""
     command = ["unshare", "--pid", "--fork", "--mount", "--cgroup", "--time", "--boottime", "-1", "true"]
     host = client.create_host_config(
-        cap_add=list(CAPABILITIES), cgroupns="private", network_mode="none", security_opt=["apparmor=unconfined"]
+        cap_add=list(CAPABILITIES),
+        cgroupns="private",
+        network_mode="none",
+        security_opt=["apparmor=unconfined"],
+    )
+    made = client.create_container(
+        "rackling/chassis:current", command=command, host_config=host, labels={engine.PART: "probe"}
     )
     try:
-        made = client.create_container(
-            "rackling/chassis:current", command=command, host_config=host, labels={f"{engine.PREFIX}.part": "probe"}
-        )
-        try:
-            client.start(made["Id"])
-            status = client.wait(made["Id"], timeout=15)["StatusCode"]
-            output = client.logs(made["Id"]).decode(errors="replace").strip()
-        finally:
-            client.remove_container(made["Id"], force=True)
-    except docker.errors.ImageNotFound:
-        return Finding("namespaces of a chassis", None, "the chassis image has not been built", "lab images build")
-    except docker.errors.APIError as problem:
-        return Finding("namespaces of a chassis", False, str(problem.explanation), "see README, Requirements")
-    fix = "" if status == 0 else "the host's kernel must be 5.6 or newer and allow namespaces to Docker"
-    return Finding("namespaces of a chassis", status == 0, output or "made and left", fix)
+        client.start(made["Id"])
+        status = int(client.wait(made["Id"], timeout=15)["StatusCode"])
+        return status, client.logs(made["Id"]).decode(errors="replace").strip()
+    finally:
+        client.remove_container(made["Id"], force=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lab.backends.base import Say
-from lab.backends.docker.engine import explained, lab_filter
+from lab.backends.docker.engine import each, explained, lab_filter
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -32,7 +32,19 @@ def lab(client: APIClient, name: str, say: Say) -> None:
 
 def containers(client: APIClient, names: Iterable[str]) -> None:
     """Removes containers, running or not; one that is already gone is fine."""
-    _parallel(names, lambda name: _gone(lambda: client.remove_container(name, force=True, v=True), name))
+    each(names, lambda name: _gone(lambda: client.remove_container(name, force=True, v=True), name))
+
+
+def volumes(client: APIClient, names: Iterable[str]) -> None:
+    """Removes volumes; one that is already gone is fine."""
+    for name in names:
+        _gone(partial(client.remove_volume, name, force=True), name)
+
+
+def images(client: APIClient, names: Iterable[str], *, force: bool = False) -> None:
+    """Removes images; one that a container or another image still needs stays for now."""
+    for name in names:
+        _gone(partial(client.remove_image, name, force=force), name)
 
 
 def _round(client: APIClient, name: str, say: Say) -> list[str]:
@@ -44,10 +56,8 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     if found_containers:
         say(f"removing {len(found_containers)} containers")
     containers(client, found_containers)
-    for volume in found_volumes:
-        _gone(lambda volume=volume: client.remove_volume(volume, force=True), volume)  # type: ignore[misc]
-    for image in found_images:
-        _gone(lambda image=image: client.remove_image(image, force=True), image)  # type: ignore[misc]
+    volumes(client, found_volumes)
+    images(client, found_images, force=True)
     return [*found_containers, *found_volumes, *found_images]
 
 
@@ -63,9 +73,3 @@ def _gone(remove: Callable[[], object], what: str) -> None:
             # Two removals at once: the engine says so with 409, and the next round looks again.
             if problem.status_code != 409:
                 raise
-
-
-def _parallel(names: Iterable[str], action: Callable[[str], None]) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(action, name) for name in names]:
-            done.result()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
-from lab.backends.docker import engine, inspection, switchboard
+from lab.backends.docker import engine, inspection, removal, switchboard
 from lab.backends.docker.engine import container_name, explained, lab_filter
 from lab.errors import LabError, UsageError
 from lab.model import Power
@@ -26,19 +26,15 @@ def take(client: APIClient, lab: str, name: str, say: Say) -> None:
             f"a snapshot cannot be called {name!r}",
             hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
         )
-    spec = inspection.spec_of(inspection.containers(client, lab).values())
+    spec = inspection.spec(client, lab)
     if spec is None:
         raise LabError(f"there is no lab called {lab}", hint="lab up")
     on = sorted(
         status.name for status in switchboard.stages(client, lab).values() if status.power is Power.ON
     )
     say("copying shared storage")
-    folder = f"/volumes/snapshots/{name}"
-    switchboard.execute(
-        client,
-        container_name(lab, "switch"),
-        ["sh", "-c", _COPY, "copy", folder],
-    )
+    switch = container_name(lab, "switch")
+    switchboard.execute(client, switch, ["sh", "-c", _COPY, "copy", "/volumes/snapshots", name])
     say(f"keeping the disk of {spec.sms.name}")
     sms = container_name(lab, spec.sms.name)
     labels = {
@@ -47,19 +43,21 @@ def take(client: APIClient, lab: str, name: str, say: Say) -> None:
         engine.SNAPSHOT: name,
         engine.POWERED: json.dumps(on),
     }
+    former = [entry["Id"] for entry in _images(client, lab) if entry["Labels"][engine.SNAPSHOT] == name]
     with explained(f"keeping the disk of {spec.sms.name}"):
         client.commit(
             sms,
-            repository=f"{engine.PREFIX}/snapshot-{lab}",
+            repository=_repository(lab),
             tag=name,
             changes=[f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()],
         )
+    removal.images(client, former)
 
 
 # Aside first, then renamed: a copy that was cut short is never taken for a snapshot.
-_COPY = """set -e; rm -rf "$1.new"; mkdir -p "$1.new"
-cp -a /volumes/home "$1.new/home"; cp -a /volumes/pub "$1.new/pub"
-rm -rf "$1"; mv "$1.new" "$1"
+_COPY = """set -e; cd "$1"; rm -rf .new; mkdir .new
+cp -a /volumes/home .new/home; cp -a /volumes/pub .new/pub
+rm -rf "./$2"; mv .new "./$2"
 """
 
 # The folders themselves stay: nodes have them mounted.
@@ -75,9 +73,10 @@ def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[
     """The image of a snapshot and the nodes that were on; (None, None) for the handout."""
     if name == HANDOUT:
         return None, None
-    for entry in client.images(filters=lab_filter(lab, snapshot=name)):
-        powered = json.loads(entry["Labels"].get(engine.POWERED, "[]"))
-        return str(entry["Id"]), frozenset(powered)
+    for entry in _images(client, lab):
+        if entry["Labels"][engine.SNAPSHOT] == name:
+            powered = json.loads(entry["Labels"].get(engine.POWERED, "[]"))
+            return str(entry["Id"]), frozenset(powered)
     raise UsageError(
         f"the lab {lab} has no snapshot called {name}",
         evidence="snapshots: " + " ".join(names(client, lab)),
@@ -93,6 +92,20 @@ def put_storage_back(client: APIClient, lab: str, name: str) -> None:
 
 def names(client: APIClient, lab: str) -> tuple[str, ...]:
     """Names of a lab's snapshots, oldest first, the handout before all."""
-    found = client.images(filters=lab_filter(lab, part="snapshot"))
-    found.sort(key=lambda entry: entry["Created"])
+    found = sorted(_images(client, lab), key=lambda entry: int(entry["Created"]))
     return (HANDOUT, *(entry["Labels"][engine.SNAPSHOT] for entry in found))
+
+
+def _repository(lab: str) -> str:
+    return f"{engine.PREFIX}/snapshot-{lab}"
+
+
+def _images(client: APIClient, lab: str) -> list[dict[str, Any]]:
+    """The engine's listing of a lab's snapshots; one whose name a later one took is none any more."""
+    with explained(f"listing the snapshots of {lab}"):
+        listed = client.images(filters=lab_filter(lab, part="snapshot"))
+    return [
+        entry
+        for entry in listed
+        if f"{_repository(lab)}:{entry['Labels'][engine.SNAPSHOT]}" in (entry["RepoTags"] or ())
+    ]

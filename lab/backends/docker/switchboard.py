@@ -49,11 +49,11 @@ def stages(client: APIClient, lab: str) -> dict[str, NodeStatus]:
 
 
 def parse_stage(line: str) -> tuple[str, NodeStatus]:
-    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; times in seconds since the epoch."""
-    node, now, stage, since, *detail = line.split(" ", 4)
+    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; times in Unix seconds."""
+    node, now, stage, since, detail = (*line.split(" ", 4), "", "", "", "")[:5]
     power = Power.OFF if stage == "off" else Power.ON
     try:
         age = max(0.0, float(now) - float(since))
     except ValueError:
         age = None
-    return node, NodeStatus(node, power, stage, " ".join(detail).strip(), age)
+    return node, NodeStatus(node, power, stage, detail.strip(), age)

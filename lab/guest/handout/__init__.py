@@ -1,1 +1,1 @@
-"""What turns a freshly made SMS into the head of one lab's cluster: run at each boot, changes only what differs."""
+"""Turns a freshly made SMS into the head of a lab's cluster: run at each boot, changes what differs."""

@@ -1,9 +1,10 @@
-"""Keys and passwords of one lab: generated once, kept apart from the SMS's disk so that a reset keeps them."""
+"""Keys and passwords of a lab: made once, kept apart from the SMS's disk so that a reset keeps them."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 
 from lab.guest.system import System
 
@@ -48,12 +49,23 @@ class Identity:
         for name in SSH_KEYS:
             path = f"{FOLDER}/ssh/{name}"
             if not self.system.exists(path):
-                command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self.system.path(path)]
+                command = [
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-C",
+                    name,
+                    "-f",
+                    self.system.path(path),
+                ]
                 done = self.system.run(command)
                 if done.status != 0:
                     raise OSError(f"ssh-keygen: {done.err.decode(errors='replace').strip()}")
 
-    def _kept(self, name: str, make) -> bytes:  # type: ignore[no-untyped-def]  # a small local factory
+    def _kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         path = f"{FOLDER}/{name}"
         if not self.system.exists(path):
             self.system.write(path, make(), mode=0o600)
@@ -61,6 +73,6 @@ class Identity:
 
 
 def _password() -> str:
-    """Readable over a shoulder and typed without a mistake: three words of two syllables and a number, 44 bits."""
+    """Easy to type: three words of two syllables and a number, about 44 bits."""
     words = ["".join(secrets.choice(SYLLABLES) for _ in range(2)) for _ in range(3)]
     return "-".join([*words, f"{secrets.randbelow(90) + 10}"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import string
+import time
+from collections.abc import Callable
 
 from lab.guest.handout.cluster import Card, Description
 from lab.guest.handout.identity import USERS, Identity
@@ -13,14 +15,20 @@ from lab.guest.system import System
 TEMPLATES = "/usr/share/rackling"
 CHROOT = "/opt/ohpc/admin/images/debian13"
 FIRST_UID = 1001
+CABLE_SECONDS = 20.0  # how long a card may take to appear: cables are plugged while we boot
+NETWORK_CARDS = "/sys/class/net"
 
 
-def raise_network(system: System, cluster: Description) -> None:
+def raise_network(
+    system: System, cluster: Description, *, sleep: Callable[[float], None] = time.sleep
+) -> None:
     """Gives each card of the SMS its address; a card is found by its MAC, whatever the kernel called it."""
     system.run(["ip", "link", "set", "lo", "up"])
-    by_mac = {
-        system.text(f"/sys/class/net/{name}/address").strip(): name for name in system.names("/sys/class/net")
-    }
+    by_mac = _cards(system)
+    end = system.clock() + CABLE_SECONDS
+    while not by_mac.keys() >= {card.mac for card in cluster.sms.cards} and system.clock() < end:
+        sleep(0.05)
+        by_mac = _cards(system)
     for card in cluster.sms.cards:
         name = by_mac.get(card.mac, card.name)
         system.run(["ip", "link", "set", name, "up"])
@@ -29,9 +37,18 @@ def raise_network(system: System, cluster: Description) -> None:
             system.run(["ip", "addr", "replace", f"{card.address}/{prefix}", "brd", "+", "dev", name])
 
 
+def _cards(system: System) -> dict[str, str]:
+    """Names of the network cards there are now, by MAC."""
+    return {
+        system.text(f"{NETWORK_CARDS}/{name}/address", "").strip(): name
+        for name in system.names(NETWORK_CARDS)
+    }
+
+
 def write_hosts(system: System, cluster: Description) -> None:
     """The SMS's own lines of /etc/hosts, above those that Warewulf writes."""
-    ours = f"127.0.0.1 localhost\n{cluster.sms.boot_card.address:<23}{cluster.sms.name} {cluster.sms.name}.localdomain\n"
+    sms = cluster.sms
+    ours = f"127.0.0.1 localhost\n{sms.boot_card.address:<23}{sms.name} {sms.name}.localdomain\n"
     current = system.text("/etc/hosts", "")
     if ours not in current:
         rest = [line for line in current.splitlines() if not line.startswith("127.0.0.1 ")]
@@ -76,7 +93,9 @@ def install_keys(system: System, cluster: Description, identity: Identity) -> No
     _host_key(system, "/etc/ssh", identity, "host_sms")
     system.make_dir("/root/.ssh", mode=0o700)
     system.write("/root/.ssh/cluster", identity.private_key("root"), mode=0o600)
-    system.write("/root/.ssh/config", b"# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n", mode=0o600)
+    system.write(
+        "/root/.ssh/config", b"# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n", mode=0o600
+    )
     system.write("/etc/ssh/ssh_known_hosts", known_hosts(cluster, identity).encode())
 
 
@@ -84,9 +103,7 @@ def known_hosts(cluster: Description, identity: Identity) -> str:
     """Host keys of all machines: the nodes share one, as Warewulf's do (wwinit ssh_keys)."""
     sms = cluster.sms
     lines = [f"{sms.name},{sms.boot_card.address} {_bare(identity.public_key('host_sms'))}"]
-    names = [
-        name for machine in cluster.stateless for name in (machine.name, str(machine.boot_card.address))
-    ]
+    names = [name for machine in cluster.stateless for name in (machine.name, str(machine.boot_card.address))]
     lines.append(f"{','.join(names)} {_bare(identity.public_key('host_nodes'))}")
     return "\n".join(lines) + "\n"
 

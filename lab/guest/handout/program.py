@@ -38,8 +38,9 @@ def _set_up(system: System) -> None:
     machine.install_keys(system, description, identity)
     machine.install_users(system, identity)
     machine.write_services(system, description)
-    changed = slurm.write(system, description)
-    if changed and system.run(["systemctl", "is-active", "--quiet", "slurmctld"]).status == 0:
-        system.run(["scontrol", "reconfigure"])
+    slurm_changed = slurm.write(system, description)
     chroot_changed = machine.prepare_chroot(system, description, identity)
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)
+    # Last: a controller that is told of a node whose name nobody knows yet waits and calls it down.
+    if slurm_changed and system.run(["systemctl", "is-active", "--quiet", "slurmctld"]).status == 0:
+        system.run(["scontrol", "reconfigure"])

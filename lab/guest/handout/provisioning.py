@@ -1,4 +1,4 @@
-"""Warewulf as the lab hands it out: files, nodes and their settings, through wwsh as an administrator would."""
+"""Warewulf as the lab hands it out: files, nodes and settings, by wwsh as an administrator would."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def register(system: System, cluster: Description, known: set[str]) -> list[str]
 def _node(cluster: Description, machine: Machine, vnfs: str, kernel: str) -> list[str]:
     card = machine.boot_card
     netmask = cluster.subnets["internal"].netmask
+    address = f"--ipaddr={card.address} --netmask={netmask} --hwaddr={card.mac}"
     return [
-        f"node new {machine.name} --netdev {card.name} --ipaddr={card.address} --netmask={netmask}"
-        f" --hwaddr={card.mac}",
+        f"node new {machine.name} --netdev {card.name} {address}",
         f"provision set {machine.name} --vnfs={vnfs} --bootstrap={kernel} --files={','.join(FILES)}",
     ]
 

@@ -1,4 +1,4 @@
-"""Slurm's configuration on the SMS: written once as the course hands it out, nodes added later without undoing edits."""
+"""Slurm's configuration on the SMS: written once as the course hands it out, nodes added later."""
 
 from __future__ import annotations
 
@@ -50,40 +50,36 @@ HealthCheckInterval=300
 # Accounting is off; turning it on is an exercise.
 AccountingStorageType=accounting_storage/none
 """
+CGROUP = "# Containers have no cgroups to give away.\nCgroupPlugin=disabled\n"
+PARTITION = "PartitionName=normal Nodes={} Default=YES MaxTime=24:00:00 State=UP OverSubscribe=EXCLUSIVE\n"
+HARDWARE = "Sockets={} CoresPerSocket=1 ThreadsPerCore=1 RealMemory={}{} State=UNKNOWN"
 
 
 def write(system: System, cluster: Description) -> bool:
-    """Writes the configuration, or adds nodes it does not know; says whether a running controller must be told."""
-    system.write("/etc/slurm/cgroup.conf", b"# Containers have no cgroups to give away.\nCgroupPlugin=disabled\n")
+    """Writes the configuration, or adds nodes it does not know; says whether a controller must be told."""
+    system.write("/etc/slurm/cgroup.conf", CGROUP.encode())
     system.write("/etc/slurm/gres.conf", gres(cluster.compute).encode())
     current = system.text(CONF, "")
     if not current:
         system.write(CONF, (BASE + "\n" + nodes(cluster.compute)).encode())
         return False
     updated = add_nodes(current, cluster.compute)
-    return system.write(CONF, updated.encode())
+    return system.write(CONF, updated.encode("utf-8", "surrogateescape"))
 
 
 def nodes(machines: Sequence[Machine]) -> str:
     """Node lines of equal hardware together, and the one partition."""
-    lines = []
-    for hardware, names in _alike(machines):
-        lines.append(f"NodeName={hostlist(names)} {hardware}")
     names = [machine.name for machine in machines]
-    lines.append(
-        f"PartitionName=normal Nodes={hostlist(names)} Default=YES MaxTime=24:00:00 State=UP OverSubscribe=EXCLUSIVE"
-    )
-    return "\n".join(lines) + "\n"
+    return _lines(machines) + (PARTITION.format(hostlist(names)) if names else "")
 
 
-def _alike(machines: Iterable[Machine]) -> list[tuple[str, list[str]]]:
+def _lines(machines: Iterable[Machine]) -> str:
     found: dict[str, list[str]] = {}
     for machine in machines:
         memory = machine.memory * (100 - RESERVED_MEMORY) // 100
         gpus = f" Gres=gpu:{machine.gpus}" if machine.gpus else ""
-        hardware = f"Sockets={machine.cpus} CoresPerSocket=1 ThreadsPerCore=1 RealMemory={memory}{gpus} State=UNKNOWN"
-        found.setdefault(hardware, []).append(machine.name)
-    return list(found.items())
+        found.setdefault(HARDWARE.format(machine.cpus, memory, gpus), []).append(machine.name)
+    return "".join(f"NodeName={hostlist(names)} {hardware}\n" for hardware, names in found.items())
 
 
 def gres(machines: Sequence[Machine]) -> str:
@@ -102,13 +98,17 @@ def add_nodes(text: str, machines: Sequence[Machine]) -> str:
     new = [machine for machine in machines if machine.name not in known]
     if not new:
         return text
-    lines = "".join(f"NodeName={hostlist(names)} {hardware}\n" for hardware, names in _alike(new))
-    text = re.sub(
-        r"(?im)^(\s*PartitionName=normal\b.*?\bNodes=)(\S+)",
-        lambda found: found[1] + found[2] + "," + hostlist([machine.name for machine in new]),
+    more = "," + hostlist([machine.name for machine in new])
+    text, partitions = re.subn(
+        r"(?im)^(\s*PartitionName=normal[ \t](?:.*[ \t])?Nodes=)(?!ALL\b)(\S+)",
+        lambda found: found[1] + found[2] + more,
         text,
     )
-    return text.rstrip("\n") + "\n" + lines
+    text = text.rstrip("\n") + "\n" + _lines(new)
+    # Emptied of nodes, the lab had no partition to hand out; a learner's own arrangement is left alone.
+    if not partitions and not known and not re.search(r"(?im)^\s*PartitionName=", text):
+        text += PARTITION.format(more[1:])
+    return text
 
 
 def hostlist(names: Sequence[str]) -> str:
@@ -139,12 +139,13 @@ def _ranges(numbers: list[int]) -> str:
 def expand(hosts: str) -> list[str]:
     """The names a short form stands for; one pair of brackets a word, as we write them."""
     names: list[str] = []
-    for word in re.findall(r"[^,\[]+(?:\[[^\]]*\])?", hosts):
-        found = re.fullmatch(r"(.*)\[(.*)\]", word)
+    for word in re.findall(r"[^,\[]+(?:\[[^\]]*\]?)?", hosts):
+        found = re.fullmatch(r"(.*)\[(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)\]", word)
         if not found:
-            names.append(word)
+            names.append(word)  # a plain name, or a learner's slip that Slurm itself will name
             continue
         for part in found[2].split(","):
             first, _, last = part.partition("-")
-            names += [f"{found[1]}{number}" for number in range(int(first), int(last or first) + 1)]
+            numbers = range(int(first), int(last or first) + 1)
+            names += [f"{found[1]}{number:0{len(first)}d}" for number in numbers]
     return names

@@ -1,0 +1,200 @@
+"""Makes the parts of a lab: its specification's record, volumes, the switch, and a chassis for each node."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import io
+import tarfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lab.backends.docker import engine, inspection, removal, switchboard
+from lab.backends.docker.chassis import (
+    SPECIFICATION,
+    VOLUMES,
+    Chassis,
+    host_config,
+    processor_time,
+    switch_host_config,
+)
+from lab.backends.docker.engine import container_name, explained, volume_name
+from lab.errors import LabError
+from lab.model import ClusterSpec, Node, Role
+from lab.specjson import spec_to_json
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+CHASSIS_IMAGE = "rackling/chassis:current"
+SMS_IMAGE = "rackling/sms:current"
+SPEC_FOLDER, SPEC_FILE = "/disk/etc/rackling", "cluster.json"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Identifiers of what a lab is made from, so that a later build changes no lab that is there."""
+
+    chassis: str
+    sms: str
+
+    def of(self, node: Node) -> str:
+        """What a node's container is made from."""
+        return self.sms if node.role is Role.SMS else self.chassis
+
+
+def images(client: APIClient) -> Images:
+    """The images as they were last built; LabError when one never was."""
+    return Images(_image(client, CHASSIS_IMAGE), _image(client, SMS_IMAGE))
+
+
+def _image(client: APIClient, name: str) -> str:
+    import docker
+
+    try:
+        return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]  # the stubs' gap
+    except docker.errors.ImageNotFound as problem:
+        raise LabError(f"the image {name} has not been built", hint="lab images build") from problem
+
+
+def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
+    """What every object of a lab says of itself."""
+    return {
+        engine.LAB: spec.lab,
+        engine.PART: part,
+        engine.OWNER: getpass.getuser(),
+        engine.CREATED: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        engine.SPEC: spec_to_json(spec),
+    }
+
+
+def record(client: APIClient, spec: ClusterSpec) -> None:
+    """Keeps the newest specification: on a volume of its own, since an object's labels never change."""
+    kept = inspection.volumes(client, spec.lab, part=SPECIFICATION)
+    if kept and inspection.spec_of(kept) == spec:
+        return
+    digest = hashlib.sha256(spec_to_json(spec).encode()).hexdigest()[:12]
+    name = volume_name(spec.lab, f"{SPECIFICATION}-{digest}")
+    # The new one first: whenever this is cut short, a readable one is there.
+    removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] == name])
+    with explained("recording the lab's specification"):
+        client.create_volume(name, labels=labels(spec, SPECIFICATION))
+    removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] != name])
+
+
+def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
+    """Makes what of the lab's storage is missing."""
+    there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
+    for name in (volume_name(spec.lab, use) for use in VOLUMES):
+        if name not in there:
+            with explained(f"making the volume {name}"):
+                client.create_volume(name, labels=labels(spec, "volume"))
+
+
+def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
+    """Makes the switch's container; its networks last as long as it does."""
+    with explained("making the switch"):
+        client.create_container(
+            image,
+            command=["/chassis/switch"],
+            name=container_name(spec.lab, "switch"),
+            labels=labels(spec, "switch"),
+            environment={"LAB_NETWORKS": " ".join(network.name for network in spec.networks)},
+            host_config=client.create_host_config(**switch_host_config(spec.lab)),
+        )
+
+
+def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis, host_cpus: int) -> None:
+    """Makes a node's container and starts it; its cables come later."""
+    with explained(f"making {node.name}"):
+        client.create_container(
+            chassis.image,
+            command=["/chassis/firmware"],
+            name=container_name(spec.lab, node.name),
+            hostname=node.name,
+            labels=labels(spec, "node") | {engine.NODE: node.name, engine.PROFILE: chassis.profile},
+            environment=chassis.environment,
+            tty=True,
+            stdin_open=True,
+            stop_signal="SIGTERM",
+            host_config=client.create_host_config(**host_config(chassis, host_cpus)),
+        )
+    if node.role is Role.SMS:
+        hand_specification(client, spec)
+    start(client, spec.lab, node.name)
+
+
+def start(client: APIClient, lab: str, part: str) -> None:
+    """Starts a container; nothing happens to one that runs."""
+    with explained(f"starting {part}"):
+        client.start(container_name(lab, part))
+
+
+def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
+    """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/handout)."""
+    with explained(f"handing {spec.sms.name} its description"):
+        client.put_archive(
+            container_name(spec.lab, spec.sms.name), SPEC_FOLDER, packed(SPEC_FILE, spec_to_json(spec))
+        )
+
+
+def knows(client: APIClient, spec: ClusterSpec) -> bool:
+    """Whether the description on the SMS's disk is this one."""
+    import docker
+
+    name = container_name(spec.lab, spec.sms.name)
+    with explained(f"reading the description on {spec.sms.name}"):
+        try:
+            chunks, _ = client.get_archive(name, f"{SPEC_FOLDER}/{SPEC_FILE}")
+            return unpacked(b"".join(chunks)) == spec_to_json(spec).encode()
+        except docker.errors.NotFound:
+            return False
+
+
+def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
+    """Gives the SMS the memory and processors of its description; it is never remade for them."""
+    memory = spec.sms.memory << 20
+    settings: dict[str, Any] = {"mem_limit": memory, "memswap_limit": memory}
+    settings |= processor_time(spec.sms.cpus, host_cpus)
+    with explained(f"changing {spec.sms.name}"):
+        client.update_container(container_name(spec.lab, spec.sms.name), **settings)
+
+
+def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
+    """Has an SMS that is up read its new description; one that is not reads it when it boots."""
+    name = spec.sms.name
+    status = switchboard.stages(client, spec.lab).get(name)
+    if status is None or status.stage != "init":
+        return
+    command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
+    try:
+        switchboard.execute(client, container_name(spec.lab, name), command)
+    except LabError as problem:
+        raise LabError(
+            f"{name} could not take over its new description",
+            evidence=problem.evidence or problem.message,
+            hint=f"lab power cycle {name}: it reads the description again when it boots",
+        ) from problem
+
+
+def packed(name: str, text: str) -> bytes:
+    """A tar archive of one file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(text.encode())
+        entry.mtime = int(time.time())
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> bytes | None:
+    """The content of the one file in a tar archive; None when it holds no such thing."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for entry in archive:
+            file = archive.extractfile(entry)
+            if file is not None:
+                return file.read()
+    return None
