@@ -141,9 +141,11 @@ class App:
             raise UsageError("nothing was changed")
 
     def _peek(self, key: str) -> str | None:
-        from lab.config import peek
-
         path = self.config_path(None)
+        if path is None:
+            return None
+        from lab.config import peek  # not before: most labs have no such file
+
         try:
             return peek(path, key)
         except UsageError as problem:
