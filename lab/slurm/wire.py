@@ -1,0 +1,126 @@
+"""Slurm's primitives: integers, strings and frames, from bytes and to bytes.
+
+All integers are unsigned and big-endian, nothing is aligned (src/common/pack.c). A reader that finds
+something else raises `WireError` with the offset, counted from the first byte of the frame.
+"""
+
+from __future__ import annotations
+
+FRAME_LIMIT = 0x40000000
+"""Slurm refuses a message above 1 GiB (src/common/slurm_protocol_socket.c, MAX_MSG_SIZE)."""
+
+HEAD = 4
+"""Bytes of the length before each frame."""
+
+NO_LIST = 0xFFFFFFFE
+"""The count of a list that is absent (NO_VAL)."""
+
+
+class WireError(ValueError):
+    """The peer sent bytes that are no message: where, what was wanted there, what was found."""
+
+    def __init__(self, offset: int, wanted: str, found: str) -> None:
+        super().__init__(f"byte {offset}: wanted {wanted}, found {found}")
+        self.offset = offset
+        self.wanted = wanted
+        self.found = found
+
+
+def pack(width: int, value: int) -> bytes:
+    """An integer of `width` bytes."""
+    return value.to_bytes(width, "big")
+
+
+def pack_string(text: bytes | None) -> bytes:
+    """A string; None is absent, which differs from empty."""
+    if text is None:
+        return pack(4, 0)
+    if b"\0" in text:
+        raise ValueError("a string on the wire holds no NUL")
+    return pack(4, len(text) + 1) + text + b"\0"
+
+
+def pack_frame(payload: bytes) -> bytes:
+    """A message with its length in front."""
+    if len(payload) > FRAME_LIMIT:
+        raise ValueError("a frame is at most 1 GiB")
+    return pack(HEAD, len(payload)) + payload
+
+
+def frame_length(head: bytes) -> int:
+    """The payload's length from the first four bytes."""
+    length = int.from_bytes(head[:HEAD], "big")
+    if len(head) < HEAD:
+        raise WireError(len(head), "the length of a frame", "the end")
+    if length > FRAME_LIMIT:
+        raise WireError(0, "a length of at most 1 GiB", f"{length}")
+    return length
+
+
+def split_frame(data: bytes) -> tuple[bytes, bytes] | None:
+    """The first frame's payload and what follows it, or None as long as bytes are missing."""
+    if len(data) < HEAD:
+        return None
+    end = HEAD + frame_length(data)
+    if len(data) < end:
+        return None
+    return data[HEAD:end], data[end:]
+
+
+class Reader:
+    """Takes values off the front of one frame's payload."""
+
+    __slots__ = ("_data", "_position")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte stands, counted from the frame's first byte."""
+        return HEAD + self._position
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still unread."""
+        return len(self._data) - self._position
+
+    def integer(self, width: int, what: str) -> int:
+        """An integer of `width` bytes."""
+        return int.from_bytes(self.raw(width, what), "big")
+
+    def boolean(self, what: str) -> bool:
+        """One byte; anything but 0 is true, as Slurm reads it."""
+        return self.integer(1, what) != 0
+
+    def raw(self, length: int, what: str) -> bytes:
+        """Bytes as they are."""
+        if length > self.left:
+            raise WireError(self.offset, f"{length} bytes of {what}", f"{self.left}")
+        start = self._position
+        self._position = start + length
+        return self._data[start : self._position]
+
+    def string(self, what: str) -> bytes | None:
+        """A string without its NUL, or None where it is absent."""
+        at = self.offset
+        length = self.integer(4, f"the length of {what}")
+        if not length:
+            return None
+        if length > self.left:
+            raise WireError(at, f"a length of {what} within the {self.left} bytes left", f"{length}")
+        start = self._position
+        last = start + length - 1
+        nul = self._data.find(b"\0", start, last + 1)
+        if nul != last:
+            where = HEAD + (last if nul < 0 else nul)
+            found = f"{self._data[last]:#04x}" if nul < 0 else "a NUL inside"
+            raise WireError(where, f"{what} to end with its only NUL", found)
+        self._position = last + 1
+        return self._data[start:last]
+
+    def end(self, what: str) -> None:
+        """Nothing may follow."""
+        if self.left:
+            raise WireError(self.offset, f"the end of {what}", f"{self.left} more bytes")
