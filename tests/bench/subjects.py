@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, cast
 
 from tests.bench.bed import LAB, Bed
@@ -12,6 +14,7 @@ from tests.bench.figures import Figure, ratio
 
 Subject = Callable[[Bed], list[Figure]]
 
+CROWD = 10
 VNFS = 'CHROOT=/opt/ohpc/admin/images/debian13; wwvnfs --chroot "$CHROOT" '
 BASELINE = "cd /opt/ohpc/admin/images/debian13 && find . | cpio --quiet -o -H newc | gzip -6 | cat"
 
@@ -94,6 +97,24 @@ def memory(bed: Bed) -> list[Figure]:
     return [figure]
 
 
+def crowd(bed: Bed) -> list[Figure]:
+    """Ten labs on one host at once, in overlay mode, brought up two at a time."""
+    beds = [replace(bed, lab=f"{bed.lab}-{number}") for number in range(1, CROWD + 1)]
+    start = time.monotonic()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: one.run("up", "--set", "root=overlay", "--timeout", "300"), beds))
+        seconds = time.monotonic() - start
+        gib = sum(working_set(one.lab) for one in beds)
+    finally:
+        for one in beds:
+            one.run("down", "-y", statuses=(0, 3))
+    return [
+        Figure(f"{CROWD} labs of six nodes, all up", "s", None, (seconds,)),
+        Figure(f"memory of {CROWD} labs in overlay mode", "GiB", 4, (gib,)),
+    ]
+
+
 def working_set(lab: str) -> float:
     """GiB used by a lab's containers, without page cache that the kernel would drop first."""
     import docker
@@ -107,4 +128,4 @@ def working_set(lab: str) -> float:
     return total / 2**30
 
 
-SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, memory)
+SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, memory, crowd)
