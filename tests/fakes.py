@@ -82,7 +82,7 @@ class FakeBackend:
             del lab.power[gone]
         lab.spec = spec
         for node in spec.nodes:
-            if node.name not in lab.power:
+            if lab.power.get(node.name, Power.ABSENT) is Power.ABSENT:
                 say(f"making {node.name}")
                 self._make(spec.lab, node)
                 self._boot(lab, node.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -64,6 +65,6 @@ def _docker(*words: str) -> frozenset[str]:
     return _lines(["docker", *words], str.strip)
 
 
-def _lines(command: list[str], read) -> frozenset[str]:  # type: ignore[no-untyped-def]  # str -> str
+def _lines(command: list[str], read: Callable[[str], str]) -> frozenset[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return frozenset(read(line) for line in done.stdout.splitlines() if line.strip())

@@ -25,7 +25,9 @@ class Lab:
 
     name: str
 
-    def command(self, *words: str, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *words: str, check: bool = True, timeout: float = 240
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `lab WORDS… -l NAME` without a terminal."""
         done = subprocess.run(
             [*LAB, words[0], "-l", self.name, *words[1:]],
@@ -36,13 +38,29 @@ class Lab:
             env=dict(os.environ, NO_COLOR="1"),
         )
         if check:
-            assert done.returncode == 0, f"lab {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, (
+                f"lab {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
-    def on(self, node: str, command: str, *, user: str = "root", check: bool = True, timeout: float = 60) -> str:
+    def on(
+        self, node: str, command: str, *, user: str = "root", check: bool = True, timeout: float = 60
+    ) -> str:
         """Runs a shell command in a node and returns what it printed, errors included."""
-        argv = ["docker", "exec", "-i", f"rackling-{self.name}-{node}", "/chassis/enter", user, "sh", "-c", command]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
+        argv = [
+            "docker",
+            "exec",
+            "-i",
+            f"rackling-{self.name}-{node}",
+            "/chassis/enter",
+            user,
+            "sh",
+            "-c",
+            command,
+        ]
+        done = subprocess.run(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
+        )
         if check:
             assert done.returncode == 0, f"{node}: {command}: {done.returncode}\n{done.stdout}"
         return done.stdout

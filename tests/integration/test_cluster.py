@@ -26,10 +26,17 @@ def test_compute_nodes_are_idle_and_login_loops(lab: Lab) -> None:
 
 
 def test_jobs_run_over_two_nodes_and_on_a_gpu(lab: Lab) -> None:
-    assert sorted(lab.on("sms", "cd && srun -N2 hostname", user="user1").split()) in (["c1", "c2"], ["c1", "g1"])
-    seen = lab.on("sms", "cd && srun -w g1 --gres=gpu:1 sh -c 'echo CUDA=$CUDA_VISIBLE_DEVICES'", user="user1")
+    assert sorted(lab.on("sms", "cd && srun -N2 hostname", user="user1").split()) in (
+        ["c1", "c2"],
+        ["c1", "g1"],
+    )
+    seen = lab.on(
+        "sms", "cd && srun -w g1 --gres=gpu:1 sh -c 'echo CUDA=$CUDA_VISIBLE_DEVICES'", user="user1"
+    )
     assert "CUDA=0" in seen
-    both = lab.on("sms", "cd && srun -w g2 --gres=gpu:2 sh -c 'echo CUDA=$CUDA_VISIBLE_DEVICES'", user="user1")
+    both = lab.on(
+        "sms", "cd && srun -w g2 --gres=gpu:2 sh -c 'echo CUDA=$CUDA_VISIBLE_DEVICES'", user="user1"
+    )
     assert "CUDA=0,1" in both
 
 
@@ -84,11 +91,19 @@ def test_a_reboot_unasked_leaves_the_node_down(lab: Lab) -> None:
     assert "Reason=Node unexpectedly rebooted" in reason
     assert float(lab.on("c1", "cut -d' ' -f1 /proc/uptime")) < before + 30
     lab.on("sms", "scontrol update nodename=c1 state=resume")
-    wait_until(lambda: lab.states()["c1"] == "idle", 15, "c1 idle", lambda: lab.on("sms", "scontrol show node c1; tail -n 20 /var/log/slurm/slurmctld.log"))
+    wait_until(
+        lambda: lab.states()["c1"] == "idle",
+        15,
+        "c1 idle",
+        lambda: lab.on("sms", "scontrol show node c1; tail -n 20 /var/log/slurm/slurmctld.log"),
+    )
 
 
 def test_scontrol_reboot_brings_a_node_back_without_a_hand(lab: Lab) -> None:
-    lab.on("sms", "echo 'RebootProgram=\"/sbin/shutdown -r now\"' >>/etc/slurm/slurm.conf && scontrol reconfigure")
+    lab.on(
+        "sms",
+        "echo 'RebootProgram=\"/sbin/shutdown -r now\"' >>/etc/slurm/slurm.conf && scontrol reconfigure",
+    )
     boot = lab.on("c2", "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1")
     lab.on("sms", "scontrol reboot ASAP nextstate=RESUME c2")
     wait_until(lambda: "REBOOT" in lab.on("sms", "scontrol show node c2"), 10, "c2 asked to reboot")
@@ -111,13 +126,17 @@ def test_up_again_changes_nothing(lab: Lab) -> None:
 
 def test_login_boots_once_it_is_registered(lab: Lab) -> None:
     mac = login_mac(lab)
-    lab.on("sms", f"sudo wwsh -y node new login --netdev eth0 --ipaddr=172.16.0.2 --hwaddr={mac}", user="user1")
+    lab.on(
+        "sms", f"sudo wwsh -y node new login --netdev eth0 --ipaddr=172.16.0.2 --hwaddr={mac}", user="user1"
+    )
     lab.on(
         "sms",
         f"sudo wwsh -y provision set login --vnfs=debian13 --bootstrap=$(uname -r) --files={FILES}",
         user="user1",
     )
-    wait_until(lambda: lab.on("sms", "ssh login true 2>&1; echo $?", check=False).split()[-1] == "0", 40, "ssh login")
+    wait_until(
+        lambda: lab.on("sms", "ssh login true 2>&1; echo $?", check=False).split()[-1] == "0", 40, "ssh login"
+    )
     assert lab.on("sms", "sudo ssh login hostname", user="user1").strip() == "login"
 
 
@@ -130,4 +149,6 @@ def test_sinfo_on_login_fails_with_the_words_of_the_course(lab: Lab) -> None:
         "Could not establish a configuration source",
     ):
         assert words in seen
-    assert "Unable to determine this slurmd's NodeName" in lab.on("login", "journalctl -u slurmd", check=False)
+    assert "Unable to determine this slurmd's NodeName" in lab.on(
+        "login", "journalctl -u slurmd", check=False
+    )

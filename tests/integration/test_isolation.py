@@ -1,4 +1,4 @@
-"""Two labs with the same addresses at once, and a proof that neither reaches the other, the host or the world."""
+"""Two labs with the same addresses at once; neither reaches the other, the host or the world."""
 
 from __future__ import annotations
 
@@ -48,5 +48,9 @@ def test_a_node_has_no_way_out(lab: Lab) -> None:
 
 
 def test_secrets_differ_between_labs(lab: Lab, other: Lab) -> None:
-    for command in ("md5sum /etc/munge/munge.key", "cat /etc/rackling/credentials.json", "cat /root/.ssh/cluster"):
+    for command in (
+        "md5sum /etc/munge/munge.key",
+        "cat /etc/rackling/credentials.json",
+        "cat /root/.ssh/cluster",
+    ):
         assert lab.on("sms", command) != other.on("sms", command)

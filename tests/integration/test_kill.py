@@ -1,4 +1,4 @@
-"""`lab up` killed at each of its steps: `lab down` then leaves nothing, and a second `up` would have finished it."""
+"""`lab up` killed at each of its steps: `lab down` leaves nothing, and a second `up` finishes the work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from tests import leaks
 from tests.integration.conftest import LAB, SETTLE, Lab
 
-MOMENTS = (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.6, 3.5)  # seconds into `up`: from its first request to booting nodes
+# Seconds into `up`: from its first request to booting nodes.
+MOMENTS = (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.6, 3.5)
 
 
 def killed_up(lab: Lab, after: float) -> None:
