@@ -37,9 +37,14 @@ def test_every_recording_has_its_origin_written_down() -> None:
 
 def test_node_states() -> None:
     states = read(slurm.node_states, "sinfo-nodes")
-    assert states == {"c1": "idle", "c2": "down*", "g1": "drained", "g2": "mixed"}
+    assert states == {"c1": "allocated", "c2": "down", "g1": "draining", "g2": "idle"}
     reasons = read(slurm.node_reasons, "sinfo-nodes")
-    assert reasons == {"c1": "", "c2": "Not responding", "g1": "broken | fan", "g2": ""}
+    assert reasons == {
+        "c1": "",
+        "c2": "Node unexpectedly rebooted",
+        "g1": "fan = broken | dust",
+        "g2": "",
+    }
 
 
 def test_partitions() -> None:
@@ -55,26 +60,30 @@ def test_partitions() -> None:
 
 
 def test_jobs() -> None:
-    first, second = read(slurm.jobs, "squeue")
-    assert (first.job_id, first.user, first.state, first.nodes) == ("7", "user1", "RUNNING", "c[1-2]")
-    assert (second.job_id, second.reason, second.name) == ("8_[1-4]", "Resources", "a|b")
+    waiting, first, second = read(slurm.jobs, "squeue")
+    assert (waiting.job_id, waiting.reason, waiting.name) == ("3_[1-4]", "Resources", "a|b")
+    assert (first.job_id, first.user, first.state, first.nodes) == ("1", "user1", "RUNNING", "c1")
+    assert (second.job_id, second.nodes, second.name) == ("2", "g1", "wrap")
 
 
 def test_nodes_with_states_reasons_and_times() -> None:
     nodes = read(slurm.nodes, "scontrol-nodes")
     c1, c2, g1, g2 = (nodes[name] for name in ("c1", "c2", "g1", "g2"))
-    assert (c1.state, c1.takes_jobs, c1.reason, c1.cpus, c1.memory, c1.gres) == ("IDLE", True, "", 2, 900, "")
-    assert (c1.boot_time, c1.slurmd_start) == (at("12:00:00"), at("12:00:04"))
+    assert (c1.state, c1.takes_jobs, c1.reason, c1.cpus, c1.memory) == ("ALLOCATED", True, "", 2, 921)
+    assert (c1.boot_time, c1.slurmd_start) == (at("14:57:42"), at("14:59:47"))
     assert (c2.label, c2.takes_jobs, c2.reason) == ("DOWN", False, "Node unexpectedly rebooted")
-    assert c2.reason_time == at("12:10:04")
-    assert (g1.label, g1.takes_jobs, g1.reason, g1.gres) == (
-        "ALLOCATED+DRAIN",
-        False,
-        "fan = broken",
-        "gpu:2",
+    assert c2.reason_time == at("15:01:12")
+    assert (g1.label, g1.takes_jobs, g1.reason) == ("ALLOCATED+DRAIN", False, "fan = broken | dust")
+    assert (g2.state, g2.takes_jobs, c1.gres, g2.gres) == ("IDLE", True, "", "gpu:2")
+
+
+def test_a_node_that_was_never_seen() -> None:
+    line = (
+        "NodeName=g2 CPUTot=2 RealMemory=9 State=DOWN*+NOT_RESPONDING BootTime=None SlurmdStartTime=None\n"
     )
-    assert (g2.state, g2.flags, g2.takes_jobs) == ("DOWN", frozenset({"NOT_RESPONDING"}), False)
-    assert (g2.boot_time, g2.slurmd_start) == (None, None)
+    node = slurm.nodes.parse(0, line)["g2"]
+    assert (node.state, node.flags, node.takes_jobs) == ("DOWN", frozenset({"NOT_RESPONDING"}), False)
+    assert (node.boot_time, node.slurmd_start) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +117,8 @@ def test_one_node_and_no_such_node() -> None:
 
 def test_config_and_controller() -> None:
     config = read(slurm.config, "scontrol-config")
-    assert config["RebootProgram"] == '"/sbin/shutdown -r now"'
-    assert config["AccountingStorageBackupHost"] == ""
+    assert config["ReturnToService"] == "1"
+    assert (config["RebootProgram"], config["AccountingStorageBackupHost"]) == ("", "")
     assert config["SlurmctldHost[0]"] == "sms"
     assert slurm.controller_up.parse(0, "Slurmctld(primary) at sms is UP\n")
     assert not slurm.controller_up.parse(1, "Slurmctld(primary) at sms is DOWN\n")
@@ -156,7 +165,7 @@ def test_system_state_and_failed_units() -> None:
     assert not systemd.system.parse(1, "starting\n").up
     with pytest.raises(FactError, match="gave no state"):
         systemd.system.parse(1, "")
-    assert read(systemd.failed_units, "systemctl-failed") == ("slurmd.service", "munge.service")
+    assert read(systemd.failed_units, "systemctl-failed") == ("broken.service", "worn.service")
     assert systemd.failed_units.parse(0, "") == ()
 
 
@@ -164,32 +173,35 @@ def test_system_state_and_failed_units() -> None:
 
 
 def test_node_list() -> None:
-    c1, login = read(warewulf.node_list, "wwsh-node-list")
-    assert (c1.name, c1.groups, c1.addresses, c1.macs) == ("c1", "", ("172.16.1.1",), ("52:54:00:d6:9a:21",))
-    assert login.addresses == ("172.16.0.2", "203.0.113.11")
+    rows = {row.name: row for row in read(warewulf.node_list, "wwsh-node-list")}
+    assert list(rows) == ["c1", "c2", "g1", "g2", "login", "spare"]
+    c1, login = rows["c1"], rows["login"]
+    assert (c1.groups, c1.addresses, c1.macs) == ("", ("172.16.1.1",), ("52:54:00:a2:f2:f9",))
+    assert (login.groups, login.addresses) == ("front,edge", ("172.16.0.2", "203.0.113.11"))
     assert warewulf.node_list.parse(1, "No nodes found\n") == ()
     with pytest.raises(FactError):
         warewulf.node_list.parse(1, "ERROR:  Could not open the datastore\n")
 
 
 def test_node_print() -> None:
-    found = read(warewulf.node_print("c1"), "wwsh-node-print", status=1)
-    assert found["eth0.HWADDR"] == "52:54:00:d6:9a:21"
-    assert found["DOMAIN"] == ""
+    found = read(warewulf.node_print("login"), "wwsh-node-print", status=1)
+    assert (found["eth0.HWADDR"], found["eth1.IPADDR"]) == ("52:54:00:4f:0e:fd", "203.0.113.11")
+    assert (found["DOMAIN"], found["eth1.HWADDR"]) == ("", "")
     with pytest.raises(FactError, match="shows no c9"):
         read(warewulf.node_print("c9"), "wwsh-node-print")
 
 
 def test_provision() -> None:
     found = read(warewulf.provision_print("login"), "wwsh-provision-print", status=1)
-    assert (found.vnfs, found.bootstrap) == ("debian13", "6.12.38+deb13-amd64")
+    assert (found.vnfs, found.bootstrap) == ("debian13", "6.18.44-fc-v669")
     assert found.files == ("dynamic_hosts", "group", "munge.key", "network", "passwd", "shadow")
     assert found.kargs == "net.ifnames=0 biosdevname=0 quiet"
-    assert found.filesystem == "select /dev/vda,fstab 4 / ext4 a:b 0 0"
+    assert found.filesystem == "select /dev/vda,mkfs 4 ext4 -L root,fstab 4 / ext4 defaults 0 0"
     assert found.value("PRESHELL") == "FALSE"
     assert found.value("MASTER") == ""
     rows = read(warewulf.provision_list, "wwsh-provision-list")
-    assert [(row.name, row.vnfs) for row in rows] == [("c1", "debian13"), ("login", "")]
+    vnfs = {row.name: row.vnfs for row in rows}
+    assert (len(vnfs), vnfs["c1"], vnfs["login"], vnfs["spare"]) == (6, "debian13", "debian13", "")
 
 
 def test_files() -> None:
@@ -198,7 +210,7 @@ def test_files() -> None:
     assert (rows["munge.key"].perms, rows["munge.key"].user, rows["munge.key"].size) == (
         "r--------",
         "munge",
-        1024,
+        128,
     )
     assert rows["floating"].path == ""
     assert warewulf.file_list.parse(0, "No objects found\n") == ()
@@ -210,9 +222,9 @@ def test_files() -> None:
 
 def test_images() -> None:
     (vnfs,) = read(warewulf.vnfs_list, "wwsh-vnfs-list")
-    assert (vnfs.name, vnfs.size, vnfs.chroot) == ("debian13", 171.4, "/opt/ohpc/admin/images/debian13")
+    assert (vnfs.name, vnfs.size, vnfs.chroot) == ("debian13", 51.4, "/opt/ohpc/admin/images/debian13")
     (bootstrap,) = read(warewulf.bootstrap_list, "wwsh-bootstrap-list")
-    assert (bootstrap.name, bootstrap.arch) == ("6.12.38+deb13-amd64", "x86_64")
+    assert (bootstrap.name, bootstrap.arch) == ("6.18.44-fc-v669", "x86_64")
     assert warewulf.vnfs_list.parse(0, "") == ()
 
 
@@ -221,11 +233,11 @@ def test_images() -> None:
 
 def test_mounts() -> None:
     one = read(storage.mount("/tmp"), "findmnt-one")
-    assert (one.target, one.fstype, one.source) == ("/", "ext4", "/dev/vda")
+    assert (one.target, one.fstype, one.source, one.size) == ("/", "tmpfs", "none", 512 << 20)
     assert one.size > one.used > 0
     assert "rw" in one.options
     found = {mount.target: mount for mount in read(storage.mounts, "findmnt-all")}
-    assert found["/dev/shm"].fstype == "tmpfs"
+    assert (found["/home"].fstype, found["/home"].source) == ("fuse", "172.16.0.1:/home")
     assert found["/proc"].size == 0
     with pytest.raises(FactError, match="shows no mount"):
         storage.mount("/x").parse(0, "")
