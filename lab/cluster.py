@@ -185,8 +185,10 @@ class Cluster:
         self.close()
         began = self._clock()
         self.backend.restore(self.spec.lab, name, self.say)
-        powered = self._with_power([node.name for node in self.spec.nodes], Power.ON)
-        return self.wait(sorted(powered), powered=powered, began=began) if wait else ()
+        names = [node.name for node in self.spec.nodes]
+        powered = self._with_power(names, Power.ON)
+        chosen = [name for name in names if name in powered]
+        return self.wait(chosen, powered=powered, began=began) if wait else ()
 
     # looking and waiting
 

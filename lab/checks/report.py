@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.checks.api import Outcome, Verdict
@@ -17,6 +18,7 @@ COLOURS = {
     Outcome.BLOCKED: "\x1b[2m",
     Outcome.BROKEN: "\x1b[35m",
 }
+DIM = COLOURS[Outcome.BLOCKED]
 LONGEST = 600  # characters of a node's text shown in one line
 
 
@@ -93,6 +95,7 @@ class Style:
 
     colour: bool = False
     unicode: bool = True
+    width: int | None = None  # columns; None: lines are left as long as they are
 
     def mark(self, outcome: Outcome) -> str:
         """The sign before a check's sentence."""
@@ -102,6 +105,19 @@ class Style:
     def paint(self, colour: str, text: str) -> str:
         """Colours a text where colours are wanted."""
         return f"{colour}{text}\x1b[0m" if self.colour else text
+
+    def fold(self, text: str, first: str, rest: str) -> list[str]:
+        """Breaks a text between words where the terminal ends; what follows stands under its beginning."""
+        if self.width is None:
+            return [first + text]
+        return textwrap.wrap(
+            text,
+            max(self.width, 40),
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [first]
 
     def bold(self, text: str) -> str:
         """Sets a text off where that is possible."""
@@ -117,19 +133,22 @@ def render(judgement: Judgement, style: Style) -> str:
         verdicts = judgement.of(step.id)
         passed = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
         lines += ["", f"{style.bold(step.title)}  [{step.id}]  {passed} of {len(verdicts)}"]
-        for verdict in verdicts:
-            lines += _render_verdict(verdict, judgement.verdicts, style)
+        reasons = [_waits(verdict, judgement.verdicts) for verdict in verdicts]
+        for verdict, reason, following in zip(verdicts, reasons, [*reasons, ""][1:], strict=True):
+            lines += _render_verdict(verdict, style)
+            if reason != following:  # neighbours that wait for the same share a line
+                lines += [style.paint(DIM, line) for line in style.fold(reason, " " * 6, " " * 8) if reason]
     return "\n".join([*lines, "", *_conclusion(judgement, style)])
 
 
-def _render_verdict(verdict: Verdict, among: Sequence[Verdict], style: Style) -> list[str]:
-    lines = [f"  {style.mark(verdict.outcome)} {verdict.sentence}"]
+def _render_verdict(verdict: Verdict, style: Style) -> list[str]:
+    first, *more = style.fold(verdict.sentence, " " * 4, " " * 4)
+    lines = [f"  {style.mark(verdict.outcome)} {first.lstrip()}", *more]
     if verdict.outcome is Outcome.FAILED:
-        lines += [f"      {name:<9} {text}" for name, text in _details(verdict) if text]
-    elif verdict.outcome is Outcome.BLOCKED:
-        lines.append(style.paint("\x1b[2m", f"      waits for {_sentences(verdict.because, among)}"))
+        for name, text in _details(verdict):
+            lines += style.fold(text, f"      {name:<9} ", " " * 16) if text else []
     elif verdict.outcome is Outcome.BROKEN:
-        lines.append(f"      {one_line(verdict.actual)}")
+        lines += style.fold(one_line(verdict.actual), " " * 6, " " * 8)
         lines.append("      This is the lab's fault, not yours; LAB_DEBUG=1 shows where.")
     return lines
 
@@ -144,9 +163,21 @@ def _details(verdict: Verdict) -> list[tuple[str, str]]:
     ]
 
 
-def _sentences(names: Iterable[str], among: Sequence[Verdict]) -> str:
-    known = {verdict.check: verdict.sentence for verdict in among}
-    return " and ".join(f"“{known.get(name, name).rstrip('.')}”" for name in names)
+def _waits(verdict: Verdict, among: Sequence[Verdict]) -> str:
+    """What a blocked check waits for: the checks at the root of it, those between left out; else nothing."""
+    if verdict.outcome is not Outcome.BLOCKED:
+        return ""
+    known = {other.check: other for other in among}
+    roots: dict[str, str] = {}
+    pending = list(verdict.because)
+    while pending:
+        name = pending.pop(0)
+        found = known.get(name)
+        if found is not None and found.outcome is Outcome.BLOCKED:
+            pending = [*found.because, *pending]
+        else:
+            roots[name] = found.sentence.rstrip(".") if found else name
+    return "waits for " + " and ".join(f"“{sentence}”" for sentence in roots.values())
 
 
 def _conclusion(judgement: Judgement, style: Style) -> list[str]:
@@ -160,11 +191,12 @@ def _conclusion(judgement: Judgement, style: Style) -> list[str]:
     if left:
         parts.append(f"{left} to work on")
     if judgement.count(Outcome.BLOCKED):
-        parts.append(f"{judgement.count(Outcome.BLOCKED)} wait for them")
+        waiting = judgement.count(Outcome.BLOCKED)
+        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} for {'that' if left == 1 else 'them'}")
     if judgement.count(Outcome.BROKEN):
         parts.append(f"{judgement.count(Outcome.BROKEN)} could not be judged")
     first = next((v for v in judgement.verdicts if v.outcome is Outcome.FAILED), None)
-    lines = ["; ".join(parts) + "."]
+    lines = style.fold("; ".join(parts) + ".", "", "")
     if first is not None:
         lines.append(f"hint: lab hint {judgement.exercise} {first.step}")
     return lines

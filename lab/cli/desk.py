@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lab.progress import Progress
     from lab.script import Block
 
+PROSE = 100  # columns of prose at most
 REMIND = 5.0  # seconds between two lines about one check that is waited for
 
 
@@ -207,4 +208,28 @@ def style(app: App) -> Style:
     from lab.checks.report import Style
 
     colour = sys.stdout.isatty() and not app.environ.get("NO_COLOR")
-    return Style(colour=colour, unicode="utf" in (sys.stdout.encoding or "").lower())
+    return Style(colour=colour, unicode="utf" in (sys.stdout.encoding or "").lower(), width=prose_width())
+
+
+def prose_width() -> int | None:
+    """Columns that prose may take on stdout; None where nobody reads it on a terminal."""
+    if not sys.stdout.isatty():
+        return None
+    import shutil
+
+    return min(PROSE, shutil.get_terminal_size().columns)
+
+
+def reflow(text: str) -> str:
+    """Text in paragraphs, broken where the terminal ends; code and lists stay as they are."""
+    width = prose_width()
+    if width is None:
+        return text
+    import textwrap
+
+    return "\n\n".join(
+        part
+        if part.lstrip() != part or part.startswith(("```", "- ", "* ")) or "\n    " in part
+        else textwrap.fill(" ".join(part.split()), width, break_long_words=False, break_on_hyphens=False)
+        for part in text.split("\n\n")
+    )

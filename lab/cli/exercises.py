@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk
+from lab.cli.desk import Desk, reflow
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json, show_table
 
@@ -35,7 +35,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
         return 0
     for number, chapter in enumerate(desk.catalog.chapters):
         click.echo(("\n" if number else "") + click.style(chapter.title, bold=True))
-        click.echo(chapter.about + "\n")
+        click.echo(reflow(chapter.about) + "\n")
         show_table(
             ["", "NAME", "STATE", "MINUTES", "NEEDS", "TITLE"],
             [

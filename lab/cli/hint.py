@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, complete_exercises
+from lab.cli.desk import Desk, complete_exercises, reflow
 from lab.cli.options import lab_option
 from lab.errors import UsageError
 
@@ -49,7 +49,7 @@ def command(app: App, words: tuple[str, ...], lab: str | None, *, again: bool) -
 
 def _show(desk: Desk, exercise: Exercise, step: str, number: int, text: str, count: int) -> None:
     title = f"{exercise.step(step).title}: hint {number} of {count}"
-    click.echo(click.style(title, bold=True) + "\n\n" + desk.fill(text))
+    click.echo(click.style(title, bold=True) + "\n\n" + reflow(desk.fill(text)))
 
 
 def _meant(desk: Desk, words: tuple[str, ...]) -> tuple[Exercise, str]:

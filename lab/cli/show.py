@@ -7,10 +7,9 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, exercise_argument
+from lab.cli.desk import PROSE, Desk, exercise_argument
 from lab.cli.options import lab_option
 
-WIDTH = 100  # columns of prose at most
 WHERE = {"host": "on your own machine", "output": "it prints"}
 
 
@@ -37,7 +36,7 @@ def render(text: str, *, colour: bool) -> None:
     from rich.text import Text
 
     screen = Console(no_color=not colour, highlight=False)
-    width = min(WIDTH, screen.width)
+    width = min(PROSE, screen.width)
     for number, part in enumerate(text.split("\n```")):
         head, _, rest = part.partition("\n")
         if number % 2:  # inside a fence: its info, then its lines
@@ -48,5 +47,7 @@ def render(text: str, *, colour: bool) -> None:
                 screen.print(Text(line, style=look), soft_wrap=True)
         else:
             prose = part if number == 0 else rest
+            if not prose.strip():
+                continue
             screen.print(Markdown(prose, hyperlinks=False), width=width)
         screen.print()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,11 +51,46 @@ def test_a_blocked_check_says_what_it_waits_for() -> None:
     assert "waits for “Its MAC address is right”" in text
 
 
+def test_blocked_checks_name_the_root_of_it_once() -> None:
+    later = Verdict("e", "It answers.", "boot", Outcome.BLOCKED, because=("c",))
+    text = render(judgement(PASSED, FAILED, BLOCKED, later), Style())
+    assert text.count("waits for “Its MAC address is right”") == 1
+    assert "waits for “The node is up”" not in text
+    assert text.index("○ It answers.") < text.index("waits for")
+    assert "1 to work on; 2 wait for that." in text
+
+
+def test_blocked_checks_with_other_reasons_say_so_each() -> None:
+    other = Verdict("f", "It has a name.", "boot", Outcome.FAILED, expected="a", actual="b")
+    later = Verdict("e", "It answers.", "boot", Outcome.BLOCKED, because=("c", "f"))
+    text = render(judgement(PASSED, FAILED, BLOCKED, later, other), Style())
+    assert "waits for “Its MAC address is right”\n" in text
+    assert "waits for “Its MAC address is right” and “It has a name”" in text
+    assert "2 to work on; 2 wait for them." in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_lines_end_where_the_terminal_does(width: int) -> None:
+    wordy = replace(
+        FAILED, sentence="A sentence of many words, " * 6, hint="Think about `wwsh node help`. " * 5
+    )
+    lines = render(judgement(PASSED, wordy, BLOCKED), Style(width=width)).splitlines()
+    assert max(map(len, lines)) <= width
+    thought = next(i for i, line in enumerate(lines) if line.startswith("      think"))
+    assert lines[thought + 1].startswith(" " * 16)
+    assert max(map(len, render(judgement(wordy), Style()).splitlines())) > width
+
+
+def test_a_command_is_never_broken_inside_a_word() -> None:
+    long = replace(FAILED, look="cat /srv/warewulf/ipxe/cfg/52:54:00:12:34:56-and-quite-some-more")
+    assert f" {long.look.split()[1]}" in render(judgement(long), Style(width=40))
+
+
 def test_credit_is_given_per_step_and_what_is_left_is_counted() -> None:
     text = render(judgement(PASSED, FAILED, BLOCKED), Style())
     assert "Introduce the node  [register]  1 of 2" in text
     assert "Watch it boot  [boot]  0 of 1" in text
-    assert "1 of 3 checks hold (1.2 s); 1 to work on; 1 wait for them." in text
+    assert "1 of 3 checks hold (1.2 s); 1 to work on; 1 waits for that." in text
     assert text.endswith("hint: lab hint login_node register")
 
 
