@@ -193,7 +193,7 @@ def _sms_probes(name: str, status: NodeStatus, sms: SmsView) -> Iterator[Reading
 def _said(name: str, probe: str, text: str, good: Callable[[str], bool]) -> Reading:
     if not text:
         return Reading(name, probe, Answer.UNKNOWN, "it said nothing")
-    return Reading(name, probe, Answer.YES if good(text) else Answer.NO, text)
+    return Reading(name, probe, Answer.YES) if good(text) else Reading(name, probe, Answer.NO, text)
 
 
 def _set_up(name: str, ready: str) -> Reading:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -38,12 +39,13 @@ def show_json(result: Mapping[str, Any]) -> None:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a plain table; the last column may be of any length."""
+    """Prints a plain table; a terminal that is too narrow for the last column has it in several lines."""
     safe = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [headings, *safe]) for i in range(len(headings))]
     click.secho(_row(headings, widths), bold=True)
     for row in safe:
-        click.echo(_row(row, widths))
+        for line in _folded(row, widths):
+            click.echo(line)
 
 
 def show_error(problem: LabError, *, color: bool | None = None) -> None:
@@ -60,6 +62,20 @@ def show_error(problem: LabError, *, color: bool | None = None) -> None:
 def note(text: str) -> None:
     """One line for people, on stderr."""
     click.echo(printable(text), err=True)
+
+
+def _folded(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """A row in as many lines as the terminal needs; one where stdout is none."""
+    lines = [row[-1]]
+    if sys.stdout.isatty():
+        import shutil
+        import textwrap
+
+        left = shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1])
+        lines = textwrap.wrap(row[-1], max(left, 20), break_long_words=False, break_on_hyphens=False) or [""]
+    yield _row([*row[:-1], lines[0]], widths)
+    for line in lines[1:]:
+        yield _row([*("" for _ in row[:-1]), line], widths)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
