@@ -1,0 +1,111 @@
+"""What containers are made of, and what the switch's words mean: no engine asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.backends.docker import chassis
+from lab.backends.docker.chassis import cables, chassis_of, host_config, processor_time, switch_host_config
+from lab.backends.docker.switchboard import parse_stage
+from lab.config import load
+from lab.model import ClusterSpec, NodeStatus, Power, Root
+
+SPEC = load(None, (), {}, "mine")
+
+
+def made(name: str, spec: ClusterSpec = SPEC) -> chassis.Chassis:
+    return chassis_of(spec, spec.node(name), "sha256:image")
+
+
+def test_sms_boots_from_its_disk_with_the_labs_storage_on_it() -> None:
+    sms = made("sms")
+    assert sms.environment["LAB_BOOT"] == "disk"
+    assert sms.binds == (
+        "rackling-mine-home:/disk/home",
+        "rackling-mine-pub:/disk/opt/ohpc/pub",
+        "rackling-mine-identity:/disk/var/lib/rackling",
+    )
+
+
+def test_the_others_boot_from_the_network_and_never_see_the_labs_identity() -> None:
+    for name in ("login", "c1", "g2"):
+        node = made(name)
+        assert node.environment["LAB_BOOT"] == "network"
+        assert node.environment["LAB_SMS"] == str(SPEC.sms.address)
+        assert not [bind for bind in node.binds if "identity" in bind or "snapshots" in bind]
+
+
+def test_a_node_boots_from_its_card_on_the_internal_network() -> None:
+    assert made("sms").environment["LAB_BOOT_CARD"] == "eth1"
+    assert made("c1").environment["LAB_BOOT_CARD"] == "eth0"
+
+
+def test_names_of_two_labs_never_meet() -> None:
+    other = load(None, (), {}, "other")
+    mine = {bind.partition(":")[0] for name in ("sms", "c1") for bind in made(name).binds}
+    theirs = {bind.partition(":")[0] for name in ("sms", "c1") for bind in made(name, other).binds}
+    assert not mine & theirs
+
+
+@pytest.mark.parametrize(
+    "change", [{"memory": 4096}, {"cpus": 7}, {"gpus": 3}], ids=["memory", "processors", "gpus"]
+)
+def test_profile_changes_with_the_hardware(change: dict[str, int]) -> None:
+    node = SPEC.node("c1")
+    assert chassis_of(SPEC, replace(node, **change), "x").profile != made("c1").profile  # type: ignore[arg-type]
+
+
+def test_profile_stays_when_only_the_image_or_the_registration_changes() -> None:
+    node = replace(SPEC.node("c1"), registered=False)
+    assert chassis_of(SPEC, node, "sha256:other").profile == made("c1").profile
+    assert chassis_of(replace(SPEC, root=Root.OVERLAY), node, "x").profile != made("c1").profile
+
+
+def test_a_chassis_is_bounded_and_never_privileged() -> None:
+    config = host_config(made("c1"), host_cpus=64)
+    assert "privileged" not in config
+    assert config["network_mode"] == "none"
+    assert config["mem_limit"] == config["memswap_limit"] == SPEC.node("c1").memory << 20
+    assert config["pids_limit"] > 0
+    assert set(config["cap_add"]) <= {"SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE"}
+
+
+def test_processor_time_is_limited_only_below_the_hosts_own() -> None:
+    assert processor_time(2, 8) == {"cpu_period": 100_000, "cpu_quota": 200_000}
+    assert processor_time(8, 8)["cpu_quota"] == processor_time(9, 8)["cpu_quota"] == -1
+
+
+def test_the_switch_sees_storage_and_no_identity() -> None:
+    config = switch_host_config("mine")
+    assert config["pid_mode"] == "host"
+    assert not [bind for bind in config["binds"] if "identity" in bind]
+
+
+def test_cables_name_each_card_with_its_mac_and_network() -> None:
+    sms = SPEC.sms
+    words = cables(sms, 4711)
+    assert [words[i : i + 5] for i in range(0, len(words), 5)] == [
+        ["4711", "sms", card.name, card.mac, card.network] for card in sms.interfaces
+    ]
+    assert len(words) == 10
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("c1 1795000060 init 1795000000", NodeStatus("c1", Power.ON, "init", "", 60.0)),
+        ("c1 1795000060 init 1795000000 ", NodeStatus("c1", Power.ON, "init", "", 60.0)),
+        (
+            "login 10 pxe 8 no DHCP answer for 52:54:00:00:00:01: registered?",
+            NodeStatus("login", Power.ON, "pxe", "no DHCP answer for 52:54:00:00:00:01: registered?", 2.0),
+        ),
+        ("c2 100 off 100", NodeStatus("c2", Power.OFF, "off", "", 0.0)),
+        ("c2 100 post 101", NodeStatus("c2", Power.ON, "post", "", 0.0)),  # a clock that was set back
+        ("c2 100 post soon", NodeStatus("c2", Power.ON, "post", "", None)),
+        ("c2 100 ", NodeStatus("c2", Power.ON, "", "", None)),  # looked at while it was written
+    ],
+)
+def test_stage_lines(line: str, status: NodeStatus) -> None:
+    assert parse_stage(line) == (status.name, status)
