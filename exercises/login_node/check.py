@@ -169,10 +169,18 @@ def login_answers(cluster: Cluster) -> None:
     answer = cluster.sms.run(f"{SSH} true")
     if answer.exit_status == 0:
         return
+    if cluster.login.is_off:
+        raise failed(
+            expected="ssh from the SMS opens a shell on login",
+            actual="login's power is off",
+            node="login",
+            look="lab power on login",
+            final=True,
+        )
     state = cluster.login.state()
     raise failed(
         expected="ssh from the SMS opens a shell on login",
-        actual=f"stage {state.stage or state.power.value} {state.detail}: {answer.output.strip()}",
+        actual=f"stage {state.stage or 'unknown'}: {state.detail or answer.output.strip()}",
         hint="Its console tells which link of the chain it has reached.",
         node="sms",
         look="lab console login",

@@ -198,7 +198,8 @@ def _conclusion(judgement: Judgement, style: Style) -> list[str]:
     first = next((v for v in judgement.verdicts if v.outcome is Outcome.FAILED), None)
     lines = style.fold("; ".join(parts) + ".", "", "")
     if first is not None:
-        lines.append(f"hint: lab hint {judgement.exercise} {first.step}")
+        power = first.look.startswith("lab power ")  # not a matter of the exercise
+        lines.append(f"hint: {first.look if power else f'lab hint {judgement.exercise} {first.step}'}")
     return lines
 
 

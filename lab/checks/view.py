@@ -72,10 +72,11 @@ class NoAnswerError(Exception):
 class NotUpError(Exception):
     """A node could not be entered because it is off or still on its way up."""
 
-    def __init__(self, node: str, state: str) -> None:
+    def __init__(self, node: str, state: str, *, off: bool = False) -> None:
         super().__init__(f"{node} cannot be entered: {state}")
         self.node = node
         self.state = state
+        self.off = off
 
 
 class RefusedError(Exception):
@@ -234,7 +235,8 @@ class NodeView:
             state = self.state()
             if state.power is Power.ON and state.stage in ("", "init"):
                 raise
-            raise NotUpError(self.name, as_phrase(state)) from None
+            off = state.power is Power.OFF
+            raise NotUpError(self.name, as_phrase(state), off=off) from None
 
     def fact(self, question: Question[T], *, user: str = "root") -> T:
         """Reads a fact in the node."""
@@ -249,6 +251,11 @@ class NodeView:
                 raise RefusedError(self.name, question.command, answer.exit_status, answer.output) from error
 
         return self._room.fact((self.name, user, question.command), ask)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether its power is off."""
+        return self.state().power is Power.OFF
 
     def state(self) -> NodeStatus:
         """Says how the node stands without entering it: power and the boot agent's last word."""

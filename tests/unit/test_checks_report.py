@@ -94,6 +94,11 @@ def test_credit_is_given_per_step_and_what_is_left_is_counted() -> None:
     assert text.endswith("hint: lab hint login_node register")
 
 
+def test_a_node_without_power_is_no_matter_for_a_hint() -> None:
+    off = replace(FAILED, actual="power is off", look="lab power on sms")
+    assert render(judgement(PASSED, off), Style()).endswith("hint: lab power on sms")
+
+
 def test_a_broken_check_is_never_shown_as_the_learners() -> None:
     text = render(judgement(PASSED, BROKEN), Style())
     assert "the lab's fault, not yours" in text

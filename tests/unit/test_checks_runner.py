@@ -204,7 +204,8 @@ def test_a_node_that_is_not_up_fails_the_check_with_its_stage() -> None:
 
 def test_a_node_without_power_fails_the_check() -> None:
     world = World(down={"login": NodeStatus("login", Power.OFF)})
-    assert judge(login_runs, world=world)["login_runs"].actual == "power is off"
+    verdict = judge(login_runs, world=world)["login_runs"]
+    assert (verdict.actual, verdict.look) == ("power is off", "lab power on login")
 
 
 def test_a_node_that_is_up_but_cannot_be_entered_is_the_labs_fault() -> None:
