@@ -11,6 +11,8 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.paths import PACKAGE, data_folder
 
+KEY_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -75,11 +77,11 @@ def tree(name: str) -> Tree:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Twelve hexadecimal digits that change with any of the parts."""
+    """Hexadecimal digits that change with any of the parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()[:12]
+    return total.hexdigest()[:KEY_DIGITS]
 
 
 def folder_parts(folder: Path) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.bundle import write_bundle
 from lab.errors import LabError
-from lab.images.recipe import Recipe, Tree
+from lab.images.recipe import KEY_DIGITS, Recipe, Tree
 from lab.paths import data_folder
 from lab.run import run
 
@@ -30,7 +30,7 @@ def make_tree(tree: Tree, target: Path) -> None:
     unfinished = target.with_suffix(".part")
     run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
     unfinished.rename(target)
-    for old in target.parent.glob(f"{tree.name}-*.tar"):
+    for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
             old.unlink(missing_ok=True)
 

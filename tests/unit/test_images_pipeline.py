@@ -1,0 +1,125 @@
+"""What is built, in which order, and what is left alone: a store in memory, trees that are made by nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import LabError
+from lab.images import pipeline, recipe, stages
+from tests.unit.test_images_recipe import folder, loaded
+
+__all__ = ["folder"]  # the fixture
+
+
+class Store:
+    """Images by tag."""
+
+    def __init__(self) -> None:
+        self.built: list[str] = []
+        self.tags: dict[str, str] = {}
+        self.arguments: dict[str, dict[str, str]] = {}
+        self.wanted: set[str] = set()
+
+    def look(self, tag: str) -> tuple[int, str]:
+        return (1, "2026-11-21T12:00:00Z") if tag in self.tags else (0, "")
+
+    def build(self, context: Path, tag: str, arguments: dict[str, str]) -> None:
+        assert context.stat().st_size
+        self.built.append(tag)
+        self.tags[tag] = tag
+        self.arguments[tag] = arguments
+
+    def point(self, tag: str, alias: str) -> None:
+        self.tags[alias] = self.tags[tag]
+
+    def prune(self, wanted: set[str]) -> None:
+        self.wanted = wanted
+
+    def names(self) -> list[str]:
+        """What was built since the last look, without keys."""
+        found = [tag.partition(":")[0].removeprefix("rackling/") for tag in self.built]
+        self.built.clear()
+        return found
+
+
+@pytest.fixture
+def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def make(_tree: recipe.Tree, target: Path) -> None:
+        target.parent.mkdir(exist_ok=True)
+        target.write_text("tree")
+
+    monkeypatch.setattr(stages, "make_tree", make)
+    return Store()
+
+
+def build(store: Any, folder: Path, *names: str, force: bool = False) -> list[str]:
+    said: list[str] = []
+    pipeline.build(names, store, folder / "cache", said.append, force=force)
+    return said
+
+
+def test_parents_first_bases_once_and_then_nothing(store: Any, folder: Path) -> None:
+    said = build(store, folder)
+    assert store.names() == ["board-base", "board", "head-base", "head"]
+    assert "leaf: packages ready" in said
+    assert build(store, folder) == []
+    assert store.names() == []
+    assert store.tags["rackling/head:current"] == f"rackling/head:{pipeline.top_key(loaded('head'))}"
+
+
+def test_a_changed_file_costs_only_the_last_step(store: Any, folder: Path) -> None:
+    build(store, folder)
+    store.names()
+    (folder / "lab/guest/files/head/etc/name").write_text("other\n")
+    said = build(store, folder)
+    assert store.names() == ["head"]
+    assert not [line for line in said if "packages" in line]
+    assert store.tags["rackling/head:current"] == f"rackling/head:{pipeline.top_key(loaded('head'))}"
+
+
+def test_changed_packages_of_the_parent_reach_the_child(store: Any, folder: Path) -> None:
+    build(store, folder)
+    store.names()
+    text = (folder / "containers/board/image.toml").read_text()
+    (folder / "containers/board/image.toml").write_text(text.replace("sudo", "doas"))
+    build(store, folder)
+    assert store.names() == ["board-base", "board", "head-base", "head"]
+
+
+def test_one_image_brings_its_parents_and_no_other(store: Any, folder: Path) -> None:
+    build(store, folder, "board")
+    assert store.names() == ["board-base", "board"]
+    build(store, folder, "head")
+    assert store.names() == ["head-base", "head"]
+
+
+def test_force_builds_again_on_the_bases_there_are(store: Any, folder: Path) -> None:
+    build(store, folder)
+    store.names()
+    build(store, folder, force=True)
+    assert store.names() == ["board", "head"]
+
+
+def test_what_is_wanted_is_never_pruned(store: Any, folder: Path) -> None:
+    build(store, folder)
+    assert store.wanted == {tag for tag in store.tags if not tag.endswith(":current")}
+
+
+def test_an_unknown_image_is_refused_before_anything_is_built(store: Any, folder: Path) -> None:
+    with pytest.raises(LabError, match="no image called tail"):
+        build(store, folder, "head", "tail")
+    with pytest.raises(LabError, match="no image called leaf"):
+        build(store, folder, "leaf")
+    assert store.names() == []
+
+
+def test_inventory_tells_built_from_not(store: Any, folder: Path) -> None:
+    build(store, folder, "board")
+    found = {record.name: record for record in pipeline.inventory(store)}
+    assert (found["board"].built, found["head"].built) == (True, False)
+    assert found["head"].size == 0
+    (folder / "lab/guest/files/board/boot").write_text("changed\n")
+    assert [record.built for record in pipeline.inventory(store)] == [False, False]
