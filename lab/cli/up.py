@@ -64,7 +64,7 @@ def command(  # noqa: PLR0917 - click hands each option over by name
     spec = _wanted(app, config, sets, lab)
     if spec.backend != app.backend.name:
         app.backend = app.open_backend(spec.backend)
-    app.interrupted = f"what was made of lab {spec.lab} stands; lab up carries on, lab down removes it"
+    app.interrupted = f"lab {spec.lab} is half made; lab up carries on, lab down removes it"
     with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster:
         cluster.timeout = timeout
         if dry_run:

@@ -567,7 +567,7 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("command", "method", "told"),
     [
-        (["up"], "create", "what was made of lab lab stands; lab up carries on, lab down removes it"),
+        (["up"], "create", "lab lab is half made; lab up carries on, lab down removes it"),
         (["ls"], "labs", "nothing was changed"),
     ],
 )

@@ -242,14 +242,20 @@ def test_start_asks_or_refuses_before_anything_is_lost(bench: Bench) -> None:
     assert bench.backend.did == []
 
 
-def test_start_makes_the_lab_anew_once_and_then_restores(bench: Bench) -> None:
+def test_start_makes_the_lab_anew_where_nothing_is_kept(bench: Bench) -> None:
     (bench.nodes / "mess").write_text("work")
     bench.lab("start", "make_file", "-y")
     assert not list(bench.nodes.iterdir())
     assert bench.backend.did[0] == "delete"
+
+
+def test_start_goes_back_to_the_handout_that_the_backend_keeps(bench: Bench) -> None:
+    bench.lab("snapshot", "handout")
     bench.backend.did.clear()
+    (bench.nodes / "mess").write_text("work")
     bench.lab("start", "make_file", "-y")
     assert bench.backend.did == ["restore handout"]
+    assert not list(bench.nodes.iterdir())
 
 
 def test_start_of_a_later_exercise_has_the_earlier_ones_solved(bench: Bench) -> None:

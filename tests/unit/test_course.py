@@ -101,10 +101,15 @@ def stand(tmp_path: Path) -> Stand:
     return Stand(root, tmp_path / "data")
 
 
-def test_without_a_snapshot_the_lab_is_made_anew_and_kept(stand: Stand) -> None:
-    assert stand.start("one") == ["recreate", "snapshot handout"]
+def test_where_nothing_is_kept_the_lab_is_made_anew(stand: Stand) -> None:
+    assert stand.start("one") == ["recreate"]
     assert stand.keeper.state == ()
+
+
+def test_the_handout_is_the_backends_to_keep(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
     assert stand.start("one") == ["restore handout"]
+    assert stand.keeper.state == ()
 
 
 def test_a_later_start_state_is_replayed_once_and_then_restored(stand: Stand) -> None:
@@ -143,6 +148,7 @@ def test_the_plan_says_what_it_will_do_and_what_is_lost(stand: Stand) -> None:
 
 @pytest.mark.parametrize("change", ["solution", "version", "file", "spec", "image"])
 def test_only_what_depends_on_a_change_is_made_anew(stand: Stand, change: str) -> None:
+    stand.keeper.kept[HANDOUT] = ()
     stand.start("three")
     two = stand.root / "two"
     if change == "solution":
