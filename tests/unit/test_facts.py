@@ -78,9 +78,7 @@ def test_nodes_with_states_reasons_and_times() -> None:
 
 
 def test_a_node_that_was_never_seen() -> None:
-    line = (
-        "NodeName=g2 CPUTot=2 RealMemory=9 State=DOWN*+NOT_RESPONDING BootTime=None SlurmdStartTime=None\n"
-    )
+    line = "NodeName=g2 CPUTot=2 RealMemory=9 State=DOWN*+NOT_RESPONDING BootTime=None SlurmdStartTime=None\n"
     node = slurm.nodes.parse(0, line)["g2"]
     assert (node.state, node.flags, node.takes_jobs) == ("DOWN", frozenset({"NOT_RESPONDING"}), False)
     assert (node.boot_time, node.slurmd_start) == (None, None)
