@@ -33,18 +33,19 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
             {"lab": desk.lab, "chapters": [_chapter(desk, chapter.id) for chapter in desk.catalog.chapters]}
         )
         return 0
+    needs = any(exercise.capabilities for exercise in desk.catalog.exercises)
     for number, chapter in enumerate(desk.catalog.chapters):
         click.echo(("\n" if number else "") + click.style(chapter.title, bold=True))
         click.echo(reflow(chapter.about) + "\n")
         show_table(
-            ["", "NAME", "STATE", "MINUTES", "NEEDS", "TITLE"],
+            ["", "NAME", "STATE", "MINUTES", *(["NEEDS"] if needs else []), "TITLE"],
             [
                 [
                     "*" if exercise == current else "",
                     exercise.name,
                     SIGNS[known[exercise.name].state],
                     str(exercise.minutes),
-                    ", ".join(exercise.capabilities) or "-",
+                    *([", ".join(exercise.capabilities) or "-"] if needs else []),
                     exercise.title,
                 ]
                 for exercise in chapter.exercises

@@ -72,7 +72,7 @@ def _folded(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
         import textwrap
 
         left = shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1])
-        lines = textwrap.wrap(row[-1], max(left, 20), break_long_words=False, break_on_hyphens=False) or [""]
+        lines = textwrap.wrap(row[-1], max(left, 20), break_on_hyphens=False) or [""]
     yield _row([*row[:-1], lines[0]], widths)
     for line in lines[1:]:
         yield _row([*("" for _ in row[:-1]), line], widths)
