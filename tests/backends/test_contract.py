@@ -32,6 +32,11 @@ def left_of(lab: str) -> list[str]:
     return [line for words in listings for line in docker(*words, "--filter", mine).split()]
 
 
+def wait_for_home(bed: Bed) -> None:
+    """A shell opens before systemd has mounted what /etc/fstab names."""
+    until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, 30, bed.status)
+
+
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
     """One small lab for all of these tests; nothing of it is left afterwards."""
@@ -57,6 +62,7 @@ class TestDocker(Contract):
         bed.backend.create(bed.spec, silent)
         bed.backend.start(LAB, ["sms", "c1"])
         bed.wait_for("sms", "c1")
+        wait_for_home(bed)
         until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, 30, bed.status)
         return bed
 
@@ -124,6 +130,7 @@ class TestDocker(Contract):
         up.backend.restore(LAB, "first", silent)
         up.wait_for("sms", "c1")
         assert up.must("sms", "cat /root/file /root/before /home/user1/before").split() == ["old"] * 3
+        wait_for_home(up)
         assert up.must("c1", "cat /home/user1/before", user="user1") == "old"
         assert up.run("sms", "ls /root/after || ls /home/user1/after").returncode != 0
         assert up.run("c1", "ls /home/user1/after").returncode != 0
@@ -180,6 +187,7 @@ class TestDocker(Contract):
         up.backend.create(up.spec, silent)
         up.wait_for("sms", "c1")
         assert up.must("sms", "cat /root/kept /home/user1/kept").split() == ["mine", "mine"]
+        wait_for_home(up)
         assert up.must("c1", "cat /home/user1/kept") == "mine"
 
     def test_a_node_that_was_off_is_off_after_a_reboot_of_the_host(self, up: Bed) -> None:
