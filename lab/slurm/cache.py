@@ -1,0 +1,73 @@
+"""Remembers which version a controller spoke, in the user's cache folder; it may always fail."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from lab.slurm.servers import Server
+from lab.slurm.versions import Version, by_release
+
+LIFETIME = 86400.0
+"""Seconds: after an upgrade of the controller the old version still works, but may know fewer files."""
+
+
+def folder(environment: dict[str, str] | os._Environ[str]) -> str | None:
+    """Where to remember, or None where the user has no home."""
+    base = environment.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        home = environment.get("HOME", "")
+        if not home.startswith("/"):
+            return None
+        base = f"{home}/.cache"
+    return f"{base}/siphon"
+
+
+def recall(place: str | None, server: Server) -> Version | None:
+    """The version this server spoke within the last day."""
+    if place is None:
+        return None
+    try:
+        descriptor = os.open(_path(place, server), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        age = time.time() - os.fstat(descriptor).st_mtime
+        text = os.read(descriptor, 16).decode("ascii", "replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return by_release(text) if 0 <= age < LIFETIME else None
+
+
+def remember(place: str | None, server: Server, version: Version) -> None:
+    """Notes the version for the next call."""
+    if place is None:
+        return
+    path = _path(place, server)
+    aside = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(aside, flags, 0o600)
+        try:
+            os.write(descriptor, f"{version.release}\n".encode())
+        finally:
+            os.close(descriptor)
+        os.rename(aside, path)
+    except OSError:
+        return
+
+
+def forget(place: str | None, server: Server) -> None:
+    """Drops what turned out to be wrong."""
+    if place is not None:
+        try:
+            os.unlink(_path(place, server))
+        except OSError:
+            return
+
+
+def _path(place: str, server: Server) -> str:
+    return f"{place}/{str(server).replace('/', '_')}"

@@ -1,0 +1,87 @@
+"""What a set of files lacks: lost Includes, scripts that do not exist, contents cut at a NUL; pure.
+
+A missing Include makes every Slurm command wait up to a minute for each file, so it is worth saying
+before the first one hangs.
+"""
+
+from __future__ import annotations
+
+from lab.slurm import failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.slurm.messages import ConfigFile
+
+BINARY_MARKS = (b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"MZ\x90")
+
+
+def lacks(
+    files: tuple[ConfigFile, ...], elsewhere: Callable[[str], bool], *, scripts: bool
+) -> tuple[str, ...]:
+    """One sentence for each thing that is missing; `elsewhere` says whether a path exists on this machine."""
+    sent = {file.name for file in files if file.exists}
+    found: list[str] = []
+    cluster = b""
+    for file in files:
+        if file.name == b"slurm.conf":
+            cluster = _value(file.content, b"clustername")
+    for file in files:
+        shown = failure.printable(file.name)
+        if not file.exists:
+            if file.execute and scripts:
+                found.append(f"script {shown} is named in slurm.conf, but the controller has no such file")
+            continue
+        if not file.execute:
+            found.extend(_lost_includes(file, shown, sent, cluster, elsewhere))
+        if file.content.startswith(BINARY_MARKS):
+            found.append(f"{shown} is a program and was cut at its first NUL byte: it cannot run")
+        elif file.execute and file.content and not file.content.endswith(b"\n"):
+            found.append(f"script {shown} has no end of line at its end: cut at a NUL byte?")
+    return tuple(dict.fromkeys(found))
+
+
+def _lost_includes(
+    file: ConfigFile, shown: str, sent: set[bytes], cluster: bytes, elsewhere: Callable[[str], bool]
+) -> list[str]:
+    found = []
+    for written in includes(file.content):
+        name = written.replace(b"%c", cluster) if cluster else written
+        if name in sent or elsewhere(name.decode("utf-8", "surrogateescape")):
+            continue
+        why = "the controller never sends names with a slash" if b"/" in name else "it did not come"
+        found.append(f"{shown} says Include {failure.printable(written)}: {why}")
+    return found
+
+
+def includes(content: bytes) -> tuple[bytes, ...]:
+    """The names in a file's Include lines, as `_include_file` of src/common/parse_config.c finds them."""
+    folded = content.lower()
+    found = []
+    at = folded.find(b"include")
+    while at >= 0:
+        end = content.find(b"\n", at)
+        end = len(content) if end < 0 else end
+        start = content.rfind(b"\n", 0, at) + 1
+        rest = content[at + 7 : end]
+        if not content[start:at].strip() and rest[:1].isspace():
+            words = rest.split(b"#")[0].split()
+            found.extend(words[:1])
+        at = folded.find(b"include", end)
+    return tuple(found)
+
+
+def _value(content: bytes, key: bytes) -> bytes:
+    """The value of a setting that has a line of its own, or begins one."""
+    folded = content.lower()
+    at = folded.find(key)
+    while at >= 0:
+        start = content.rfind(b"\n", 0, at) + 1
+        end = content.find(b"\n", at)
+        end = len(content) if end < 0 else end
+        name, equals, rest = content[at:end].partition(b"=")
+        if equals and not content[start:at].strip() and name.strip().lower() == key and rest.split():
+            return rest.split()[0]
+        at = folded.find(key, end)
+    return b""
