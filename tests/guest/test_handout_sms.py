@@ -343,6 +343,15 @@ def test_a_second_boot_changes_nothing_and_a_new_node_is_added_beside_a_learners
     assert "172.16.9.9" in typed.sms.must("node", "print", "c1")
 
 
+def test_a_node_that_the_learner_deleted_stays_deleted(
+    typed: Typed, sms: Sms, lab: cluster.Description
+) -> None:
+    provisioning.bring_up(typed, lab, chroot_changed=True)
+    sms.must("-y", "node", "delete", "g1")
+    provisioning.bring_up(typed, lab, chroot_changed=False)
+    assert provisioning.known_nodes(typed) == {"c1"}
+
+
 def test_a_program_that_complains_stops_the_set_up_with_its_words(
     typed: Typed, lab: cluster.Description
 ) -> None:

@@ -8,6 +8,8 @@ from lab.guest.handout.cluster import Description, Machine
 from lab.guest.handout.machine import CHROOT
 from lab.guest.system import System
 
+HANDED_OUT = "/etc/rackling/handed-out"
+"""Names of the nodes that were registered for the learner: once each. What they delete stays deleted."""
 FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
 NETWORK_TEMPLATE = "/etc/warewulf/network.tmpl"
 NETWORK_TEXT = """\
@@ -18,9 +20,9 @@ iface eth0 inet manual
 
 
 def register(system: System, cluster: Description, known: set[str]) -> list[str]:
-    """The wwsh commands that bring the database to the handout; nodes already there are left alone."""
+    """The wwsh commands that bring the database to the handout; nodes that are known are left alone."""
     lines: list[str] = []
-    if not known:
+    if not system.exists(HANDED_OUT):
         system.write(NETWORK_TEMPLATE, NETWORK_TEXT.encode())
         lines += [f"file import /etc/{name}" for name in ("passwd", "group", "shadow")]
         lines.append("file import /etc/munge/munge.key")
@@ -61,11 +63,14 @@ def bring_up(system: System, cluster: Description, *, chroot_changed: bool) -> N
     kernel = os.uname().release
     if not has_bootstrap(system, kernel):
         _must(system, ["wwbootstrap", kernel])
-    if chroot_changed:
+    if chroot_changed or not system.exists(HANDED_OUT):
         _must(system, ["wwvnfs", "--chroot", CHROOT])
-    lines = register(system, cluster, known_nodes(system))
+    known = known_nodes(system) | set(system.text(HANDED_OUT, "").split())
+    lines = register(system, cluster, known)
     if lines:
         _must(system, ["wwsh", "-y"], "\n".join(lines).encode() + b"\n")
+    names = known | {machine.name for machine in cluster.stateless if machine.registered}
+    system.write(HANDED_OUT, "".join(f"{name}\n" for name in sorted(names)).encode())
 
 
 def _must(system: System, command: list[str], data: bytes = b"") -> None:
