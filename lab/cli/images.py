@@ -12,6 +12,8 @@ from lab.cli.options import json_option, progress_option
 if TYPE_CHECKING:
     from lab.backends.docker.imaging import ImageStore
 
+LOCK = "+images"  # no lab can be called so; two builds at once would name each other's images
+
 
 @click.group("images", short_help="Build and list the node images.")
 def command() -> None:
@@ -30,7 +32,7 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
     from lab.paths import private_folder
 
     app.interrupted = "images that are done are kept; lab images build carries on"
-    with showing(mode, app.environ) as progress:
+    with app.lock(LOCK), showing(mode, app.environ) as progress:
         build(names, _store(), private_folder(app.paths.cache), progress.say, force=force)
     click.echo("the images are up to date")
 

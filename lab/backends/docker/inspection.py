@@ -17,8 +17,6 @@ from lab.specjson import spec_from_json
 if TYPE_CHECKING:
     from docker import APIClient
 
-INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-INOTIFY_WANTED = 8192  # the usual 128 stops systemd in about the 25th node
 MISSING = frozenset({"kernel-modules", "kernel-version", "block-devices"})
 
 
@@ -97,7 +95,6 @@ def probe() -> Capabilities:
     findings = (
         Finding("Docker's engine", ok=True, evidence=name),
         _whole_root(info),
-        _inotify(),
         _fuse(),
         _chassis(client),
     )
@@ -114,12 +111,6 @@ def _whole_root(info: dict[str, Any]) -> Finding:
             fix="use an engine without rootless mode and user-namespace remapping",
         )
     return Finding("root of the engine", ok=True, evidence="not remapped")
-
-
-def _inotify() -> Finding:
-    value = int(INOTIFY.read_text())
-    fix = "" if value >= INOTIFY_WANTED else f"sudo sysctl fs.inotify.max_user_instances={INOTIFY_WANTED}"
-    return Finding("inotify instances", value >= INOTIFY_WANTED, f"max_user_instances is {value}", fix)
 
 
 def _fuse() -> Finding:
