@@ -78,7 +78,7 @@ def _refusal(lab: str, found: Holder, now: float) -> LabError:
     else:
         evidence = "it took the lock a moment ago"
     return LabError(
-        f"another command is changing lab {lab}",
+        f"another command is changing {f'the {lab[1:]}' if lab.startswith('+') else f'lab {lab}'}",
         evidence=evidence,
         hint="wait until it has ended, then repeat this command",
         code=Exit.LOCKED,

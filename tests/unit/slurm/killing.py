@@ -1,7 +1,5 @@
 """Kills the writer at each of its steps and prints what is wrong afterwards; run by test_slurm_writer.py."""
 
-# ruff: noqa: PTH - a process that forks hundreds of times imports little
-
 from __future__ import annotations
 
 import os

@@ -1,0 +1,81 @@
+# How each daemon is started, and what it needs first.
+# shellcheck shell=sh
+
+start_munged() {
+    rm -f /run/munge/munge.socket.2*
+    launch munged as munge munged --foreground --key-file=/etc/munge/munge.key
+    wait_for munged munged_answers
+}
+
+start_mariadbd() {
+    install -d -m 755 -o mysql -g mysql /run/mysqld
+    [ -d "$STATE/mysql" ] || make_database
+    chown -R mysql: "$STATE/mysql"
+    launch mariadbd as mysql "$(command -v mariadbd || command -v mysqld)" --no-defaults --datadir="$STATE/mysql" \
+        --socket="$SOCKET" --pid-file=/run/mysqld/mysqld.pid --skip-networking --skip-log-bin \
+        --innodb-use-native-aio=0 --innodb-buffer-pool-size=128M --innodb-lock-wait-timeout=900
+    wait_for mariadbd mariadbd_answers
+    account_of_slurmdbd | sql >"$RUN/probe" 2>&1 || {
+        cat "$RUN/probe" >&2
+        fail 1 "the database does not take slurmdbd's account" "StorageUser, StoragePass and StorageLoc in slurmdbd.conf"
+    }
+}
+
+# make_database: the system tables, whole or not at all
+make_database() {
+    rm -rf "$STATE/mysql.part"
+    install -d -m 700 -o mysql -g mysql "$STATE/mysql.part"
+    mariadb-install-db --no-defaults --user=mysql --datadir="$STATE/mysql.part" --skip-test-db \
+        --auth-root-authentication-method=socket --auth-root-socket-user=root --skip-name-resolve \
+        --innodb-use-native-aio=0 >"$RUN/probe" 2>&1 || {
+        cat "$RUN/probe" >&2
+        fail 1 "the database could not be made"
+    }
+    mv "$STATE/mysql.part" "$STATE/mysql"
+    say "the database is made ($(seconds_up) s)"
+}
+
+# account_of_slurmdbd: SQL that lets slurmdbd in: by its account, or by the password in your slurmdbd.conf
+account_of_slurmdbd() {
+    user=$(conf_value "$CONF/slurmdbd.conf" StorageUser)
+    base=$(conf_value "$CONF/slurmdbd.conf" StorageLoc)
+    password=$(conf_value "$CONF/slurmdbd.conf" StoragePass)
+    user=$(quoted "${user:-slurm}")
+    how="VIA unix_socket"
+    [ -z "$password" ] || how="BY $(quoted "$password")"
+    printf "CREATE USER IF NOT EXISTS %s@'localhost';\n" "$user"
+    printf "ALTER USER %s@'localhost' IDENTIFIED %s;\n" "$user" "$how"
+    printf 'GRANT ALL ON `%s`.* TO %s@%s;\n' "$(printf '%s' "${base:-slurm_acct_db}" | tr -d '\140')" "$user" "'localhost'"
+}
+
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
+
+start_slurmdbd() {
+    launch slurmdbd as "$(slurm_user)" slurmdbd -D
+    wait_for slurmdbd slurmdbd_answers
+    cluster=$(conf_value "$CONF/slurm.conf" ClusterName)
+    if ! timeout 5 sacctmgr -n -P list cluster format=cluster | grep -qix "$cluster"; then
+        timeout 10 sacctmgr -i add cluster "$cluster" >"$RUN/probe" 2>&1 || {
+            cat "$RUN/probe" >&2
+            fail 1 "slurmdbd does not take the cluster $cluster"
+        }
+    fi
+}
+
+start_slurmctld() {
+    launch slurmctld as "$(slurm_user)" slurmctld -D
+    wait_for slurmctld slurmctld_answers
+}
+
+start_slurmd() {
+    launch slurmd slurmd -D
+    ! wanted slurmctld || wait_for slurmd slurmd_answers
+}
+
+start_slurmrestd() {
+    # SLURM_JWT=daemon: answers for whoever the request's token names, not for its own account. The namespaces it
+    # would make for itself (unshare) are not to be had in a container; it is alone in this one's anyway.
+    launch slurmrestd as slurmrestd env SLURM_JWT=daemon \
+        SLURMRESTD_SECURITY=disable_unshare_sysv,disable_unshare_files slurmrestd -a rest_auth/jwt "0.0.0.0:$REST_PORT"
+    ! wanted slurmctld || wait_for slurmrestd slurmrestd_answers
+}

@@ -1,0 +1,68 @@
+"""Real controllers of four releases and clients that bring siphon to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.slurm import engine
+from tests.slurm.engine import NETWORK, RELEASES, Container
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/slurm" in item.path.as_posix():
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[str]:
+    """A network that leads nowhere else; whatever is in it is gone afterwards."""
+    engine.sweep()
+    engine.docker("network", "create", "--internal", "--label", engine.LABEL, NETWORK)
+    yield NETWORK
+    engine.sweep()
+    left = engine.docker("ps", "-aq", "--filter", f"label={engine.LABEL}").stdout
+    assert not left, f"containers of the proof are left: {left.decode()}"
+
+
+@pytest.fixture(scope="session", params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def node(network: str, release: str) -> Iterator[Container]:
+    """A whole Slurm as `docker run` alone starts it, with nothing mounted."""
+    made = engine.start(
+        "node",
+        release,
+        "slurm-single-node",
+        "--network",
+        network,
+        "--hostname",
+        f"node-{release}",
+        "--network-alias",
+        f"node-{release}",
+    )
+    try:
+        engine.wait_ready(made)
+        yield made
+    finally:
+        engine.remove(made)
+
+
+def beside(controller: Container, *words: str) -> Container:
+    """A client in a controller's own network, so that `localhost` is the controller."""
+    return engine.start(
+        f"beside-{controller.name.removeprefix('slurm-')}",
+        controller.release,
+        "slurm-client",
+        "--network",
+        f"container:{controller.name}",
+        "--entrypoint",
+        "sleep",
+        *words,
+        command=["infinity"],
+    )
