@@ -31,7 +31,7 @@ PURE = ("lab.errors", "lab.model", "lab.facts", "lab.reboot.plan", "lab.slurm.wi
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
 # A check crashes or hangs by its author's mistake; the others must still be judged.
-CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest")
+CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.slurm.cli")
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")
 CHECK_MAY_NOT = (*IMPURE, "docker", "importlib", "libvirt", "requests", "threading", "urllib")
@@ -92,7 +92,7 @@ def pure_modules(source: Source) -> list[str]:
 
 def only_the_command_line_talks(source: Source) -> list[str]:
     """In the harness nobody but `lab.cli` prints, exits or reads the arguments."""
-    if source.within("lab.cli", "lab.guest"):
+    if source.within("lab.cli", "lab.guest", "lab.slurm.cli"):
         return []
     found = [f"calls {name}()" for node in ast.walk(source.tree) if (name := called(node)) in TALK]
     return found + [

@@ -12,6 +12,7 @@ from lab.slurm.failure import Kind, SiphonError
 from lab.slurm.names import unsafe_missing, wanted_files
 from lab.slurm.record import dataclass
 from lab.slurm.target import PRIVATE, Modes
+from lab.slurm.versions import VERSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _main(words: list[str]) -> Kind:
             sys.stdout.write(f"siphon {VERSION}\n")
             return failure.OK
         if arguments.has("list"):
-            sys.stdout.write("".join(f"{v.release}\n" for v in reversed(options.versions.VERSIONS)))
+            sys.stdout.write("".join(f"{v.release}\n" for v in reversed(VERSIONS)))
             return failure.OK
         return _run(Job.of(arguments))
     except SiphonError as error:
@@ -168,9 +169,8 @@ def fetch_once(job: Job) -> tuple[Fetched, Plan]:
     if job.arguments.has("json"):
         place = os.path.realpath(job.place)
         seconds = time.monotonic() - start
-        line = report.as_json(
-            fetched, plan, place, warnings, auth=credentials.name, seconds=seconds, written=writes
-        )
+        how = report.How(credentials.name, job.arguments.values.get("set", "client"), seconds, writes)
+        line = report.as_json(fetched, plan, place, warnings, how)
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     if plan.differs() or job.watch is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.slurm.failure import OK, SiphonError, printable
+from lab.slurm.record import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def changes(plan: Plan) -> list[str]:
     ]
 
 
-def as_json(
-    fetched: Fetched,
-    plan: Plan,
-    place: str,
-    warnings: tuple[str, ...],
-    *,
-    auth: str,
-    seconds: float,
-    written: bool,
-) -> str:
+@dataclass(frozen=True)
+class How:
+    """What a fetch does not know of itself."""
+
+    auth: str
+    set: str
+    seconds: float
+    written: bool
+
+
+def as_json(fetched: Fetched, plan: Plan, place: str, warnings: tuple[str, ...], how: How) -> str:
     """One line of JSON on a fetch."""
     import json
 
@@ -59,18 +61,18 @@ def as_json(
             "port": fetched.server.port,
             "release": fetched.release,
             "protocol": {"release": version.release, "number": header.version},
-            "auth": auth,
-            "set": "client" if spool is None else "slurmd",
+            "auth": how.auth,
+            "set": how.set,
             "tries": fetched.tries,
             "seconds": {
-                "total": round(seconds, 6),
+                "total": round(how.seconds, 6),
                 "fetch": round(fetched.seconds, 6),
                 "server": round(fetched.search_seconds, 6),
             },
             "vouched_by_uid": fetched.vouched_by,
             "slurmd_spool_dir": None if spool is None else _text(spool),
             "target": place,
-            "changed": written and plan.differs(),
+            "changed": how.written and plan.differs(),
             "differs": plan.differs(),
             "written": plan.written,
             "removed": plan.removed,

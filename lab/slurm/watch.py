@@ -1,6 +1,6 @@
 """Fetches again and again, and runs a command after each change; ends on SIGTERM.
 
-A poll, not a subscription: sackd registers with the controller and then has to stay reachable, siphon does not.
+A poll, not a subscription: sackd registers with the controller and has to stay reachable, siphon does not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(
     warn: Warn,
     sleep: Sleep = time.sleep,
 ) -> None:
-    """Calls `once` at an interval until SIGTERM. The first failure ends it; later ones are told and passed over."""
+    """Calls `once` at an interval until SIGTERM. The first failure ends it; later ones are only told."""
     before = signal.signal(signal.SIGTERM, _stop)
     told = ""
     try:
