@@ -32,15 +32,24 @@ class Picture:
         return found
 
 
-def take(label: str = "rackling.lab") -> Picture:
-    """Looks at the host now."""
+LABS = ("it", "it2", "itkill")
+"""The labs of the integration tests; somebody's own labs may come and go meanwhile."""
+ENGINE = re.compile(r" /(var/lib|run)/docker/")
+
+
+def take() -> Picture:
+    """Looks at the host now: the engine's objects of our labs, and everything else of the host's."""
     return Picture(
-        containers=_docker("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}"),
-        volumes=_docker("volume", "ls", "-q"),
-        images=_docker("images", "-q", "--no-trunc", "--filter", f"label={label}"),
+        containers=_of_labs("ps", "-a", "-q", "--no-trunc"),
+        volumes=_of_labs("volume", "ls", "-q"),
+        images=_of_labs("images", "-q", "--no-trunc"),
         links=_lines(["ip", "-o", "link", "show"], lambda line: line.split(":")[1].strip()),
         namespaces=_lines(["ip", "netns", "list"], lambda line: line.split()[0]),
-        mounts=frozenset(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
+        mounts=frozenset(
+            line.split()[1]
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if not ENGINE.search(line)
+        ),
         processes=_orphans(),
         locks=frozenset(str(path) for path in Path("/run").glob("netns/*")),
     )
@@ -59,6 +68,10 @@ def _orphans() -> frozenset[str]:
         if container and container[1] not in known:
             found.add(entry.name)
     return frozenset(found)
+
+
+def _of_labs(*words: str) -> frozenset[str]:
+    return frozenset().union(*(_docker(*words, "--filter", f"label=rackling.lab={lab}") for lab in LABS))
 
 
 def _docker(*words: str) -> frozenset[str]:

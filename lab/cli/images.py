@@ -26,7 +26,7 @@ def command() -> None:
 @progress_option
 @click.pass_obj
 def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
-    """Build the named images, or all; only what has changed."""
+    """Build the named images, or those a lab needs; only what has changed."""
     from lab.cli.live import showing
     from lab.images.pipeline import build
     from lab.paths import private_folder
@@ -46,7 +46,7 @@ def list_images(app: App, as_json: bool) -> None:
     from lab.cli.output import show_json, show_table
     from lab.images.pipeline import inventory
 
-    records = inventory(_store())
+    records = inventory(_store(), optional=True)
     if as_json:
         rows = [
             {"name": r.name, "key": r.key, "built": r.built, "size": r.size, "created": r.created}

@@ -28,10 +28,10 @@ class ImageRecord:
     created: str
 
 
-def inventory(store: ImageStore) -> tuple[ImageRecord, ...]:
-    """Lists every image, built or not."""
+def inventory(store: ImageStore, *, optional: bool = False) -> tuple[ImageRecord, ...]:
+    """Lists the images, built or not: those a lab needs, and with `optional` the others too."""
     found = []
-    for name in names():
+    for name in names(optional=optional):
         key = top_key(_image(name))
         size, created = store.look(_tag(name, key))
         found.append(ImageRecord(name, key, size > 0, size, created))
@@ -39,11 +39,11 @@ def inventory(store: ImageStore) -> tuple[ImageRecord, ...]:
 
 
 def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, force: bool = False) -> None:
-    """Builds the named images (none named: all) and their parents."""
+    """Builds the named images (none named: those a lab needs) and their parents."""
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
         raise LabError(f"there is no image called {unknown[0]}", hint="lab images ls")
-    chosen = [name for name in names() if not wanted or name in _with_parents(wanted)]
+    chosen = [name for name in names() if name in _with_parents(wanted or names(optional=False))]
     recipes = [_image(name) for name in chosen]
     stale = [recipe for recipe in recipes if force or not store.look(_tag(recipe.name, top_key(recipe)))[0]]
     tars = _make_trees([recipe for recipe in stale if not _has_base(recipe, store)], cache, say)
@@ -104,7 +104,8 @@ def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Sa
             store.build(context, base, {})
         say(f"{recipe.name}: adding our files and installing")
         stages.top_context(recipe, context)
-        store.build(context, _tag(recipe.name, top_key(recipe)), {"BASE": base})
+        release = {"RELEASE": recipe.release} if recipe.release else {}
+        store.build(context, _tag(recipe.name, top_key(recipe)), {"BASE": base, **release})
     say(f"{recipe.name}: done")
 
 

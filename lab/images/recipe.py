@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.errors import LabError
 from lab.paths import PACKAGE, data_folder
@@ -23,6 +24,7 @@ class Tree:
     packages: tuple[str, ...]
     exclude: tuple[str, ...]
     key: str  # digest of all that decides its content
+    stale: bool = False  # the mirror no longer keeps the lists of this release in step
 
 
 @dataclass(frozen=True)
@@ -35,44 +37,55 @@ class Recipe:
     trees: tuple[tuple[str, Tree], ...]  # (path in the image, tree)
     files: tuple[tuple[str, Path], ...]  # (path in the image, folder of ours)
     bundle: str | None  # where in the image the guest's programs go
+    release: str | None = None  # of Debian, where a recipe makes one image for each
+    default: bool = True  # a lab needs it: built when none is named
 
 
-def names() -> tuple[str, ...]:
-    """Names of the recipes that make images, parents first."""
-    found = [recipe for recipe in map(load, _folders()) if recipe is not None]
-    return tuple(recipe.name for recipe in sorted(found, key=lambda recipe: recipe.parent is not None))
+def names(*, optional: bool = True) -> tuple[str, ...]:
+    """Names of the recipes that make images, parents first; those no lab needs only when `optional`."""
+    found = [recipe for recipe in map(load, _described()) if recipe is not None]
+    kept = [recipe for recipe in found if recipe.default or optional]
+    return tuple(recipe.name for recipe in sorted(kept, key=lambda recipe: recipe.parent is not None))
 
 
 def load(name: str) -> Recipe | None:
     """The recipe of that name; None when it makes a tree only."""
-    folder = data_folder("containers") / name
-    try:
-        text = (folder / "image.toml").read_text(encoding="utf-8")
-    except OSError as problem:
-        raise LabError(
-            f"there is no image recipe {name}", evidence=str(problem), hint="lab images ls"
-        ) from problem
-    table = tomllib.loads(text)
+    folder, release = _described().get(name, (name, None))
+    table = _read(folder)
     if "image" not in table:
         return None
     image = table["image"]
-    trees = [(path, tree(other)) for path, other in image["trees"].items()]
     files = [(path, _ours(one)) for path, sources in image.get("files", {}).items() for one in _list(sources)]
-    return Recipe(name, folder, image.get("parent"), tuple(trees), tuple(files), image.get("bundle"))
+    return Recipe(
+        name=name,
+        folder=data_folder("containers") / folder,
+        parent=image.get("parent"),
+        trees=tuple((path, tree(other, release)) for path, other in image["trees"].items()),
+        files=tuple(files),
+        bundle=image.get("bundle"),
+        release=release,
+        default=table.get("default", True),
+    )
 
 
-def tree(name: str) -> Tree:
-    """The tree that a recipe describes."""
+def tree(name: str, release: str | None = None) -> Tree:
+    """The tree that a recipe describes, for one of its releases where it names several."""
+    table = dict(_read(name)["tree"])
+    if release is not None:
+        also, stale = table.pop("also", {}), table.pop("stale", ())
+        del table["releases"]
+        packages = [*table["packages"], *also.get(release, ())]
+        table |= {"release": release, "packages": packages, "stale": release in stale}
     folder = data_folder("containers")
-    table = tomllib.loads((folder / name / "image.toml").read_text(encoding="utf-8"))["tree"]
     hooks = [(folder / hook).read_bytes() for hook in ("users", "seed-users", "clean-tree")]
     parts = [repr(sorted(table.items())).encode(), *hooks]
     return Tree(
-        name=name,
+        name=_variant(name, release),
         release=table["release"],
         packages=tuple(table["packages"]),
         exclude=tuple(table.get("exclude", ())),
         key=digest(parts),
+        stale=table.get("stale", False),
     )
 
 
@@ -97,8 +110,27 @@ def folder_parts(folder: Path) -> Iterator[bytes]:
             yield f"{relative} {executable:d} ".encode() + path.read_bytes()
 
 
-def _folders() -> list[str]:
-    return sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml"))
+def _described() -> dict[str, tuple[str, str | None]]:
+    """By name: the folder of each recipe, and the release where it makes one image for each."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for folder in sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml")):
+        for release in _read(folder)["tree"].get("releases", [None]):
+            found[_variant(folder, release)] = (folder, release)
+    return found
+
+
+def _read(folder: str) -> dict[str, Any]:
+    try:
+        text = (data_folder("containers") / folder / "image.toml").read_text(encoding="utf-8")
+    except OSError as problem:
+        raise LabError(
+            f"there is no image recipe {folder}", evidence=str(problem), hint="lab images ls"
+        ) from problem
+    return tomllib.loads(text)
+
+
+def _variant(name: str, release: str | None) -> str:
+    return f"{name}-{release}" if release else name
 
 
 def _list(value: str | list[str]) -> list[str]:
@@ -106,5 +138,6 @@ def _list(value: str | list[str]) -> list[str]:
 
 
 def _ours(source: str) -> Path:
-    """A path as recipes write it (`lab/guest/files/…`), wherever the package is installed."""
-    return PACKAGE / Path(source).relative_to("lab")
+    """A path as recipes write it (`lab/guest/files/…`, `containers/…`), wherever the package is installed."""
+    top, _, inside = source.partition("/")
+    return (PACKAGE if top == "lab" else data_folder(top)) / inside

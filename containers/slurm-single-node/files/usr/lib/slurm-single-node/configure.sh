@@ -5,7 +5,10 @@
 need_network() {
     ! wanted slurmdbd && ! wanted slurmctld && ! wanted slurmd && return 0
     for card in /sys/class/net/*; do
-        [ "${card##*/}" = lo ] || return 0
+        [ "${card##*/}" != lo ] || continue
+        # Slurm asks for the name of 0.0.0.0 when it opens a port; a network without DNS would take 10 s to say no.
+        grep -q '^0\.0\.0\.0' /etc/hosts || echo '0.0.0.0 every-address' >>/etc/hosts
+        return 0
     done
     fail 2 "this container has no network, and Slurm opens no port without one" \
         "docker network create --internal NET; then: docker run --network NET …"

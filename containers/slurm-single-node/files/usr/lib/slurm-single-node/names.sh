@@ -34,7 +34,7 @@ release_at_least() { [ "$(printf '%s\n%s\n' "$1" "$(slurm_version)" | sort -V | 
 # rest_version: the newest version of the REST interface that this slurmrestd has, as v0.0.NN
 rest_version() {
     find /usr/lib -name 'openapi_*0*0*[0-9].so' -o -name 'data_parser_v0_0_*.so' |
-        sed -n 's/.*[._]0[._]0[._]\([0-9]*\)\.so$/\1/p' | sort -n | tail -n 1 | sed 's/^/v0.0./'
+        sed -n 's/.*[._v]0[._]0[._]\([0-9]*\)\.so$/\1/p' | sort -n | tail -n 1 | sed 's/^/v0.0./'
 }
 
 # as USER COMMAND…: becomes another account for good
