@@ -164,6 +164,27 @@ def exercises(session: nox.Session) -> None:
 
 
 @nox.session
+def slurm_zipapp(session: nox.Session) -> None:
+    """Builds dist/siphon.pyz, compiled for every Python from 3.9 on that is here."""
+    target = ROOT / "dist" / "siphon.pyz"
+    found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
+    session.run(PYTHON, "-m", "lab.slurm.pack", str(target), *found)
+    for python in found:
+        session.run(python, "-I", "-S", str(target), "--version", external=True)
+
+
+def python3(minor: int) -> str | None:
+    """A Python 3 of this minor version that runs: one of the machine's, or pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(
+        f"versions/3.{minor}.*/bin/python"
+    )
+    for python in (shutil.which(f"python3.{minor}"), *(str(path) for path in sorted(pyenv))):
+        if python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measures the promises of README.md; prints a Markdown table."""
     session.run(PYTHON, "-m", "tests.bench", *session.posargs)

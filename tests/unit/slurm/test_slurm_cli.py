@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from lab.slurm import cli, failure, options, versions
+from lab.slurm import cli, client, failure, options, pack, versions
 from lab.slurm.complete import includes, lacks
 from lab.slurm.messages import ConfigFile
 from tests.unit.slurm import controller
@@ -257,7 +258,7 @@ def test_a_bug_shows_a_place_and_no_values(
     def broken(*_: object) -> None:
         raise RuntimeError(TOKEN)
 
-    monkeypatch.setattr(cli.client, "fetch", broken)
+    monkeypatch.setattr(client, "fetch", broken)
     status, out, err = run(capsys, "h")
     assert (status, out) == (failure.BUG.status, "")
     assert "RuntimeError at" in err
@@ -282,8 +283,12 @@ def until(condition: object, what: str) -> None:
 def test_watch_writes_changes_runs_the_command_and_ends_on_sigterm(tmp_path: Path) -> None:
     place = tmp_path / "conf"
     mark = tmp_path / "changes"
-    files = [FILES]
-    with running(lambda request: released("26.05", files[0])(request)) as one:
+    files: list[tuple[ConfigFile, ...]] = [FILES]
+
+    def answer(request: bytes) -> bytes:
+        return released("26.05", files[0])(request)
+
+    with running(answer) as one:
         words = ["--watch", "0.1", "--on-change", f"echo x >> {mark}", "-o", str(place), str(one.server)]
         command = [sys.executable, "-m", "lab.slurm", *words]
         env = {**os.environ, "SLURM_JWT": TOKEN}
@@ -305,8 +310,12 @@ def test_watch_writes_changes_runs_the_command_and_ends_on_sigterm(tmp_path: Pat
 
 
 def test_watch_outlives_a_controller_and_tells_once(tmp_path: Path) -> None:
-    answers = {"code": None}
-    with running(lambda request: released("26.05", code=answers["code"])(request)) as one:
+    codes: list[int | None] = [None]
+
+    def answer(request: bytes) -> bytes:
+        return released("26.05", code=codes[0])(request)
+
+    with running(answer) as one:
         command = [
             sys.executable,
             "-m",
@@ -321,7 +330,7 @@ def test_watch_outlives_a_controller_and_tells_once(tmp_path: Path) -> None:
         with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as siphon:
             try:
                 until((tmp_path / "c/slurm.conf").exists, "the first fetch")
-                answers["code"] = 2126  # type: ignore[assignment]
+                codes[0] = 2126
                 asked = len(one.asked)
                 until(lambda: len(one.asked) > asked + 4, "more rounds")
             finally:
@@ -377,14 +386,35 @@ def test_the_command_imports_little(tmp_path: Path) -> None:
     assert not heavy & set(done.stderr.split())
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_one_file_does_the_same(tmp_path: Path, compiled: bool) -> None:
+    """Compiled for this Python, and from its source for any other."""
+    archive = tmp_path / "siphon.pyz"
+    assert pack.build(str(archive)) == (sys.implementation.cache_tag,)
+    first = archive.read_bytes()
+    pack.build(str(archive))
+    assert archive.read_bytes() == first
+    assert first.startswith(pack.SHEBANG)
+    if not compiled:
+        with zipfile.ZipFile(archive) as packed, zipfile.ZipFile(tmp_path / "other.pyz", "w") as other:
+            for name in packed.namelist():
+                data = packed.read(name)
+                other.writestr(
+                    name, data.replace(b"cpython-", b"neverpy-") if name == "__main__.py" else data
+                )
+        archive = tmp_path / "other.pyz"
+    with running(released("24.11")) as one:
+        command = [sys.executable, "-I", "-S", str(archive), "-o", str(tmp_path / "conf"), str(one.server)]
+        env = {**os.environ, "SLURM_JWT": TOKEN}
+        done = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert (tmp_path / "conf/slurm.conf").read_bytes() == FILES[0].content
+
+
 def test_a_closed_pipe_is_no_error() -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m lab.slurm --help | head -1; echo",
-        shell=True,
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
+    command = f"{sys.executable} -m lab.slurm --help | true; true"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert done.stderr == b""
 
 
