@@ -85,7 +85,7 @@ def lint(session: nox.Session) -> None:
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),
         (str(tools / "lint-imports"), "--no-logo"),
-        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest"),
+        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest", "lab/slurm"),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
     ]
     failed = []

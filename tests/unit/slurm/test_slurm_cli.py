@@ -345,6 +345,7 @@ def test_includes_are_found_as_slurm_finds_them() -> None:
     content = b"# Include no\n  INCLUDE a.conf # why\nIncludes=3\ninclude\tb.conf\nX=1 Include c\nInclude d"
     assert includes(content) == (b"a.conf", b"b.conf", b"d")
     assert includes(b"include") == ()
+    assert includes(b"x\n" * 600_000 + b"Include far.conf\n" + b"# include no\n") == (b"far.conf",)
 
 
 def test_an_include_may_be_here_or_have_come() -> None:
