@@ -166,14 +166,15 @@ def fetch_once(job: Job) -> tuple[Fetched, Plan]:
     writes = not (job.arguments.has("check") or job.arguments.has("dry-run"))
     act = writer.write if writes else writer.examine
     plan = act(job.place, wanted, job.writing)
-    if job.arguments.has("json"):
+    shows = plan.differs() or job.watch is None
+    if job.arguments.has("json") and shows:
         place = os.path.realpath(job.place)
         seconds = time.monotonic() - start
         how = report.How(credentials.name, job.arguments.values.get("set", "client"), seconds, writes)
         line = report.as_json(fetched, plan, place, warnings, how)
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-    if plan.differs() or job.watch is None:
+    if shows:
         job.say(report.summary(fetched, plan, job.place, written=writes))
     if job.arguments.has("dry-run") or job.arguments.has("verbose"):
         for line in report.changes(plan):

@@ -83,6 +83,16 @@ def _ports(text: str, whole: str) -> range:
     return range(int(first), int(last) + 1)
 
 
+def _find_packages() -> None:
+    """Lets siphon.pyz, which starts without `site`, find what is installed."""
+    import sys
+
+    if "site" not in sys.modules:
+        import site
+
+        site.main()
+
+
 def _no_server(text: str, why: str) -> SiphonError:
     return SiphonError(
         failure.USAGE, f"{failure.printable(text)!r} names no controller", evidence=why, hint="siphon --help"
@@ -93,6 +103,7 @@ def look_up(timeout: float) -> tuple[Server, ...]:
     """The controllers that DNS names: SRV records of _slurmctld._tcp, lowest priority value first."""
     try:
         # The optional extra `dns`: a resolver of our own would be one more thing to get wrong.
+        _find_packages()
         import dns.exception
         import dns.resolver
     except ImportError:

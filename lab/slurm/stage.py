@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from lab.slurm import folder
 from lab.slurm.target import MANIFEST, Plan, Target, manifest_text, mode_for
@@ -24,7 +25,7 @@ def stage(fd: int, target: Target | None, wanted: tuple[Wanted, ...], plan: Plan
             if real is not None and link_as(target.fd, real, fd, file.path, folders):
                 continue
         mode = mode_for(file, options.modes, old)
-        group = old.st_gid if old is not None else None
+        group = old.st_gid if old is not None and stat.S_ISREG(old.st_mode) else None
         folder.write(fd, file.path, file.content, mode, folders=folders, group=group, sync=options.sync)
         if old is not None and file.path in unchanged:
             with folder.Place(fd, file.path) as place:

@@ -99,7 +99,7 @@ def test_every_session_is_documented_and_every_documented_one_exists() -> None:
     defaults = {"lint", "tests"}
     assert named | defaults | {"images", "firstrun"} == sessions()
     for page in PAGES:
-        mentioned = set(re.findall(r"nox -s ([a-z]+)", page.read_text(encoding="utf-8")))
+        mentioned = set(re.findall(r"nox -s ([a-z_]+)", page.read_text(encoding="utf-8")))
         assert mentioned <= sessions(), page.name
 
 

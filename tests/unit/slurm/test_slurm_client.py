@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
+import sys
 import threading
 import time
+import tracemalloc
+import types
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +114,6 @@ def test_the_cache_may_fail_in_every_way(tmp_path: Path) -> None:
     cache.remember(str(place), server, versions.V24_11)
     (file,) = place.iterdir()
     assert cache.recall(str(place), server) is versions.V24_11
-    import os
-
     os.utime(file, (1, 1))
     assert cache.recall(str(place), server) is None  # too old
     file.write_text("nonsense" * 9)
@@ -374,8 +376,6 @@ def test_hostile_replies_end_in_one_clear_error(reply: bytes, kind: failure.Kind
 
 
 def test_a_promised_gibibyte_takes_no_memory() -> None:
-    import tracemalloc
-
     with running(lambda _: b"\x40\0\0\0" + b"x" * 1000) as one:
         tracemalloc.start()
         try:
@@ -448,3 +448,41 @@ def test_only_the_slurmd_bit_is_ever_set() -> None:
         fetch(one, protocol=versions.V26_05)
         bodies = [request[-6:] for request in one.asked]
     assert bodies == [b"\0\0\0\1\0\0", b"\0\0\0\0\0\0"]
+
+
+class Record:
+    """An SRV record as dnspython gives it."""
+
+    def __init__(self, priority: int, weight: int, target: str) -> None:
+        self.priority, self.weight, self.target, self.port = priority, weight, target, 6817
+
+
+def fake_dns(monkeypatch: pytest.MonkeyPatch, resolve: object) -> None:
+    package, exception, resolver = (
+        types.ModuleType(name) for name in ("dns", "dns.exception", "dns.resolver")
+    )
+    exception.DNSException = KeyError  # type: ignore[attr-defined]
+    resolver.resolve = resolve  # type: ignore[attr-defined]
+    package.exception, package.resolver = exception, resolver  # type: ignore[attr-defined]
+    for module in (package, exception, resolver):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_dns_names_controllers_by_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(name: str, kind: str, **_: object) -> list[Record]:
+        assert (name, kind) == ("_slurmctld._tcp", "SRV")
+        return [Record(10, 0, "b.example."), Record(0, 1, "c.example."), Record(0, 9, "a.example.")]
+
+    fake_dns(monkeypatch, resolve)
+    found = servers.look_up(1.0)
+    assert [str(one) for one in found] == ["a.example:6817", "c.example:6817", "b.example:6817"]
+
+
+def test_a_name_that_dns_does_not_know_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise KeyError("NXDOMAIN")
+
+    fake_dns(monkeypatch, resolve)
+    with pytest.raises(SiphonError, match=r"_slurmctld\._tcp") as caught:
+        servers.look_up(1.0)
+    assert caught.value.kind is failure.CONNECT
