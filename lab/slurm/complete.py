@@ -33,7 +33,9 @@ def lacks(
         shown = failure.printable(file.name)
         if not file.exists:
             if file.execute and scripts:
-                found.append(f"script {shown} is named in slurm.conf, but the controller has no such file")
+                pattern = any(char in file.name for char in b"*?[")
+                why = "a pattern, and those are never sent" if pattern else "not there on the controller"
+                found.append(f"script {shown} is named in slurm.conf, but is {why}")
             continue
         if not file.execute:
             found.extend(_lost_includes(file, shown, sent, cluster, elsewhere))

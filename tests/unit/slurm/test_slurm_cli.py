@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.slurm import cli, client, failure, options, pack, versions
+from lab.slurm import cli, client, failure, messages, options, pack, versions, watch
 from lab.slurm.complete import includes, lacks
 from lab.slurm.messages import ConfigFile
-from tests.unit.slurm import controller
+from tests.unit.slurm import controller, recordings
 from tests.unit.slurm.controller import FILES, released, running
 from tests.unit.slurm.test_slurm_client import token
 
@@ -346,6 +346,59 @@ def test_includes_are_found_as_slurm_finds_them() -> None:
     assert includes(content) == (b"a.conf", b"b.conf", b"d")
     assert includes(b"include") == ()
     assert includes(b"x\n" * 600_000 + b"Include far.conf\n" + b"# include no\n") == (b"far.conf",)
+
+
+AWKWARD = [r for r in recordings.load() if r.case == "awkward-slurmd-set"]
+
+
+@pytest.mark.parametrize("recording", AWKWARD, ids=lambda r: r.name)
+def test_what_real_controllers_left_out_is_told(recording: recordings.Recording) -> None:
+    reply = messages.decode_reply(recording.reply[4:])
+    assert isinstance(reply, messages.ConfigReply)
+    told = lacks(reply.files, lambda _: False, scripts=True)
+    lost = [line.split("Include ")[1].split(":")[0] for line in told if "Include " in line]
+    if recording.controller == "20.11":  # sends none at all
+        assert {"nodes.conf", "sub/inc.conf", "/etc/abs.conf", "outer.conf"} < set(lost)
+    else:
+        assert lost == ["sub/inc.conf", "/etc/abs.conf"]
+    scripts = [line.split()[1] for line in told if line.startswith("script ")]
+    assert scripts == (["nul.sh", "missing.sh"] if recording.controller in ("24.11", "26.05") else [])
+
+
+def test_a_pattern_of_scripts_is_never_sent() -> None:
+    (line,) = lacks((ConfigFile(b"prolog.d/*", exists=False, execute=True),), lambda _: False, scripts=True)
+    assert "a pattern" in line
+
+
+def test_a_failing_command_is_a_warning_and_not_the_end() -> None:
+    rounds = iter([True, True])
+    warned: list[str] = []
+
+    def once() -> bool:
+        return next(rounds)
+
+    with pytest.raises(StopIteration):
+        watch.run(once, lambda _: None, 1.0, "exit 7", warned.append, sleep=lambda _: None)
+    assert warned == ["--on-change ended with status 7"] * 2
+
+
+def test_the_first_failure_ends_watching_and_later_ones_are_told_once() -> None:
+    error = failure.SiphonError(failure.CONNECT, "nobody there")
+    outcomes: list[bool | failure.SiphonError] = [False, error, error, True, error]
+    told: list[str] = []
+
+    def once() -> bool:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, failure.SiphonError):
+            raise outcome
+        return outcome
+
+    with pytest.raises(IndexError):
+        watch.run(once, lambda e: told.append(e.message), 1.0, None, told.append, sleep=lambda _: None)
+    assert told == ["nobody there", "nobody there"]  # the second after it had worked again
+    outcomes[:] = [error]
+    with pytest.raises(failure.SiphonError):
+        watch.run(once, lambda e: told.append(e.message), 1.0, None, told.append, sleep=lambda _: None)
 
 
 def test_an_include_may_be_here_or_have_come() -> None:
