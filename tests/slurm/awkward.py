@@ -18,7 +18,7 @@ CONF = (
     + b"ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n"
     + b"SelectTypeParameters=CR_CPU\n"
 )
-NODES = b"NodeName=n[1-4] CPUs=1\nPartitionName=p Nodes=n[1-4] Default=YES"  # no line end
+NODES = b"NodeName=n1 NodeAddr=127.0.0.1 CPUs=1\nPartitionName=p Nodes=n1 Default=YES"  # no line end
 
 INCLUDED = ("-dash.conf", ".hidden.conf", "na\u00efve\u2013\u540d.conf", "nodes.conf")
 """Files that slurm.conf includes by a plain name: sent from 21.08 on."""

@@ -56,6 +56,12 @@ def look(container: Container, template: str) -> str:
     return docker("inspect", "-f", template, container.name).stdout.decode().strip()
 
 
+def account(node: Container, number: int) -> str:
+    """What sacct says of a job."""
+    fields = "user,jobname,cluster,state,exitcode"
+    return node.out("sacct", "-n", "-X", "-P", "-a", "-j", str(number), "-o", fields)
+
+
 def finished(node: Container, number: int) -> bool:
     return DONE in node.out("sacct", "-n", "-X", "-P", "-j", str(number), "-o", "state").split()
 
@@ -101,18 +107,12 @@ def test_rest_interface_answers_a_token_and_refuses_another(node: Container) -> 
     answer = rest(node, path)
     assert answer["errors"] == []
     assert len(answer["pings"]) == 1
-    # 24.11 answers a bad token with status 200 and an error in the text, older ones in plain words.
-    refused = node.run(
-        "curl",
-        "--silent",
-        "-H",
-        "X-SLURM-USER-NAME: user1",
-        "-H",
-        "X-SLURM-USER-TOKEN: a.b.c",
-        f"{REST}{path}",
-    )
-    assert b'"UP"' not in refused.stdout
-    assert b"uthenticat" in refused.stdout
+    # Not every release says 401: they answer that slurmctld does not, or in plain words.
+    forged = node.token("user1")[:-3] + "AAA"
+    headers = ["-H", "X-SLURM-USER-NAME: user1", "-H", f"X-SLURM-USER-TOKEN: {forged}"]
+    refused = node.run("curl", "--silent", *headers, f"{REST}{path}").stdout
+    assert b'"UP"' not in refused
+    assert b'"responding": true' not in refused
 
 
 def test_a_job_by_rest_runs_and_is_accounted(node: Container) -> None:
@@ -120,14 +120,9 @@ def test_a_job_by_rest_runs_and_is_accounted(node: Container) -> None:
     answer = rest(node, f"/slurm/{api}/job/submit", job(api))
     assert answer.get("job_id"), answer
     number = int(answer["job_id"])
-    until(
-        lambda: finished(node, number),
-        60,
-        f"job {number} in sacct",
-        lambda: node.out("sacct", "-X") + node.log(),
-    )
-    told = node.out("sacct", "-n", "-X", "-P", "-j", str(number), "-o", "user,jobname,cluster,state,exitcode")
-    assert told == f"user1|by-rest|single|{DONE}|0:0"
+    # A new database of 20.11 or 22.05 knows that a job has ended before it knows whose it was.
+    right = f"user1|by-rest|single|{DONE}|0:0"
+    until(lambda: account(node, number) == right, 60, right, lambda: account(node, number) + node.log())
     assert node.out("cat", f"/tmp/slurm-{number}.out") == "user1"
 
 
@@ -176,6 +171,8 @@ def test_it_stops_cleanly_and_its_volume_keeps_the_state(network: str, release: 
         docker("stop", "-t", "5", first.name)
         assert look(first, "{{.State.ExitCode}}") == "0", first.log()
         assert "killed:" not in first.log()
+        for last in ("slurmctld: Saving all slurm state", "mariadbd: Shutdown complete"):
+            assert any(last.split()[0] in line and last.split(" ", 1)[1] in line for line in first.log().splitlines())
         docker("rm", first.name)
         second = start("kept", release, "slurm-single-node", *words)
         wait_ready(second)

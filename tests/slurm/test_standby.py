@@ -30,7 +30,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-NodeName=n1 CPUs=1
+NodeName=n1 NodeAddr=127.0.0.1 CPUs=1
 PartitionName=p Nodes=n1 Default=YES
 """
 

@@ -13,7 +13,8 @@ start_mariadbd() {
     chown -R mysql: "$STATE/mysql"
     launch mariadbd as mysql "$(command -v mariadbd || command -v mysqld)" --no-defaults --datadir="$STATE/mysql" \
         --socket="$SOCKET" --pid-file=/run/mysqld/mysqld.pid --skip-networking --skip-log-bin \
-        --innodb-use-native-aio=0 --innodb-buffer-pool-size=128M --innodb-lock-wait-timeout=900
+        --innodb-use-native-aio=0 --innodb-buffer-pool-size=128M --innodb-lock-wait-timeout=900 \
+        --loose-innodb-snapshot-isolation=OFF
     wait_for mariadbd mariadbd_answers
     account_of_slurmdbd | sql >"$RUN/probe" 2>&1 || {
         cat "$RUN/probe" >&2
@@ -39,13 +40,17 @@ make_database() {
 account_of_slurmdbd() {
     user=$(conf_value "$CONF/slurmdbd.conf" StorageUser)
     base=$(conf_value "$CONF/slurmdbd.conf" StorageLoc)
+    base=$(printf '%s' "${base:-slurm_acct_db}" | tr -d '\140') # without backticks
     password=$(conf_value "$CONF/slurmdbd.conf" StoragePass)
     user=$(quoted "${user:-slurm}")
     how="VIA unix_socket"
     [ -z "$password" ] || how="BY $(quoted "$password")"
+    # slurmdbd would make it, but then connects a second time by the same handle, which libmariadb 3.4.9 gets wrong
+    # ("maximum allowed number of columns (=0)", in forky).
+    printf 'CREATE DATABASE IF NOT EXISTS `%s`;\n' "$base"
     printf "CREATE USER IF NOT EXISTS %s@'localhost';\n" "$user"
     printf "ALTER USER %s@'localhost' IDENTIFIED %s;\n" "$user" "$how"
-    printf 'GRANT ALL ON `%s`.* TO %s@%s;\n' "$(printf '%s' "${base:-slurm_acct_db}" | tr -d '\140')" "$user" "'localhost'"
+    printf 'GRANT ALL ON `%s`.* TO %s@%s;\n' "$base" "$user" "'localhost'"
 }
 
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
@@ -73,9 +78,13 @@ start_slurmd() {
 }
 
 start_slurmrestd() {
+    set --
     # SLURM_JWT=daemon: answers for whoever the request's token names, not for its own account. The namespaces it
     # would make for itself (unshare) are not to be had in a container; it is alone in this one's anyway.
-    launch slurmrestd as slurmrestd env SLURM_JWT=daemon \
+    # 20.11 knows no such setting: there the image preloads what says yes without doing it.
+    stay=/usr/local/lib/no-unshare.so
+    [ ! -e "$stay" ] || set -- "LD_PRELOAD=$stay"
+    launch slurmrestd as slurmrestd env "$@" SLURM_JWT=daemon \
         SLURMRESTD_SECURITY=disable_unshare_sysv,disable_unshare_files slurmrestd -a rest_auth/jwt "0.0.0.0:$REST_PORT"
     ! wanted slurmctld || wait_for slurmrestd slurmrestd_answers
 }

@@ -41,5 +41,5 @@ rest_version() {
 as() {
     user=$1
     shift
-    setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"
+    exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"
 }
