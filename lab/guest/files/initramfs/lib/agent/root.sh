@@ -27,16 +27,14 @@ vnfs_url() {
     esac
 }
 
+# Fetched and unpacked at once; zstd reads gzip as well, and says when it is neither.
 download_vnfs() {   # FOLDER
     vnfs_url || return 9
-    wget -q -T 60 -O /run/vnfs.image "$url" || { why="could not fetch $url"; return 9; }
-    case "$(od -An -N4 -tx1 /run/vnfs.image | tr -d ' ')" in
-        28b52ffd) unpack="zstd -dcq" ;;
-        1f8b*) unpack="gzip -dc" ;;
-        *) why="$url is neither zstd nor gzip"; return 9 ;;
-    esac
-    (cd "$1" && $unpack /run/vnfs.image | cpio -idmu) || { why="$url is damaged"; return 9; }
-    rm -f /run/vnfs.image
+    rm -f /run/vnfs.unfetched
+    { wget -q -T 60 -O - "$url" || echo "$url" >/run/vnfs.unfetched; } | zstd -dcq | (cd "$1" && cpio -idmu)
+    unpacked=$?
+    if [ -e /run/vnfs.unfetched ]; then why="could not fetch $url"; return 9; fi
+    [ $unpacked = 0 ] || { why="$url is damaged"; return 9; }
     [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
 }
 
