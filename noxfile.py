@@ -185,6 +185,16 @@ def python3(minor: int) -> str | None:
 
 
 @nox.session
+def slurm(session: nox.Session) -> None:
+    """Real Slurm of four releases: their images, and what siphon fetches from each; ten minutes."""
+    need_engine(session)
+    kinds = ("slurm-single-node", "slurm-client")
+    names = [f"{kind}-{release}" for kind in kinds for release in ("bullseye", "bookworm", "trixie", "forky")]
+    session.run(PYTHON, "-m", "lab.cli.main", "images", "build", *names)
+    pytest(session, "tests/slurm", "--timeout=300", "--durations=10")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measures the promises of README.md; prints a Markdown table."""
     session.run(PYTHON, "-m", "tests.bench", *session.posargs)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.slurm import engine
-from tests.slurm.engine import NETWORK, RELEASES, Container
+from tests.slurm.engine import NETWORK, RELEASES, SUBNET, Container
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def network() -> Iterator[str]:
     """A network that leads nowhere else; whatever is in it is gone afterwards."""
     engine.sweep()
-    engine.docker("network", "create", "--internal", "--label", engine.LABEL, NETWORK)
+    engine.docker("network", "create", "--internal", "--subnet", SUBNET, "--label", engine.LABEL, NETWORK)
     yield NETWORK
     engine.sweep()
     left = engine.docker("ps", "-aq", "--filter", f"label={engine.LABEL}").stdout

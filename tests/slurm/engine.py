@@ -13,6 +13,7 @@ import pytest
 
 LABEL = "rackling.slurm-proof"
 NETWORK = "slurm-proof"  # internal: nothing in it reaches the host's networks or is reached from them
+SUBNET = "198.51.100.0/24"  # of documentation's: nobody has it
 RELEASES = {"bullseye": "20.11", "bookworm": "22.05", "trixie": "24.11", "forky": "26.05"}
 STATE = "/var/lib/slurm-single-node"
 SLURM_UID = 64030  # Debian's account of Slurm, the same in every release

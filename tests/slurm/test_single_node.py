@@ -172,7 +172,9 @@ def test_it_stops_cleanly_and_its_volume_keeps_the_state(network: str, release: 
         assert look(first, "{{.State.ExitCode}}") == "0", first.log()
         assert "killed:" not in first.log()
         for last in ("slurmctld: Saving all slurm state", "mariadbd: Shutdown complete"):
-            assert any(last.split()[0] in line and last.split(" ", 1)[1] in line for line in first.log().splitlines())
+            assert any(
+                last.split()[0] in line and last.split(" ", 1)[1] in line for line in first.log().splitlines()
+            )
         docker("rm", first.name)
         second = start("kept", release, "slurm-single-node", *words)
         wait_ready(second)
