@@ -12,7 +12,7 @@ launch() {
     name=$1
     shift
     mkfifo "$RUN/$name.log"
-    sed -u "s/^\($name[^ :]*: \)*/$name: /" <"$RUN/$name.log" &
+    sed -u "s/^\(${name}[^ :]*: \)*/$name: /" <"$RUN/$name.log" &
     "$@" >"$RUN/$name.log" 2>&1 </dev/null &
     echo $! >"$RUN/$name.pid"
     STARTED="$name $STARTED"
