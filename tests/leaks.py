@@ -34,6 +34,7 @@ class Picture:
 
 LABS = ("it", "it2", "itkill")
 """The labs of the integration tests; somebody's own labs may come and go meanwhile."""
+ENGINE_LINK = re.compile(r"docker0|br-[0-9a-f]{12}|veth[0-9a-f]{7}")  # of somebody's ordinary containers
 ENGINE = re.compile(r" /(var/lib|run)/docker/")
 
 
@@ -43,7 +44,7 @@ def take() -> Picture:
         containers=_of_labs("ps", "-a", "-q", "--no-trunc"),
         volumes=_of_labs("volume", "ls", "-q"),
         images=_of_labs("images", "-q", "--no-trunc"),
-        links=_lines(["ip", "-o", "link", "show"], lambda line: line.split(":")[1].strip()),
+        links=frozenset(name for name in _links() if not ENGINE_LINK.match(name)),
         namespaces=_lines(["ip", "netns", "list"], lambda line: line.split()[0]),
         mounts=frozenset(
             line.split()[1]
@@ -68,6 +69,10 @@ def _orphans() -> frozenset[str]:
         if container and container[1] not in known:
             found.add(entry.name)
     return frozenset(found)
+
+
+def _links() -> frozenset[str]:
+    return _lines(["ip", "-o", "link", "show"], lambda line: line.split(":")[1].strip())
 
 
 def _of_labs(*words: str) -> frozenset[str]:
