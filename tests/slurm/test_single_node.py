@@ -246,6 +246,22 @@ def test_what_is_mounted_is_used(tmp_path: Path, network: str, release: str) -> 
         engine.remove(made)
 
 
+@pytest.mark.parametrize("modern", [name for name, slurm in RELEASES.items() if slurm >= "23.11"])
+def test_auth_slurm_instead_of_munge(network: str, modern: str) -> None:
+    words = ["--network", network, "--hostname", "sack", "-e", "SLURM_AUTH=slurm"]
+    made = start("sack", modern, "slurm-single-node", *words)
+    try:
+        wait_ready(made)
+        services = [name for name in SERVICES if name != "munged"]
+        assert made.out("cat", "/run/slurm-single-node/services").split() == services
+        number = int(
+            made.out("sbatch", "--parsable", "-o", "/dev/null", "-D", "/tmp", "--wrap", "true", user="user1")
+        )
+        until(lambda: finished(made, number), 60, f"job {number} in sacct", made.log)
+    finally:
+        engine.remove(made)
+
+
 def test_it_says_that_slurm_needs_a_network(release: str) -> None:
     done = docker("run", "--rm", "--network", "none", image("slurm-single-node", release), check=False)
     assert done.returncode == 2

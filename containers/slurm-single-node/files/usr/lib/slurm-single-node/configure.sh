@@ -73,7 +73,7 @@ make_folders() {
     saved=$(conf_value "$CONF/slurm.conf" StateSaveLocation)
     install -d -m 755 "${spool:-/var/spool/slurmd}"
     install -d -m 700 -o slurm -g slurm "${saved:-/var/spool}"
-    install -d -m 755 -o slurm -g slurm /run/slurm /run/slurmctld /run/slurmdbd
+    install -d -m 755 -o slurm -g slurm /run/slurmctld /run/slurmdbd
     chown slurm: /etc/slurm
 }
 
@@ -90,7 +90,7 @@ AuthAltParameters=jwt_key=$JWT_KEY
 SlurmctldParameters=enable_configless
 StateSaveLocation=$STATE/slurmctld
 SlurmdSpoolDir=$STATE/slurmd
-SlurmctldPidFile=/run/slurm/slurmctld.pid
+SlurmctldPidFile=/run/slurmctld/slurmctld.pid
 SlurmdPidFile=/run/slurmd.pid
 ReturnToService=2
 MailProg=/bin/true
@@ -115,7 +115,7 @@ AuthAltTypes=auth/jwt
 AuthAltParameters=jwt_key=$JWT_KEY
 SlurmUser=slurm
 DbdHost=localhost
-PidFile=/run/slurm/slurmdbd.pid
+PidFile=/run/slurmdbd/slurmdbd.pid
 StorageType=accounting_storage/mysql
 StorageHost=localhost
 StorageUser=slurm
