@@ -128,13 +128,7 @@ def _delete(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     lines = [change_line("DEL", f"BOOTSTRAP {record.name}").rstrip() for record in records]
     if not session.proceed(len(records), "bootstrap(s)", lines):
         return False
-    numbers = {str(record.id) for record in records}
-    with session.store.transaction():
-        for record in records:
-            session.store.delete(record)
-        for node in session.store.records(Kind.NODE):
-            if node.one("BOOTSTRAPID") in numbers:
-                session.store.put(node.put("BOOTSTRAPID", ""))
+    session.store.delete_referenced(records, "BOOTSTRAPID")
     for record in records:
         bootstraps.remove(session.system, record)
     session.changed()

@@ -142,13 +142,7 @@ def _delete(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     lines = [change_line("DEL", f"VNFS {record.name}").rstrip() for record in records]
     if not session.proceed(len(records), "VNFS(s)", lines):
         return False
-    numbers = {str(record.id) for record in records}
-    with session.store.transaction():
-        for record in records:
-            session.store.delete(record)
-        for node in session.store.records(Kind.NODE):
-            if node.one("VNFSID") in numbers:
-                session.store.put(node.put("VNFSID", ""))
+    session.store.delete_referenced(records, "VNFSID")
     for record in records:
         session.system.remove_tree(images.folder(record.name))
     session.changed()

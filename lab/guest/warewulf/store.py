@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -162,6 +162,16 @@ class Store:
         self._execute("DELETE FROM lookup WHERE object_id = ?", (record.id,))
         self._execute("DELETE FROM contents.binstore WHERE object_id = ?", (record.id,))
         self._execute("DELETE FROM datastore WHERE id = ?", (record.id,))
+
+    def delete_referenced(self, records: Sequence[Record], key: str) -> None:
+        """Removes objects that nodes name by number under a key, and those references; all or nothing."""
+        numbers = {str(record.id) for record in records}
+        with self.transaction():
+            for record in records:
+                self.delete(record)
+            for node in self.records(Kind.NODE):
+                if node.one(key) in numbers:
+                    self.put(node.put(key, ""))
 
     def _indexed(self, record: Record) -> Record:
         self._execute("DELETE FROM lookup WHERE object_id = ?", (record.id,))

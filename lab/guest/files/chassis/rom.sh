@@ -1,5 +1,5 @@
 # The network boot ROM, in shell: PXE's DHCP and TFTP, then iPXE's DHCP, script and downloads.
-# Sourced by `boot`. Leaves rom_cmdline and rom_kernel_url; every try that fails says why.
+# Sourced by `boot`. Leaves rom_cmdline; every try that fails says why.
 # DHCP options: 93 client architecture and 60 vendor class (RFC 4578), 77 user class "iPXE".
 rom_card=eth0
 rom_mac=""
