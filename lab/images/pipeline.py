@@ -50,7 +50,7 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
     for recipe in recipes:
         if recipe in stale:
             _build_one(recipe, store, tars, say)
-        store.point(_tag(recipe.name, top_key(recipe)), _tag(recipe.name, "current"))
+        store.use(_tag(recipe.name, top_key(recipe)))
     store.prune({_tag(r.name, top_key(r)) for r in recipes} | {_base_tag(r) for r in recipes})
 
 

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-IMAGES = ("rackling/chassis:current", "rackling/sms:current")
+from lab.backends.docker.engine import image as tagged
+
+IMAGES = (tagged("chassis"), tagged("sms"))
 SECRET = r"""
 find / -xdev \( -path /proc -o -path /sys \) -prune -o -type f \( \
     -name 'ssh_host_*key' -o -name 'id_*' -path '*/.ssh/*' -o -path '*/.ssh/cluster' -o -name 'munge.key' \
@@ -28,7 +30,7 @@ def test_no_key_or_password_is_shipped(image: str) -> None:
 
 def test_accounts_are_locked_until_a_lab_gives_them_passwords() -> None:
     for root in ("/disk", "/disk/opt/ohpc/admin/images/debian13"):
-        lines = inside("rackling/sms:current", f"cat {root}/etc/shadow").splitlines()
+        lines = inside(tagged("sms"), f"cat {root}/etc/shadow").splitlines()
         # A password's digest is longer than a few letters, and an empty field would let anybody in.
         assert [line for line in lines if not 0 < len(line.split(":")[1]) < 5] == []
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.backends.docker.engine import image as tagged
+
 LABEL = "rackling.slurm-proof"
 NETWORK = "slurm-proof"  # internal: nothing in it reaches the host's networks or is reached from them
 SUBNET = "198.51.100.0/24"  # of documentation's: nobody has it
@@ -47,7 +49,7 @@ def told(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def image(kind: str, release: str) -> str:
-    return f"rackling/{kind}-{release}:current"
+    return tagged(f"{kind}-{release}")
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ class Store:
         self.tags[tag] = tag
         self.arguments[tag] = arguments
 
-    def point(self, tag: str, alias: str) -> None:
-        self.tags[alias] = self.tags[tag]
+    def use(self, tag: str) -> None:
+        self.tags[tag.partition(":")[0] + ":current"] = self.tags[tag]
 
     def prune(self, wanted: set[str]) -> None:
         self.wanted = wanted

@@ -28,8 +28,6 @@ from lab.specjson import spec_to_json
 if TYPE_CHECKING:
     from docker import APIClient
 
-CHASSIS_IMAGE = "rackling/chassis:current"
-SMS_IMAGE = "rackling/sms:current"
 SPEC_FOLDER, SPEC_FILE = "/disk/etc/rackling", "cluster.json"
 
 
@@ -47,7 +45,7 @@ class Images:
 
 def images(client: APIClient) -> Images:
     """The images as they were last built; LabError when one never was."""
-    return Images(_image(client, CHASSIS_IMAGE), _image(client, SMS_IMAGE))
+    return Images(_image(client, engine.image("chassis")), _image(client, engine.image("sms")))
 
 
 def _image(client: APIClient, name: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -25,7 +27,24 @@ POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
 WORKERS = 4  # more do not help: the engine is busy with two already
+EDITION = re.compile(r"[a-z][a-z0-9_.-]{0,30}\Z")  # never like a digest's twelve digits and letters alone
 T = TypeVar("T")
+
+
+def edition() -> str:
+    """The tag under which images are built and used: LAB_IMAGES, else `current`.
+
+    Several checkouts on one engine keep out of each other's way with an edition each.
+    """
+    found = os.environ.get("LAB_IMAGES") or "current"
+    if not EDITION.match(found):
+        raise UsageError(f"LAB_IMAGES={found} cannot be a tag", hint="use small letters, digits, - _ and .")
+    return found
+
+
+def image(name: str) -> str:
+    """The tag of one of our images, in this edition."""
+    return f"{PREFIX}/{name}:{edition()}"
 
 
 def connect(timeout: int = 120) -> APIClient:

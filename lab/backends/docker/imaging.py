@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.backends.docker.engine import connect, explained
+from lab.backends.docker.engine import connect, edition, explained
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 LABEL = "rackling.image"
 SHOWN_LINES = 12
+DIGEST = re.compile(r"[0-9a-f]{12}\Z")
+RECENT = 24 * 3600  # seconds: another checkout may be at work with what is younger
 
 
 class ImageStore:
@@ -57,22 +61,32 @@ class ImageStore:
                         hint="lab images build, after mending what the lines say",
                     )
 
-    def point(self, tag: str, alias: str) -> None:
-        """Gives an image a second name."""
-        repository, _, name = alias.partition(":")
-        with explained(f"naming {alias}"):
-            self.client.tag(tag, repository, name, force=True)
+    def use(self, tag: str) -> None:
+        """Makes an image the one that labs are made of from now on."""
+        repository = tag.partition(":")[0]
+        with explained(f"naming {tag}"):
+            self.client.tag(tag, repository, edition(), force=True)
 
     def prune(self, wanted: set[str]) -> None:
-        """Removes images of ours that are no longer wanted and that nothing uses."""
+        """Removes images of ours that nothing uses any more: no lab, no edition, no checkout of today."""
         import docker
 
         repositories = {tag.partition(":")[0] for tag in wanted}
         for image in self.client.images(filters={"label": [LABEL]}):
-            for tag in image["RepoTags"] or ():
-                if tag.partition(":")[0] not in repositories or tag in wanted or tag.endswith(":current"):
+            tags = [tag.partition(":") for tag in image["RepoTags"] or ()]
+            if any(_kept(repository, key, image["Created"]) for repository, _, key in tags):
+                continue
+            for repository, _, key in tags:
+                tag = f"{repository}:{key}"
+                if repository not in repositories or tag in wanted:
                     continue
                 try:
                     self.client.remove_image(tag)
                 except docker.errors.APIError:
                     continue  # a lab still runs from it: the next build looks again
+
+
+def _kept(repository: str, key: str, created: int) -> bool:
+    """Whether a tag keeps its image: an edition does, and a base for a day, as it takes long to make."""
+    fresh = repository.endswith("-base") and time.time() - created < RECENT
+    return fresh or not DIGEST.match(key)

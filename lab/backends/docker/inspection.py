@@ -145,7 +145,7 @@ def _try_namespaces(client: APIClient) -> tuple[int, str]:
         security_opt=["apparmor=unconfined"],
     )
     made = client.create_container(
-        "rackling/chassis:current", command=command, host_config=host, labels={engine.PART: "probe"}
+        engine.image("chassis"), command=command, host_config=host, labels={engine.PART: "probe"}
     )
     try:
         client.start(made["Id"])
