@@ -87,6 +87,7 @@ class Course:
         solve: Callable[[Exercise], None],
         judge: Callable[[Exercise], Judgement],
         say: Say,
+        prepare: Callable[[Exercise], None] = lambda _: None,
         images: Sequence[str] = (),
     ) -> None:
         self.catalog = catalog
@@ -95,6 +96,7 @@ class Course:
         self._solve = solve
         self._judge = judge
         self._say = say
+        self._prepare = prepare  # what an exercise's learner finds besides the state: files
         self._images = tuple(images)
 
     def plan(self, exercise: Exercise) -> Plan:
@@ -124,6 +126,7 @@ class Course:
 
     def carry_on(self, exercise: Exercise) -> None:
         """Makes an exercise the one being worked on, and leaves the lab as it is."""
+        self._prepare(exercise)
         self.progress.begin(exercise.name, exercise.formerly)
 
     def reset_node(self, node: str) -> None:
@@ -160,8 +163,10 @@ class Course:
         if plan.replay:  # a restored lab and a replayed one differ in what lived in memory only
             self._say(f"restoring {plan.state}")
             self._keeper.restore(plan.state)
+        self._prepare(plan.exercise)
 
     def _replay(self, exercise: Exercise) -> None:
+        self._prepare(exercise)
         self._say(f"typing the solution of {exercise.name}")
         self._solve(exercise)
         judgement = self._judge(exercise)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 STEP = re.compile(r"#:\s*step\s+(\S+)\s+on\s+(\S+)\s+as\s+(\S+)\s*$")
 WAIT = re.compile(r"#:\s*wait\s+(.+?)\s+within\s+(\d+)\s*$")
+ANSWER = re.compile(r"#:\s*answer\s+(\S+)\s+to\s+(.+?)\s*$")
 HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 
 
@@ -23,12 +25,21 @@ MARKS = {"#: expect-fail": Expect.FAILURE, "#: may-fail": Expect.ANY}
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Part of a question that a command may ask, and what is typed then."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Typed:
     """One command to type; `line` is where it stands in its file."""
 
     text: str
     line: int
     expect: Expect = Expect.SUCCESS
+    asked: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class _Reader:
         self.blocks: list[Block] = []
         self.flaws: list[Flaw] = []
         self.expect = Expect.SUCCESS
+        self.asked: tuple[Asked, ...] = ()
 
     def read(self) -> None:
         while self.at < len(self.lines):
@@ -83,9 +95,9 @@ class _Reader:
             if line.startswith("#:"):
                 self._directive(line, number)
             elif line and not line.startswith("#"):
-                self._act(Typed(self._whole_command(), number, self.expect))
-                self.expect = Expect.SUCCESS
-        if self.expect is not Expect.SUCCESS:
+                self._act(Typed(self._whole_command(), number, self.expect, self.asked))
+                self.expect, self.asked = Expect.SUCCESS, ()
+        if self.expect is not Expect.SUCCESS or self.asked:
             self.flaws.append(Flaw(len(self.lines), "an expectation stands before no command"))
 
     def _directive(self, line: str, number: int) -> None:
@@ -95,6 +107,8 @@ class _Reader:
             self._act(Wait(found[1], int(found[2]), number))
         elif line in MARKS:
             self.expect = MARKS[line]
+        elif found := ANSWER.fullmatch(line):
+            self.asked = (*self.asked, Asked(found[2], found[1]))
         else:
             self.flaws.append(Flaw(number, f"not understood: {line}"))
 
@@ -106,17 +120,35 @@ class _Reader:
         self.blocks[-1] = Block(last.step, last.node, last.user, (*last.actions, action))
 
     def _whole_command(self) -> str:
-        """The command that began on the line just passed, with continued lines and here-documents."""
         start = self.at - 1
-        while self.lines[self.at - 1].endswith("\\") and self.at < len(self.lines):
-            self.at += 1
-        for _, word in HEREDOC.findall("\n".join(self.lines[start : self.at])):
-            while self.at < len(self.lines) and self.lines[self.at].strip() != word:
-                self.at += 1
-            if self.at == len(self.lines):
-                self.flaws.append(Flaw(start + 1, f"here-document without its end, {word}"))
-            self.at += 1
+        self.at, unended = _end_of_command(self.lines, start)
+        if unended:
+            self.flaws.append(Flaw(start + 1, f"here-document without its end, {unended}"))
         return "\n".join(self.lines[start : self.at])
+
+
+def _end_of_command(lines: Sequence[str], start: int) -> tuple[int, str]:
+    """The line after a command with continued lines and here-documents, and the word that never came."""
+    at = start + 1
+    while lines[at - 1].endswith("\\") and at < len(lines):
+        at += 1
+    for _, word in HEREDOC.findall("\n".join(lines[start:at])):
+        while at < len(lines) and lines[at].strip() != word:
+            at += 1
+        if at == len(lines):
+            return at, word
+        at += 1
+    return at, ""
+
+
+def split_commands(text: str) -> tuple[str, ...]:
+    """The commands of a piece of shell, each with its continued lines and here-documents."""
+    lines, at, found = text.splitlines(), 0, []
+    while at < len(lines):
+        start = at
+        at, _ = _end_of_command(lines, start)
+        found.append("\n".join(lines[start:at]).strip())
+    return tuple(filter(None, found))
 
 
 def parse_script(text: str) -> tuple[tuple[Block, ...], tuple[Flaw, ...]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.catalog import Exercise, survey
 from lab.checks.api import Check
 from lab.handout import IN_TEXT
-from lab.script import Block, parse_fences, parse_hints, parse_script
+from lab.script import Block, parse_fences, parse_hints, parse_script, split_commands
 from lab.table import TableReader, read_toml
 
 FILES = ("README.md", "exercise.toml", "check.py", "solution.sh", "hints.md")
@@ -125,9 +125,9 @@ def _readme(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
         if kind != "sh" or not node:
             yield f"README.md:{fence.line}: a fence is `sh NODE`, `sh host` or `output`, not {fence.info!r}"
             continue
-        for line in filter(None, map(str.strip, fence.body.splitlines())):
-            if (node, _same(line)) not in typed:
-                yield f"README.md:{fence.line}: the solution does not type on {node}: {line}"
+        for command in split_commands(fence.body):
+            if (node, _same(command)) not in typed:
+                yield f"README.md:{fence.line}: the solution does not type on {node}: {command}"
 
 
 def _same(command: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from lab.errors import LabError
 from lab.handout import fill_shell
 from lab.model import ClusterSpec
 from lab.script import Block, Expect, Typed, Wait
+from lab.session import Reply
 from lab.wait import Clock, Sleep, monotonic, pause, wait_for
 
 LONGEST = 300.0  # seconds one typed command may take
@@ -22,7 +24,7 @@ EVERY = 0.5  # seconds between two looks
 class Session(Protocol):
     """A learner's login shell that shows what is typed into it."""
 
-    def type_visible(self, command: str, *, timeout: float) -> Answer:
+    def type_visible(self, command: str, replies: Sequence[Reply], *, timeout: float) -> Answer:
         """Types a command, shows it and what it prints, and returns how it ended."""
 
     def close(self) -> None:
@@ -74,7 +76,7 @@ class Typist:
         command = fill_shell(action.text, self._spec)
         self._before(command)
         try:
-            answer = session.type_visible(command, timeout=LONGEST)
+            answer = session.type_visible(command, _replies(action), timeout=LONGEST)
         except CommandTimeout as silence:
             raise _went_wrong(
                 name, block, action.line, command, f"no end within {LONGEST:.0f} s", silence.output
@@ -106,6 +108,10 @@ class Typist:
         if exit_status != 0:
             outcome = f"was not so within {action.seconds} s"
             raise _went_wrong(name, block, action.line, condition, outcome, output)
+
+
+def _replies(action: Typed) -> tuple[Reply, ...]:
+    return tuple(Reply(re.compile(re.escape(item.question)), item.answer) for item in action.asked)
 
 
 def _look(shell: Shell, condition: str) -> tuple[int, str]:

@@ -116,6 +116,7 @@ class Desk:
         """The course in motion on a lab that nobody else changes meanwhile."""
         from lab.cli.live import showing
         from lab.course import Course
+        from lab.given import give
 
         with (
             self.app.lock(self.lab),
@@ -131,6 +132,7 @@ class Desk:
                 ),
                 judge=lambda exercise: judge(cluster, exercise),
                 say=shown.say,
+                prepare=lambda exercise: give(cluster, exercise.name, exercise.folder / "files"),
             )
 
 

@@ -30,7 +30,8 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
         chosen = desk.catalog.following(current)
         carries_on = chosen is not None and chosen.builds_on == current.name
     if chosen is not None and carries_on:
-        desk.progress.begin(chosen.name, chosen.formerly)
+        with desk.course("quiet") as course:
+            course.carry_on(chosen)
     if as_json:
         show_json({"exercise": chosen.name if chosen else None, "ready": carries_on or chosen == current})
     elif chosen is None:

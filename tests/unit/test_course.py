@@ -56,6 +56,7 @@ class Stand:
         self.progress = Progress(data, "lab")
         self.unsolvable = ""
         self.images: tuple[str, ...] = ("image-1",)
+        self.prepared: list[str] = []
 
     @property
     def catalog(self) -> Catalog:
@@ -70,12 +71,16 @@ class Stand:
             solve=self.solve,
             judge=self.judge,
             say=lambda _: None,
+            prepare=self.prepare,
             images=self.images,
         )
 
     def solve(self, exercise: Exercise) -> None:
         self.keeper.did.append(f"solve {exercise.name}")
         self.keeper.state = (*self.keeper.state, exercise.name)
+
+    def prepare(self, exercise: Exercise) -> None:
+        self.prepared.append(f"{exercise.name} after {','.join(self.keeper.state)}")
 
     def judge(self, exercise: Exercise) -> Judgement:
         good = exercise.name != self.unsolvable and exercise.name in self.keeper.state
@@ -127,6 +132,15 @@ def test_a_later_start_state_is_replayed_once_and_then_restored(stand: Stand) ->
     assert stand.start("three") == ["restore after-two"]
     assert stand.keeper.state == ("one", "two")
     assert stand.start("two") == ["restore after-one"]
+
+
+def test_what_an_exercise_gives_is_there_before_it_is_solved_and_when_it_begins(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    stand.start("three")
+    assert stand.prepared == ["one after ", "two after one", "three after one,two"]
+    stand.prepared.clear()
+    stand.start("three")
+    assert stand.prepared == ["three after one,two"]
 
 
 def test_starting_makes_the_exercise_the_current_one(stand: Stand) -> None:
@@ -214,6 +228,7 @@ def test_carrying_on_leaves_the_lab_alone(stand: Stand) -> None:
     assert not course.carries_on(None, two)
     course.carry_on(two)
     assert stand.progress.lab().current == "two"
+    assert stand.prepared == ["two after a learner's mess"]
     assert stand.keeper.did == []
 
 

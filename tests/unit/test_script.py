@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from lab.handout import fill_shell, fill_text
-from lab.script import Block, Expect, Typed, Wait, parse_fences, parse_hints, parse_script
+from lab.script import (
+    Asked,
+    Block,
+    Expect,
+    Typed,
+    Wait,
+    parse_fences,
+    parse_hints,
+    parse_script,
+    split_commands,
+)
 from tests.unit.checks_world import LOGIN_MAC, small_spec
 
 SCRIPT = r"""# What follows is typed.
@@ -60,6 +70,21 @@ def test_flaws_carry_their_lines() -> None:
 def test_an_expectation_without_command_is_a_flaw() -> None:
     _, flaws = parse_script("#: step one on sms as u\ntrue\n#: expect-fail\n")
     assert [flaw.message for flaw in flaws] == ["an expectation stands before no command"]
+
+
+def test_answers_belong_to_the_next_command() -> None:
+    answers = "#: answer y to commit changes\n#: answer no to Really sure?\n"
+    text = f"#: step one on sms as u\n{answers}first\nsecond\n"
+    (block,), flaws = parse_script(text)
+    assert flaws == ()
+    asked = (Asked("commit changes", "y"), Asked("Really sure?", "no"))
+    assert block.actions == (Typed("first", 4, asked=asked), Typed("second", 5))
+    assert parse_script("#: step one on sms as u\ntrue\n#: answer y to it\n")[1] != ()
+
+
+def test_commands_keep_their_continued_lines_and_here_documents() -> None:
+    text = "one\n\ntwo \\\n  more\nthree <<'E'\n\nfour\nE\nfive\n"
+    assert split_commands(text) == ("one", "two \\\n  more", "three <<'E'\n\nfour\nE", "five")
 
 
 def test_hints_come_per_step_in_order() -> None:
