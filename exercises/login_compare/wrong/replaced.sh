@@ -1,0 +1,2 @@
+#: step assign on sms as user1
+sudo wwsh -y provision set login --files=slurm.conf.login
