@@ -27,7 +27,9 @@ GUEST_TOOLS = ("hypothesis", "pexpect", "pytest", "pytest-timeout")
 STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
 """Set by `ci`: what cannot be run is then an error, never a skip."""
 
-CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "exercises", "firstrun")
+CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "smoke", "firstrun")
+COURSE = ("tests/exercises", "--timeout=1800", "--durations=10", "-n", "2")
+"""Two labs at once: each worker takes whole chains of exercises, so that states are made once."""
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -158,9 +160,16 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def exercises(session: nox.Session) -> None:
-    """Proves each exercise: unsolved fails, solved passes, reset fails again."""
+    """Proves each exercise: unsolved fails, solved passes, reset fails again; `-- --chapter NAME`."""
     need_images(session)
-    pytest(session, "tests/exercises", "--timeout=1200", "--durations=10")
+    pytest(session, *COURSE)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Proves some exercises of each chapter: what `ci` has time for."""
+    need_images(session)
+    pytest(session, *COURSE, "--smoke")
 
 
 @nox.session

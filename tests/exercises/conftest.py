@@ -1,0 +1,97 @@
+"""What the proof of the exercises may be told: one chapter, a quick selection, another backend."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from lab.catalog import Catalog, Exercise, load
+from lab.paths import data_folder
+from tests.exercises.labs import Lab
+
+CATALOG = load(data_folder("exercises"))
+FIRST = 3  # exercises of the first chapter that belong to the quick selection
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options = parser.getgroup("exercises")
+    options.addoption("--chapter", action="append", default=[], help="prove this chapter's exercises only")
+    options.addoption("--smoke", action="store_true", help="prove only what is quick: some of each chapter")
+    options.addoption("--backend", default="", help="the backend that makes the lab")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what was not asked for; an unknown chapter is an error, not an empty run."""
+    chapters = set(config.getoption("--chapter"))
+    known = {chapter.id for chapter in CATALOG.chapters}
+    if chapters - known:
+        raise pytest.UsageError(
+            f"no chapter {', '.join(chapters - known)}; there are {', '.join(sorted(known))}"
+        )
+    wanted = {
+        exercise.name
+        for exercise in (smoke(CATALOG) if config.getoption("--smoke") else CATALOG.exercises)
+        if not chapters or exercise.chapter in chapters
+    }
+    dropped = [item for item in items if (name := proves(item)) is not None and name not in wanted]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+
+
+class ByChain(LoadScopeScheduling):  # type: ignore[misc]  # it carries no types
+    """One worker takes a whole chain of exercises, on one lab: then each start state is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = re.search(r"\[(\w+)\]\Z", nodeid)
+        if found is None or not CATALOG.has(found[1]):
+            return nodeid
+        exercise = CATALOG.get(found[1])
+        return (*CATALOG.chain(exercise), exercise)[0].name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByChain:
+    return ByChain(config, log)
+
+
+def proves(item: pytest.Item) -> str | None:
+    """The exercise that a test proves; None for every other test."""
+    parameters = (
+        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    )
+    exercise = parameters.get("proven")
+    return exercise.name if isinstance(exercise, Exercise) else None
+
+
+def smoke(catalog: Catalog) -> tuple[Exercise, ...]:
+    """The first exercises of the course, and of each other chapter the first that needs no replay."""
+    first, *others = catalog.chapters
+    quick = list(first.exercises[:FIRST])
+    for chapter in others:
+        quick += [exercise for exercise in chapter.exercises if exercise.builds_on is None][:1]
+    return tuple(quick)
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab of this worker's own, gone afterwards; each exercise takes it over as the last one left it."""
+    environ = dict(
+        os.environ,
+        NO_COLOR="1",
+        XDG_DATA_HOME=str(tmp_path_factory.mktemp("learner")),
+        LAB_PROGRESS="plain",
+    )
+    backend = request.config.getoption("--backend")
+    if backend:
+        environ["LAB_BACKEND"] = backend
+    found = Lab(f"proof{os.getpid()}", environ)
+    try:
+        found.run("up")
+        yield found
+    finally:
+        found.run("down", "-y")

@@ -1,0 +1,72 @@
+"""A real lab for the proof of the exercises, driven by the command a learner types."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from lab.catalog import Exercise
+from lab.cli.app import App
+from lab.cli.desk import Desk, type_blocks
+from lab.handout import fill_text
+from lab.shape import Wrong
+
+LAB = [sys.executable, "-m", "lab.cli.main"]
+SECONDS = 900  # one command may take; a chain of solutions is typed within one
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab by its name, driven as from a terminal; its learner's files are the test's own."""
+
+    name: str
+    environ: dict[str, str]
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """Runs `lab WORDS…` without a terminal, and wants that exit status."""
+        done = subprocess.run(
+            [*LAB, words[0], "-l", self.name, *words[1:]],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            env=self.environ,
+        )
+        told = f"lab {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, told
+        return done.stdout
+
+    def check(self, exercise: Exercise, *more: str, code: int) -> dict[str, dict[str, Any]]:
+        """The outcome of every check, by its name."""
+        found = json.loads(self.run("check", exercise.name, "--json", *more, code=code))
+        return {check["id"]: check for step in found["steps"] for check in step["checks"]}
+
+    def reboot(self, nodes: tuple[str, ...]) -> None:
+        """Pulls the plugs of nodes and puts them back: the SMS's first, then all others' at once."""
+        others = [node for node in nodes if node != "sms"]
+        if "sms" in nodes:
+            self.run("reset", "sms", "-y")
+        if others:
+            self.run("power", "reset", *others)
+
+    def type(self, wrong: Wrong) -> str:
+        """Types a wrong way, and returns what was to be seen."""
+        app = App(self.environ)
+        seen: list[str] = []
+        with app.cluster(Desk(app, self.name).spec) as cluster:
+            type_blocks(cluster, wrong.script.name, wrong.blocks(), show=seen.append, say=lambda _: None)
+        return "".join(seen)
+
+    def fill(self, text: str) -> str:
+        """A text with this lab's values."""
+        return fill_text(text, Desk(App(self.environ), self.name).spec)
+
+    def lacks(self, exercise: Exercise) -> list[str]:
+        """What the exercise needs and this lab's backend cannot do."""
+        if not exercise.capabilities:
+            return []
+        missing = App(self.environ).backend.probe().missing
+        return [need for need in exercise.capabilities if need in missing]
