@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from lab import service
 from lab.backends.base import Backend, Say
 from lab.errors import LabError
 from lab.handle import NodeHandle
@@ -24,12 +27,14 @@ from lab.probes import (
     judge,
     look,
     not_up,
+    to_post,
     to_revive,
 )
 from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
 LOOK_SECONDS = 8.0  # one look at the SMS may take this long
+NOTE = f'"${{RACKLING_ROOT:-}}"{service.NOTE_FILE}'
 Watch = Callable[[Sequence[Reading], float], None]
 """Takes the readings of each look, and the seconds since waiting began."""
 
@@ -177,22 +182,32 @@ class Cluster:
         return self.backend.snapshots(self.spec.lab)
 
     def snapshot(self, name: str) -> None:
-        """Keeps the lab's present state under a name."""
-        self.backend.snapshot(self.spec.lab, name, self.say)
+        """Keeps the lab's present state under a name, and with it which nodes Slurm has in service."""
+        noted = self._note_service(name)
+        try:
+            self.backend.snapshot(self.spec.lab, name, self.say)
+        finally:
+            if noted:
+                self._forget_service()
 
     def restore(self, name: str, *, wait: bool = True) -> tuple[Reading, ...]:
-        """Goes back to a snapshot, and waits until the nodes that have power there are well."""
+        """Goes back to a snapshot, and waits until the nodes that have power there stand as they stood."""
         self.close()
         began = self._clock()
         self.backend.restore(self.spec.lab, name, self.say)
         names = [node.name for node in self.spec.nodes]
         powered = self._with_power(names, Power.ON)
         chosen = [name for name in names if name in powered]
-        return self.wait(chosen, powered=powered, began=began) if wait else ()
+        if not wait:
+            return ()
+        try:
+            return self.wait(chosen, powered=powered, began=began, restored=name)
+        finally:
+            self._forget_service()
 
     # looking and waiting
 
-    def look(self, powered: Collection[str] = (), elapsed: float = 0.0) -> View:
+    def look(self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = "") -> View:
         """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
         with ThreadPoolExecutor() as pool:
             statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
@@ -204,27 +219,31 @@ class Cluster:
             }
             sms = self._ask_sms() if self.spec.sms in booted else SmsView(trouble=NOT_BOOTED)
             found = {name: system.result() for name, system in systems.items()}
-        return View(statuses, sms, found, frozenset(powered), elapsed)
+        posts = service.read(sms.service, restored) if restored else {}
+        return View(statuses, sms, found, frozenset(powered), elapsed, posts)
 
     def wait(
-        self, names: Iterable[str], *, powered: Collection[str] = (), began: float | None = None
+        self,
+        names: Iterable[str],
+        *,
+        powered: Collection[str] = (),
+        began: float | None = None,
+        restored: str = "",
     ) -> tuple[Reading, ...]:
         """Waits until every named node is well or left as a person set it; a LabError at the deadline.
 
         Nodes among `powered` that Slurm takes out of service because we powered them on are put
-        back into service, as an operator would.
+        back into service, as an operator would; after a snapshot was `restored`, every node is put where
+        it stood then.
         """
         chosen = list(names)
         start = self._clock() if began is None else began
-        revived: set[str] = set()
+        told: set[str] = set()
 
         def readings() -> tuple[Reading, ...]:
             elapsed = self._clock() - start
-            view = self.look(powered, elapsed)
-            late = tuple(name for name in to_revive(view) if name not in revived)
-            if late and self.sms.resume(late).ok:
-                revived.update(late)
-                self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
+            view = replace(self.look(powered, elapsed, restored), posted=frozenset(told))
+            self._put_into_service(view, told)
             found = judge(self.spec, view, chosen)
             self.watch(found, elapsed)
             return found
@@ -242,6 +261,39 @@ class Cluster:
             return ""
         lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
+
+    def _put_into_service(self, view: View, told: set[str]) -> None:
+        """Tells Slurm, once a node, of nodes that rebooted because of us; notes in `told` which."""
+        late = tuple(name for name in to_revive(view) if name not in told)
+        if late and self.sms.update_nodes(late, "state=resume").ok:
+            told.update(late)
+            self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
+        for name, orders in to_post(view).items():
+            if all(self.sms.update_nodes((name,), order).ok for order in orders):
+                told.add(name)
+                out = view.posts[name].out
+                self.say(f"told Slurm that {name} is {f'{out} as it was' if out else 'in service as it was'}")
+
+    def _note_service(self, snapshot: str) -> bool:
+        """Writes down on the SMS which nodes Slurm has in service; False where nobody can be asked."""
+        if _stage({s.name: s for s in self.backend.status(self.spec.lab)}, self.spec.sms.name) != BOOTED:
+            return False
+        nodes = self._ask_sms().nodes
+        if not nodes:
+            return False
+        text = shlex.quote(service.write(snapshot, nodes))
+        command = f"mkdir -p $(dirname {NOTE}) && (umask 077; printf '%s' {text} >{NOTE})"
+        return self._tried(command)
+
+    def _forget_service(self) -> None:
+        """Removes the note; where that fails it is of no harm, for it names its snapshot."""
+        self._tried(f"rm -f {NOTE}")
+
+    def _tried(self, command: str) -> bool:
+        try:
+            return self.sms.run(command, timeout=LOOK_SECONDS).ok
+        except LabError:
+            return False
 
     def _ask_sms(self) -> SmsView:
         try:

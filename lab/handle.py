@@ -72,9 +72,9 @@ class NodeHandle:
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
         return run(argv, timeout=timeout, check=check)
 
-    def resume(self, names: tuple[str, ...]) -> Result:
-        """On the SMS: tells Slurm that nodes may take jobs again."""
-        return self.run(f"scontrol update nodename={shlex.quote(','.join(names))} state=resume", timeout=10.0)
+    def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
+        """On the SMS: tells Slurm's controller how nodes stand, e.g. `state=resume`."""
+        return self.run(f"scontrol update nodename={shlex.quote(','.join(names))} {order}", timeout=10.0)
 
     def close(self) -> None:
         """Closes the shared shells."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lab import service
 from lab.errors import LabError
 from lab.facts import slurm
 from lab.facts.fact import Fact
@@ -18,7 +19,6 @@ NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
-NOT_RESPONDING = "Not responding"  # and for one it missed; it ends with the node's next registration
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
 
 
@@ -65,6 +65,7 @@ class SmsView:
     controller: str = ""
     clock: int | None = None
     nodes: Mapping[str, slurm.NodeInfo] | None = None
+    service: str = ""  # the note of a snapshot, where it came with one
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class View:
     systems: Mapping[str, str] = field(default_factory=dict)  # login nodes: system state, or why not
     powered: frozenset[str] = frozenset()  # nodes that we powered on …
     elapsed: float = 0.0  # … this many seconds ago, or later
+    posts: Mapping[str, service.Post] = field(default_factory=dict)  # how nodes stood in a restored snapshot
+    posted: frozenset[str] = frozenset()  # nodes that were put there since
 
 
 _SECTION = "@@"
@@ -83,6 +86,7 @@ _LOOK = f"""
 echo {_SECTION}system; systemctl is-system-running
 ready=${{RACKLING_ROOT:-}}{READY_FILE}
 [ -s "$ready" ] || exit 0
+echo {_SECTION}service; cat "${{RACKLING_ROOT:-}}{service.NOTE_FILE}" 2>/dev/null; echo
 echo {_SECTION}ready; cat "$ready"; echo
 echo {_SECTION}dhcp; systemctl is-active dnsmasq
 echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
@@ -112,6 +116,7 @@ def parse_look(status: int, output: str) -> SmsView:
         controller=texts.get("controller", ""),
         clock=int(clock) if clock.isdigit() else None,
         nodes=slurm.parse_nodes(0, texts["nodes"]) if "nodes" in texts else None,
+        service=texts.get("service", ""),
     )
 
 
@@ -137,9 +142,25 @@ def to_revive(view: View) -> tuple[str, ...]:
     return tuple(name for name in sorted(view.powered) if name in nodes and _our_doing(nodes[name], view))
 
 
+def to_post(view: View) -> dict[str, tuple[str, ...]]:
+    """What Slurm must be told of nodes that do not yet stand as a restored snapshot noted."""
+    told: dict[str, tuple[str, ...]] = {}
+    for name, wanted in view.posts.items():
+        info = (view.sms.nodes or {}).get(name)
+        status = view.statuses.get(name)
+        if info is None or status is None or name not in view.powered - view.posted:
+            continue
+        orders = service.orders(wanted, info)
+        if orders and status.stage == BOOTED and _registered_since_boot(status, info, view.sms.clock):
+            told[name] = orders
+    return told
+
+
 def _our_doing(info: slurm.NodeInfo, view: View) -> bool:
     """Down since our button was pressed, and for that reason: an older one is somebody's lesson."""
-    if info.name not in view.powered or info.state != "DOWN" or not info.reason.startswith(REBOOTED):
+    if info.name not in view.powered or info.name in view.posts:
+        return False
+    if info.state != "DOWN" or not info.reason.startswith(REBOOTED):
         return False
     pressed = (view.sms.clock or 0) - view.elapsed - CLOCK_SLACK
     return info.reason_time is not None and info.reason_time >= pressed
@@ -228,10 +249,12 @@ def _slurm(name: str, status: NodeStatus, view: View) -> Reading:
     told = f"{info.label.lower()}: {info.reason}" if info.reason else info.label.lower()
     if not _registered_since_boot(status, info, view.sms.clock):
         return Reading(name, probe, Answer.NO, "slurmd has not registered since the node booted")
+    if name in view.posts and name not in view.posted and not view.posts[name].holds(info):
+        return Reading(name, probe, Answer.NO, f"{told}; it stood otherwise in the snapshot")
     if info.takes_jobs:
         return Reading(name, probe, Answer.YES, told)
     taken_out = info.state == "DOWN" or "DRAIN" in info.flags
-    passing = info.reason == NOT_RESPONDING or _our_doing(info, view)
+    passing = info.reason == service.UNANSWERED or _our_doing(info, view)
     outlook = Outlook.LEFT if taken_out and not passing else Outlook.OPEN
     return Reading(name, probe, Answer.NO, told, outlook)
 

@@ -19,9 +19,15 @@ from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
 PROGRAMS = {
     "systemctl": 'case "$1" in is-active) cat "$NODE/dhcp";; *) cat "$NODE/system";; esac',
-    "scontrol": """case "$*" in
+    "scontrol": r"""case "$*" in
 *ping*) cat "$NODE/ping" ;;
-*update*) echo "$*" >>"$NODE/updates"; sed -i "s/State=DOWN/State=IDLE/" "$NODE/nodes" ;;
+*update*)
+    echo "$*" >>"$NODE/updates"
+    names=$(echo "${2#nodename=}" | sed 's/,/\|/g') reason=${4#reason=}
+    case $3 in state=down) state=DOWN ;; state=drain) state=IDLE+DRAIN ;; *) state=IDLE ;; esac
+    sed -i "/^NodeName=\($names\) /{s/State=[^ ]*/State=$state/;s/Reason=.*//}" "$NODE/nodes"
+    now="root@$(date -u +%FT%T)"
+    [ -z "$reason" ] || sed -i "/^NodeName=\($names\) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
 *) cat "$NODE/nodes" ;;
 esac""",
     "journalctl": 'echo "journal of $NODE: $*"',
@@ -43,6 +49,7 @@ class FakeLab:
     since: dict[str, float] = field(default_factory=dict)
     console: dict[str, bytes] = field(default_factory=dict)
     snapshots: dict[str, dict[str, Power]] = field(default_factory=dict)
+    disks: dict[str, dict[Path, str]] = field(default_factory=dict)  # what was in the SMS's /etc then
 
 
 class FakeBackend:
@@ -149,14 +156,18 @@ class FakeBackend:
         return buffer.getvalue()
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Remembers the power of every node."""
+        """Remembers the power of every node, and the SMS's /etc."""
         say(f"keeping {name}")
         self._lab(lab).snapshots[name] = dict(self._lab(lab).power)
+        files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
+        self._lab(lab).disks[name] = {path: path.read_text() for path in files}
 
     def restore(self, lab: str, name: str, say: Say) -> None:
-        """Gives nodes the power they had."""
+        """Gives nodes the power they had, and the SMS the /etc it had."""
         say(f"restoring {name}")
         found = self._lab(lab)
+        for path, text in found.disks[name].items():
+            path.write_text(text)
         for node, power in found.snapshots[name].items():
             found.power[node], found.stage[node] = Power.OFF, "off"
             if power is Power.ON:

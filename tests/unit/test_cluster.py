@@ -206,6 +206,82 @@ def test_restore_gives_back_the_power_and_waits_for_those_that_have_it(
     assert up.cluster.snapshots() == ("kept",)
 
 
+NOTE = "etc/rackling/service.json"
+REBOOTED = "Node unexpectedly rebooted"
+
+
+@pytest.mark.parametrize(
+    ("kept", "afterwards", "told"),
+    [
+        (("DOWN", REBOOTED), ("IDLE", ""), [f"state=down reason={REBOOTED}"]),
+        (("DOWN", REBOOTED), ("DOWN", REBOOTED), []),
+        (("IDLE", ""), ("DOWN", REBOOTED), ["state=resume"]),
+        (("IDLE", ""), ("IDLE+DRAIN", "broken fan"), ["state=resume"]),
+        (("IDLE+DRAIN", "broken fan"), ("IDLE+DRAIN", "broken fan"), []),
+        (
+            ("IDLE+DRAIN", "broken fan"),
+            ("DOWN", REBOOTED),
+            ["state=resume", "state=drain reason=broken fan"],
+        ),
+        (("IDLE", ""), ("IDLE", ""), []),
+    ],
+)
+@pytest.mark.parametrize("age", [0.0, 500.0])
+def test_a_restored_node_stands_as_it_stood(
+    up: Room,
+    backend: FakeBackend,
+    kept: tuple[str, str],
+    afterwards: tuple[str, str],
+    told: list[str],
+    age: float,
+) -> None:
+    backend.tell_slurm("lab", "c1", *kept)
+    up.cluster.snapshot("kept")
+    assert not (backend.sms_folder("lab") / NOTE).exists()
+    backend.slurm["c1"] = afterwards  # what the controller's late memory makes of the reboot …
+    backend.reason_age["c1"] = age  # … now, or long ago
+    readings = up.cluster.restore("kept")
+    found = up.cluster.sms.fact(slurm.nodes)["c1"]
+    assert (found.label, found.reason) == kept
+    expected = (Answer.YES, Outlook.OPEN) if kept[0] == "IDLE" else (Answer.NO, Outlook.LEFT)
+    assert (reading(readings, "c1").answer, reading(readings, "c1").outlook) == expected
+    updates = backend.sms_folder("lab") / "updates"
+    lines = updates.read_text().splitlines() if updates.exists() else []
+    assert lines == [f"update nodename=c1 {order}" for order in told]
+    assert not (backend.sms_folder("lab") / NOTE).exists()
+
+
+def test_a_snapshot_without_a_note_is_restored_as_before(up: Room, backend: FakeBackend) -> None:
+    up.cluster.power_off(["sms"], hard=True)  # nobody can be asked
+    up.cluster.snapshot("kept")
+    up.cluster.power_on(["sms"], wait=False)
+    backend.slurm["c1"] = ("DOWN", REBOOTED)
+    backend.found["lab"].snapshots["kept"]["sms"] = Power.ON
+    assert reading(up.cluster.restore("kept"), "c1").answer is Answer.YES
+    assert "told Slurm that c1 rebooted on purpose" in up.said
+
+
+def test_the_note_of_another_snapshot_says_nothing(up: Room, backend: FakeBackend) -> None:
+    up.cluster.snapshot("kept")
+    place = backend.sms_folder("lab") / NOTE
+    place.write_text('{"snapshot": "other", "nodes": {"c1": {"out": "down", "reason": "x"}}}')
+    up.cluster.backend.snapshot("lab", "kept", up.said.append)
+    assert reading(up.cluster.restore("kept"), "c1").answer is Answer.YES
+
+
+def test_a_node_that_will_not_stay_in_service_is_told_and_not_waited_for(
+    up: Room, backend: FakeBackend
+) -> None:
+    up.cluster.snapshot("kept")
+    backend.slurm["c1"] = ("IDLE+DRAIN", "NHC: no /home")
+    program = backend.sms_folder("lab") / "bin" / "scontrol"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *update*) ;; *ping*) cat "$NODE/ping";; *) cat "$NODE/nodes";; esac\n'
+    )
+    found = reading(up.cluster.restore("kept"), "c1")
+    assert (found.outlook, found.evidence) == (Outlook.LEFT, "idle+drain: NHC: no /home")
+
+
 def test_recreate_makes_everything_anew(up: Room, backend: FakeBackend) -> None:
     backend.calls.clear()
     up.cluster.recreate()
