@@ -1,7 +1,6 @@
 """Measures siphon: `python -m tests.bench.siphon`; a Markdown table of medians, ratios in one run.
 
-Without `--server` a controller on loopback answers, which measures siphon alone. With a real controller and
-`--sackd` (inside a container that has Slurm's) both fetch the same.
+A controller on loopback answers, which measures siphon alone; `tests.bench.sackd` has a real one.
 """
 
 from __future__ import annotations
@@ -81,29 +80,9 @@ def made_token() -> str:
     return f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{body}.{'x' * 43}"
 
 
-def sackd_once(sackd: str, server: str) -> float:
-    """Seconds until sackd, started afresh, has written its files."""
-    place = Path("/run/slurm/conf")
-    shutil.rmtree(place, ignore_errors=True)
-    start = time.perf_counter()
-    daemon = subprocess.Popen([sackd, "-D", "--disable-reconfig", "--conf-server", server])
-    try:
-        while not (place / "slurm.conf").exists():
-            if daemon.poll() is not None or time.perf_counter() - start > 20:
-                raise SystemExit(f"sackd brought no files; its status is {daemon.poll()}")
-            time.sleep(0.0005)
-        return time.perf_counter() - start
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
 @contextlib.contextmanager
-def somebody(server: str | None, files: tuple[ConfigFile, ...]) -> Iterator[str]:
-    """The controller that was named, or one on loopback."""
-    if server is not None:
-        yield server
-        return
+def somebody(files: tuple[ConfigFile, ...]) -> Iterator[str]:
+    """A controller on loopback."""
     answer = released("26.05", files)
     replies: dict[bytes, bytes] = {}
 
@@ -118,12 +97,11 @@ def somebody(server: str | None, files: tuple[ConfigFile, ...]) -> Iterator[str]
         yield str(one.server)
 
 
-def speed(python: str, archive: str, place: Path, options: argparse.Namespace) -> list[Row]:
+def speed(python: str, archive: str, place: Path, runs: int) -> list[Row]:
     """A normal cluster's configuration, whole process."""
-    env = {**os.environ, "XDG_CACHE_HOME": str(place / "cache")}
-    env.setdefault("SLURM_JWT", made_token())
+    env = {**os.environ, "XDG_CACHE_HOME": str(place / "cache"), "SLURM_JWT": made_token()}
     nodes = ConfigFile(b"nodes.conf", exists=True, content=BIG[:1400])
-    with somebody(options.server, (*FILES, nodes)) as server:
+    with somebody((*FILES, nodes)) as server:
         words = ["-q", "-o", str(place / "conf"), server]
         imported = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.slurm.cli import main; sys.exit(main())"
@@ -135,18 +113,14 @@ def speed(python: str, archive: str, place: Path, options: argparse.Namespace) -
         }
         actions = [lambda: once((python, *BARE), env)]
         actions += [lambda command=command: once(command, env) for command in ways.values()]  # type: ignore[misc]
-        if options.sackd:
-            actions.append(lambda: sackd_once(options.sackd, server))
-        bare, *found = interleaved(actions, options.runs)
+        bare, *found = interleaved(actions, runs)
         memory = peak(ways["siphon, modules"], env)
     limit = bare * LIMIT_FACTOR + LIMIT_MORE
     rows = [Row("bare interpreter", f"{bare * 1e3:.1f} ms", "", None)]
-    for (name, _), seconds in zip(ways.items(), found, strict=False):
+    for (name, _), seconds in zip(ways.items(), found, strict=True):
         judged = None if name.startswith("python") else seconds <= limit
         promise = f"≤ {limit * 1e3:.1f} ms" if judged is not None else "(with `site`)"
         rows.append(Row(name, f"{seconds * 1e3:.1f} ms ({seconds / bare:.2f}×)", promise, judged))
-    if options.sackd:
-        rows.append(Row("sackd, the same fetch", f"{found[-1] * 1e3:.1f} ms", "", None))
     rows.append(Row("memory", f"{memory:.1f} MB", f"≤ {LIMIT_MEMORY:.0f} MB", memory <= LIMIT_MEMORY))
     return rows
 
@@ -155,7 +129,7 @@ def size(python: str, archive: str, place: Path, runs: int) -> list[Row]:
     """33 MB, fetched and written, and fetched and compared."""
     env = {**os.environ, "XDG_CACHE_HOME": str(place / "cache"), "SLURM_JWT": made_token()}
     target = place / "big"
-    with somebody(None, (*FILES, ConfigFile(b"nodes.conf", exists=True, content=BIG))) as server:
+    with somebody((*FILES, ConfigFile(b"nodes.conf", exists=True, content=BIG))) as server:
         command = [python, "-I", "-S", archive, "-q", "-o", str(target), server]
 
         def write() -> float:
@@ -173,7 +147,7 @@ def imports(python: str, place: Path) -> str:
     """What one fetch imports and what that takes, the dearest first."""
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.slurm.cli import main; sys.exit(main())"
     env = {**os.environ, "XDG_CACHE_HOME": str(place / "cache"), "SLURM_JWT": made_token()}
-    with somebody(None, FILES) as server:
+    with somebody(FILES) as server:
         command = [python, "-I", "-S", "-X", "importtime", "-c", code, "-q", "-o", str(place / "i"), server]
         text = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stderr
     lines = [line for line in text.splitlines() if line.startswith("import time:")][1:]
@@ -185,18 +159,14 @@ def main() -> int:
     """Prints the table; 1 where a promise was not kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.siphon", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--server", help="a real controller; the token is that of SLURM_JWT")
-    parser.add_argument("--sackd", help="path of sackd, to fetch the same from --server")
     parser.add_argument("--imports", action="store_true", help="show what is imported, too")
     options = parser.parse_args()
-    if options.sackd and not options.server:
-        parser.error("--sackd needs --server: sackd talks to real controllers only")
     python = str(Path(sys.executable).resolve())
     with tempfile.TemporaryDirectory(prefix="siphon-bench-") as name:
         place = Path(name)
         archive = str(place / "siphon.pyz")
         pack.build(archive)
-        rows = speed(python, archive, place, options) + size(
+        rows = speed(python, archive, place, options.runs) + size(
             python, archive, place, max(options.runs // 4, 1)
         )
         shown = imports(python, place) if options.imports else ""

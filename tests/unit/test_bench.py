@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.bench import fetching, sackd
 from tests.bench.figures import BEGIN, END, Figure, number, ratio, replaced, table
 
 
@@ -41,3 +44,43 @@ def test_replaced_keeps_everything_outside_the_marks() -> None:
 def test_replaced_refuses_a_document_without_marks() -> None:
     with pytest.raises(ValueError, match="figures"):
         replaced(f"head {END} {BEGIN}", ["new"])
+
+
+def fetching_shell(script: str, **more: object) -> fetching.Way:
+    return fetching.Way("it", ["/bin/sh", "-c", script], **more)  # type: ignore[arg-type]
+
+
+def test_a_fetch_is_over_when_every_file_has_its_size(tmp_path: Path) -> None:
+    place = tmp_path / "conf"
+    script = f"mkdir {place}; printf a >{place}/one; sleep 0.2; printf bb >{place}/two"
+    cost = fetching.measured(fetching_shell(script), str(place), {"one": 1, "two": 2})
+    assert cost.wall > 0.2
+    assert cost.memory == 0
+
+
+def test_a_daemon_is_measured_while_it_lives_and_ended(tmp_path: Path) -> None:
+    place = tmp_path / "conf"
+    script = f"mkdir {place}; printf a >{place}/one; exec sleep 60"
+    cost = fetching.measured(fetching_shell(script, daemon=True), str(place), {"one": 1})
+    assert cost.wall < 60
+    assert cost.memory > 0
+
+
+def test_a_program_that_brings_half_of_it_is_no_measurement(tmp_path: Path) -> None:
+    place = tmp_path / "conf"
+    script = f"mkdir {place}; printf a >{place}/one"
+    with pytest.raises(SystemExit, match="it ended with status 0 and brought not every file"):
+        fetching.measured(fetching_shell(script), str(place), {"one": 1, "two": 2})
+
+
+def test_a_token_is_given_to_whom_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JWT", "secret")
+    assert "SLURM_JWT" not in fetching.afresh(fetching_shell(""), str(tmp_path / "conf"))
+    assert "SLURM_JWT" in fetching.afresh(fetching_shell("", token=True), str(tmp_path / "conf"))
+
+
+def test_a_row_is_a_multiple_of_the_base() -> None:
+    base = sackd.row("sackd", [fetching.Cost(0.010, 0.004, 4096), fetching.Cost(0.012, 0.004, 4096)])
+    assert sackd.row("siphon", [fetching.Cost(wall, 0.02, 10240) for wall in (0.5, 0.04, 0.025)]).cells(
+        base
+    ) == ("| siphon | 40.0 ms | 25.0 ms | 2.50× | 20.0 ms | 10.0 MB |")
