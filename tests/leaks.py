@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -32,8 +33,8 @@ class Picture:
         return found
 
 
-LABS = ("it", "it2", "itkill")
-"""The labs of the integration tests; somebody's own labs may come and go meanwhile."""
+LABS = tuple(f"{name}{os.getpid()}" for name in ("it", "ittwo", "itkill"))
+"""The labs of the integration tests; other labs may come and go meanwhile, those of other test runs too."""
 ENGINE_LINK = re.compile(r"docker0|br-[0-9a-f]{12}|veth[0-9a-f]{7}")  # of somebody's ordinary containers
 ENGINE = re.compile(r" /(var/lib|run)/docker/")
 

@@ -72,6 +72,8 @@ def top_key(recipe: Recipe) -> str:
             bundle = Path(folder) / "bundle"
             write_bundle(bundle)
             parts.append(bundle.read_bytes())
+    if recipe.native:
+        parts.append(top_key(_image(recipe.native)).encode())
     return digest(parts)
 
 
@@ -104,9 +106,15 @@ def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Sa
             store.build(context, base, {})
         say(f"{recipe.name}: adding our files and installing")
         stages.top_context(recipe, context)
-        release = {"RELEASE": recipe.release} if recipe.release else {}
-        store.build(context, _tag(recipe.name, top_key(recipe)), {"BASE": base, **release})
+        store.build(context, _tag(recipe.name, top_key(recipe)), _arguments(recipe, base))
     say(f"{recipe.name}: done")
+
+
+def _arguments(recipe: Recipe, base: str) -> dict[str, str]:
+    """What the last step is told: the images it begins with and takes from, and the release."""
+    native = {"NATIVE": _tag(recipe.native, top_key(_image(recipe.native)))} if recipe.native else {}
+    release = {"RELEASE": recipe.release} if recipe.release else {}
+    return {"BASE": base, **native, **release}
 
 
 def _has_base(recipe: Recipe, store: ImageStore) -> bool:
@@ -116,9 +124,9 @@ def _has_base(recipe: Recipe, store: ImageStore) -> bool:
 def _with_parents(wanted: Sequence[str]) -> set[str]:
     found = set(wanted)
     for name in wanted:
-        parent = _image(name).parent
-        if parent:
-            found |= _with_parents([parent])
+        recipe = _image(name)
+        for other in (recipe.parent, recipe.native):
+            found |= _with_parents([other]) if other else set()
     return found
 
 

@@ -39,13 +39,19 @@ class Recipe:
     bundle: str | None  # where in the image the guest's programs go
     release: str | None = None  # of Debian, where a recipe makes one image for each
     default: bool = True  # a lab needs it: built when none is named
+    native: str | None = None  # the image whose /native it takes programs from
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
     """Names of the recipes that make images, parents first; those no lab needs only when `optional`."""
     found = [recipe for recipe in map(load, _described()) if recipe is not None]
     kept = [recipe for recipe in found if recipe.default or optional]
-    return tuple(recipe.name for recipe in sorted(kept, key=lambda recipe: recipe.parent is not None))
+    return tuple(recipe.name for recipe in sorted(kept, key=_rank))
+
+
+def _rank(recipe: Recipe) -> int:
+    """How many sorts of images come before it."""
+    return 2 if recipe.parent else 1 if recipe.native else 0
 
 
 def load(name: str) -> Recipe | None:
@@ -65,6 +71,7 @@ def load(name: str) -> Recipe | None:
         bundle=image.get("bundle"),
         release=release,
         default=table.get("default", True),
+        native=image.get("native"),
     )
 
 

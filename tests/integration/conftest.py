@@ -102,7 +102,7 @@ def nothing_left() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def lab(nothing_left: None) -> Iterator[Lab]:
     """The cluster as it is handed out."""
-    made = Lab("it")
+    made = Lab(leaks.LABS[0])
     made.command("down", "-y", check=False)
     try:
         made.command("up")

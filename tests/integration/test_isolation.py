@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import leaks
 from tests.integration.conftest import Lab
 
 SMALL = ["--set", "g.count=0", "--set", "c.count=1"]
@@ -13,7 +14,7 @@ SMALL = ["--set", "g.count=0", "--set", "c.count=1"]
 
 @pytest.fixture(scope="module")
 def other(lab: Lab) -> Iterator[Lab]:
-    made = Lab("it2")
+    made = Lab(leaks.LABS[1])
     try:
         made.command("up", *SMALL)
         yield made

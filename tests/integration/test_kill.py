@@ -30,7 +30,7 @@ def killed_up(lab: Lab, after: float) -> None:
 
 @pytest.mark.parametrize("after", MOMENTS)
 def test_down_after_a_killed_up_leaves_nothing(after: float) -> None:
-    lab = Lab("itkill")
+    lab = Lab(leaks.LABS[2])
     before = leaks.take()
     killed_up(lab, after)
     lab.command("down", "-y", check=False)
@@ -41,7 +41,7 @@ def test_down_after_a_killed_up_leaves_nothing(after: float) -> None:
 
 
 def test_up_finishes_what_a_killed_up_began() -> None:
-    lab = Lab("itkill")
+    lab = Lab(leaks.LABS[2])
     try:
         killed_up(lab, 1.2)
         lab.command("up", "--set", "g.count=0", "--set", "c.count=1")

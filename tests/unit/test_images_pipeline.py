@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.images import pipeline, recipe, stages
-from tests.unit.test_images_recipe import folder, loaded
+from tests.unit.test_images_recipe import BOARD, TREE, folder, loaded
 
 __all__ = ["folder"]  # the fixture
 
@@ -123,3 +123,15 @@ def test_inventory_tells_built_from_not(store: Any, folder: Path) -> None:
     assert found["head"].size == 0
     (folder / "lab/guest/files/board/boot").write_text("changed\n")
     assert [record.built for record in pipeline.inventory(store)] == [False, False]
+
+
+def test_the_last_step_is_told_where_programs_in_c_are(store: Any, folder: Path) -> None:
+    (folder / "containers/tools").mkdir()
+    (folder / "containers/tools/image.toml").write_text(TREE + '[image.trees]\n"/" = "tools"\n')
+    (folder / "containers/tools/Containerfile").write_text("ARG BASE\nFROM $BASE\n")
+    text = BOARD.replace("[image]", '[image]\nnative = "tools"')
+    (folder / "containers/board/image.toml").write_text(text)
+    build(store, folder, "board")
+    assert store.names() == ["tools-base", "tools", "board-base", "board"]
+    tools = f"rackling/tools:{pipeline.top_key(loaded('tools'))}"
+    assert store.arguments[f"rackling/board:{pipeline.top_key(loaded('board'))}"]["NATIVE"] == tools

@@ -94,12 +94,24 @@ def test_an_unknown_recipe_is_refused_with_what_to_type(folder: Path) -> None:
 
 
 def test_the_projects_own_recipes_can_be_read() -> None:
-    for name in ("chassis", "sms"):
+    for name in ("native", "chassis", "sms"):
         found = loaded(name)
         assert all(source.is_dir() for _, source in found.files)
         assert (found.folder / "Containerfile").is_file()
     assert recipe.load("node") is None
     assert recipe.tree("node").release == recipe.tree("sms").release
+
+
+def test_programs_in_c_come_before_what_takes_them(folder: Path) -> None:
+    (folder / "containers/tools").mkdir()
+    (folder / "containers/tools/image.toml").write_text(TREE + '[image.trees]\n"/" = "tools"\n')
+    (folder / "containers/tools/Containerfile").write_text("ARG BASE\nFROM $BASE\n")
+    text = BOARD.replace("[image]", '[image]\nnative = "tools"')
+    (folder / "containers/board/image.toml").write_text(text)
+    assert recipe.names() == ("tools", "board", "head")
+    before = keys()
+    (folder / "containers/tools/Containerfile").write_text("ARG BASE\nFROM $BASE\nRUN true\n")
+    assert {name for name, key in keys().items() if key != before[name]} == {"board"}
 
 
 ALL = {"head", "head base", "board", "board base"}

@@ -1,0 +1,140 @@
+/* board serve MEMORY-MIB PROCESSORS BOOT-OFFSET
+ *                                      what a node's processes see of its hardware, for one boot of it
+ * board guest COMMAND [ARGUMENT...]    runs a command as one of these processes
+ * board needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for the answers it writes into other users' processes. It runs
+ * outside the node, in the chassis; COMMAND and all it starts are the node's. */
+#include "board.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET "/run/chassis/board"
+#define VIEWS_FOLDER "/run/chassis/views"
+#define LISTENERS 256
+
+static struct sockaddr_un where(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, SOCKET);
+    return address;
+}
+
+static int fail(const char *what) {
+    fprintf(stderr, "board: %s: %s\n", what, strerror(errno));
+    return 1;
+}
+
+/* A descriptor travels beside one byte (unix(7), SCM_RIGHTS). */
+union rights {
+    struct cmsghdr head;
+    char space[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_descriptor(int connection, int descriptor) {
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    union rights rights = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&rights.head), &descriptor, sizeof descriptor);
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights};
+    return sendmsg(connection, &message, 0) == 1 ? 0 : -1;
+}
+
+static int receive_descriptor(int connection) {
+    char byte;
+    int found = -1;
+    struct iovec part = {&byte, 1};
+    union rights rights;
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights, .msg_controllen = sizeof rights};
+    if (recvmsg(connection, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message))
+        memcpy(&found, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof found);
+    return found;
+}
+
+static int guest(char **command) {
+    struct sockaddr_un address = where();
+    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address))
+        return fail(SOCKET);
+    int listener = calls_filter();
+    if (listener < 0 || send_descriptor(connection, listener))
+        return fail("filter");
+    close(listener);
+    close(connection);
+    execvp(*command, command);
+    return fail(*command);
+}
+
+static int listening(void) {
+    struct sockaddr_un address = where();
+    int found = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unlink(SOCKET);
+    umask(077);
+    if (found < 0 || bind(found, (struct sockaddr *)&address, sizeof address) || listen(found, 64))
+        return -1;
+    return found;
+}
+
+static struct pollfd waiting[2 + LISTENERS];
+static size_t count;
+
+static void admit(int doors) {
+    int connection = accept4(doors, NULL, NULL, SOCK_CLOEXEC);
+    int listener = connection < 0 ? -1 : receive_descriptor(connection);
+    if (connection >= 0)
+        close(connection);
+    if (listener < 0)
+        return;
+    if (count == 2 + LISTENERS) {
+        close(listener); /* its processes are told ENOSYS */
+        return;
+    }
+    waiting[count++] = (struct pollfd){listener, POLLIN, 0};
+}
+
+static void serve_once(const struct node *node) {
+    if (poll(waiting, count, -1) < 0)
+        return;
+    if (waiting[0].revents)
+        views_answer(waiting[0].fd);
+    for (size_t i = count - 1; i >= 2; i--) {
+        if (waiting[i].revents & POLLIN)
+            calls_answer(waiting[i].fd, node);
+        else if (waiting[i].revents) { /* the last process under this filter has ended */
+            close(waiting[i].fd);
+            waiting[i] = waiting[--count];
+        }
+    }
+    if (waiting[1].revents)
+        admit(waiting[1].fd);
+}
+
+static int serve(const struct node *node) {
+    memory_of(node->memory);
+    mkdir(VIEWS_FOLDER, 0755);
+    int fuse = views_mount(VIEWS_FOLDER);
+    if (fuse < 0)
+        return fail(VIEWS_FOLDER);
+    int doors = listening();
+    if (doors < 0)
+        return fail(SOCKET);
+    waiting[0] = (struct pollfd){fuse, POLLIN, 0};
+    waiting[1] = (struct pollfd){doors, POLLIN, 0};
+    count = 2;
+    for (;;)
+        serve_once(node);
+}
+
+int main(int words, char **word) {
+    if (words == 5 && !strcmp(word[1], "serve"))
+        return serve(&(struct node){strtoull(word[2], NULL, 10) * MIB, atoi(word[3]), atol(word[4])});
+    if (words >= 3 && !strcmp(word[1], "guest"))
+        return guest(word + 2);
+    fputs("usage: board serve MEMORY-MIB PROCESSORS BOOT-OFFSET | board guest COMMAND [ARGUMENT...]\n", stderr);
+    return 2;
+}

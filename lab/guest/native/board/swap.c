@@ -1,0 +1,107 @@
+/* The node's swap areas: swapon(2) and swapoff(2) of a partition of its disk, and /proc/swaps. The areas are
+ * kept and shown; nothing is ever paged out to them, as the kernel does not swap for one container. */
+#include "board.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#define PAGE 4096
+#define SIGNATURE "SWAPSPACE2" /* include/linux/swap.h, union swap_header: the last ten bytes of the first page */
+#define HEADER 1024            /* where version and last page are */
+
+struct area {
+    char path[64];
+    dev_t device;
+    int held; /* exclusively, so that mkfs refuses a swap area that is in use */
+    u64 kib;
+    int priority;
+};
+static struct area areas[SWAPS];
+static size_t count;
+static int lowest = -2; /* where the kernel begins with areas of no priority of their own */
+
+static int find(dev_t device) {
+    for (size_t i = 0; i < count; i++)
+        if (areas[i].device == device)
+            return (int)i;
+    return -1;
+}
+
+static int size_of(int area, u64 *kib) {
+    unsigned char page[PAGE];
+    unsigned version, last;
+    if (pread(area, page, PAGE, 0) != PAGE || memcmp(page + PAGE - 10, SIGNATURE, 10))
+        return -EINVAL;
+    memcpy(&version, page + HEADER, sizeof version);
+    memcpy(&last, page + HEADER + 4, sizeof last);
+    if (version != 1 || !last)
+        return -EINVAL;
+    *kib = (u64)last * (PAGE / 1024);
+    return 0;
+}
+
+static int use(int opened, const char *path, int flags) {
+    struct stat info;
+    struct area made = {.held = opened};
+    if (fstat(opened, &info) || !S_ISBLK(info.st_mode) || !disk_is(info.st_rdev))
+        return -EINVAL;
+    if (find(info.st_rdev) >= 0)
+        return -EBUSY;
+    if (count == SWAPS)
+        return -EPERM; /* swapon(2): too many are in use */
+    if (size_of(opened, &made.kib))
+        return -EINVAL;
+    made.device = info.st_rdev;
+    made.priority = flags & SWAP_FLAG_PREFER ? flags & SWAP_FLAG_PRIO_MASK : lowest--;
+    snprintf(made.path, sizeof made.path, "%s", path);
+    areas[count++] = made;
+    return 0;
+}
+
+int swap_on(pid_t caller, const char *path, int flags) {
+    if (!may_administer(caller))
+        return -EPERM;
+    int opened = open_as(caller, path, O_RDWR | O_EXCL);
+    if (opened < 0)
+        return opened;
+    int problem = use(opened, path, flags);
+    if (problem)
+        close(opened);
+    return problem;
+}
+
+int swap_off(pid_t caller, const char *path) {
+    struct stat info;
+    if (!may_administer(caller))
+        return -EPERM;
+    int opened = open_as(caller, path, O_RDONLY);
+    if (opened < 0)
+        return opened;
+    int which = fstat(opened, &info) ? -1 : find(info.st_rdev);
+    close(opened);
+    if (which < 0)
+        return -EINVAL;
+    close(areas[which].held);
+    areas[which] = areas[--count];
+    return 0;
+}
+
+u64 swap_bytes(void) {
+    u64 kib = 0;
+    for (size_t i = 0; i < count; i++)
+        kib += areas[i].kib;
+    return kib << 10;
+}
+
+size_t swap_text(char *text, size_t size) {
+    size_t length = snprintf(text, size, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+    for (size_t i = 0; i < count; i++)
+        length += snprintf(text + length, size - length, "%-39s partition\t%llu\t%s0\t\t%d\n", areas[i].path,
+                           areas[i].kib, areas[i].kib < 10000000 ? "\t" : "", areas[i].priority);
+    return length;
+}
