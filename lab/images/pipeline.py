@@ -11,8 +11,8 @@ from pathlib import Path
 from lab.backends.docker.imaging import ImageStore
 from lab.bundle import write_bundle
 from lab.errors import LabError
-from lab.images import stages
-from lab.images.recipe import Recipe, Tree, digest, folder_parts, load, names
+from lab.images import packages, stages
+from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
 
 Say = Callable[[str], None]
 
@@ -57,7 +57,8 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
 def base_key(recipe: Recipe) -> str:
     """Digest of the packages an image is made of, its parent's included."""
     parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []
-    return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees)])
+    store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
+    return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
 
 def top_key(recipe: Recipe) -> str:
@@ -82,7 +83,17 @@ def _make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, P
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
     with ThreadPoolExecutor(2) as pool:
         jobs = {name: pool.submit(_make_tree, tree, cache, say) for name, tree in trees.items()}
-        return {name: job.result() for name, job in jobs.items()}
+        tars = {name: job.result() for name, job in jobs.items()}
+    stores = [recipe.store for recipe in recipes if recipe.store]
+    return tars | {store.name: _make_store(store, tars, cache, say) for store in stores}
+
+
+def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> Path:
+    found = packages.made_store(store, cache)
+    if not found.exists():
+        say(f"{store.name}: fetching packages for later")
+        packages.make_store(store, tars, found)
+    return found
 
 
 def _make_tree(tree: Tree, cache: Path, say: Say) -> Path:

@@ -28,6 +28,16 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Store:
+    """Packages put at hand on an image's disk, since labs have no internet."""
+
+    name: str
+    path: str  # in the image
+    wanted: tuple[tuple[Tree, tuple[str, ...]], ...]  # (the tree they are for, their names)
+    key: str
+
+
+@dataclass(frozen=True)
 class Recipe:
     """An image: trees of packages (on the parent's packages), files of ours, and a last step."""
 
@@ -40,6 +50,7 @@ class Recipe:
     release: str | None = None  # of Debian, where a recipe makes one image for each
     default: bool = True  # a lab needs it: built when none is named
     native: str | None = None  # the image whose /native it takes programs from
+    store: Store | None = None
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
@@ -72,6 +83,7 @@ def load(name: str) -> Recipe | None:
         release=release,
         default=table.get("default", True),
         native=image.get("native"),
+        store=_store(name, image.get("store"), release),
     )
 
 
@@ -94,6 +106,14 @@ def tree(name: str, release: str | None = None) -> Tree:
         key=digest(parts),
         stale=table.get("stale", False),
     )
+
+
+def _store(name: str, table: dict[str, Any] | None, release: str | None) -> Store | None:
+    if table is None:
+        return None
+    wanted = tuple((tree(other, release), tuple(packages)) for other, packages in table["packages"].items())
+    parts = [f"{one.key} {packages}".encode() for one, packages in wanted]
+    return Store(f"{name}-store", table["path"], wanted, digest(parts))
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -65,6 +65,9 @@ def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Pat
         for number, (path, tree) in enumerate(recipe.trees):
             archive.add(tars[tree.name], arcname=f"tree{number}.tar")
             lines.append(f"ADD tree{number}.tar {path}")
+        if recipe.store:
+            archive.add(tars[recipe.store.name], arcname="store.tar")
+            lines.append(f"ADD store.tar {recipe.store.path}")
         _add_text(archive, "Dockerfile", "\n".join(lines) + "\n")
 
 

@@ -1,0 +1,113 @@
+"""The package store: what a learner may want to install later, fetched while an image is built.
+
+Labs have no internet. For each tree apt itself works out, against what that tree has, which package files
+are missing; together with an index they become a small repository on an image's disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.images.recipe import KEY_DIGITS, Store, Tree
+from lab.run import run
+
+FETCH_MINUTES = 15
+APT = ("var/lib/dpkg/status", "etc/apt/sources.list", "etc/apt/trusted.gpg.d/")
+"""What of a tree apt must see: what is installed there, where packages come from, and whose word counts."""
+
+
+def made_store(store: Store, cache: Path) -> Path:
+    """Where the tar file of a package store is kept, made or not."""
+    return cache / f"{store.name}-{store.key}.tar"
+
+
+def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
+    """Makes the tar file of a package store: whole or not at all."""
+    unfinished = target.with_suffix(".part")
+    with tempfile.TemporaryDirectory(prefix="rackling-", dir=target.parent) as folder:
+        repository = Path(folder) / "repository"
+        repository.mkdir()
+        for tree, names in store.wanted:
+            root = Path(folder) / tree.name
+            _unpack(tars[tree.name], root)
+            _fetch(tree, names, root, repository)
+        _write_index(repository, {name for _, names in store.wanted for name in names})
+        with tarfile.open(unfinished, "w") as archive:
+            for path in sorted(repository.iterdir()):
+                archive.add(path, arcname=path.name, filter=_plain)
+    unfinished.rename(target)
+    for old in target.parent.glob(f"{store.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
+        if old != target:
+            old.unlink(missing_ok=True)
+
+
+def _unpack(tar: Path, root: Path) -> None:
+    with tarfile.open(tar) as archive:
+        for entry in archive:
+            name = entry.name.removeprefix("./")
+            if entry.isfile() and name.startswith(APT):
+                archive.extract(entry, root, filter="data")
+    for folder in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "etc/apt/preferences.d"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _fetch(tree: Tree, names: Sequence[str], root: Path, repository: Path) -> None:
+    """Has apt download what a tree lacks of the named packages and of all that they depend on."""
+    settings = {
+        "Dir::State": root / "var/lib/apt",
+        "Dir::State::status": root / "var/lib/dpkg/status",
+        "Dir::Cache": root / "var/cache/apt",
+        "Dir::Cache::archives": repository,
+        "Dir::Etc::sourcelist": root / "etc/apt/sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::trusted": "/dev/null",
+        "Dir::Etc::trustedparts": root / "etc/apt/trusted.gpg.d",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": root / "etc/apt/preferences.d",
+        "APT::Sandbox::User": "root",
+        "APT::Install-Recommends": "false",
+        "APT::Update::Post-Invoke": "",
+        "Acquire::Languages": "none",
+        "Acquire::Check-Valid-Until": "false" if tree.stale else "true",
+    }
+    (repository / "partial").mkdir(exist_ok=True)
+    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in settings.items())]
+    for words in (["update"], ["install", "--download-only", "-y", "--", *names]):
+        try:
+            run([*apt, *words], timeout=FETCH_MINUTES * 60)
+        except LabError as problem:
+            raise LabError(
+                f"the package store of {tree.name} could not be fetched",
+                evidence=problem.evidence or problem.message,
+                hint="[image.store.packages] in the recipe names the packages",
+            ) from problem
+    (repository / "lock").unlink(missing_ok=True)
+    (repository / "partial").rmdir()
+
+
+def _write_index(repository: Path, chosen: set[str]) -> None:
+    """Writes Packages and Release, which apt reads; `Chosen` tells the packages that were asked for."""
+    stanzas = []
+    for path in sorted(repository.glob("*.deb")):
+        data = path.read_bytes()
+        control = run(["dpkg-deb", "--field", str(path)], timeout=60).stdout.rstrip("\n")
+        digest = hashlib.sha256(data).hexdigest()
+        if path.name.partition("_")[0] in chosen:
+            control += "\nChosen: yes"
+        stanzas.append(f"{control}\nFilename: ./{path.name}\nSize: {len(data)}\nSHA256: {digest}\n")
+    index = "\n".join(stanzas).encode()
+    (repository / "Packages").write_bytes(index)
+    line = f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages"
+    (repository / "Release").write_text(f"Origin: Rackling\nLabel: package store\nSHA256:\n{line}\n")
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o644
+    return entry
