@@ -1,0 +1,197 @@
+"""LOGIN-5: the image's own condition keeps slurmd off the login node, and on the compute nodes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lab.checks import Cluster, check, failed
+from lab.checks.view import NodeView
+from lab.facts import slurm, warewulf
+
+UNIT = "slurmd.service"
+PLACES = tuple(
+    f"{folder}/{UNIT}{more}"
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system")
+    for more in ("", ".d")
+)
+CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
+SHOWN = "ActiveState,ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic,Result"
+LOOK = f"systemctl --no-pager status {UNIT.removesuffix('.service')}"
+SAME_BOOT = 10  # seconds that two accounts of one boot may differ
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """How slurmd stands on a node."""
+
+    active: str
+    refused: bool  # it was to start, and a condition in its unit said no
+
+
+def daemon(node: NodeView) -> Daemon:
+    """Asks systemd on a node."""
+    output = node.run(f"systemctl show {UNIT} -p {SHOWN}").output
+    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+    def said_no(kind: str) -> bool:
+        asked = found.get(f"{kind}TimestampMonotonic", "0") not in ("", "0")
+        return asked and found.get(f"{kind}Result") == "no"
+
+    refused = said_no("Condition") or said_no("Assert") or found.get("Result") == "exec-condition"
+    active = found.get("ActiveState", "unknown")
+    return Daemon(active, refused and active in ("inactive", "failed"))
+
+
+def chroot(cluster: Cluster) -> str:
+    """The folder on the SMS that the login node's VNFS is packed from."""
+    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
+    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
+    if not found:
+        raise failed(
+            expected="a VNFS for the login node",
+            actual=vnfs,
+            node="sms",
+            look="wwsh provision print login",
+        )
+    return found[0]
+
+
+def with_condition(root: str) -> str:
+    """A command that lists the files of slurmd's unit which hold a condition, under a root folder."""
+    return f"grep -rlsE '{CONDITION}' {' '.join(root + place for place in PLACES)}"
+
+
+def in_the_image(cluster: Cluster) -> list[str]:
+    """Files with a condition for slurmd in the folder that the image is packed from."""
+    return cluster.sms.run(with_condition(chroot(cluster))).output.split()
+
+
+def delivered(cluster: Cluster) -> list[str]:
+    """Overrides of slurmd's unit that the login node is given as files of Warewulf's."""
+    given = cluster.sms.fact(warewulf.provision_print("login")).files
+    rows = cluster.sms.fact(warewulf.file_list)
+    return [row.path for row in rows if row.name in given and f"/{UNIT}" in row.path]
+
+
+def came_with_the_boot(node: NodeView) -> bool | None:
+    """Whether a node's condition is as old as its boot; None when it has no condition at all."""
+    output = node.run(
+        "systemctl show --timestamp=unix -p UserspaceTimestamp;"
+        f" {with_condition('')} | xargs -r stat -L -c '%Z %n'"
+    ).output
+    began = re.search(r"UserspaceTimestamp=@(\d+)", output)
+    changed = [int(found[1]) for found in re.finditer(r"^(\d+) /", output, flags=re.MULTILINE)]
+    if began is None or not changed:
+        return None
+    return min(changed) <= int(began[1])
+
+
+@check(step="condition")
+def login_refuses_slurmd(cluster: Cluster) -> None:
+    """On the login node slurmd does not run, because a condition says so."""
+    found = daemon(cluster.login)
+    if found.refused:
+        return
+    kept = in_the_image(cluster) or delivered(cluster)
+    if found.active not in ("inactive", "failed"):
+        hint = "`systemctl edit slurmd` adds conditions; they count when it is to start."
+        if kept:
+            hint = "The folder has a condition. Was it packed with `sudo wwvnfs`, and has login booted since?"
+        raise failed(
+            expected="slurmd is skipped: its start condition is unmet",
+            actual=f"slurmd is {found.active}",
+            hint=hint,
+            node="login",
+            look=LOOK,
+        )
+    raise failed(
+        expected="slurmd is skipped: its start condition is unmet",
+        actual=f"slurmd is {found.active}, but no condition has kept it from starting",
+        hint="`systemctl start slurmd` is the test: it must leave slurmd inactive.",
+        node="login",
+        look=LOOK,
+    )
+
+
+@check(step="image")
+def image_has_the_condition(cluster: Cluster) -> None:
+    """The condition is where the nodes' image is packed from."""
+    if in_the_image(cluster) or delivered(cluster):
+        return
+    place = f"{chroot(cluster)}/etc/systemd/system/{UNIT}.d"
+    raise failed(
+        expected=f"a condition for slurmd in a file under {place}",
+        actual="no condition there",
+        hint="What is only on the node is gone at its next boot.",
+        node="sms",
+        look=f"ls {place}",
+    )
+
+
+@check(step="boot", needs=[login_refuses_slurmd, image_has_the_condition], settle=45)
+def login_booted_with_it(cluster: Cluster) -> None:
+    """The login node got the condition with its boot."""
+    if not came_with_the_boot(cluster.login):
+        raise failed(
+            expected="a condition that came with the image",
+            actual="one that was put there after the node had booted",
+            hint="Pack the image, and let the node boot from it.",
+            node="login",
+            look="systemctl cat slurmd",
+        )
+
+
+@check(step="boot", needs=[login_booted_with_it], settle=15)
+def sinfo_works_all_the_same(cluster: Cluster) -> None:
+    """On the login node sinfo works, without slurmd."""
+    answer = cluster.login.run("sinfo", timeout=15)
+    if answer.exit_status != 0 or "error:" in answer.output:
+        raise failed(
+            expected="partitions and nodes, without an error",
+            actual=answer.output or f"status {answer.exit_status}",
+            hint="Without slurmd, sinfo needs a file of its own: is it among the node's FILES?",
+            node="login",
+            look="sinfo",
+        )
+
+
+@check(step="boot", needs=[image_has_the_condition], settle=45)
+def compute_node_runs_slurmd(cluster: Cluster) -> None:
+    """The first compute node has booted with the condition too, and runs slurmd."""
+    node = cluster.compute[0]
+    if in_the_image(cluster) and not came_with_the_boot(node):
+        raise failed(
+            expected=f"{node.name} booted from an image with the condition",
+            actual="the image it booted from has none",
+            hint="Has the folder been packed since you changed it, and has the node booted since then?",
+            node=node.name,
+            look="systemctl cat slurmd",
+        )
+    found = daemon(node)
+    if found.active != "active":
+        raise failed(
+            expected="slurmd is active",
+            actual=f"slurmd is {found.active}" + (": its start condition is unmet" if found.refused else ""),
+            hint="Of several conditions all must hold, unless each begins with `|`." if found.refused else "",
+            node=node.name,
+            look=LOOK,
+        )
+
+
+@check(step="aftermath", needs=[compute_node_runs_slurmd], settle=45)
+def slurm_knows_of_the_reboot(cluster: Cluster) -> None:
+    """Slurm has taken note of that node's reboot."""
+    node = cluster.compute[0]
+    info = cluster.sms.fact(slurm.node(node.name))
+    uptime = node.run("cut -d. -f1 /proc/uptime").output
+    now = cluster.sms.run("date +%s").output
+    booted = int(now) - int(uptime)
+    if info.boot_time is None or abs(info.boot_time - booted) > SAME_BOOT:
+        raise failed(
+            expected="the boot time that slurmd reports is the node's last boot",
+            actual="slurmd has not yet reported for duty since the node booted",
+            hint="slurmctld notes it when the node's slurmd registers.",
+            node="sms",
+            look=f"scontrol show node {node.name}",
+        )

@@ -1,0 +1,2 @@
+#: step condition on login as root
+systemctl disable --now slurmd
