@@ -48,7 +48,7 @@ HealthCheckInterval=300
 #RebootProgram=
 
 # Accounting is off; turning it on is an exercise.
-AccountingStorageEnforce=0
+#AccountingStorageEnforce=0
 AccountingStorageType=accounting_storage/none
 """
 CGROUP = "# Containers have no cgroups to give away.\nCgroupPlugin=disabled\n"
