@@ -37,6 +37,8 @@ JobAcctGatherType=jobacct_gather/linux
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
+# What no partition would ever take is refused at once; else it would wait for ever.
+EnforcePartLimits=ALL
 
 # Nodes: one that reboots unasked stays down until somebody looks at it.
 ReturnToService=1
