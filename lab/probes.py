@@ -15,6 +15,7 @@ from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
 
 BOOTED = "init"  # the boot agent's last stage: it has handed over to the node's own system
 WAITING = "pxe"  # asking for an address; nobody answers while the node is not registered
+ASKING = 5.0  # seconds of silence after which that is so; before, it may yet be answered
 NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"
@@ -195,7 +196,8 @@ def _booted(status: NodeStatus) -> Reading:
 
 def _waits(status: NodeStatus) -> Reading:
     name = "waits in its PXE loop"
-    if status.stage == WAITING:
+    asked = status.detail or (status.since is not None and status.since >= ASKING)
+    if status.stage == WAITING and asked:
         return Reading(status.name, name, Answer.YES, status.detail or "not registered")
     return Reading(status.name, name, Answer.NO, f"stage {status.stage or 'unknown'}")
 

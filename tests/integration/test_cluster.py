@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 
+from lab.console import Console
 from tests.integration.conftest import Lab, wait_until
 
 FILES = "dynamic_hosts,passwd,group,shadow,munge.key,network"
@@ -116,6 +118,19 @@ def test_poweroff_stays_off_until_power_on(lab: Lab) -> None:
     wait_until(lambda: lab.status()["g2"]["power"] == "off", 20, "g2 off")
     lab.command("power", "on", "g2")
     wait_until(lambda: lab.states()["g2"] == "idle", 30, "g2 idle")
+
+
+def test_shells_left_open_hold_up_no_reboot(lab: Lab) -> None:
+    enter = ["docker", "exec", "-it", f"rackling-{lab.name}-g1", "/chassis/enter", "root", "/bin/sh"]
+    with ExitStack() as open_shells:
+        for _ in range(4):
+            assert open_shells.enter_context(Console(enter)).run("tty").ok
+        lab.on("sms", "ssh g1 reboot", check=False)
+        wait_until(
+            lambda: lab.states()["g1"].startswith("down"), 60, "g1 back, which takes Slurm by surprise"
+        )
+    lab.on("sms", "scontrol update nodename=g1 state=resume")
+    wait_until(lambda: lab.states()["g1"] == "idle", 15, "g1 idle")
 
 
 def test_up_again_changes_nothing(lab: Lab) -> None:

@@ -127,12 +127,22 @@ def test_only_our_own_button_is_taken_back(
     assert one(spec, seen, "c1").settled is not bool(revived)
 
 
+@pytest.mark.parametrize(("detail", "since"), [("no DHCP answer", 0.1), ("", 5.0)])
+def test_a_node_waits_for_its_registration_once_it_was_not_answered(
+    spec: ClusterSpec, detail: str, since: float
+) -> None:
+    seen = view()
+    status = NodeStatus("login", Power.ON, "pxe", detail, since)
+    waiting = replace(seen, statuses={**seen.statuses, "login": status})
+    assert one(spec, waiting, "login").answer is Answer.YES
+
+
 def test_chassis_and_stages(spec: ClusterSpec) -> None:
     seen = view(c1="off", c2="vnfs", g1="", login="pxe")
     assert one(spec, seen, "c1").evidence == "its power is off"
     assert one(spec, seen, "c2").evidence == "stage vnfs"
     assert one(spec, seen, "g1").answer is Answer.UNKNOWN
-    assert one(spec, seen, "login").answer is Answer.YES
+    assert one(spec, seen, "login").answer is Answer.NO  # it has asked for a second only
     assert one(spec, view(login="vnfs"), "login").answer is Answer.NO
     gone = View({}, WELL)
     assert one(spec, gone, "sms").evidence == "the engine has no such machine"
