@@ -17,7 +17,7 @@ from lab.specjson import spec_from_json
 if TYPE_CHECKING:
     from docker import APIClient
 
-MISSING = frozenset({"kernel-modules", "kernel-version", "block-devices"})
+MISSING = frozenset({"block-devices"})
 
 
 def containers(client: APIClient, lab: str) -> dict[str, dict[str, Any]]:

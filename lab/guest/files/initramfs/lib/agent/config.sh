@@ -58,6 +58,7 @@ leave_marks() {
         for path in home opt/ohpc/pub; do
             mkdir -p $NEWROOT/run/nfs/$path && mount --bind /nfs/$path $NEWROOT/run/nfs/$path
         done
+        give_drivers
         umount /chassis
     fi
 }

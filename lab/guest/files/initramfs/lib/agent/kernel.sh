@@ -1,4 +1,6 @@
 # Kernel side of the boot agent: arguments, kernel file systems, drivers.
+MODULES=/lib/modules
+DRIVERS=/run/drivers   # in a chassis: what a kernel would have loaded
 
 kernel_views() {
     mkdir -p /proc /sys /dev /run
@@ -36,10 +38,29 @@ read_arguments() {
 
 load_drivers() {
     say "Loading drivers:"
-    [ -n "$in_chassis" ] && { say " * the chassis's kernel has them built in"; return; }
     while read -r module; do
-        [ -n "$module" ] && modprobe "$module" 2>/dev/null && say " * $module"
+        [ -n "$module" ] && load_driver "$module" && say " * $module"
     done </etc/warewulf/modprobe
     say "Detecting hardware:"
+    if [ -n "$in_chassis" ]; then load_driver virtio_net && say " * virtio_net"; return; fi
     for alias in $(cat /sys/bus/pci/devices/*/modalias 2>/dev/null | sort -u); do modprobe "$alias" 2>/dev/null; done
+}
+
+# In a chassis there is no kernel to load into: what one would have taken is written down, and given to the node's
+# own modprobe once its root is there (give_drivers).
+load_driver() {   # NAME: fails when the bootstrap does not carry it
+    [ -n "$in_chassis" ] || { modprobe "$1" 2>/dev/null; return; }
+    grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/modules.dep && module_name "$1" >>$DRIVERS
+}
+
+driver_loaded() {   # NAME
+    if [ -n "$in_chassis" ]; then grep -qsx "$(module_name "$1")" $DRIVERS
+    else [ -d "/sys/module/$(module_name "$1")" ]; fi
+}
+
+module_name() { echo "$1" | tr - _; }   # as the kernel knows it
+
+give_drivers() {
+    . /chassis/kernel.sh
+    give_kernel $NEWROOT $(cat $DRIVERS)
 }
