@@ -44,6 +44,24 @@ def run(
     The program gets a process group of its own, so Ctrl-C reaches us and not it.
     """
     start = time.monotonic()
+    status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ)
+    return Done(tuple(argv), status, _text(out), _text(err), seconds=time.monotonic() - start)
+
+
+def run_bytes(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", check: bool = True) -> bytes:
+    """The same, for a program whose standard output is no text: returns that output as it is."""
+    return _run(argv, stdin, timeout, check=check)[1]
+
+
+def _run(
+    argv: Sequence[str],
+    stdin: bytes,
+    timeout: float,
+    *,
+    check: bool,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[int, bytes, bytes]:
     try:
         process = subprocess.Popen(
             list(argv),
@@ -57,10 +75,10 @@ def run(
     except OSError as problem:
         raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
     out, err = _wait(process, argv, stdin, timeout)
-    done = Done(tuple(argv), process.returncode, _text(out), _text(err), seconds=time.monotonic() - start)
-    if check and done.status != 0:
-        raise LabError(f"{short(argv)} ended with status {done.status}", evidence=_last_lines(done.stderr))
-    return done
+    status = process.returncode
+    if check and status != 0:
+        raise LabError(f"{short(argv)} ended with status {status}", evidence=_last_lines(_text(err)))
+    return status, out, err
 
 
 def replace(argv: Sequence[str]) -> NoReturn:

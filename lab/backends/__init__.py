@@ -16,4 +16,8 @@ def open_backend(name: str) -> Backend:
         from lab.backends.docker.backend import DockerBackend
 
         return DockerBackend()
-    raise UsageError(f"this version has no backend {name}", hint='set backend = "docker"')
+    if name == "libvirt":
+        from lab.backends.libvirt.backend import LibvirtBackend
+
+        return LibvirtBackend()
+    raise UsageError(f"this version has no backend {name}", hint='set backend = "docker" or "libvirt"')

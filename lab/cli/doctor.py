@@ -61,7 +61,7 @@ def _findings(app: App) -> Iterator[Finding]:
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("disk space", lambda: _disk(app)),
         ("inotify instances", _inotify),
-        *([("images", _images)] if capabilities.usable else []),
+        *([("images", lambda: _images(app))] if capabilities.usable else []),
     )
     for subject, find in looks:
         try:
@@ -98,11 +98,14 @@ def _inotify() -> Finding:
     )
 
 
-def _images() -> Finding:
+def _images(app: App) -> Finding:
     from lab.backends.base import Finding
     from lab.backends.docker.imaging import ImageStore
+    from lab.backends.libvirt.disks import DiskStore
+    from lab.images import disk
     from lab.images.pipeline import inventory
 
-    missing = [record.name for record in inventory(ImageStore()) if not record.built]
+    found = disk.inventory(DiskStore()) if app.backend.name == "libvirt" else inventory(ImageStore())
+    missing = [record.name for record in found if not record.built]
     told = f"not built: {', '.join(missing)}" if missing else "all built and up to date"
     return Finding("images", not missing, told, "lab images build")

@@ -11,6 +11,7 @@ from lab.cli.options import json_option, progress_option
 
 if TYPE_CHECKING:
     from lab.backends.docker.imaging import ImageStore
+    from lab.backends.libvirt.disks import DiskStore
 
 LOCK = "+images"  # no lab can be called so; two builds at once would name each other's images
 
@@ -26,14 +27,22 @@ def command() -> None:
 @progress_option
 @click.pass_obj
 def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
-    """Build the named images, or those a lab needs; only what has changed."""
+    """Build the named images, or those a lab needs; only what has changed.
+
+    With the backend libvirt, a lab needs the disk of its SMS instead; names are always containers' images.
+    """
     from lab.cli.live import showing
+    from lab.images import disk
     from lab.images.pipeline import build
     from lab.paths import private_folder
 
     app.interrupted = "images that are done are kept; lab images build carries on"
     with app.lock(LOCK), showing(mode, app.environ) as progress:
-        build(names, _store(), private_folder(app.paths.cache), progress.say, force=force)
+        cache = private_folder(app.paths.cache)
+        if _of_machines(app) and not names:
+            disk.build(_disk_store(), cache, progress.say, force=force)
+        else:
+            build(names, _store(), cache, progress.say, force=force)
     click.echo("the images are up to date")
 
 
@@ -42,11 +51,11 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
 @click.pass_obj
 def list_images(app: App, as_json: bool) -> None:
     """List the images, built or not."""
-    del app
     from lab.cli.output import show_json, show_table
+    from lab.images import disk
     from lab.images.pipeline import inventory
 
-    records = inventory(_store(), optional=True)
+    records = disk.inventory(_disk_store()) if _of_machines(app) else inventory(_store(), optional=True)
     if as_json:
         rows = [
             {"name": r.name, "key": r.key, "built": r.built, "size": r.size, "created": r.created}
@@ -67,3 +76,13 @@ def _store() -> ImageStore:
     from lab.backends.docker.imaging import ImageStore
 
     return ImageStore()
+
+
+def _disk_store() -> DiskStore:
+    from lab.backends.libvirt.disks import DiskStore
+
+    return DiskStore()
+
+
+def _of_machines(app: App) -> bool:
+    return app.backend.name == "libvirt"

@@ -139,9 +139,17 @@ class LazyGroup(click.Group):
     "Exit status: 0 fine, 1 not solved, 2 usage, 3 the lab broke, 4 locked, 5 could not tell.",
 )
 @click.version_option(package_name="rackling", prog_name="lab")
+@click.option(
+    "--backend",
+    type=click.Choice(("docker", "libvirt")),
+    envvar="LAB_BACKEND",
+    help="What makes the nodes: containers (the default) or virtual machines [LAB_BACKEND].",
+)
 @click.pass_obj
-def main(app: App) -> None:
+def main(app: App, backend: str | None) -> None:
     """Rackling: an emulated HPC cluster, and a course on it. Begin with: lab up."""
+    if backend:
+        app.environ = {**app.environ, "LAB_BACKEND": backend}
     if app.environ.get("NO_COLOR"):
         click.get_current_context().color = False
 

@@ -46,7 +46,7 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
     chosen = [name for name in names() if name in _with_parents(wanted or names(optional=False))]
     recipes = [_image(name) for name in chosen]
     stale = [recipe for recipe in recipes if force or not store.look(_tag(recipe.name, top_key(recipe)))[0]]
-    tars = _make_trees([recipe for recipe in stale if not _has_base(recipe, store)], cache, say)
+    tars = make_trees([recipe for recipe in stale if not _has_base(recipe, store)], cache, say)
     for recipe in recipes:
         if recipe in stale:
             _build_one(recipe, store, tars, say)
@@ -78,7 +78,7 @@ def top_key(recipe: Recipe) -> str:
     return digest(parts)
 
 
-def _make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
+def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
     """Makes the trees that are needed, two at a time: each is mostly one process that waits for another."""
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
     with ThreadPoolExecutor(2) as pool:

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 from lab.bundle import write_bundle
@@ -77,13 +78,23 @@ def top_context(recipe: Recipe, target: Path) -> None:
         archive.add(recipe.folder / "Containerfile", arcname="Dockerfile")
         if (recipe.folder / "install").exists():
             archive.add(recipe.folder / "install", arcname="install")
-        for path, source in recipe.files:
-            archive.add(source, arcname=f"files{path}".rstrip("/"), filter=_owned_by_root)
-        if recipe.bundle:
-            bundle = target.with_suffix(".bundle")
+        _add_files(archive, recipe, "files")
+
+
+def files_archive(recipe: Recipe, target: Path) -> None:
+    """Writes a tar file of what is ours in an image alone, under its places there."""
+    with tarfile.open(target, "w") as archive:
+        _add_files(archive, recipe, ".")
+
+
+def _add_files(archive: tarfile.TarFile, recipe: Recipe, prefix: str) -> None:
+    for path, source in recipe.files:
+        archive.add(source, arcname=f"{prefix}{path}".rstrip("/"), filter=_owned_by_root)
+    if recipe.bundle:
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder) / "bundle"
             write_bundle(bundle)
-            archive.add(bundle, arcname=f"files{recipe.bundle}", filter=_owned_by_root)
-            bundle.unlink()
+            archive.add(bundle, arcname=f"{prefix}{recipe.bundle}", filter=_owned_by_root)
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -46,6 +46,7 @@ class Description:
 
     subnets: dict[str, IPv4Network]
     machines: tuple[Machine, ...]
+    own_kernels: bool = False  # virtual machines, whose kernel and firmware are not the host's
 
     @property
     def sms(self) -> Machine:
@@ -69,6 +70,7 @@ def read(system: System) -> Description:
     return Description(
         subnets={network["name"]: IPv4Network(network["subnet"]) for network in found["networks"]},
         machines=tuple(_machine(node) for node in found["nodes"]),
+        own_kernels=found.get("backend") == "libvirt",
     )
 
 

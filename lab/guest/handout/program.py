@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from lab.guest.handout import cluster, machine, provisioning, slurm
+from lab.guest.handout import cluster, hardware, machine, provisioning, slurm
 from lab.guest.handout.identity import Identity
 from lab.guest.system import System
 
@@ -38,6 +38,8 @@ def _set_up(system: System) -> None:
     machine.install_keys(system, description, identity)
     machine.install_users(system, identity)
     machine.write_services(system, description)
+    if description.own_kernels:
+        hardware.prepare(system, description)
     slurm_changed = slurm.write(system, description)
     chroot_changed = machine.prepare_chroot(system, description, identity)
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)

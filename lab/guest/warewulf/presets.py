@@ -58,7 +58,8 @@ drivers += virtio_pci, virtio_mmio, virtio_ring
 # NFS
 drivers += nfs, nfsv2, nfsv3, nfsv4, lockd, sunrpc, auth_rpcgss, nfs_acl, grace, fscache
 # File systems
-drivers += fuse, ext2, ext3, ext4, jbd2, mbcache, xfs, fat, vfat, nls_cp437, nls_iso8859-1, nls_ascii
+drivers += fuse, ext2, ext3, ext4, jbd2, mbcache, crc32c_generic
+drivers += xfs, fat, vfat, nls_cp437, nls_iso8859-1, nls_ascii
 # Management controllers
 drivers += ipmi_devintf, ipmi_si, ipmi_msghandler
 # InfiniBand

@@ -52,6 +52,11 @@ leave_marks() {
         name=${log#/run/provision.}
         cp "$log" "$NEWROOT/var/log/warewulf/provision/$name"
     done
+    if [ -z "$in_chassis" ]; then
+        name_gpus
+        mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
+        install_door
+    fi
     for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
     if [ -n "$in_chassis" ]; then
         mkdir -p $NEWROOT/run && mount -t tmpfs -o "nosuid,nodev,mode=755,size=$((mem_limit / 5))m" tmpfs $NEWROOT/run

@@ -6,7 +6,7 @@ kernel_views() {
     mkdir -p /proc /sys /dev /run
     [ -e /proc/self ] || mount -t proc proc /proc
     [ -e /sys/kernel ] || mount -t sysfs sysfs /sys
-    [ -c /dev/console ] || mount -t devtmpfs devtmpfs /dev
+    [ -c /dev/null ] || mount -t devtmpfs devtmpfs /dev   # /dev/console alone comes with the kernel
     [ -x /bin/sh ] || busybox --install -s
 }
 
@@ -44,6 +44,21 @@ load_drivers() {
     say "Detecting hardware:"
     if [ -n "$in_chassis" ]; then load_driver virtio_net && say " * virtio_net"; return; fi
     for alias in $(cat /sys/bus/pci/devices/*/modalias 2>/dev/null | sort -u); do modprobe "$alias" 2>/dev/null; done
+    # Of virtual devices only cards (1) and the source of randomness (4): disks are for bootstrap.conf to ask for.
+    for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null | grep -E 'd0000000[14]v'); do
+        modprobe "$alias" 2>/dev/null
+    done
+}
+
+# A GPU of a virtual machine is a display that nothing answers behind (1234:1111, QEMU's), known by the character
+# device that jobs are given.
+name_gpus() {
+    gpus=0
+    for device in /sys/bus/pci/devices/*; do
+        [ "$(cat "$device/vendor" "$device/device" 2>/dev/null | tr '\n' :)" = 0x1234:0x1111: ] || continue
+        mknod -m 666 "/dev/nvidia$gpus" c 195 "$gpus"
+        gpus=$((gpus + 1))
+    done
 }
 
 # In a chassis there is no kernel to load into: what one would have taken is written down, and given to the node's

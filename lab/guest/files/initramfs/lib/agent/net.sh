@@ -15,6 +15,8 @@ bring_up_network() {
         sleep 0.5
     done
     ip link set lo up
+    # The router that the SMS announces is for iPXE's ears only.
+    [ -n "$in_chassis" ] || echo 0 >"/proc/sys/net/ipv6/conf/$card/accept_ra" 2>/dev/null
     ip link set "$card" up ${wwmtu:+mtu "$wwmtu"}
     ip addr show dev "$card" | grep -q "inet $wwipaddr/" || ip addr add "$wwipaddr/$wwnetmask" dev "$card"
     [ -z "$wwgateway" ] || ip route add default via "$wwgateway"

@@ -2,11 +2,15 @@
 
 say() { printf '%s\r\n' "$*" >/dev/console; }
 
-# The chassis of a container lab shares a folder; a virtual machine has its console only.
+# The chassis of a container lab shares a folder. A virtual machine has its console only: there the stage is a
+# control sequence, which terminals pass over and the harness finds in what the console wrote.
 stage() {
-    [ -d /chassis ] || return 0
-    printf '%s %s %s\n' "$1" "$(date +%s)" "${2:-}" >/chassis/stage.new &&
-        mv /chassis/stage.new /chassis/stage
+    if [ -d /chassis ]; then
+        printf '%s %s %s\n' "$1" "$(date +%s)" "${2:-}" >/chassis/stage.new &&
+            mv /chassis/stage.new /chassis/stage
+    else
+        printf '\033]7337;%s %s %s\007' "$1" "$(date +%s)" "${2:-}" >/dev/console
+    fi
 }
 
 # step NAME COMMAND...: runs one capability; its trace is kept for /var/log/warewulf/provision.

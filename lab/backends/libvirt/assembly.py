@@ -1,0 +1,74 @@
+"""Makes the parts of a lab: its wires, which carry its record, its disks, and a machine for each node."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import tarfile
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.backends.libvirt import inspection
+from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.engine import explained, unless_gone
+from lab.backends.libvirt.machines import domain_xml, network_xml, wire_of
+from lab.model import ClusterSpec, Node, Role
+from lab.specjson import spec_to_json
+
+SPEC_FOLDER, SPEC_FILE = "/etc/rackling", "cluster.json"
+
+
+def make_wires(connection: Any, spec: ClusterSpec) -> None:
+    """Makes what is missing of the lab's networks, records the specification on them, and starts them."""
+    there = {found.marks["network"]: found for found in inspection.networks(connection, spec.lab)}
+    text = spec_to_json(spec)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    for network in spec.networks:
+        found = there.get(network.name)
+        wire = None if found is None else found.thing
+        with explained(f"making the network {network.name}"):
+            if found is None or found.marks["spec"] != text:
+                marks = found.marks if found else {"owner": getpass.getuser(), "created": now}
+                uuid = found.thing.UUIDString() if found else ""
+                described = wire_of(spec, network, marks["owner"], marks["created"], uuid)
+                wire = connection.networkDefineXML(network_xml(described))
+            with unless_gone():
+                if wire is not None and not wire.isActive():
+                    wire.create()
+
+
+def make_disks(spec: ClusterSpec, node: Node, folder: LabFolder, store: DiskStore) -> None:
+    """Makes what is missing of a machine's disks."""
+    if node.role is Role.SMS:
+        folder.make_system_disk(node.name, store)
+        folder.make_identity_disk(node.name)
+    elif node.disk:
+        folder.make_blank_disk(node.name, node.disk)
+    del spec
+
+
+def define(
+    connection: Any, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, uuid: str = ""
+) -> Any:
+    """Describes a machine to libvirt, anew where it is known already; it gets no power."""
+    with explained(f"making {node.name}"):
+        return connection.defineXML(domain_xml(spec, node, folder, kvm=kvm, uuid=uuid))
+
+
+def power_on(domain: Any) -> None:
+    """Gives a machine power; nothing happens to one that has it."""
+    with explained(f"starting {domain.name()}"), unless_gone():
+        if not domain.isActive():
+            domain.create()
+
+
+def packed(name: str, text: str) -> bytes:
+    """A tar archive of one file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(text.encode())
+        entry.mtime = int(time.time())
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()

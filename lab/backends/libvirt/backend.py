@@ -1,0 +1,227 @@
+"""The libvirt backend: makes, powers, wires and removes a lab's virtual machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from lab.backends.base import Capabilities, Say
+from lab.backends.libvirt import assembly, consoles, engine, inspection, removal
+from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
+from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.door import Door, refusal
+from lab.backends.libvirt.engine import each, unless_gone
+from lab.backends.libvirt.inspection import Found
+from lab.backends.libvirt.machines import profile
+from lab.errors import LabError, UsageError
+from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
+from lab.run import run_bytes
+from lab.specjson import spec_to_json
+from lab.wait import pause
+
+COPY_SECONDS = 600
+FOLLOW_SECONDS = 0.2
+INIT = "init"
+
+
+class LibvirtBackend:
+    """A lab's nodes as virtual machines of the libvirt on this computer."""
+
+    name = "libvirt"
+
+    def __init__(self) -> None:
+        self._store = DiskStore()
+
+    @cached_property
+    def connection(self) -> Any:
+        """The daemon, connected to on first use."""
+        return engine.connect()
+
+    def probe(self) -> Capabilities:
+        """Says what this computer can do, by trying it."""
+        return inspection.probe()
+
+    def labs(self) -> tuple[LabRecord, ...]:
+        """Lists every lab here, orphans included."""
+        return inspection.labs(self.connection)
+
+    def create(self, spec: ClusterSpec, say: Say) -> None:
+        """Makes what is missing of the lab, and powers its new machines on."""
+        kvm, why = inspection.kvm_verdict()
+        folder = LabFolder(spec.lab)
+        folder.make()
+        assembly.make_wires(self.connection, spec)
+        present = self._present(spec.lab)
+        if not present and not kvm:
+            say(f"processors are emulated in software, as KVM cannot be used here: {why}")
+        gone = sorted(set(present) - {node.name for node in spec.nodes})
+        stale = [node.name for node in spec.stateless if self._is_stale(present, spec, node, kvm=kvm)]
+        for name in stale:
+            say(f"remaking {name}: its description has changed")
+        if gone:
+            say("removing " + " ".join(gone))
+        for name in (*gone, *stale):
+            removal.machine(self.connection, spec.lab, present[name].thing)
+        missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
+        if missing:
+            say("making " + " ".join(node.name for node in missing))
+        each(missing, lambda node: self._make(spec, node, folder, kvm=kvm))
+        if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
+            self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
+
+    def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
+        """Removes the lab, or only the named machines."""
+        if nodes is None:
+            removal.lab(self.connection, lab, say)
+            return
+        present = self._present(lab)
+        each([present[node] for node in nodes if node in present],
+             lambda found: removal.machine(self.connection, lab, found.thing))  # fmt: skip
+
+    def status(self, lab: str) -> tuple[NodeStatus, ...]:
+        """Says how each machine stands, from libvirt's list and the consoles."""
+        present = self._present(lab)
+        spec = inspection.spec_of(inspection.record(self.connection, lab))
+        names = [node.name for node in spec.nodes] if spec else sorted(present)
+        macs = {node.name: node.mac for node in spec.nodes} if spec else {}
+        return tuple(self._status(lab, name, macs.get(name, ""), present) for name in names)
+
+    def start(self, lab: str, nodes: Sequence[str]) -> None:
+        """Powers machines on."""
+        assembly.make_wires(self.connection, self._spec(lab))
+        each(nodes, lambda node: assembly.power_on(self._machine(lab, node).thing))
+
+    def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
+        """Powers machines off."""
+        each(nodes, lambda node: self._stop(lab, node, hard=hard))
+
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+        """Returns the argument list of a host process that opens a shell or runs a command in the machine."""
+        present = self._present(lab)
+        if node not in present:
+            return refusal(node, "there is no such machine")
+        if not present[node].active:
+            return refusal(node, "its power is off")
+        folder = LabFolder(lab)
+        text = consoles.read(folder.console(node))
+        status = consoles.stage_of(node, "", text, time.time())
+        if status.stage != INIT:
+            return refusal(node, f"stage {status.stage}{f' ({status.detail})' if status.detail else ''}")
+        door = Door(folder, node)
+        if not door.open(consoles.booted_at(text)):
+            return refusal(node, "nobody answers at its door yet")
+        return door.argv(command, user=user, tty=tty)
+
+    def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
+        """Yields what the machine wrote to its console."""
+        self._machine(lab, node)
+        log = LabFolder(lab).console(node)
+        text = consoles.read(log, tail=1 << 30)
+        yield text if tail is None else consoles.last_lines(text, tail)
+        if follow:
+            yield from consoles.follow(log, lambda: self._moment(lab, node))
+
+    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
+        """Unpacks a tar archive into a folder of the machine's running system."""
+        command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
+        run_bytes(command, stdin=tar, timeout=COPY_SECONDS)
+
+    def copy_out(self, lab: str, node: str, path: str) -> bytes:
+        """Returns a tar archive of a file or folder of the machine's running system."""
+        parent, _, name = path.rstrip("/").rpartition("/")
+        words = ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
+        command = self.shell(lab, node, words, user="root", tty=False)
+        return run_bytes(command, timeout=COPY_SECONDS)
+
+    def snapshot(self, lab: str, name: str, say: Say) -> None:
+        """Not yet: see `restore`."""
+        del say
+        raise UsageError(f"libvirt's labs keep no snapshots yet: {lab} {name}", hint="restore handout works")
+
+    def restore(self, lab: str, name: str, say: Say) -> None:
+        """Puts the lab back to the one snapshot it has, `handout`: the state it was first made in."""
+        if name != "handout":
+            raise UsageError(f"the lab {lab} has no snapshot called {name}", evidence="snapshots: handout")
+        spec = self._spec(lab)
+        present = self._present(lab)
+        say("cutting the power of every node")
+        each(present.values(), lambda found: removal.unplug(found.thing))
+        say(f"giving {spec.sms.name} a fresh disk")
+        LabFolder(lab).make_system_disk(spec.sms.name, self._store, anew=True)
+        on = [node.name for node in spec.nodes if node.name in present]
+        say("power to " + " ".join(on))
+        self.start(lab, on)
+
+    def snapshots(self, lab: str) -> tuple[str, ...]:
+        """Names of the snapshots kept for a lab."""
+        del lab
+        return ("handout",)
+
+    def _present(self, lab: str) -> dict[str, Found]:
+        return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}
+
+    def _machine(self, lab: str, node: str) -> Found:
+        found = self._present(lab).get(node)
+        if found is None:
+            raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up makes it")
+        return found
+
+    def _spec(self, lab: str) -> ClusterSpec:
+        spec = inspection.spec_of(inspection.record(self.connection, lab))
+        if spec is None:
+            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
+        return spec
+
+    def _is_stale(self, present: dict[str, Found], spec: ClusterSpec, node: Node, *, kvm: bool) -> bool:
+        """Whether a machine is described otherwise than it should be."""
+        found = present.get(node.name)
+        return found is not None and found.marks["profile"] != profile(
+            spec, node, LabFolder(spec.lab), kvm=kvm
+        )
+
+    def _make(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
+        assembly.make_disks(spec, node, folder, self._store)
+        assembly.power_on(assembly.define(self.connection, spec, node, folder, kvm=kvm))
+
+    def _tell_sms(self, spec: ClusterSpec, found: Found, folder: LabFolder, say: Say, *, kvm: bool) -> None:
+        """Describes the SMS anew, for its next power-on, and hands one that is up its new description now."""
+        name = spec.sms.name
+        say(f"handing {name} its new description")
+        assembly.define(self.connection, spec, spec.sms, folder, kvm=kvm, uuid=found.thing.UUIDString())
+        if self._status(spec.lab, name, "", {name: found}).stage != INIT:
+            return
+        self.copy_in(spec.lab, name, packed(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
+        again = ["systemctl", "restart", "rackling-handout"]
+        try:
+            run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)
+        except LabError as problem:
+            raise LabError(
+                f"{name} could not take over its new description",
+                evidence=problem.evidence or problem.message,
+                hint=f"lab power cycle {name}: it reads the description again when it boots",
+            ) from problem
+
+    def _status(self, lab: str, name: str, mac: str, present: dict[str, Found]) -> NodeStatus:
+        if name not in present:
+            return NodeStatus(name, Power.ABSENT)
+        if not present[name].active:
+            return NodeStatus(name, Power.OFF, "off")
+        return consoles.stage_of(name, mac, consoles.read(LabFolder(lab).console(name)), time.time())
+
+    def _stop(self, lab: str, node: str, *, hard: bool) -> None:
+        found = self._machine(lab, node)
+        if hard:
+            removal.unplug(found.thing)
+        elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
+            command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
+            run_bytes(command, timeout=60, check=False)
+        elif found.active:
+            with unless_gone():
+                found.thing.shutdown()
+
+    def _moment(self, lab: str, node: str) -> bool:
+        """Waits a little; False when there is no such machine any more."""
+        pause(FOLLOW_SECONDS)
+        return node in self._present(lab)

@@ -1,0 +1,85 @@
+"""What machines wrote to their consoles, kept by libvirt's logging daemon: for people, and for stages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.model import NodeStatus, Power
+
+TAIL = 1 << 18
+"""Bytes from the end in which a machine's latest boot is looked for."""
+MARK = re.compile(rb"\x1b\]7337;(\S+) (\d+) ?([^\x07]*)\x07")
+"""What the boot agent says of its stage (lab/guest/files/initramfs/lib/agent/report.sh)."""
+POWER_ON = re.compile(rb"SeaBIOS \(version")
+NO_ANSWER = "no DHCP answer for {mac}: registered?"
+NO_SCRIPT = "no boot script for {mac}: bootstrap assigned?"
+FIRMWARE = (  # what iPXE says, newest wins: stage and detail
+    (re.compile(rb"iPXE initialising devices"), "pxe", ""),
+    (re.compile(rb"Configuring \(net0|No configuration methods succeeded"), "pxe", NO_ANSWER),
+    (re.compile(rb"Filename: "), "pxe", ""),
+    (re.compile(rb"(?:Permission denied|No such file|Not Found)[^\n]*\(https?://ipxe.org"), "pxe", NO_SCRIPT),
+    (re.compile(rb"Now booting \S+ with Warewulf bootstrap"), "bootstrap", ""),
+)  # fmt: skip
+
+
+def read(log: Path, tail: int = TAIL) -> bytes:
+    """The end of what a machine wrote, older parts included where the newest is short."""
+    text = b""
+    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
+        try:
+            text = path.read_bytes()[-tail:] + text
+        except OSError:
+            break
+        if len(text) >= tail:
+            break
+    return text[-tail:]
+
+
+def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
+    """How far a machine under power is, from what it wrote since its power came on."""
+    boots = [match.start() for match in POWER_ON.finditer(text)]
+    text = text[boots[-1] :] if boots else text
+    marks = list(MARK.finditer(text))
+    if marks:
+        stage, since, detail = (part.decode(errors="replace") for part in marks[-1].groups())
+        return NodeStatus(name, Power.ON, stage, detail.strip(), max(0.0, now - float(since)))
+    place, stage, detail = -1, "post", ""
+    for pattern, its_stage, its_detail in FIRMWARE:
+        for match in pattern.finditer(text):
+            if match.start() > place:
+                place, stage, detail = match.start(), its_stage, its_detail
+    return NodeStatus(name, Power.ON, stage, detail.format(mac=mac))
+
+
+def booted_at(text: bytes) -> str:
+    """What tells this boot from all others: when its system was started; "" before that."""
+    found = [match for match in MARK.finditer(text) if match[1] == b"init"]
+    return found[-1][2].decode() if found else ""
+
+
+def last_lines(text: bytes, count: int) -> bytes:
+    """The last lines."""
+    return b"".join(text.splitlines(keepends=True)[-count:]) if count else b""
+
+
+def follow(log: Path, wait: Callable[[], bool]) -> Iterator[bytes]:
+    """Yields what is written from now on; ends when `wait`, which passes a moment, says that it is over.
+
+    The logging daemon starts a new file when one is full: then the new one is read from its beginning.
+    """
+    place, number = (log.stat().st_size, log.stat().st_ino) if log.exists() else (0, 0)
+    while wait():
+        try:
+            found = log.stat()
+        except OSError:
+            continue
+        if found.st_ino != number or found.st_size < place:
+            place, number = 0, found.st_ino
+        if found.st_size > place:
+            with log.open("rb") as file:
+                file.seek(place)
+                data = file.read()
+            place += len(data)
+            yield data

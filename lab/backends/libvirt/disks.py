@@ -1,0 +1,205 @@
+"""Files of virtual machines on this computer: base disks by content, one folder a lab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.errors import LabError, UsageError
+from lab.run import run
+
+ROOT = Path("/var/lib/libvirt/images/rackling")
+"""Where the machines' processes may read: libvirt's usual place, which its AppArmor profiles know."""
+PARTS = (".raw", ".kernel", ".initrd")
+IDENTITY_MIB = 16
+BUILD = "lab --backend libvirt images build"
+AS_ROOT = "run it as root: the machines' disks lie there"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A disk that labs start from: never changed, as overlays of labs lie on it."""
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+class DiskStore:
+    """The base disks, by name and key; LAB_IMAGES names the edition that labs are made of."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.folder = root / "base"
+
+    def look(self, name: str, key: str) -> tuple[int, str]:
+        """Bytes on this disk and time of making; (0, "") when there is none."""
+        found = [self.folder / f"{name}-{key}{part}" for part in PARTS]
+        if not all(path.exists() for path in found):
+            return 0, ""
+        made = datetime.fromtimestamp(found[0].stat().st_mtime, UTC).isoformat(timespec="seconds")
+        return sum(path.stat().st_blocks * 512 for path in found), made
+
+    @contextmanager
+    def making(self, name: str, key: str) -> Iterator[Path]:
+        """Yields the start of file names to write to; they take their places when all went well."""
+        make_folder(self.folder)
+        unfinished = self.folder / f"{name}-{key}.part"
+        try:
+            yield unfinished
+            for part in reversed(PARTS):  # the disk last: with it the base is whole
+                Path(f"{unfinished}{part}").rename(self.folder / f"{name}-{key}{part}")
+        finally:
+            for part in PARTS:
+                Path(f"{unfinished}{part}").unlink(missing_ok=True)
+
+    def use(self, name: str, key: str) -> None:
+        """Makes a base the one that labs are made of from now on, and removes those nobody needs."""
+        link = self.folder / f"{name}.{edition()}"
+        fresh = link.with_name(f"{link.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(f"{name}-{key}.raw")
+        fresh.replace(link)
+        self._prune(name)
+
+    def current(self, name: str) -> Base:
+        """The base labs are made of; LabError when none was ever built."""
+        link = self.folder / f"{name}.{edition()}"
+        if not link.exists():
+            raise LabError(f"the disk of {name} has not been built", hint=BUILD)
+        disk = link.resolve()
+        return Base(disk, disk.with_suffix(".kernel"), disk.with_suffix(".initrd"))
+
+    def _prune(self, name: str) -> None:
+        kept = {link.resolve() for link in self.folder.glob(f"{name}.*") if link.is_symlink()}
+        kept |= {path.resolve() for path in self.folder.parent.glob("labs/*/*.base")}
+        for disk in self.folder.glob(f"{name}-*.raw"):
+            if disk not in kept and ".part" not in disk.name:
+                for part in PARTS:
+                    disk.with_suffix(part).unlink(missing_ok=True)
+
+
+class LabFolder:
+    """The files of one lab: disks, consoles, the door's key. All of them go with the lab."""
+
+    def __init__(self, lab: str, root: Path = ROOT) -> None:
+        self.path = root / "labs" / lab
+
+    def make(self) -> None:
+        """Makes the folder, and the key that opens the machines' doors; what is there stays."""
+        make_folder(self.path)
+        if not self.key.exists():
+            unfinished = self.path / "key.new"
+            unfinished.unlink(missing_ok=True)
+            run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(unfinished)],
+                timeout=20,
+            )
+            Path(f"{unfinished}.pub").rename(self.path / "key.pub")
+            unfinished.rename(self.key)
+
+    @property
+    def key(self) -> Path:
+        """The private key; for its owner only."""
+        return self.path / "key"
+
+    @property
+    def public_key(self) -> str:
+        """One line `ssh-ed25519 BASE64`."""
+        return " ".join((self.path / "key.pub").read_text().split()[:2])
+
+    def door(self, node: str) -> Path:
+        """The socket behind which a machine's door is."""
+        return self.path / f"{node}.door"
+
+    def console(self, node: str) -> Path:
+        """What a machine wrote to its console; the logging daemon keeps older parts as .0 and .1."""
+        return self.path / f"{node}.console"
+
+    def disk(self, node: str, letter: str) -> Path:
+        """A machine's disk, by the last letter of its name there."""
+        return self.path / f"{node}-vd{letter}.img"
+
+    def base_of(self, node: str) -> Base:
+        """The base a machine's disk lies on."""
+        disk = (self.path / f"{node}.base").resolve()
+        return Base(disk, disk.with_suffix(".kernel"), disk.with_suffix(".initrd"))
+
+    def make_system_disk(self, node: str, store: DiskStore, *, anew: bool = False) -> None:
+        """An empty layer over the base of today; one that is there stays, or begins anew over its own."""
+        disk = self.disk(node, "a")
+        link = self.path / f"{node}.base"
+        if disk.exists() and link.exists() and not anew:
+            return
+        base = self.base_of(node) if link.exists() else store.current("sms")
+        unfinished = disk.with_suffix(".new")
+        run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base.disk), str(unfinished)],
+            timeout=60,
+        )
+        link.unlink(missing_ok=True)
+        link.symlink_to(base.disk)
+        unfinished.rename(disk)
+
+    def make_identity_disk(self, node: str) -> None:
+        """A small disk for what outlives every reset; one that is there stays."""
+        disk = self.disk(node, "b")
+        if disk.exists():
+            return
+        unfinished = disk.with_suffix(".new")
+        unfinished.unlink(missing_ok=True)
+        run(
+            ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "identity", str(unfinished), f"{IDENTITY_MIB}M"],
+            timeout=60,
+        )
+        unfinished.rename(disk)
+
+    def make_blank_disk(self, node: str, size: int) -> None:
+        """An empty disk of so many GiB for a node; one that is there stays."""
+        disk = self.disk(node, "a")
+        if not disk.exists():
+            unfinished = disk.with_suffix(".new")
+            run(["qemu-img", "create", "-q", "-f", "qcow2", str(unfinished), f"{size}G"], timeout=60)
+            unfinished.rename(disk)
+
+    def forget(self, node: str) -> None:
+        """Removes a machine's files."""
+        for path in (*self.path.glob(f"{node}-*"), *self.path.glob(f"{node}.*")):
+            path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Removes everything."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+
+def lab_names(root: Path = ROOT) -> list[str]:
+    """The labs that have files here, whether or not anything else is left of them."""
+    folder = root / "labs"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that the machines' processes may pass through but not list."""
+    try:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except PermissionError as problem:
+        raise LabError(
+            f"cannot make {folder}",
+            evidence=str(problem),
+            hint=AS_ROOT,
+        ) from problem
+    if not os.access(folder, os.W_OK):
+        raise LabError(f"cannot write to {folder}", hint=AS_ROOT)
+
+
+def edition() -> str:
+    """The name under which disks are built and used: LAB_IMAGES, else `current`, as for containers."""
+    found = os.environ.get("LAB_IMAGES") or "current"
+    if not all(letter.isalnum() or letter in "._-" for letter in found):
+        raise UsageError(f"LAB_IMAGES={found} cannot be part of a file name")
+    return found

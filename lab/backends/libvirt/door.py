@@ -1,0 +1,97 @@
+"""Shells in virtual machines: ssh over one lasting connection through each machine's door, a serial port.
+
+The door does not depend on the lab's networks, on the machine's own ssh server or on its firewall. What the
+server's key would prove, that we talk to the right machine, the socket proves: it is that machine's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.backends.libvirt.disks import LabFolder
+from lab.run import run
+
+ENTER = "/run/rackling/door/enter"
+PROXY = Path(__file__).with_name("proxy.py")
+GREETING_SECONDS = 25
+LASTS = 600  # seconds an unused connection stays open
+NOT_UP = 69  # EX_UNAVAILABLE of sysexits.h, as on containers
+
+
+class Door:
+    """The way into one machine."""
+
+    def __init__(self, folder: LabFolder, node: str) -> None:
+        self._folder = folder
+        self._node = node
+        # Short: ssh adds letters of its own, and the path of a socket has 107 at most.
+        self._control = folder.path / hashlib.sha256(node.encode()).hexdigest()[:8]
+
+    def open(self, boot: str) -> bool:
+        """Sees to a connection to this boot of the machine; False when nobody answers."""
+        with self._alone():
+            known = self._folder.path / f"{self._node}.boot"
+            if known.exists() and known.read_text() == boot and self._tell("check"):
+                return True
+            self.close()
+            known.unlink(missing_ok=True)
+            done = run(self._ssh("-N", "-f", master=True), timeout=GREETING_SECONDS + 10, check=False)
+            if done.status == 0:
+                known.write_text(boot)
+            return done.status == 0
+
+    def close(self) -> None:
+        """Ends the connection, when there is one."""
+        if self._control.exists():
+            self._tell("exit")
+            self._control.unlink(missing_ok=True)
+
+    def argv(self, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+        """The argument list that opens a shell or runs a command over the connection."""
+        words = ["sh", ENTER, user, *(command or ())]
+        return [*self._ssh("-tt" if tty else "-T"), shlex.join(words)]
+
+    def _ssh(self, *flags: str, master: bool = False) -> list[str]:
+        proxy = shlex.join([sys.executable, "-I", "-S", str(PROXY), str(self._folder.door(self._node))])
+        options = {
+            "ControlMaster": "yes" if master else "no",
+            "ControlPath": str(self._control),
+            "ControlPersist": str(LASTS),
+            "ProxyCommand": proxy if master else "false",
+            "IdentityFile": str(self._folder.key),
+            "IdentitiesOnly": "yes",
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "GlobalKnownHostsFile": "/dev/null",
+            "ConnectTimeout": str(GREETING_SECONDS),
+            "ServerAliveInterval": "15",
+            "ServerAliveCountMax": "4",
+            "LogLevel": "ERROR" if master else "QUIET",
+        }
+        pairs = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        log = ["-E", str(self._folder.path / f"{self._node}.log")] if master else []
+        return ["ssh", "-F", "none", *log, *pairs, *flags, f"root@{self._node}"]
+
+    def _tell(self, word: str) -> bool:
+        argv = ["ssh", "-F", "none", "-S", str(self._control), "-O", word, f"root@{self._node}"]
+        return run(argv, timeout=10, check=False).status == 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two callers at once make one connection."""
+        with (self._folder.path / f"{self._node}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def refusal(node: str, why: str) -> list[str]:
+    """A command that says why there is no shell, with the exit status that containers give."""
+    text = f"error: {node} is not up: {why}\nhint: lab console {node}"
+    return ["/bin/sh", "-c", 'printf "%s\\n" "$1" >&2; exit "$2"', "sh", text, str(NOT_UP)]

@@ -1,0 +1,178 @@
+"""Looking, never changing: which labs there are, how their machines stand, and what this computer can do."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.backends.base import Capabilities, Finding
+from lab.backends.libvirt import engine
+from lab.backends.libvirt.disks import lab_names
+from lab.backends.libvirt.engine import PREFIX, explained, marks_of
+from lab.errors import LabError
+from lab.model import ClusterSpec, LabRecord
+from lab.run import run
+from lab.specjson import spec_from_json
+
+KVM = Path("/dev/kvm")
+PROBE = Path(__file__).with_name("kvm_probe.py")
+TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mke2fs": "e2fsprogs",
+    "ssh": "openssh-client",
+}
+ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object of libvirt's that belongs to a lab, and what it says of itself."""
+
+    thing: Any
+    marks: dict[str, str]
+    active: bool
+
+
+def domains(connection: Any, lab: str | None = None) -> list[Found]:
+    """The machines of a lab, or of all labs."""
+    with explained("listing the machines"):
+        listed = connection.listAllDomains()
+    import libvirt
+
+    return _ours(listed, lab, libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+
+def networks(connection: Any, lab: str | None = None) -> list[Found]:
+    """The wires of a lab, or of all labs."""
+    with explained("listing the networks"):
+        listed = connection.listAllNetworks()
+    import libvirt
+
+    return _ours(listed, lab, libvirt.VIR_NETWORK_XML_INACTIVE)
+
+
+def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[Found]:
+    """Those of a lab, as they were last described: what runs may be older."""
+    found = []
+    for thing in listed:
+        if not thing.name().startswith(f"{PREFIX}-{lab or ''}"):
+            continue
+        with engine.unless_gone():
+            active = bool(thing.isActive())
+            marks = marks_of(thing.XMLDesc(flag))
+            if marks and lab in (None, marks["name"]):
+                found.append(Found(thing, marks, active))
+    return found
+
+
+def record(connection: Any, lab: str) -> dict[str, str]:
+    """What is recorded of a lab on its wires; empty when there is no such lab."""
+    found = [wire.marks for wire in networks(connection, lab)]
+    return next((marks for marks in found if marks["network"] == "internal"), found[0] if found else {})
+
+
+def spec_of(marks: dict[str, str]) -> ClusterSpec | None:
+    """The specification in a record; None when there is none that can be read."""
+    try:
+        return spec_from_json(marks["spec"])
+    except (KeyError, ValueError):
+        return None
+
+
+def labs(connection: Any) -> tuple[LabRecord, ...]:
+    """Every lab that has a machine, a wire or a file here."""
+    machines, wires = domains(connection), networks(connection)
+    names = {found.marks["name"] for found in (*machines, *wires)} | set(lab_names())
+    return tuple(_record(lab, machines, wires) for lab in sorted(names))
+
+
+def _record(lab: str, machines: Iterable[Found], wires: Iterable[Found]) -> LabRecord:
+    mine = [found for found in machines if found.marks["name"] == lab]
+    marks = [found.marks for found in wires if found.marks["name"] == lab]
+    kept = next((one for one in marks if one["network"] == "internal"), marks[0] if marks else {})
+    return LabRecord(
+        lab=lab,
+        backend="libvirt",
+        owner=kept.get("owner", ""),
+        created=kept.get("created", ""),
+        nodes=tuple(sorted(found.marks["node"] for found in mine)),
+        running=sum(found.active for found in mine),
+        spec=spec_of(kept),
+    )
+
+
+@functools.cache
+def kvm_verdict() -> tuple[bool, str]:
+    """Whether KVM runs ordinary guests here, and why not; asked once a process."""
+    if not KVM.exists():
+        return False, "there is no /dev/kvm"
+    done = run([sys.executable, "-I", "-S", str(PROBE)], timeout=20, check=False)
+    return done.status == 0, done.stderr.strip()
+
+
+def probe() -> Capabilities:
+    """Says what this computer can do with libvirt; each finding ends with its fix."""
+    try:
+        connection = engine.connect()
+    except LabError as problem:
+        finding = Finding("libvirt", ok=False, evidence=problem.evidence or problem.message, fix=problem.hint)
+        return Capabilities("libvirt", usable=False, findings=(finding,), missing=frozenset())
+    version = connection.getVersion()
+    name = (
+        f"QEMU {version // 1000000}.{version // 1000 % 1000}.{version % 1000}, libvirt {connection.getURI()}"
+    )
+    findings = (
+        Finding("libvirt", ok=True, evidence=name),
+        _processor(),
+        _device(),
+        *_tools(),
+        _root(),
+    )
+    return Capabilities(name, all(one.ok is not False for one in findings), findings, frozenset())
+
+
+def _processor() -> Finding:
+    usable, why = kvm_verdict()
+    if usable:
+        return Finding("KVM", ok=True, evidence="runs ordinary guests at speed")
+    return Finding("KVM", ok=True, evidence=f"not usable ({why}): slow, emulated processors")
+
+
+def _device() -> Finding:
+    """One that the daemon may open and the machines may not costs 36 s a machine: libvirt looks anew."""
+    subject = "/dev/kvm's owner"
+    if not KVM.exists():
+        return Finding(subject, ok=True, evidence="there is none")
+    info = KVM.stat()
+    import grp
+
+    try:
+        group = grp.getgrgid(info.st_gid).gr_name
+    except KeyError:
+        group = str(info.st_gid)
+    good = bool(info.st_mode & stat.S_IWOTH) or (group == "kvm" and bool(info.st_mode & stat.S_IWGRP))
+    told = f"{stat.filemode(info.st_mode)} root:{group}"
+    return Finding(subject, good, told, "sudo chgrp kvm /dev/kvm; sudo chmod 660 /dev/kvm")
+
+
+def _tools() -> list[Finding]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None]
+    if not any(rom.exists() for rom in ROMS):
+        missing.append("ipxe-qemu")
+    told = f"missing: {' '.join(missing)}" if missing else "all there"
+    return [Finding("programs for machines", not missing, told, f"sudo apt-get install {' '.join(missing)}")]
+
+
+def _root() -> Finding:
+    root = os.geteuid() == 0
+    told = "we are root" if root else "we are not root; the machines' disks and sockets belong to it"
+    return Finding("files of machines", root, told, "sudo lab …")

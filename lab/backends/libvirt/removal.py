@@ -1,0 +1,59 @@
+"""Taking a lab away: repeated until libvirt shows nothing of it any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.backends.base import Say
+from lab.backends.libvirt import inspection
+from lab.backends.libvirt.disks import LabFolder, lab_names
+from lab.backends.libvirt.door import Door
+from lab.backends.libvirt.engine import each, explained, unless_gone
+from lab.errors import LabError
+
+ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look
+
+
+def lab(connection: Any, name: str, say: Say) -> None:
+    """Removes every machine, wire and file of a lab."""
+    for _ in range(ROUNDS):
+        found = inspection.domains(connection, name)
+        wires = inspection.networks(connection, name)
+        if not found and not wires and name not in lab_names():
+            return
+        if found:
+            say(f"removing {len(found)} machines")
+        each(found, lambda one: machine(connection, name, one.thing))
+        for wire in wires:
+            network(wire.thing)
+        LabFolder(name).remove()
+    raise LabError(f"something of the lab {name} could not be removed", hint=f"lab down -l {name} again")
+
+
+def machine(connection: Any, name: str, domain: Any) -> None:
+    """Pulls a machine's plug and removes it with its files; one that is gone is fine."""
+    del connection
+    with explained(f"removing {domain.name()}"):
+        node = domain.name().removeprefix(f"rackling-{name}-")
+        Door(LabFolder(name), node).close()
+        unplug(domain)
+        with unless_gone():
+            domain.undefine()
+    LabFolder(name).forget(node)
+
+
+def unplug(domain: Any) -> None:
+    """Cuts a machine's power; one without power is fine."""
+    with unless_gone():
+        if domain.isActive():
+            domain.destroy()
+
+
+def network(wire: Any) -> None:
+    """Removes a wire; one that is gone is fine."""
+    with explained(f"removing the network {wire.name()}"):
+        with unless_gone():
+            if wire.isActive():
+                wire.destroy()
+        with unless_gone():
+            wire.undefine()

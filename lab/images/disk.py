@@ -1,0 +1,134 @@
+"""Builds a virtual machine's disk without booting it, from the recipe of the same machine's container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.backends.libvirt.disks import DiskStore
+from lab.errors import LabError
+from lab.images import pipeline, stages
+from lab.images.recipe import Recipe, digest, folder_parts, load
+from lab.paths import PACKAGE, data_folder
+from lab.run import run
+
+INIT = PACKAGE / "guest/files/machine/init"
+INSTALL_MINUTES = 10
+LAZY = "lazy_itable_init=1,lazy_journal_init=1"
+
+
+@dataclass(frozen=True)
+class DiskRecipe:
+    """One disk: the container's recipe and the folder in it, and what a machine needs besides."""
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    path: str
+    size: int  # GiB
+    modules: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Digest of everything the disk is made of."""
+        top = pipeline.top_key(self.recipe).encode()
+        return digest([top, *folder_parts(self.folder), INIT.read_bytes()])
+
+
+def recipe(name: str) -> DiskRecipe:
+    """The disk recipe of that name."""
+    folder = data_folder("vms") / name
+    table = tomllib.loads((folder / "image.toml").read_text(encoding="utf-8"))
+    container = load(table["recipe"])
+    if container is None:
+        raise LabError(f"{table['recipe']} describes a tree, not an image", hint="lab images ls")
+    return DiskRecipe(name, folder, container, table["path"], table["size"], tuple(table["modules"]))
+
+
+def inventory(store: DiskStore) -> tuple[pipeline.ImageRecord, ...]:
+    """The disks that labs need, built or not."""
+    wanted = recipe("sms")
+    size, created = store.look(wanted.name, wanted.key)
+    return (pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created),)
+
+
+def build(store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = False) -> None:
+    """Builds the disks that labs need, unless nothing of them has changed."""
+    wanted = recipe("sms")
+    if force or not store.look(wanted.name, wanted.key)[0]:
+        _require_tools()
+        tars = pipeline.make_trees([wanted.recipe], cache, say)
+        with store.making(wanted.name, wanted.key) as target:
+            _build(wanted, tars, target, say)
+        say(f"{wanted.name}: disk ready")
+    store.use(wanted.name, wanted.key)
+
+
+def _require_tools() -> None:
+    missing = [tool for tool in ("mke2fs", "unshare", "mmdebstrap") if shutil.which(tool) is None]
+    if missing:
+        raise LabError(
+            f"missing on this machine: {', '.join(missing)}",
+            hint="sudo apt-get install e2fsprogs util-linux mmdebstrap",
+        )
+
+
+def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipeline.Say) -> None:
+    """Lays the tree out, runs the recipe's last step in it, and makes a file system of it."""
+    with _scratch(target.parent) as folder:
+        root = folder / "root"
+        say(f"{wanted.name}: unpacking the packages of its disk")
+        lines = ["set -eu"]
+        for path, tree in wanted.recipe.trees:
+            place = f"{root}{path}"
+            lines += [f"mkdir -p {place}", f"tar -x --numeric-owner -f {tars[tree.name]} -C {place}"]
+        files = folder / "files"
+        _lay_out(wanted.recipe, files)
+        disk = f"{root}{wanted.path}"
+        lines += [
+            f"cp -r --preserve=mode --no-preserve=ownership {files}/. {root}/",
+            f"sh {wanted.recipe.folder / 'install'} {disk}",
+            f"sh {wanted.folder / 'finish'} {disk} {INIT} {target} {' '.join(wanted.modules)}",
+            f"rm -rf {disk}/run/*",
+            f"mke2fs -q -F -t ext4 -L root -m 1 -E {LAZY} -d {disk} {target}.raw {wanted.size}G",
+        ]
+        say(f"{wanted.name}: adding our files, installing, and making the file system")
+        run([*_as_root(), "sh", "-c", "\n".join(lines)], timeout=INSTALL_MINUTES * 60, environ=_environment())
+
+
+def _lay_out(made_of: Recipe, target: Path) -> None:
+    """Our files as the container's build context holds them, under their places in the image."""
+    context = target.with_suffix(".tar")
+    stages.files_archive(made_of, context)
+    target.mkdir()
+    shutil.unpack_archive(context, target, filter="fully_trusted")
+    context.unlink()
+
+
+def _as_root() -> list[str]:
+    """A mount namespace of its own; where we are not root, a user namespace in which we are."""
+    return (
+        ["unshare", "--mount"]
+        if os.geteuid() == 0
+        else ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C.UTF-8", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+
+@contextmanager
+def _scratch(beside: Path) -> Iterator[Path]:
+    """A folder on the same disk, gone afterwards whoever owns what is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="making-", dir=beside))
+    try:
+        yield folder
+    finally:
+        run([*_as_root(), "rm", "-rf", str(folder)], timeout=120, check=False)
