@@ -85,9 +85,11 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
         root = folder / "root"
         say(f"{wanted.name}: unpacking the packages of its disk")
         lines = ["set -eu"]
-        for path, tree in wanted.recipe.trees:
-            place = f"{root}{path}"
-            lines += [f"mkdir -p {place}", f"tar -x --numeric-owner -f {tars[tree.name]} -C {place}"]
+        parts = [(path, tree.name) for path, tree in wanted.recipe.trees]
+        if wanted.recipe.store:
+            parts.append((wanted.recipe.store.path, wanted.recipe.store.name))
+        for path, name in parts:
+            lines += [f"mkdir -p {root}{path}", f"tar -x --numeric-owner -f {tars[name]} -C {root}{path}"]
         files = folder / "files"
         _lay_out(wanted.recipe, files)
         disk = f"{root}{wanted.path}"

@@ -209,7 +209,7 @@ def test_services_are_configured_and_other_settings_stay(played: Played, lab: cl
     ]
     for path in ("/etc/rackling/dnsmasq.conf", "/etc/nginx/conf.d/warewulf.conf"):
         text = played.text(path)
-        for name in ("card", "address", "subnet", "network", "netmask"):
+        for name in ("card", "address", "subnet", "network", "netmask", "router_network"):
             assert f"${name}" not in text
             assert f"${{{name}}}" not in text
     assert "allow 172.16.0.0/16;" in played.text("/etc/nginx/conf.d/warewulf.conf")
@@ -217,7 +217,7 @@ def test_services_are_configured_and_other_settings_stay(played: Played, lab: cl
 
 def test_templates_name_only_what_is_filled_in() -> None:
     files = Path(machine.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
-    values = dict.fromkeys(("card", "address", "subnet", "network", "netmask"), "x")
+    values = dict.fromkeys(("card", "address", "subnet", "network", "netmask", "router_network"), "x")
     for path in files.glob("*.conf"):
         string.Template(path.read_text()).substitute(values)
 

@@ -522,7 +522,7 @@ def test_the_shell_completes_commands_options_and_nodes(tmp_path: Path, words: s
 
 
 def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.cli.doctor._images", lambda: Finding("images", True, "all built"))
+    monkeypatch.setattr("lab.cli.doctor._images", lambda _app: Finding("images", True, "all built"))
     monkeypatch.setattr("lab.cli.doctor._inotify", lambda: Finding("inotify instances", True, "8192"))
     monkeypatch.setattr("lab.cli.doctor.NEEDED_GIB", 0.0)
     assert desk("doctor").exit_code == 0

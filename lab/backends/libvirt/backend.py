@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from lab.backends.base import Capabilities, Say
-from lab.backends.libvirt import assembly, consoles, engine, inspection, removal
+from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal
 from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
 from lab.backends.libvirt.disks import DiskStore, LabFolder
-from lab.backends.libvirt.door import Door, refusal
 from lab.backends.libvirt.engine import each, unless_gone
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import profile
@@ -99,20 +98,7 @@ class LibvirtBackend:
 
     def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the machine."""
-        present = self._present(lab)
-        if node not in present:
-            return refusal(node, "there is no such machine")
-        if not present[node].active:
-            return refusal(node, "its power is off")
-        folder = LabFolder(lab)
-        text = consoles.read(folder.console(node))
-        status = consoles.stage_of(node, "", text, time.time())
-        if status.stage != INIT:
-            return refusal(node, f"stage {status.stage}{f' ({status.detail})' if status.detail else ''}")
-        door = Door(folder, node)
-        if not door.open(consoles.booted_at(text)):
-            return refusal(node, "nobody answers at its door yet")
-        return door.argv(command, user=user, tty=tty)
+        return door.argv(lab, node, command, user=user, tty=tty)
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the machine wrote to its console."""

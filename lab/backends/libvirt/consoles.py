@@ -39,8 +39,7 @@ def read(log: Path, tail: int = TAIL) -> bytes:
 
 def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
     """How far a machine under power is, from what it wrote since its power came on."""
-    boots = [match.start() for match in POWER_ON.finditer(text)]
-    text = text[boots[-1] :] if boots else text
+    text = _this_boot(text)
     marks = list(MARK.finditer(text))
     if marks:
         stage, since, detail = (part.decode(errors="replace") for part in marks[-1].groups())
@@ -55,8 +54,14 @@ def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
 
 def booted_at(text: bytes) -> str:
     """What tells this boot from all others: when its system was started; "" before that."""
-    found = [match for match in MARK.finditer(text) if match[1] == b"init"]
+    found = [match for match in MARK.finditer(_this_boot(text)) if match[1] == b"init"]
     return found[-1][2].decode() if found else ""
+
+
+def _this_boot(text: bytes) -> bytes:
+    """What was written since power came on, or since the reset."""
+    begins = [match.start() for match in POWER_ON.finditer(text)]
+    return text[begins[-1] :] if begins else text
 
 
 def last_lines(text: bytes, count: int) -> bytes:

@@ -18,10 +18,19 @@ from lab.backends.libvirt.disks import LabFolder
 from lab.run import run
 
 ENTER = "/run/rackling/door/enter"
+PROGRAM = Path(__file__).with_name("enter.py")
 PROXY = Path(__file__).with_name("proxy.py")
-GREETING_SECONDS = 25
+GREETING_SECONDS = 35
 LASTS = 600  # seconds an unused connection stays open
 NOT_UP = 69  # EX_UNAVAILABLE of sysexits.h, as on containers
+
+
+class Closed(Exception):
+    """There is no way into the machine now."""
+
+    def __init__(self, *, off: bool) -> None:
+        super().__init__("off" if off else "silent")
+        self.off = off
 
 
 class Door:
@@ -30,21 +39,27 @@ class Door:
     def __init__(self, folder: LabFolder, node: str) -> None:
         self._folder = folder
         self._node = node
+        self._log = folder.path / f"{node}.log"
         # Short: ssh adds letters of its own, and the path of a socket has 107 at most.
         self._control = folder.path / hashlib.sha256(node.encode()).hexdigest()[:8]
 
-    def open(self, boot: str) -> bool:
-        """Sees to a connection to this boot of the machine; False when nobody answers."""
+    def open(self, boot: str) -> None:
+        """Sees to a connection to this boot of the machine; Closed when there is none to be had."""
         with self._alone():
             known = self._folder.path / f"{self._node}.boot"
             if known.exists() and known.read_text() == boot and self._tell("check"):
-                return True
+                return
             self.close()
             known.unlink(missing_ok=True)
+            self._log.unlink(missing_ok=True)
             done = run(self._ssh("-N", "-f", master=True), timeout=GREETING_SECONDS + 10, check=False)
-            if done.status == 0:
-                known.write_text(boot)
-            return done.status == 0
+            if done.status != 0:
+                raise Closed(off=self._is_off())
+            known.write_text(boot)
+
+    def _is_off(self) -> bool:
+        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return "Connection refused" in said or "No such file" in said
 
     def close(self) -> None:
         """Ends the connection, when there is one."""
@@ -76,7 +91,7 @@ class Door:
             "LogLevel": "ERROR" if master else "QUIET",
         }
         pairs = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        log = ["-E", str(self._folder.path / f"{self._node}.log")] if master else []
+        log = ["-E", str(self._log)] if master else []
         return ["ssh", "-F", "none", *log, *pairs, *flags, f"root@{self._node}"]
 
     def _tell(self, word: str) -> bool:
@@ -91,7 +106,6 @@ class Door:
             yield
 
 
-def refusal(node: str, why: str) -> list[str]:
-    """A command that says why there is no shell, with the exit status that containers give."""
-    text = f"error: {node} is not up: {why}\nhint: lab console {node}"
-    return ["/bin/sh", "-c", 'printf "%s\\n" "$1" >&2; exit "$2"', "sh", text, str(NOT_UP)]
+def argv(lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    """The argument list of a process that enters a machine, whenever it is started."""
+    return [sys.executable, str(PROGRAM), lab, node, user, "tty" if tty else "pipe", *(command or ())]

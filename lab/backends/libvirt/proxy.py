@@ -14,8 +14,8 @@ import sys
 
 GREETING = b"SSH-2.0-"
 NONSENSE = b"\0" * 64
-PATIENCE = 3.0  # seconds until a silent server is taken for one that waits for an earlier caller
-TRIES = 8
+PATIENCE = 15.0  # seconds until a silent server is taken for one that waits for an earlier caller
+TRIES = 2
 
 
 def main(path: str) -> int:

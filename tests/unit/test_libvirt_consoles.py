@@ -1,0 +1,93 @@
+"""What a machine's console tells: its stage, its boot, its last lines, however the log is rotated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.backends.libvirt import consoles
+from lab.model import Power
+
+MAC = "52:54:00:f4:8a:7a"
+POST = b"\x1bc\x1b[?7lSeaBIOS (version 1.16.2)\r\nMachine UUID b6c40702\r\n"
+IPXE = b"iPXE initialising devices...ok\r\nnet0: 52:54:00:f4:8a:7a using virtio-net\r\n"
+ASKS = b"Configuring (net0 52:54:00:f4:8a:7a)......"
+ANSWERED = b" ok\r\nNext server: 172.16.0.1\r\nFilename: http://172.16.0.1/WW/ipxe/cfg/x\r\n"
+NO_FILE = b"http://172.16.0.1/WW/ipxe/cfg/x... No such file or directory (https://ipxe.org/2d0c618e)\r\n"
+SCRIPT = (
+    b"Now booting c1 with Warewulf bootstrap (6.12)\r\nhttp://172.16.0.1/WW/bootstrap/initfs.gz... ok\r\n"
+)
+
+
+def mark(stage: str, since: int, detail: str = "") -> bytes:
+    return f"\x1b]7337;{stage} {since} {detail}\x07".encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "stage", "detail"),
+    [
+        (b"", "post", ""),
+        (POST, "post", ""),
+        (POST + IPXE, "pxe", ""),
+        (POST + IPXE + ASKS, "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS + ANSWERED, "pxe", ""),
+        (POST + IPXE + ASKS + ANSWERED + NO_FILE, "pxe", f"no boot script for {MAC}: bootstrap assigned?"),
+        (POST + IPXE + ASKS + ANSWERED + SCRIPT, "bootstrap", ""),
+        (POST + IPXE + SCRIPT + b"\r\nNow Booting Warewulf...\r\n" + mark("network", 100), "network", ""),
+        (POST + mark("nodeconfig", 100, "no node object for x"), "nodeconfig", "no node object for x"),
+        (POST + mark("getvnfs", 90) + b"\r\n * fetching" + mark("init", 100) + b"login:", "init", ""),
+    ],
+)
+def test_stage_is_the_latest_thing_said(text: bytes, stage: str, detail: str) -> None:
+    found = consoles.stage_of("c1", MAC, text, now=130.0)
+    assert (found.name, found.power, found.stage, found.detail) == ("c1", Power.ON, stage, detail)
+    assert found.since == (30.0 if b"\x1b]7337" in text else None)
+
+
+def test_what_was_said_before_power_came_on_again_does_not_count() -> None:
+    before = POST + IPXE + mark("init", 100)
+    assert consoles.stage_of("c1", MAC, before + POST, 200.0).stage == "post"
+    assert consoles.stage_of("c1", MAC, before + POST + IPXE, 200.0).stage == "pxe"
+    assert consoles.booted_at(before) == "100"
+    assert consoles.booted_at(before + POST + IPXE) == ""
+    assert consoles.booted_at(before + POST + mark("init", 170)) == "170"
+
+
+def test_a_console_is_read_over_the_files_it_was_rotated_to(tmp_path: Path) -> None:
+    log = tmp_path / "c1.console"
+    assert consoles.read(log) == b""
+    log.write_bytes(b"newest")
+    (tmp_path / "c1.console.0").write_bytes(b"older ")
+    (tmp_path / "c1.console.1").write_bytes(b"oldest ")
+    assert consoles.read(log) == b"oldest older newest"
+    assert consoles.read(log, tail=8) == b"r newest"
+
+
+def test_last_lines_are_counted_from_the_end() -> None:
+    assert consoles.last_lines(b"a\nb\nc", 2) == b"b\nc"
+    assert consoles.last_lines(b"a\nb\n", 0) == b""
+
+
+def test_following_goes_on_in_the_new_file_when_the_log_is_rotated(tmp_path: Path) -> None:
+    log = tmp_path / "c1.console"
+    log.write_bytes(b"old\n")
+
+    def write_one() -> None:
+        log.write_bytes(b"old\none\n")
+
+    def rotate() -> None:
+        log.rename(tmp_path / "c1.console.0")
+
+    def write_two() -> None:
+        log.write_bytes(b"two\n")
+
+    steps = iter([write_one, rotate, write_two])
+
+    def moment() -> bool:
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is not None
+
+    assert b"".join(consoles.follow(log, moment)) == b"one\ntwo\n"

@@ -1,0 +1,116 @@
+"""The way into a machine: ssh's arguments, refusals, and the program that joins ssh to a serial line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.backends.libvirt import door as doors
+from lab.backends.libvirt import proxy
+from lab.backends.libvirt.disks import LabFolder
+from lab.backends.libvirt.door import ENTER, Door
+
+GREETING = b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n"
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(LabFolder("try", tmp_path), "c1")
+
+
+def test_words_arrive_as_they_are(door: Door) -> None:
+    words = ["printf", "%s|", "a b", "$HOME", "'", '"', "", "*", "\\"]
+    argv = door.argv(words, user="user1", tty=False)
+    assert shlex.split(argv[-1]) == ["sh", ENTER, "user1", *words]
+
+
+def test_a_terminal_is_asked_for_only_where_one_is_wanted(door: Door) -> None:
+    assert "-tt" in door.argv(None, user="root", tty=True)
+    assert "-tt" not in door.argv(["true"], user="root", tty=False)
+
+
+def test_a_shell_never_makes_a_connection_of_its_own_and_shows_no_secret(door: Door) -> None:
+    argv = door.argv(["true"], user="root", tty=False)
+    assert "ControlMaster=no" in argv
+    assert "ProxyCommand=false" in argv
+    assert not [word for word in argv if "PRIVATE" in word]
+
+
+def test_a_machine_that_is_not_up_is_told_with_the_status_of_a_container_that_is_not() -> None:
+    argv = doors.argv("no-such-lab", "c1", ["true"], user="root", tty=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 69
+    assert done.stderr == "error: c1 is not up: stage post\nhint: lab console c1\n"
+
+
+@contextmanager
+def served(behave: Callable[[socket.socket], None], path: Path) -> Iterator[None]:
+    """A machine's end of the line."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line:
+                behave(line)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def started(path: Path, data: bytes) -> subprocess.CompletedProcess[bytes]:
+    program = [sys.executable, "-I", "-S", str(proxy.__file__), str(path)]
+    return subprocess.run(program, input=data, capture_output=True, timeout=20, check=False)
+
+
+def test_what_an_earlier_caller_left_is_thrown_away(tmp_path: Path) -> None:
+    def behave(line: socket.socket) -> None:
+        line.sendall(b"\0" * 64 + b"rubbish " + GREETING[:5])
+        line.sendall(GREETING[5:] + b"more")
+        assert line.recv(100) == b"SSH-2.0-ours\r\n"
+
+    with served(behave, tmp_path / "door"):
+        done = started(tmp_path / "door", b"SSH-2.0-ours\r\n")
+    assert done.returncode == 0
+    assert done.stdout.startswith(GREETING + b"more")
+
+
+def test_nothing_is_said_before_the_server_has_greeted_but_nonsense_ends_a_silent_one() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        answer: list[bytes] = []
+        thread = threading.Thread(target=lambda: answer.append(proxy.greeted(ours, tries=2, patience=0.2)))
+        thread.start()
+        assert theirs.recv(100) == proxy.NONSENSE
+        theirs.sendall(GREETING)
+        thread.join(10)
+    assert answer == [GREETING]
+
+
+def test_a_machine_that_never_answers_is_given_up() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert proxy.greeted(ours, tries=2, patience=0.01) == b""
+
+
+def test_a_line_that_breaks_ends_the_program(tmp_path: Path) -> None:
+    with served(lambda line: line.close(), tmp_path / "door"):
+        assert started(tmp_path / "door", b"").returncode == 1
+    done = started(tmp_path / "nobody", b"")
+    assert done.returncode == 1
+    assert b"No such file" in done.stderr
+    assert os.fspath(tmp_path / "nobody").encode() in done.stderr

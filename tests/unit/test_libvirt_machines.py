@@ -1,0 +1,136 @@
+"""Machines and wires as libvirt is told of them: pure text from the specification."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from lab.backends.libvirt import engine
+from lab.backends.libvirt.disks import LabFolder
+from lab.backends.libvirt.machines import domain_xml, network_xml, profile, wire_of
+from lab.config import load
+from lab.model import ClusterSpec
+from lab.specjson import spec_from_json
+
+KEY = "ssh-ed25519 AAAAC3Nza lab\n"
+
+
+@pytest.fixture
+def spec() -> ClusterSpec:
+    return load(None, (), {"LAB_BACKEND": "libvirt"}, "try")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LabFolder:
+    made = LabFolder("try", tmp_path)
+    made.path.mkdir(parents=True)
+    (made.path / "key.pub").write_text(KEY)
+    (made.path / "sms.base").symlink_to(tmp_path / "base" / "sms-0123456789ab.raw")
+    return made
+
+
+def parsed(text: str) -> ET.Element:
+    return ET.fromstring(text)  # noqa: S314 (our own)
+
+
+def described(spec: ClusterSpec, name: str, folder: LabFolder, *, kvm: bool = False) -> ET.Element:
+    return parsed(domain_xml(spec, spec.node(name), folder, kvm=kvm))
+
+
+def strings(domain: ET.Element) -> dict[str, str]:
+    entries = [entry.text or "" for entry in domain.iterfind("sysinfo/oemStrings/entry")]
+    return dict(entry.removeprefix("rackling.").split("=", 1) for entry in entries)
+
+
+def test_a_node_has_no_disk_of_ours_and_boots_by_its_internal_card_only(
+    spec: ClusterSpec, folder: LabFolder
+) -> None:
+    login = described(spec, "login", folder)
+    assert login.find("os/kernel") is None
+    cards = {card.find("mac").get("address"): card for card in login.iterfind("devices/interface")}  # type: ignore[union-attr]
+    booting = [mac for mac, card in cards.items() if card.find("boot") is not None]
+    assert booting == [spec.node("login").mac]
+    assert all(card.find("rom") is not None for mac, card in cards.items() if mac not in booting)
+    assert [disk.find("target").get("dev") for disk in login.iterfind("devices/disk")] == ["vda"]  # type: ignore[union-attr]
+
+
+def test_a_node_without_a_disk_has_none(spec: ClusterSpec, folder: LabFolder) -> None:
+    bare = replace(spec, nodes=tuple(replace(node, disk=0) for node in spec.nodes))
+    assert not list(described(bare, "c1", folder).iterfind("devices/disk"))
+
+
+def test_the_sms_boots_its_disk_with_the_kernel_of_its_base_and_knows_its_cluster(
+    spec: ClusterSpec, folder: LabFolder
+) -> None:
+    sms = described(spec, "sms", folder)
+    assert str(sms.findtext("os/kernel")).endswith("/base/sms-0123456789ab.kernel")
+    assert str(sms.findtext("os/initrd")).endswith("/base/sms-0123456789ab.initrd")
+    assert "root=/dev/vda" in str(sms.findtext("os/cmdline"))
+    packed = base64.b64decode(strings(sms)["cluster"])
+    assert spec_from_json(gzip.decompress(packed).decode()) == spec
+    assert not list(sms.iterfind("devices/interface/boot"))
+
+
+def test_only_the_public_key_is_told(spec: ClusterSpec, folder: LabFolder) -> None:
+    (folder.path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n")
+    for name in ("sms", "c1"):
+        text = domain_xml(spec, spec.node(name), folder, kvm=False)
+        assert "PRIVATE" not in text
+        assert strings(parsed(text))["door"] == "ssh-ed25519 AAAAC3Nza"
+
+
+def test_software_emulation_gets_a_processor_that_linux_survives(
+    spec: ClusterSpec, folder: LabFolder
+) -> None:
+    slow, fast = (described(spec, "c1", folder, kvm=kvm) for kvm in (False, True))
+    assert (slow.get("type"), fast.get("type")) == ("qemu", "kvm")
+    disabled = [one.get("name") for one in slow.iterfind("cpu/feature") if one.get("policy") == "disable"]
+    assert disabled == ["cx16"]
+    assert slow.find("features/tcg/tb-cache") is not None
+    assert fast.find("features/tcg") is None
+    assert fast.find("cpu").get("mode") == "host-model"  # type: ignore[union-attr]
+
+
+def test_each_gpu_is_a_device_in_a_place_of_its_own(spec: ClusterSpec, folder: LabFolder) -> None:
+    space = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    found = [str(one.get("value")) for one in described(spec, "g1", folder).iter(f"{space}arg")]
+    devices = [value for value in found if value.startswith("bochs-display")]
+    assert len(devices) == spec.node("g1").gpus == len(set(devices))
+    assert not list(described(spec, "c1", folder).iter(f"{space}arg"))
+
+
+def test_marks_come_back_from_what_was_described(spec: ClusterSpec, folder: LabFolder) -> None:
+    wire = wire_of(spec, spec.networks[0], "somebody", "2026-11-21T12:00:00+00:00")
+    marks = engine.marks_of(network_xml(wire))
+    assert spec_from_json(marks["spec"]) == spec
+    assert (marks["name"], marks["network"], marks["owner"]) == ("try", spec.networks[0].name, "somebody")
+    marks = engine.marks_of(domain_xml(spec, spec.node("c1"), folder, kvm=False))
+    assert (marks["name"], marks["node"]) == ("try", "c1")
+    assert marks["profile"] == profile(spec, spec.node("c1"), folder, kvm=False)
+    assert engine.marks_of("<domain><name>another's</name></domain>") == {}
+
+
+def test_a_wire_has_no_address_of_the_host_and_a_bridge_name_that_fits(spec: ClusterSpec) -> None:
+    for network in spec.networks:
+        found = parsed(network_xml(wire_of(spec, network, "x", "y")))
+        assert found.find("ip") is None
+        assert found.find("forward") is None
+        assert len(str(found.find("bridge").get("name"))) <= 15  # type: ignore[union-attr]
+
+
+def test_what_a_machine_is_made_of_decides_its_profile(spec: ClusterSpec, folder: LabFolder) -> None:
+    def of(**changes: int) -> str:
+        return profile(spec, replace(spec.node("c1"), **changes), folder, kvm=False)  # type: ignore[arg-type]
+
+    assert of() == of()
+    assert len({of(), of(memory=2000), of(cpus=1), of(gpus=1), of(disk=0)}) == 5
+
+
+def test_labs_do_not_share_bridges() -> None:
+    names = {engine.bridge_name(lab, network) for lab in ("a", "b", "a-b") for network in ("internal", "b")}
+    assert len(names) == 6
