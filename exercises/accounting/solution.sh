@@ -40,16 +40,18 @@ sudo sed -i 's|^AccountingStorageType=.*|AccountingStorageType=accounting_storag
 sudo scontrol reconfigure
 #: wait scontrol ping within 30
 #: may-fail
-#: answer y to commit changes
+#: answer y to (N/y)
 sudo sacctmgr add cluster 'cluster'
 sacctmgr show cluster format=cluster,controlhost,controlport
 
 #: step count on sms as user1
 #: expect-fail
 srun hostname
-#: answer y to commit changes
+#: answer y to (N/y)
 sudo sacctmgr add account trial Description="First steps"
-#: answer y to commit changes
+#: answer y to (N/y)
 sudo sacctmgr add user user1 DefaultAccount=trial
 srun hostname
 sacct
+# The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
+#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 30

@@ -1,0 +1,167 @@
+"""SLURM-3: partitions short, medium and long, with limits, tiers, and one that gratis may not use."""
+
+from __future__ import annotations
+
+from lab.checks import Cluster, check, failed
+from lab.facts import accounting, queues
+
+HOUR, DAY = 60.0, 24 * 60.0
+NAMES = ("short", "medium", "long")
+LONGEST = {"short": (2 * HOUR, 2 * HOUR), "medium": (DAY, 2 * DAY), "long": (7 * DAY, 7 * DAY)}
+LOOK = "scontrol show partition"
+STALE = "Has the controller read the file: `sudo scontrol reconfigure`? Its log says what it made of it."
+
+
+def hours(minutes: float | None) -> str:
+    """A time limit in words."""
+    return "no limit" if minutes is None else f"{minutes / 60:g} h"
+
+
+@check(step="define", settle=5)
+def three_partitions_instead_of_one(cluster: Cluster) -> None:
+    """The cluster's partitions are short, medium and long; normal is gone."""
+    found = cluster.sms.fact(queues.queues)
+    if not set(NAMES) <= set(found) or "normal" in found:
+        raise failed(expected=NAMES, actual=list(found), hint=STALE, node="sms", look="sinfo")
+
+
+@check(step="define", needs=[three_partitions_instead_of_one])
+def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
+    """A job that names no partition goes to medium."""
+    found = [queue.name for queue in cluster.sms.fact(queues.queues).values() if queue.default]
+    if found != ["medium"]:
+        raise failed(
+            expected="medium as the default",
+            actual=found or "no default",
+            hint="The default has `Default=YES`; only one partition can be it.",
+            node="sms",
+            look="sinfo",
+        )
+
+
+@check(step="define", needs=[three_partitions_instead_of_one])
+def times_are_limited(cluster: Cluster) -> None:
+    """Jobs end after 2 hours in short, a day or two in medium, and 7 days in long; each has a default."""
+    found = cluster.sms.fact(queues.queues)
+    for name, (least, most) in LONGEST.items():
+        limit, default = found[name].max_minutes, found[name].default_minutes
+        if limit is None or not least <= limit <= most:
+            wanted = hours(most) if least == most else f"{hours(least)} to {hours(most)}"
+            raise failed(
+                expected=f"MaxTime of {name}: {wanted}",
+                actual=hours(limit),
+                node="sms",
+                look=f"{LOOK} {name}",
+            )
+        if default is None or default > limit:
+            raise failed(
+                expected=f"a DefaultTime for {name}, of at most {hours(limit)}",
+                actual=hours(default),
+                hint="Without one, a job that says nothing reserves all it could get.",
+                node="sms",
+                look=f"{LOOK} {name}",
+            )
+
+
+@check(step="define", needs=[three_partitions_instead_of_one])
+def short_jobs_come_first(cluster: Cluster) -> None:
+    """Jobs of short come before those of medium, and these before those of long."""
+    found = cluster.sms.fact(queues.queues)
+    tiers = {name: found[name].tier for name in NAMES}
+    if not tiers["short"] > tiers["medium"] > tiers["long"]:
+        raise failed(
+            expected="PriorityTier falls from short to long",
+            actual=tiers,
+            hint="`PriorityTier` sorts partitions before any priority is looked at.",
+            node="sms",
+            look=f"{LOOK} | grep -E 'PartitionName|PriorityTier'",
+        )
+
+
+@check(step="define", needs=[three_partitions_instead_of_one])
+def they_have_nodes(cluster: Cluster) -> None:
+    """Each of them has nodes."""
+    found = cluster.sms.fact(queues.queues)
+    empty = [name for name in NAMES if not found[name].nodes]
+    if empty:
+        raise failed(
+            expected="nodes in each partition",
+            actual=f"none in {', '.join(empty)}",
+            hint="A DEFAULT line holds for the lines below it.",
+            node="sms",
+            look="sinfo",
+        )
+
+
+@check(step="define", needs=[three_partitions_instead_of_one])
+def long_is_closed_to_gratis(cluster: Cluster) -> None:
+    """Jobs of gratis may use short and medium, and not long; those of member1 may use all three."""
+    found = cluster.sms.fact(queues.queues)
+    open_to = {who: [n for n in NAMES if found[n].admits(who)] for who in ("gratis", "member1")}
+    if open_to != {"gratis": ["short", "medium"], "member1": list(NAMES)}:
+        raise failed(
+            expected="gratis: short, medium; member1: short, medium, long",
+            actual=open_to,
+            hint="`AllowAccounts` names who may come in, `DenyAccounts` who may not.",
+            node="sms",
+            look=f"{LOOK} long | grep Accounts",
+        )
+
+
+@check(step="fit", needs=[they_have_nodes, long_is_closed_to_gratis], settle=10)
+def ordinary_jobs_fit(cluster: Cluster) -> None:
+    """In each partition, a job that says nothing of memory gets a bounded amount, and fits on a node."""
+    for name in NAMES:
+        options = f"--partition={name}" + (" --account=member1" if name == "long" else "")
+        against = cluster.sms.fact(queues.refusal(options), user="user1")
+        if against:
+            raise failed(
+                expected=f"the controller takes a plain job in {name}",
+                actual=against,
+                hint="How much memory does a node have, how many CPUs, and what is DefMemPerCPU?",
+                node="sms",
+                look=queues.refusal(options).command,
+            )
+    found = cluster.sms.fact(queues.queues)
+    unbounded = [name for name in NAMES if found[name].memory_per_cpu is None]
+    if unbounded:
+        raise failed(
+            expected="DefMemPerCPU for each partition",
+            actual=f"none for {', '.join(unbounded)}",
+            node="sms",
+            look=f"{LOOK} | grep -E 'PartitionName|DefMem'",
+        )
+
+
+@check(step="try", needs=[ordinary_jobs_fit], settle=10)
+def closed_doors_are_closed(cluster: Cluster) -> None:
+    """The controller refuses three hours in short, and gratis in long, when such a job is submitted."""
+    for options in ("--partition=short --time=3:00:00", "--partition=long --account=gratis"):
+        if not cluster.sms.fact(queues.refusal(options), user="user1"):
+            raise failed(
+                expected="the job is refused",
+                actual="the controller takes it",
+                hint="Is EnforcePartLimits still ALL? Without it, such a job would wait for ever.",
+                node="sms",
+                look=queues.refusal(options).command,
+            )
+
+
+@check(step="try", needs=[ordinary_jobs_fit], settle=10)
+def jobs_went_through_the_open_ones(cluster: Cluster) -> None:
+    """A gratis job ran in short, and a member's job in long."""
+    ran = {
+        (job.partition, job.account)
+        for job in cluster.sms.fact(accounting.past_jobs)
+        if job.state == "COMPLETED" and job.partition in NAMES
+    }
+    missing = [pair for pair in (("short", "gratis"), ("long", "member1")) if pair not in ran]
+    if missing:
+        raise failed(
+            expected=" and ".join(f"a COMPLETED job of {account} in {name}" for name, account in missing),
+            actual=[f"{account} in {name}" for name, account in sorted(ran)]
+            or "no job in the new partitions",
+            hint="Which options of `srun` choose partition and account?",
+            node="sms",
+            look="sacct -X --format=jobid,user,account,partition,state",
+        )

@@ -1,0 +1,83 @@
+"""Facts about partitions as slurmctld works with them: limits, tiers, and who may use them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lab.facts.fact import Fact, FactError, pairs, require_success
+
+_TIME = re.compile(r"(?:(\d+)-)?(\d+):(\d+):(\d+)")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One partition's rules; a time is in minutes, None where there is no limit."""
+
+    name: str
+    default: bool
+    default_minutes: float | None
+    max_minutes: float | None
+    tier: int
+    allowed: frozenset[str]  # accounts; empty: all
+    denied: frozenset[str]
+    nodes: str
+    memory_per_cpu: int | None  # MiB for a job that does not say
+
+    def admits(self, account: str) -> bool:
+        """Whether an account's jobs may wait here."""
+        return account not in self.denied and (not self.allowed or account in self.allowed)
+
+
+_COMMAND = "scontrol -o show partition"
+
+
+def _queues(status: int, output: str) -> dict[str, Queue]:
+    if "No partitions in the system" in output:
+        return {}
+    require_success(_COMMAND, status, output)
+    found = [pairs(line) for line in output.splitlines()]
+    return {record["PartitionName"]: _queue(record) for record in found if "PartitionName" in record}
+
+
+def _queue(record: dict[str, str]) -> Queue:
+    tier, memory = record.get("PriorityTier", ""), record.get("DefMemPerCPU", "")
+    if not tier.isdecimal():
+        raise FactError(f"`{_COMMAND}` printed {tier!r} for a tier", 0, str(record))
+    return Queue(
+        name=record["PartitionName"],
+        default=record.get("Default") == "YES",
+        default_minutes=minutes(record.get("DefaultTime", "NONE")),
+        max_minutes=minutes(record.get("MaxTime", "UNLIMITED")),
+        tier=int(tier),
+        allowed=_accounts(record.get("AllowAccounts", "")),
+        denied=_accounts(record.get("DenyAccounts", "")),
+        nodes="" if record.get("Nodes") == "(null)" else record.get("Nodes", ""),
+        memory_per_cpu=int(memory) if memory.isdecimal() else None,
+    )
+
+
+def _accounts(text: str) -> frozenset[str]:
+    return frozenset() if text in ("ALL", "NONE", "(null)") else frozenset(filter(None, text.split(",")))
+
+
+def minutes(text: str) -> float | None:
+    """Reads `[days-]hours:minutes:seconds`; a word such as UNLIMITED means none."""
+    found = _TIME.fullmatch(text)
+    if not found:
+        return None
+    days, hours, whole, seconds = (int(part or 0) for part in found.groups())
+    return (days * 24 + hours) * 60 + whole + seconds / 60
+
+
+def refusal(options: str) -> Fact[str]:
+    """What the controller says against a job, which is not submitted; "" if it would take it."""
+    command = f"sbatch --test-only {options} --wrap true"
+
+    def parse(status: int, output: str) -> str:
+        return "" if status == 0 else output.strip() or f"status {status}"
+
+    return Fact(command, parse)
+
+
+queues: Fact[dict[str, Queue]] = Fact(_COMMAND, _queues)
