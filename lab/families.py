@@ -14,11 +14,13 @@ from lab.schema import Problem
 
 INTERNAL, EXTERNAL = "internal", "external"
 SMALLEST_SMS = 512
+OUTSIDE = 66  # a stranger's number on the external network, or the last one of a small network
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _CARDS = {  # which card is on which network, as in the tutorial
     Role.SMS: ((EXTERNAL, "eth0"), (INTERNAL, "eth1")),
     Role.LOGIN: ((INTERNAL, "eth0"), (EXTERNAL, "eth1")),
     Role.COMPUTE: ((INTERNAL, "eth0"),),
+    Role.OUTSIDE: ((EXTERNAL, "eth0"),),
 }
 
 
@@ -123,6 +125,10 @@ def _role_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem]
         yield Problem((*path, "gpus"), f"{where}.gpus = 0: a node tagged gpu needs at least 1")
     elif found.tag is Tag.CPU and found.gpus:
         yield Problem((*path, "gpus"), f'{where}.gpus = {found.gpus}: needs tag = "gpu"')
+    if found.role is Role.OUTSIDE and found.first_address is not None:
+        yield Problem(
+            (*path, "first_address"), f"{where}.first_address: a node outside has no internal address"
+        )
     if found.role is not Role.SMS:
         return
     if found.count is not None:
@@ -156,17 +162,22 @@ def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> d
     if found.first_address is not None:
         first = int(IPv4Address(found.first_address))
     else:
-        offsets = {Role.SMS: 1, Role.LOGIN: 2, Role.COMPUTE: (found.index << 8) + 1}
+        offsets = {Role.SMS: 1, Role.LOGIN: 2, Role.COMPUTE: (found.index << 8) + 1, Role.OUTSIDE: 0}
         first = base + offsets[found.role]
-    outside = int(networks[EXTERNAL].subnet.network_address) + 10
-    return {INTERNAL: first + number, EXTERNAL: outside + number + (found.role is Role.LOGIN)}
+    external = networks[EXTERNAL].subnet
+    if found.role is Role.OUTSIDE:
+        outside = min(OUTSIDE + number, external.num_addresses - 2 - number)
+    else:
+        outside = 10 + number + (found.role is Role.LOGIN)
+    return {INTERNAL: first + number, EXTERNAL: int(external.network_address) + outside}
 
 
 def _macs(lab: str, found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
     macs: dict[str, str] = {}
     name = found.names[number]
+    known = EXTERNAL if found.role is Role.OUTSIDE else INTERNAL
     for network, card in _CARDS[found.role]:
-        if network == INTERNAL and number < len(found.macs):
+        if network == known and number < len(found.macs):
             macs[network] = found.macs[number]
             continue
         attempt = 0

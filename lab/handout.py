@@ -17,6 +17,8 @@ def values(spec: ClusterSpec) -> Mapping[str, str]:
     for node in spec.nodes:
         found[f"{node.name}.mac"] = node.mac
         found[f"{node.name}.ip"] = str(node.address)
+        if node.external is not None:
+            found[f"{node.name}.external"] = str(node.external)
     return found
 
 

@@ -13,6 +13,7 @@ class Role(Enum):
     SMS = "sms"
     LOGIN = "login"
     COMPUTE = "compute"
+    OUTSIDE = "outside"  # no part of the cluster: a stranger's machine on the external network
 
 
 class Tag(Enum):
@@ -62,17 +63,28 @@ class Node:
     registered: bool = True  # known to the provisioning database when the lab is handed out
 
     @property
+    def card(self) -> Interface:
+        """The card it is known by: that on the internal network, or the only one of a node outside."""
+        internal = [card for card in self.interfaces if card.network == "internal"]
+        return internal[0] if internal else self.interfaces[0]
+
+    @property
     def mac(self) -> str:
-        """MAC of the first card on the internal network: what the SMS knows the node by."""
-        return next(i.mac for i in self.interfaces if i.network == "internal")
+        """MAC of the card it is known by: what the SMS knows the node by."""
+        return self.card.mac
 
     @property
     def address(self) -> IPv4Address:
-        """Address on the internal network."""
-        found = next(i.address for i in self.interfaces if i.network == "internal")
+        """Address of the card it is known by."""
+        found = self.card.address
         if found is None:
-            raise ValueError(f"{self.name} has no address on the internal network")
+            raise ValueError(f"{self.name} has no address on the network {self.card.network}")
         return found
+
+    @property
+    def external(self) -> IPv4Address | None:
+        """Address on the external network, where it has one."""
+        return next((card.address for card in self.interfaces if card.network == "external"), None)
 
 
 @dataclass(frozen=True)
@@ -110,7 +122,7 @@ class ClusterSpec:
     @property
     def stateless(self) -> tuple[Node, ...]:
         """Every node that the SMS provisions."""
-        return tuple(node for node in self.nodes if node.role is not Role.SMS)
+        return tuple(node for node in self.nodes if node.role not in (Role.SMS, Role.OUTSIDE))
 
 
 class Power(Enum):

@@ -172,6 +172,8 @@ def _probes(node: Node, view: View) -> Iterator[Reading]:
     yield _chassis(status)
     if node.role is Role.SMS:
         yield from _sms_probes(node.name, status, view.sms)
+    elif node.role is Role.OUTSIDE:
+        yield _booted(status)
     elif not node.registered and status.stage != BOOTED:
         yield _waits(status)
     else:

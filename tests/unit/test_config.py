@@ -51,6 +51,7 @@ def test_defaults_are_the_tutorials_cluster() -> None:
         "c2": "172.16.1.2",
         "g1": "172.16.2.1",
         "g2": "172.16.2.2",
+        "outside": "203.0.113.66",
     }
     assert [(c.name, c.network) for c in spec.sms.interfaces] == [("eth0", "external"), ("eth1", "internal")]
     login = spec.node("login")
@@ -77,23 +78,42 @@ def test_the_defaults_satisfy_the_schema() -> None:
 
 def test_a_family_with_a_count_is_numbered_and_one_without_is_not(tmp_path: Path) -> None:
     spec = configured(tmp_path, "[nodes.c]\ncount = 1\n[nodes.bigmem]\nmemory = 4096\n")
-    assert [n.name for n in spec.nodes] == ["sms", "login", "c1", "g1", "g2", "bigmem"]
+    assert [n.name for n in spec.nodes] == ["sms", "login", "c1", "g1", "g2", "outside", "bigmem"]
     assert str(spec.node("bigmem").address) == "172.16.3.1"
     assert spec.node("bigmem").role is Role.COMPUTE
 
 
 def test_a_family_left_out_keeps_the_others_addresses(tmp_path: Path) -> None:
     spec = configured(tmp_path, "[nodes.c]\ncount = 0\n")
-    assert [n.name for n in spec.nodes] == ["sms", "login", "g1", "g2"]
+    assert [n.name for n in spec.nodes] == ["sms", "login", "g1", "g2", "outside"]
     assert str(spec.node("g1").address) == "172.16.2.1"
 
 
 def test_the_largest_lab_has_unique_addresses_and_macs() -> None:
     spec = load(None, ["c.count=250", "g.count=250"], {}, None)
     cards = [card for node in spec.nodes for card in node.interfaces]
-    assert len({card.mac for card in cards}) == len(cards) == 504
+    assert len({card.mac for card in cards}) == len(cards) == 505
     assert len({card.address for card in cards}) == len(cards)
     assert str(spec.node("c250").address) == "172.16.1.250"
+
+
+def test_a_stranger_is_on_the_external_network_only() -> None:
+    node = load(None, (), {}, None).node("outside")
+    assert [(card.name, card.network) for card in node.interfaces] == [("eth0", "external")]
+    assert node not in load(None, (), {}, None).stateless
+    small = load(None, ["network.external.subnet=198.51.100.0/28"], {}, None)
+    assert str(small.node("outside").external) == "198.51.100.14"
+    assert small.node("c1").external is None
+    given = load(None, ["outside.mac=02:00:00:00:00:66"], {}, None)
+    assert given.node("outside").mac == "02:00:00:00:00:66"
+
+
+def test_only_containers_can_be_strangers() -> None:
+    assert [n.name for n in load(None, (), {"LAB_BACKEND": "libvirt"}, None).nodes][-1] == "g2"
+    load(None, ("outside.count=0",), {"LAB_BACKEND": "libvirt"}, None)
+    with pytest.raises(UsageError, match="configuration has a problem") as caught:
+        load(None, ("outside.memory=512",), {"LAB_BACKEND": "libvirt"}, None)
+    assert "backend libvirt has no nodes outside yet" in caught.value.evidence
 
 
 def test_first_address_moves_a_family() -> None:
@@ -266,6 +286,10 @@ def test_set_reaches_networks_and_families(prefix: str) -> None:
         ("[nodes.login]\ngpus = 1", "lab.toml:2: nodes.login.gpus: only compute nodes have GPUs"),
         ("[nodes.login]\ntag = 'gpu'", "lab.toml:2: nodes.login.tag: only compute nodes have GPUs"),
         ("[nodes.c]\ngpus = 1", 'lab.toml:2: nodes.c.gpus = 1: needs tag = "gpu"'),
+        (
+            "[nodes.outside]\nfirst_address = '172.16.0.9'",
+            "lab.toml:2: nodes.outside.first_address: a node outside has no internal address",
+        ),
         ("[nodes.g]\ngpus = 0", "lab.toml:2: nodes.g.gpus = 0: a node tagged gpu needs at least 1"),
     ],
 )

@@ -110,3 +110,18 @@ def test_cables_name_each_card_with_its_mac_and_network() -> None:
 )
 def test_stage_lines(line: str, status: NodeStatus) -> None:
     assert parse_stage(line) == (status.name, status)
+
+
+def test_a_stranger_boots_from_its_own_tree_and_knows_external_names() -> None:
+    found = chassis_of(SPEC, SPEC.node("outside"), "image").environment
+    assert (found["LAB_BOOT"], found["LAB_BOOT_CARD"]) == ("own", "eth0")
+    assert found["LAB_EXTERNAL"] == "eth0=203.0.113.66/24"
+    assert chassis_of(SPEC, SPEC.node("outside"), "image").binds == ()
+    assert found["LAB_NAMES"] == "203.0.113.10 sms;203.0.113.11 login;203.0.113.66 outside"
+
+
+def test_external_cards_come_with_an_address_but_the_sms_sees_to_its_own() -> None:
+    login = chassis_of(SPEC, SPEC.node("login"), "image").environment
+    assert login["LAB_EXTERNAL"] == "eth1=203.0.113.11/24"
+    for name in ("sms", "c1"):
+        assert "LAB_EXTERNAL" not in chassis_of(SPEC, SPEC.node(name), "image").environment

@@ -20,6 +20,7 @@ SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 HOME, PUB, IDENTITY, CACHE, SNAPSHOTS = "home", "pub", "identity", "cache", "snapshots"
 SPECIFICATION = "spec"
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, SNAPSHOTS)
+_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own"}  # the others: from the network
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1
 
@@ -44,24 +45,36 @@ class Chassis:
 def chassis_of(spec: ClusterSpec, node: Node, image: str) -> Chassis:
     """Says how a node's container is made."""
     boots_from_disk = node.role is Role.SMS
-    card = next(card.name for card in node.interfaces if card.network == "internal")
     environment = {
         "LAB_NODE": node.name,
-        "LAB_BOOT": "disk" if boots_from_disk else "network",
-        "LAB_BOOT_CARD": card,
+        "LAB_BOOT": _BOOT.get(node.role, "network"),
+        "LAB_BOOT_CARD": node.card.name,
         "LAB_MEMORY": str(node.memory),
         "LAB_CPUS": str(node.cpus),
         "LAB_GPUS": str(node.gpus),
         "LAB_ROOT": spec.root.value,
         "LAB_SMS": str(spec.sms.address),
     }
-    return Chassis(image, environment, _binds(spec, disk=boots_from_disk), node.memory << 20, node.cpus)
+    if not boots_from_disk:
+        environment |= _outside_world(spec, node)
+    return Chassis(image, environment, _binds(spec, node.role), node.memory << 20, node.cpus)
 
 
-def _binds(spec: ClusterSpec, *, disk: bool) -> tuple[str, ...]:
-    """Shared storage: the SMS has it on its disk, the others reach it as if over NFS."""
+def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
+    """What a provider's network gives: addresses of external cards, and names to a machine out there."""
+    prefix = spec.network("external").subnet.prefixlen
+    given = [f"{card.name}={card.address}/{prefix}" for card in node.interfaces if card.network == "external"]
+    names = [f"{other.external} {other.name}" for other in spec.nodes if other.external is not None]
+    found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
+    return found | ({"LAB_NAMES": ";".join(names)} if node.role is Role.OUTSIDE else {})
+
+
+def _binds(spec: ClusterSpec, role: Role) -> tuple[str, ...]:
+    """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not."""
+    if role is Role.OUTSIDE:
+        return ()
     home, pub, identity, cache = (volume_name(spec.lab, use) for use in (HOME, PUB, IDENTITY, CACHE))
-    if disk:
+    if role is Role.SMS:
         return (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{identity}:/disk/var/lib/rackling")
     return (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
 

@@ -61,7 +61,7 @@ class Description:
     @property
     def stateless(self) -> tuple[Machine, ...]:
         """Nodes that the SMS provisions."""
-        return tuple(machine for machine in self.machines if machine.role != "sms")
+        return tuple(machine for machine in self.machines if machine.role in ("login", "compute"))
 
 
 def read(system: System) -> Description:
