@@ -1,0 +1,7 @@
+#: step admit on sms as user1
+sudo sed -i '/pam_slurm/d' ${CHROOT}/etc/pam.d/sshd
+sudo wwvnfs --chroot=${CHROOT}
+sudo ssh login reboot
+sudo ssh c1 reboot
+#: wait ssh -o BatchMode=yes -o ConnectTimeout=2 login true within 120
+#: wait ssh -o BatchMode=yes -o ConnectTimeout=2 c1 true within 120
