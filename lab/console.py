@@ -35,6 +35,11 @@ PIECE = 3000  # a terminal takes at most 4096 characters a line
 SHOWN = 5  # lines of output shown as evidence
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
+# What a user may have set to see things in another form, or to be told of mail before a prompt.
+TASTES = (
+    "MAIL MAILPATH MAILCHECK CDPATH SINFO_FORMAT SINFO_PARTITION SINFO_SORT SQUEUE_FORMAT SQUEUE_SORT"
+    " SQUEUE_STATES SQUEUE_PARTITION SQUEUE_USERS SACCT_FORMAT SLURM_TIME_FORMAT"
+)
 # Appended, so that a learner's spoilt PATH still finds the system's programs.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -246,6 +251,7 @@ class Console:
         return (
             ' [ "$1" = rackling ] && {'
             " stty -echo -opost -ixon 2>/dev/null; unalias -a; unset PS1 PS2 ENV HISTFILE PROMPT_COMMAND;"
+            f" unset {TASTES};"
             " set +o emacs; set +o vi; set -m 2>/dev/null;"
             f" PATH=$PATH:{PATH}; PS2=; PS4='+ ';"
             " export PATH LC_ALL=C.UTF-8 TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0;"

@@ -92,7 +92,7 @@ echo {_SECTION}ready; cat "$ready"; echo
 echo {_SECTION}dhcp; systemctl is-active dnsmasq
 echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
 echo {_SECTION}clock; date +%s
-echo {_SECTION}nodes; TZ=UTC0 timeout 3 scontrol -o show nodes 2>/dev/null
+echo {_SECTION}nodes; TZ=UTC0 SLURM_TIME_FORMAT=standard timeout 3 scontrol -o show nodes 2>/dev/null
 """
 
 
@@ -235,7 +235,7 @@ def _set_up(name: str, ready: str) -> Reading:
 
 
 def _system(name: str, view: View) -> Reading:
-    text = view.systems.get(name, "")
+    text = view.systems.get(name, "").rpartition("\n")[2]  # a profile may have greeted us first
     probe = "system runs"
     if text in ("running", "degraded"):
         return Reading(name, probe, Answer.YES, text)

@@ -183,7 +183,8 @@ def _from_absence(check: Check, absence: NotUpError) -> Verdict:
         _verdict(check, Outcome.FAILED, actual=absence.state),
         expected=f"{absence.node} is up and can be entered",
         node=absence.node,
-        look=f"lab power on {absence.node}" if absence.off else f"lab console {absence.node}",
+        look=absence.look,
+        hint=absence.hint,
     )
 
 

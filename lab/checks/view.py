@@ -19,6 +19,7 @@ Clock = Callable[[], float]
 
 SHELLS_PER_NODE = 4
 PATIENCE_FOR_A_SHELL = 0.3  # seconds to wait for a busy shell before opening another one
+BOOTED = "init"  # the last stage of a boot: the node's own system runs
 FRESH = 1.0  # seconds during which a fact is not asked for again
 
 
@@ -70,13 +71,14 @@ class NoAnswerError(Exception):
 
 
 class NotUpError(Exception):
-    """A node could not be entered because it is off or still on its way up."""
+    """A node could not be entered: it is off, on its way up or down, or opens no shell."""
 
-    def __init__(self, node: str, state: str, *, off: bool = False) -> None:
+    def __init__(self, node: str, state: str, *, look: str, hint: str = "") -> None:
         super().__init__(f"{node} cannot be entered: {state}")
         self.node = node
         self.state = state
-        self.off = off
+        self.look = look
+        self.hint = hint
 
 
 class RefusedError(Exception):
@@ -231,12 +233,23 @@ class NodeView:
                 yield shell
         except self._room.slow:
             raise
-        except LabError:
-            state = self.state()
-            if state.power is Power.ON and state.stage in ("", "init"):
-                raise
-            off = state.power is Power.OFF
-            raise NotUpError(self.name, as_phrase(state), off=off) from None
+        except LabError as problem:
+            raise self._absence(problem, user) from problem
+
+    def _absence(self, problem: LabError, user: str) -> NotUpError:
+        state = self.state()
+        if state.power is Power.OFF:
+            return NotUpError(self.name, as_phrase(state), look=f"lab power on {self.name}")
+        if state.power is not Power.ON or state.stage not in ("", BOOTED):
+            return NotUpError(self.name, as_phrase(state), look=f"lab console {self.name}")
+        said = f"{problem.message}\n{problem.evidence}".strip().splitlines()[-1]
+        return NotUpError(
+            self.name,
+            f"it is up, but opens no shell for {user}: {said}",
+            look=f"lab shell {self.name} -u {user}",
+            hint="Is it just going down? If not, a mistake in ~/.profile or /etc/profile may end every shell"
+            + (f"; `lab reset {self.name}` makes it anew." if self._node.role is not Role.SMS else "."),
+        )
 
     def fact(self, question: Question[T], *, user: str = "root") -> T:
         """Reads a fact in the node."""

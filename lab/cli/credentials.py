@@ -47,7 +47,7 @@ def _users(cluster: Cluster) -> list[dict[str, Any]]:
     if done.status != 0:
         raise LabError("the SMS does not show its accounts", evidence=done.stderr.strip(), hint="lab status")
     try:
-        found = json.loads(done.stdout)["users"]
+        found = json.loads(done.stdout.strip().rpartition("\n")[2])["users"]  # a profile may greet us first
         return [{"name": str(user["name"]), "password": str(user["password"])} for user in found]
     except (ValueError, KeyError, TypeError) as problem:
         raise LabError(f"{PLACE} on the SMS is not as we wrote it", evidence=repr(problem)) from problem

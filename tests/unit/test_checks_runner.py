@@ -208,9 +208,13 @@ def test_a_node_without_power_fails_the_check() -> None:
     assert (verdict.actual, verdict.look) == ("power is off", "lab power on login")
 
 
-def test_a_node_that_is_up_but_cannot_be_entered_is_the_labs_fault() -> None:
+def test_a_node_that_is_up_but_opens_no_shell_fails_the_check() -> None:
+    """It is going down just now, or its owner has spoiled the shell or its profile."""
     world = World(down={"login": NodeStatus("login", Power.ON, "init")})
-    assert judge(login_runs, world=world)["login_runs"].outcome is Outcome.BROKEN
+    verdict = judge(login_runs, world=world)["login_runs"]
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.actual == "it is up, but opens no shell for root: cannot enter login"
+    assert (verdict.look, "lab reset login" in verdict.hint) == ("lab shell login -u root", True)
 
 
 def test_an_engine_that_is_gone_is_the_labs_fault() -> None:

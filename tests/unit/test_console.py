@@ -157,6 +157,17 @@ def test_a_shell_that_cannot_be_opened_says_why() -> None:
         Console(["/does/not/exist"]).run("true")
 
 
+def test_a_users_tastes_do_not_reach_what_is_asked(tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.touch()
+    tastes = ["SINFO_FORMAT=%n", "SLURM_TIME_FORMAT=relative", f"MAIL={mail}", "MAILCHECK=0"]
+    with Console(["/usr/bin/env", *tastes, "/bin/sh"]) as console:
+        assert console.run("true").output == ""
+        mail.write_text("From root\n\nhello\n")
+        assert console.run('echo "[$SINFO_FORMAT$SLURM_TIME_FORMAT]"').output == "[]\n"
+        assert console.run("true").output == ""
+
+
 def test_rc_files_that_talk_ask_and_dawdle(tmp_path: Path) -> None:
     rc = tmp_path / "rc"
     rc.write_text(

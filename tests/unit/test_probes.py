@@ -137,6 +137,11 @@ def test_a_node_waits_for_its_registration_once_it_was_not_answered(
     assert one(spec, waiting, "login").answer is Answer.YES
 
 
+def test_a_profile_that_greets_hides_no_state(spec: ClusterSpec) -> None:
+    greeted = replace(view(), systems={"login": "Welcome!\nrunning"})
+    assert one(spec, greeted, "login").answer is Answer.YES
+
+
 def test_chassis_and_stages(spec: ClusterSpec) -> None:
     seen = view(c1="off", c2="vnfs", g1="", login="pxe")
     assert one(spec, seen, "c1").evidence == "its power is off"
