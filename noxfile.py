@@ -210,6 +210,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def record(session: nox.Session) -> None:
+    """Records the first exercise from a real run: docs/first-run.svg, which heads README.md, and .cast."""
+    need_images(session)
+    session.run(PYTHON, "-m", "tests.record")
+
+
+@nox.session
 def firstrun(session: nox.Session) -> None:
     """Follows README.md as a newcomer does: ./quickstart twice, then takes the lab down."""
     need_engine(session)

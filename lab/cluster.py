@@ -19,6 +19,7 @@ from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.probes import (
     BOOTED,
     NOT_BOOTED,
+    SET_UP,
     SYSTEM,
     Outlook,
     Reading,
@@ -33,6 +34,7 @@ from lab.probes import (
 from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
+ENTRY_SECONDS = 90.0  # a node on its way up may take this long before something is typed into it
 LOOK_SECONDS = 8.0  # one look at the SMS may take this long
 NOTE = f'"${{RACKLING_ROOT:-}}"{service.NOTE_FILE}'
 Watch = Callable[[Sequence[Reading], float], None]
@@ -119,6 +121,7 @@ class Cluster:
         """
         chosen = select(self.spec, names)
         began = self._clock()
+        self._complete_restore()
         actions = self.plan(names)
         for action in actions:
             if action.verb is not Verb.WAIT:
@@ -130,6 +133,13 @@ class Cluster:
         if not wait:
             return ()
         return self.wait(chosen, powered=freshly_powered(actions), began=began)
+
+    def _complete_restore(self) -> None:
+        """Goes where an interrupted command was going; the lab is half of either state until then."""
+        record = self.record()
+        if record is not None and record.pending:
+            self.say(f"a restore of {record.pending} was interrupted: completing it")
+            self.restore(record.pending, wait=False)
 
     def down(self, names: Sequence[str] = ()) -> None:
         """Removes the lab, or only the named nodes."""
@@ -183,18 +193,40 @@ class Cluster:
 
     def snapshot(self, name: str) -> None:
         """Keeps the lab's present state under a name, and with it which nodes Slurm has in service."""
+        self._keep(name, self.backend.snapshot)
+
+    def origin(self) -> str:
+        """What an SMS made now is made of."""
+        return self.backend.origin()
+
+    def states(self) -> tuple[str, ...]:
+        """Names of the states that the lab can go to: its snapshots, and the start states of all labs."""
+        return (*self.snapshots(), *(state.name for state in self.backend.states()))
+
+    def keep(self, name: str) -> None:
+        """Keeps the present state, reached under a borrowed identity, for all labs."""
+        self._keep(name, self.backend.keep)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Removes start states."""
+        self.backend.drop(names)
+
+    def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
         noted = self._note_service(name)
         try:
-            self.backend.snapshot(self.spec.lab, name, self.say)
+            take(self.spec.lab, name, self.say)
         finally:
             if noted:
                 self._forget_service()
 
-    def restore(self, name: str, *, wait: bool = True) -> tuple[Reading, ...]:
-        """Goes back to a snapshot, and waits until the nodes that have power there stand as they stood."""
+    def restore(self, name: str, *, wait: bool = True, borrowed: bool = False) -> tuple[Reading, ...]:
+        """Goes to a snapshot or a start state, and waits until the nodes that have power there stand as then.
+
+        With `borrowed` the lab is under keys and passwords of no lab until the next `restore`.
+        """
         self.close()
         began = self._clock()
-        self.backend.restore(self.spec.lab, name, self.say)
+        self.backend.restore(self.spec.lab, name, self.say, borrowed=borrowed)
         names = [node.name for node in self.spec.nodes]
         powered = self._with_power(names, Power.ON)
         chosen = [name for name in names if name in powered]
@@ -252,6 +284,37 @@ class Cluster:
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last
+
+    def await_entry(self, name: str, seconds: float = ENTRY_SECONDS) -> None:
+        """Waits for a node that is on its way up until it can be worked on; a LabError when it cannot be."""
+        stage = self._entry(name)
+        if not stage:
+            return
+        self.say(f"waiting for {name} to come up ({stage})")
+        stage = wait_for(
+            lambda: self._entry(name),
+            self._clock() + seconds,
+            self._clock,
+            self._sleep,
+            done=lambda found: not found,
+        )
+        if stage:
+            raise LabError(
+                f"{name} cannot be worked on yet: not up within {seconds:.0f} s",
+                evidence=stage,
+                hint=f"lab console {name} shows where it is; lab status tells when it is up",
+            )
+
+    def _entry(self, name: str) -> str:
+        """What a node still lacks until it can be worked on; "" for nothing."""
+        found = {status.name: status for status in self.backend.status(self.spec.lab)}[name]
+        if found.power is not Power.ON:
+            raise LabError(f"{name} cannot be entered: its power is off", hint=f"lab power on {name}")
+        if found.stage != BOOTED:
+            return f"stage {found.stage}: {found.detail}" if found.detail else f"stage {found.stage}"
+        if name == self.spec.sms.name and self.node(name).execute(SET_UP, timeout=LOOK_SECONDS).status:
+            return "its set-up is still at work"
+        return ""
 
     def last_line(self, name: str) -> str:
         """The last line a node wrote to its console, or "" where there is none."""

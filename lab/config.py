@@ -117,7 +117,7 @@ class _Sheet:
         families = self._families(unsound)
         nodes: tuple[Node, ...] = ()
         if networks is not None:
-            nodes, problems = expand(self._tree["lab"], families, networks)
+            nodes, problems = expand(families, networks)
             for problem in problems:
                 self._report(problem)
         self._check_sms(families, unsound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,14 +25,23 @@ class Keeper(Protocol):
     def spec(self) -> ClusterSpec:
         """What the cluster is."""
 
-    def snapshots(self) -> tuple[str, ...]:
-        """Names of the states kept."""
+    def origin(self) -> str:
+        """What the head node is made of: another one makes other start states."""
 
-    def snapshot(self, name: str) -> None:
-        """Keeps the present state under a name."""
+    def states(self) -> tuple[str, ...]:
+        """Names of the states that this lab can go to: its own snapshots, and start states of all labs."""
 
-    def restore(self, name: str) -> object:
-        """Goes back to a kept state, and waits until the nodes are up again."""
+    def keep(self, name: str) -> None:
+        """Keeps the present state, reached under a borrowed identity, for all labs."""
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Removes start states."""
+
+    def restore(self, name: str, *, borrowed: bool = False) -> object:
+        """Goes to a kept state, and waits until the nodes are up again.
+
+        With `borrowed` under keys and passwords of no lab, until the next time.
+        """
 
     def recreate(self) -> None:
         """Makes the lab anew, as it is handed out, and waits until it is up."""
@@ -88,7 +97,6 @@ class Course:
         judge: Callable[[Exercise], Judgement],
         say: Say,
         prepare: Callable[[Exercise], None] = lambda _: None,
-        images: Sequence[str] = (),
     ) -> None:
         self.catalog = catalog
         self.progress = progress
@@ -97,13 +105,13 @@ class Course:
         self._judge = judge
         self._say = say
         self._prepare = prepare  # what an exercise's learner finds besides the state: files
-        self._images = tuple(images)
+        self._place = _digest(replace(keeper.spec, lab=""), keeper.origin())[:6]
 
     def plan(self, exercise: Exercise) -> Plan:
         """Says how the start state of an exercise would be reached."""
         chain = self.catalog.chain(exercise)
         states = [HANDOUT, *(self.state_after(done) for done in chain)]
-        kept = set(self._keeper.snapshots())
+        kept = set(self._keeper.states())
         for position in range(len(chain), -1, -1):
             if states[position] in kept:
                 return Plan(exercise, states[-1], states[position], chain[position:])
@@ -140,16 +148,19 @@ class Course:
     def state_after(self, exercise: Exercise) -> str:
         """Names the snapshot of the state an exercise's solution leaves.
 
-        The name holds a digest of all that made it, so that a changed exercise, cluster or image
-        only makes what depends on it anew.
+        The name holds digests of all that made it, the cluster and its images in one, solutions in the
+        other; so that a change only makes what depends on it anew. The lab's name is in neither: a state
+        that one lab has made is there for all.
         """
-        digest = hashlib.sha256()
-        digest.update(repr((self._keeper.spec, sorted(self._images))).encode())
+        made: list[object] = []
         for done in (*self.catalog.chain(exercise), exercise):
-            digest.update(repr((done.name, done.version)).encode())
+            made += [done.name, done.version]
             for path in (done.folder / "solution.sh", *_given(done.folder / "files")):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return f"after-{exercise.name}-{digest.hexdigest()[:12]}"
+                made += [path.name, path.read_bytes()]
+        return f"{self._begins(exercise)}{_digest(*made)[:12]}"
+
+    def _begins(self, exercise: Exercise) -> str:
+        return f"after-{exercise.name}-{self._place}-"
 
     def _reach(self, plan: Plan) -> None:
         if plan.restore is None:
@@ -157,10 +168,12 @@ class Course:
             self._keeper.recreate()
         else:
             self._say(f"restoring {plan.restore}")
-            self._keeper.restore(plan.restore)
+            self._keeper.restore(plan.restore, borrowed=bool(plan.replay))
         for exercise in plan.replay:
             self._replay(exercise)
-        if plan.replay:  # a restored lab and a replayed one differ in what lived in memory only
+        # A restored lab and a replayed one differ in what lived in memory only; where nothing can be kept, that
+        # has to do.
+        if plan.replay and plan.state in self._keeper.states():
             self._say(f"restoring {plan.state}")
             self._keeper.restore(plan.state)
         self._prepare(plan.exercise)
@@ -176,7 +189,10 @@ class Course:
                 evidence=unsolved(judgement),
                 hint=f"lab start {exercise.name}, then: lab solve {exercise.name}",
             )
-        self._keeper.snapshot(self.state_after(exercise))
+        state = self.state_after(exercise)
+        self._keeper.keep(state)
+        begins = self._begins(exercise)
+        self._keeper.drop([old for old in self._keeper.states() if old.startswith(begins) and old != state])
 
 
 def unsolved(judgement: Judgement) -> str:
@@ -187,6 +203,11 @@ def unsolved(judgement: Judgement) -> str:
         if verdict.actual
     ]
     return "\n".join(lines) or "no check was run"
+
+
+def _digest(*made: object) -> str:
+    """Of values by their `repr`, which tells every value of ours from every other."""
+    return hashlib.sha256(repr(made).encode()).hexdigest()
 
 
 def _given(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def family_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem
 
 
 def expand(
-    lab: str, families: Sequence[Family], networks: Mapping[str, Network]
+    families: Sequence[Family], networks: Mapping[str, Network]
 ) -> tuple[tuple[Node, ...], list[Problem]]:
     """Makes the nodes of sound families, and says where they collide or leave their subnet."""
     taken = {mac: name for found in families for mac, name in zip(found.macs, found.names, strict=False)}
@@ -101,16 +101,19 @@ def expand(
     for found in families:
         for number, name in enumerate(found.names):
             addresses = _addresses(found, number, networks)
-            macs = _macs(lab, found, number, taken)
+            macs = _macs(found, number, taken)
             node = _node(found, name, addresses, macs)
             problems += _clashes(found, node, networks, seen)
             nodes.append(node)
     return tuple(nodes), problems
 
 
-def derived_mac(lab: str, node: str, card: str, attempt: int = 0) -> str:
-    """A MAC under 52:54:00 that depends only on the lab's, the node's and the card's name."""
-    text = "\0".join((lab, node, card, str(attempt)))
+def derived_mac(node: str, card: str, attempt: int = 0) -> str:
+    """A MAC under 52:54:00 that depends only on the node's and the card's name.
+
+    Each lab has wires of its own, so that all may have the same; a start state then suits them all.
+    """
+    text = "\0".join((node, card, str(attempt)))
     tail = hashlib.sha256(text.encode()).digest()[:3]
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
 
@@ -172,7 +175,7 @@ def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> d
     return {INTERNAL: first + number, EXTERNAL: int(external.network_address) + outside}
 
 
-def _macs(lab: str, found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
+def _macs(found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
     macs: dict[str, str] = {}
     name = found.names[number]
     known = EXTERNAL if found.role is Role.OUTSIDE else INTERNAL
@@ -181,7 +184,7 @@ def _macs(lab: str, found: Family, number: int, taken: dict[str, str]) -> dict[s
             macs[network] = found.macs[number]
             continue
         attempt = 0
-        while (mac := derived_mac(lab, name, card, attempt)) in taken:
+        while (mac := derived_mac(name, card, attempt)) in taken:
             attempt += 1
         taken[mac] = name
         macs[network] = mac

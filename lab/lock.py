@@ -40,24 +40,38 @@ class Lock:
 
 
 @contextmanager
-def hold(path: Path, lab: str, command: str, clock: Callable[[], float] = time.time) -> Iterator[Lock]:
-    """Holds the lab for a block, or refuses (exit code 4) naming the holder, its command and its age."""
-    lock = _take(path, lab, command, clock)
+def hold(
+    path: Path,
+    lab: str,
+    command: str,
+    clock: Callable[[], float] = time.time,
+    wait: Callable[[str], None] | None = None,
+) -> Iterator[Lock]:
+    """Holds the lab for a block, or refuses (exit code 4) naming the holder, its command and its age.
+
+    With `wait` it says who holds it and takes its turn instead.
+    """
+    lock = _take(path, lab, command, clock, wait)
     try:
         yield lock
     finally:
         lock.release()
 
 
-def _take(path: Path, lab: str, command: str, clock: Callable[[], float]) -> Lock:
+def _take(
+    path: Path, lab: str, command: str, clock: Callable[[], float], wait: Callable[[str], None] | None
+) -> Lock:
     private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        found = _read(file)
-        os.close(file)
-        raise _refusal(lab, found, clock()) from None
+        refusal = _refusal(lab, _read(file), clock())
+        if wait is None:
+            os.close(file)
+            raise refusal from None
+        wait(f"waiting: {refusal.message}: {refusal.evidence}")
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel keeps the queue; Ctrl-C leaves it
     me = Holder(os.getpid(), command, clock())
     os.ftruncate(file, 0)
     os.pwrite(file, json.dumps({"pid": me.pid, "command": me.command, "since": me.since}).encode(), 0)

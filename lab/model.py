@@ -159,3 +159,4 @@ class LabRecord:
     nodes: tuple[str, ...]
     running: int
     spec: ClusterSpec | None  # None when an orphan's label cannot be read
+    pending: str = ""  # the state that the lab was on its way to when it was interrupted

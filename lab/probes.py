@@ -16,6 +16,7 @@ from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
 BOOTED = "init"  # the boot agent's last stage: it has handed over to the node's own system
 WAITING = "pxe"  # asking for an address; nobody answers while the node is not registered
 ASKING = 5.0  # seconds of silence after which that is so; before, it may yet be answered
+SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # once the SMS has been set up
 NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"

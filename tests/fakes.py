@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.backends.base import Capabilities, Finding, Say
+from lab.backends.base import Capabilities, Finding, Say, State
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 
@@ -50,6 +50,8 @@ class FakeLab:
     console: dict[str, bytes] = field(default_factory=dict)
     snapshots: dict[str, dict[str, Power]] = field(default_factory=dict)
     disks: dict[str, dict[Path, str]] = field(default_factory=dict)  # what was in the SMS's /etc then
+    borrowed: bool = False
+    pending: str = ""
 
 
 class FakeBackend:
@@ -68,6 +70,7 @@ class FakeBackend:
         self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
+        self.kept: dict[str, dict[str, Power]] = {}  # start states: the power of every node
         self._lock = threading.Lock()
 
     # what Backend asks for
@@ -162,13 +165,15 @@ class FakeBackend:
         files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
         self._lab(lab).disks[name] = {path: path.read_text() for path in files}
 
-    def restore(self, lab: str, name: str, say: Say) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
         """Gives nodes the power they had, and the SMS the /etc it had."""
         say(f"restoring {name}")
+        self._note(f"restore {name}{' borrowed' if borrowed else ''}")
         found = self._lab(lab)
-        for path, text in found.disks[name].items():
+        found.borrowed, found.pending = borrowed, name if borrowed else ""
+        for path, text in found.disks.get(name, {}).items():
             path.write_text(text)
-        for node, power in found.snapshots[name].items():
+        for node, power in (found.snapshots | self.kept)[name].items():
             found.power[node], found.stage[node] = Power.OFF, "off"
             if power is Power.ON:
                 self._boot(found, node)
@@ -176,6 +181,30 @@ class FakeBackend:
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names in the order they were taken."""
         return tuple(self._lab(lab).snapshots)
+
+    def forget(self, lab: str, name: str) -> None:
+        """Forgets a snapshot."""
+        del self._lab(lab).snapshots[name]
+
+    def origin(self) -> str:
+        """There are no images."""
+        return "fake"
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        """Remembers the power of every node, for all labs."""
+        if not self._lab(lab).borrowed:
+            raise LabError(f"the state of {lab} cannot be kept for all labs: it holds this lab's keys")
+        say(f"keeping {name}")
+        self.kept[name] = dict(self._lab(lab).power)
+
+    def states(self) -> tuple[State, ...]:
+        """In the order they were kept."""
+        return tuple(State(name, "2026-11-21T12:00:00+00:00", 1 << 20) for name in self.kept)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Forgets start states."""
+        for name in names:
+            self.kept.pop(name, None)
 
     # what tests ask for
 
@@ -211,7 +240,14 @@ class FakeBackend:
         there = [name for name, power in lab.power.items() if power is not Power.ABSENT]
         running = sum(lab.power[name] is Power.ON for name in there)
         return LabRecord(
-            lab.spec.lab, self.name, self.owner, "2026-11-21T12:00:00+00:00", tuple(there), running, lab.spec
+            lab.spec.lab,
+            self.name,
+            self.owner,
+            "2026-11-21T12:00:00+00:00",
+            tuple(there),
+            running,
+            lab.spec,
+            lab.pending,
         )
 
     def _lab(self, name: str) -> FakeLab:

@@ -29,7 +29,18 @@ class Capabilities:
     engine: str  # for people, e.g. "Docker 20.10.24, cgroup v1, overlay2"
     usable: bool
     findings: tuple[Finding, ...]
-    missing: frozenset[str]  # of: "kernel-modules", "kernel-version", "block-devices", "snapshot"
+    missing: frozenset[
+        str
+    ]  # of: "kernel-modules", "kernel-version", "block-devices", "snapshot", "shared-states"
+
+
+@dataclass(frozen=True)
+class State:
+    """A start state that is kept for every lab of the same shape."""
+
+    name: str
+    created: str  # ISO 8601, UTC
+    size: int  # bytes it takes besides what it is built on
 
 
 class Backend(Protocol):
@@ -80,8 +91,31 @@ class Backend(Protocol):
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name; replaces one of the same name."""
 
-    def restore(self, lab: str, name: str, say: Say) -> None:
-        """Puts the lab back to a snapshot; works from any state, nodes that do not boot included."""
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+        """Puts the lab back to a snapshot or a start state; works from any state, broken nodes included.
+
+        The lab keeps its identity: keys and passwords. With `borrowed` it runs under a fresh one of its own
+        until the next `restore`, so that what `keep` keeps meanwhile holds no secret of any lab. A lab whose
+        `restore` was cut short, or that runs under a borrowed identity, says so in its record (`pending`).
+        """
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names of the snapshots kept for a lab, oldest first."""
+
+    def forget(self, lab: str, name: str) -> None:
+        """Removes a snapshot of the lab."""
+
+    def origin(self) -> str:
+        """What an SMS made now is made of: start states kept under another origin are of no use."""
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        """Keeps the present state of a lab under a borrowed identity as a start state for all labs.
+
+        A backend that cannot says so and keeps nothing.
+        """
+
+    def states(self) -> tuple[State, ...]:
+        """The start states kept, oldest first."""
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Removes start states; one that is not there is fine."""

@@ -106,7 +106,11 @@ class App:
 
     def known_spec(self, given: str | None) -> ClusterSpec:
         """The specification of a lab that exists, as the engine remembers it."""
-        record = self.record(given)
+        return self.spec_of(self.record(given))
+
+    @staticmethod
+    def spec_of(record: LabRecord) -> ClusterSpec:
+        """The specification on a record; a LabError when it cannot be read."""
         if record.spec is None:
             raise LabError(
                 f"what the engine remembers of lab {record.lab} cannot be read",
@@ -125,11 +129,11 @@ class App:
         with cluster:
             yield cluster
 
-    def lock(self, lab: str) -> AbstractContextManager[Lock]:
-        """Holds the lab for a command that changes it."""
+    def lock(self, lab: str, wait: Callable[[str], None] | None = None) -> AbstractContextManager[Lock]:
+        """Holds the lab for a command that changes it; with `wait` it takes its turn, and says so."""
         from lab.lock import hold
 
-        return hold(self.paths.lock(lab), lab, " ".join(["lab", *self.argv]))
+        return hold(self.paths.lock(lab), lab, " ".join(["lab", *self.argv]), wait=wait)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Asks on a terminal; elsewhere refuses, naming the flag, unless the answer was given."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lab.cli.app import App
     from lab.cluster import Cluster
     from lab.course import Course
+    from lab.handle import NodeHandle
     from lab.model import ClusterSpec
     from lab.progress import Progress
     from lab.script import Block
@@ -178,10 +179,14 @@ def type_blocks(
     """Types a script into the lab's nodes."""
     from lab.typist import Typist
 
+    def entered(node: str) -> NodeHandle:
+        cluster.await_entry(node)
+        return cluster.node(node)
+
     Typist(
         cluster.spec,
-        lambda node, user: cluster.node(node).session(user, show, slow=slow),
-        lambda node, user: cluster.node(node).open_console(user),
+        lambda node, user: entered(node).session(user, show, slow=slow),
+        lambda node, user: entered(node).open_console(user),
         say=say,
         before=before,
     ).type(name, blocks)

@@ -37,7 +37,7 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
     from lab.paths import private_folder
 
     app.interrupted = "images that are done are kept; lab images build carries on"
-    with app.lock(LOCK), showing(mode, app.environ) as progress:
+    with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
         if _of_machines(app) and not names:
             disk.build(_disk_store(), cache, progress.say, force=force)
@@ -51,17 +51,19 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
 @click.pass_obj
 def list_images(app: App, as_json: bool) -> None:
     """List the images, built or not."""
-    from lab.cli.output import show_json, show_table
+    from lab.cli.output import note, show_json, show_table
     from lab.images import disk
     from lab.images.pipeline import inventory
 
     records = disk.inventory(_disk_store()) if _of_machines(app) else inventory(_store(), optional=True)
+    states = app.backend.states()
+    taken = sum(state.size for state in states)
     if as_json:
         rows = [
             {"name": r.name, "key": r.key, "built": r.built, "size": r.size, "created": r.created}
             for r in records
         ]
-        show_json({"images": rows})
+        show_json({"images": rows, "states": {"count": len(states), "size": taken}})
         return
     show_table(
         ("IMAGE", "BUILT", "SIZE", "CREATED", "KEY"),
@@ -70,6 +72,8 @@ def list_images(app: App, as_json: bool) -> None:
             for r in records
         ],
     )
+    if states:
+        note(f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; lab snapshot lists them")
 
 
 def _store() -> ImageStore:

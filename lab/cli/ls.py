@@ -36,11 +36,17 @@ def command(app: App, as_json: bool) -> None:
                 record.owner,
                 record.created,
                 f"{record.running}/{len(record.nodes)}",
-                f"orphan: lab down -l {record.lab}" if is_orphan(record) else "",
+                _note(record),
             )
             for record in records
         ],
     )
+
+
+def _note(record: LabRecord) -> str:
+    if record.pending:
+        return f"on its way to {record.pending}: lab up -l {record.lab}"
+    return f"orphan: lab down -l {record.lab}" if is_orphan(record) else ""
 
 
 def is_orphan(record: LabRecord) -> bool:
@@ -57,4 +63,5 @@ def _as_dict(record: LabRecord) -> dict[str, object]:
         "nodes": list(record.nodes),
         "running": record.running,
         "orphan": is_orphan(record),
+        "pending": record.pending,
     }

@@ -1,7 +1,8 @@
-"""`lab snapshot`: keeps the lab's state under a name."""
+"""`lab snapshot`: keeps the lab's state under a name, and shows or removes what is kept."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 import click
@@ -10,33 +11,39 @@ from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+HANDOUT = "handout"
 
 
 @click.command("snapshot", short_help="Keep the lab's present state under a name.")
 @click.argument("name", required=False, metavar="[NAME]")
+@click.option("--list", "listing", is_flag=True, help="List what is kept, as without a NAME.")
+@click.option("--delete", is_flag=True, help="Remove what is kept under NAME; * and ? stand for letters.")
 @lab_option
 @json_option
 @progress_option
 @click.pass_obj
-def command(app: App, name: str | None, lab: str | None, as_json: bool, mode: str) -> None:
+def command(
+    app: App, name: str | None, lab: str | None, listing: bool, delete: bool, as_json: bool, mode: str
+) -> None:
     """Keep the lab's present state under a name; without a NAME, list what is kept.
 
-    A snapshot of the same name is replaced.
+    A snapshot of the same name is replaced. Start states of exercises (after-…) are made when they are
+    first needed and are kept for every lab; removing them costs only the time to make them again.
     """
     from lab.cli.live import showing
-    from lab.cli.output import note, show_json, show_table
     from lab.errors import UsageError
 
-    spec = app.known_spec(lab)
-    if name is None:
-        kept = app.backend.snapshots(spec.lab)
-        if as_json:
-            show_json({"lab": spec.lab, "snapshots": list(kept)})
-        elif kept:
-            show_table(("SNAPSHOT",), [(item,) for item in kept])
-        else:
-            note(f"lab {spec.lab} has no snapshot; lab snapshot NAME keeps one")
+    if delete and (name is None or listing):
+        raise UsageError(
+            "what shall be removed?", hint="lab snapshot --delete NAME; lab snapshot lists names"
+        )
+    if delete:
+        _delete(app, lab, str(name))
         return
+    if name is None or listing:
+        _list(app, lab, as_json=as_json)
+        return
+    spec = app.known_spec(lab)
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a snapshot", hint="letters, digits, and . _ : - within")
     app.interrupted = f"no snapshot {name} was kept; the lab goes on"
@@ -47,6 +54,40 @@ def command(app: App, name: str | None, lab: str | None, as_json: bool, mode: st
     ):
         cluster.snapshot(name)
     if as_json:
-        show_json({"lab": spec.lab, "snapshots": list(app.backend.snapshots(spec.lab))})
+        _list(app, lab, as_json=True)
     else:
         click.echo(f"kept as {name}; lab restore {name} goes back to it")
+
+
+def _list(app: App, lab: str | None, *, as_json: bool) -> None:
+    from lab.cli.output import note, show_json, show_table
+
+    name = app.known_spec(lab).lab
+    kept, states = app.backend.snapshots(name), app.backend.states()
+    if as_json:
+        listed = [{"name": s.name, "created": s.created, "size": s.size} for s in states]
+        show_json({"lab": name, "snapshots": list(kept), "states": listed})
+    elif kept or states:
+        rows = [(item, f"lab {name}", "") for item in kept]
+        rows += [(state.name, "every lab", f"{state.size / 2**20:.0f} MiB") for state in states]
+        show_table(("NAME", "KEPT FOR", "SIZE"), rows)
+    else:
+        note(f"lab {name} has no snapshot; lab snapshot NAME keeps one")
+
+
+def _delete(app: App, lab: str | None, pattern: str) -> None:
+    from lab.errors import UsageError
+
+    spec = app.known_spec(lab)
+    with app.lock(spec.lab):
+        mine = [s for s in app.backend.snapshots(spec.lab) if s != HANDOUT and fnmatch.fnmatch(s, pattern)]
+        states = [s.name for s in app.backend.states() if fnmatch.fnmatch(s.name, pattern)]
+        if not mine and not states:
+            why = "the handout takes no room and stays" if pattern == HANDOUT else ""
+            raise UsageError(
+                f"nothing to remove is called {pattern}", evidence=why, hint="lab snapshot --list"
+            )
+        for name in mine:
+            app.backend.forget(spec.lab, name)
+        app.backend.drop(states)
+    click.echo(f"removed {', '.join([*mine, *states])}")

@@ -36,18 +36,25 @@ def command(
     app.interrupted = f"part of the solution has been typed; `lab reset {found.name}` goes back to the start"
     spec = desk.spec
     with app.lock(desk.lab), app.cluster(spec) as cluster:
+        cluster.say = _tell
+        for block in blocks[:1]:
+            cluster.await_entry(block.node)  # before the exercise counts as shown
         desk.progress.shown(found.name, found.formerly)
         type_blocks(
             cluster,
             f"{found.name}/solution.sh",
             blocks,
             show=_show,
-            say=lambda line: note(f"# {line}"),
+            say=_tell,
             before=(lambda _: _pause()) if pause else (lambda _: None),
             slow=slow,
         )
     note(f"next: lab check {found.name}")
     return 0
+
+
+def _tell(line: str) -> None:
+    note(f"# {line}")
 
 
 def _show(text: str) -> None:

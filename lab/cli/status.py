@@ -31,17 +31,20 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
 
     Asks the engine's labels and the SMS once; needs no configuration and never waits for the lab.
     """
-    from lab.cli.output import show_json, show_table
+    from lab.cli.output import note, show_json, show_table
     from lab.probes import judge
 
     with Glance(app.backend, app.lab_name(lab)) as glance:
-        spec = app.known_spec(lab)
+        record = app.record(lab)
+        spec = app.spec_of(record)
         view = glance.view(spec)
     readings = judge(spec, view, [node.name for node in spec.nodes])
     if as_json:
         rows = [as_row(reading, view.statuses.get(reading.node)) for reading in readings]
-        show_json({"lab": spec.lab, "nodes": rows})
+        show_json({"lab": spec.lab, "pending": record.pending, "nodes": rows})
         return
+    if record.pending:
+        note(f"the lab was interrupted on its way to {record.pending}; lab up completes it")
     show_table(
         ("NODE", "ROLE", "POWER", "STAGE", "STATE", "DETAIL"),
         [

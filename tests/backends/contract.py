@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.backends.base import Backend
+from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 
 BYTES = bytes(range(256)) * 257
@@ -54,6 +55,11 @@ class Bed:
     def wait_for(self, *nodes: str) -> None:
         for node in nodes:
             until(lambda node=node: self.booted(node), self.seconds, self.status)  # type: ignore[misc]
+
+    def pending(self) -> str:
+        record = self.record()
+        assert record is not None
+        return record.pending
 
     def wait_off(self, node: str) -> None:
         until(lambda: self.status()[node].power is Power.OFF, self.seconds, self.status)
@@ -163,6 +169,33 @@ class Contract:
         up.wait_for("sms")
         assert up.status()["c1"].power is Power.OFF
         assert "one-off" in up.backend.snapshots(up.name)
+
+    def test_a_start_state_is_kept_only_under_a_borrowed_identity(self, up: Bed) -> None:
+        if "shared-states" in up.backend.probe().missing:
+            pytest.skip("this backend keeps start states for one lab")
+        name = f"after-{up.name}"
+        up.backend.snapshot(up.name, "base", silent)
+        with pytest.raises(LabError):
+            up.backend.keep(up.name, name, silent)
+        up.backend.restore(up.name, "base", silent, borrowed=True)
+        up.wait_for("sms")
+        assert up.pending() == "base"
+        try:
+            up.backend.keep(up.name, name, silent)
+            assert name in [state.name for state in up.backend.states()]
+            assert name not in up.backend.snapshots(up.name)
+            up.backend.restore(up.name, name, silent)
+            up.wait_for("sms")
+            assert up.pending() == ""
+        finally:
+            up.backend.drop([name])
+        assert name not in [state.name for state in up.backend.states()]
+        up.backend.drop([name])
+
+    def test_a_snapshot_is_forgotten(self, up: Bed) -> None:
+        up.backend.snapshot(up.name, "short-lived", silent)
+        up.backend.forget(up.name, "short-lived")
+        assert "short-lived" not in up.backend.snapshots(up.name)
 
     def test_labs_and_status_follow_a_changed_specification(self, up: Bed, larger: ClusterSpec) -> None:
         up.backend.create(larger, silent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +21,15 @@ from tests.backends.contract import Bed, Contract, silent, small, until
 
 pytestmark = pytest.mark.engine
 LAB = "hlcontract"
+SECRETS = (
+    "/etc/rackling/credentials.json",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/root/.ssh/cluster",
+    "/home/user1/.ssh/id_ed25519",
+    "/etc/warewulf/vnfs/ssh/ssh_host_ed25519_key",
+    "/etc/munge/munge.key | base64 -w0",
+    "/etc/slurm/jwt_hs256.key | base64 -w0",
+)
 
 
 def docker(*words: str) -> str:
@@ -35,6 +46,34 @@ def left_of(lab: str) -> list[str]:
 def wait_for_home(bed: Bed) -> None:
     """A shell opens before systemd has mounted what /etc/fstab names."""
     until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, 30, bed.status)
+
+
+def wait_ready(bed: Bed) -> None:
+    """The SMS has set itself up, and c1 has what it gives out now."""
+    bed.wait_for("sms")
+    until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, 60, bed.status)
+    assert '"ok"' in bed.must("sms", "cat /run/rackling/ready")
+    until(lambda: bed.run("sms", "ssh -oBatchMode=yes c1 true").returncode == 0, 60, bed.status)
+    until(lambda: bed.run("c1", "munge -n").returncode == 0, 30, bed.status)
+
+
+def found_in(image: str, secrets: list[str]) -> list[str]:
+    """Those of these texts that are in a file of an image, whatever its name."""
+    made = docker("create", image, "true").strip()
+    try:
+        tree = subprocess.run(["docker", "export", made], capture_output=True, check=True, timeout=300).stdout
+    finally:
+        docker("rm", made)
+    assert len(tree) > 100 << 20
+    return [text for text in secrets if text.encode() in tree or from_base64(text) in tree]
+
+
+def from_base64(text: str) -> bytes:
+    """The bytes that a text of base64 stands for; itself where it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return text.encode()
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +207,51 @@ class TestDocker(Contract):
         assert up.must("sms", kept) == before
         assert up.run("sms", "ls /root/mine || ls /home/user2/mine").returncode != 0
         until(lambda: "idle" in up.must("sms", "sinfo -hN -n c1 || true"), 30, up.status)
+
+    def test_a_start_state_holds_no_secret_of_its_maker_and_suits_it_all_the_same(self, up: Bed) -> None:
+        own = [up.must("sms", f"cat {path}") for path in SECRETS]
+        up.backend.restore(LAB, "handout", silent, borrowed=True)
+        wait_ready(up)
+        borrowed = [up.must("sms", f"cat {path}") for path in SECRETS]
+        assert not set(borrowed) & set(own)
+        up.must("sms", "cp -a /opt/ohpc/admin/images/debian13 /opt/ohpc/admin/images/other")
+        up.must("sms", "wwvnfs --chroot /opt/ohpc/admin/images/other")
+        up.must("sms", "wwsh -y provision set c1 --vnfs other")
+        up.must("sms", "for f in /root /home/user1 /opt/ohpc/pub; do echo made >$f/made; done")
+        try:
+            up.backend.keep(LAB, "after-contract", silent)
+            passwords = [user["password"] for user in json.loads(own[0])["users"]]
+            assert not found_in("rackling/state:after-contract", own + passwords)
+            up.backend.restore(LAB, "after-contract", silent)
+            wait_ready(up)
+            assert [up.must("sms", f"cat {path}") for path in SECRETS] == own
+            assert (
+                up.must("sms", "cat /root/made /home/user1/made /opt/ohpc/pub/made").split() == ["made"] * 3
+            )
+            assert "other" in up.must("sms", "wwsh provision print c1")
+            up.must("sms", "munge -n | ssh -oBatchMode=yes c1 unmunge")
+            up.must("c1", "munge -n | ssh -oBatchMode=yes sms unmunge", user="user1")
+            assert up.must("sms", "getent shadow user1") == up.must("c1", "getent shadow user1")
+        finally:
+            up.backend.drop(["after-contract"])
+
+    def test_a_restore_that_was_cut_short_is_known_and_can_be_done_again(
+        self, up: Bed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        up.must("sms", "echo mine >/root/file")
+        up.backend.snapshot(LAB, "mine", silent)
+        monkeypatch.setattr("lab.backends.docker.snapshots.empty_storage", cut)
+        with pytest.raises(KeyboardInterrupt):
+            up.backend.restore(LAB, "mine", silent)
+        monkeypatch.undo()
+        assert up.pending() == "mine"
+        up.backend.restore(LAB, "mine", silent)
+        up.wait_for("sms", "c1")
+        assert up.pending() == ""
+        assert up.must("sms", "cat /root/file") == "mine"
 
     def test_names_that_are_no_snapshots_are_refused(self, up: Bed) -> None:
         for name in ("handout", "../x", "-x", "A", "", "a b", "x" * 65):

@@ -27,20 +27,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what was not asked for; an unknown chapter is an error, not an empty run."""
+    wanted = {exercise.name for exercise in chosen(config)}
+    dropped = [item for item in items if (name := proves(item)) is not None and name not in wanted]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+
+
+def chosen(config: pytest.Config) -> tuple[Exercise, ...]:
+    """The exercises that were asked for."""
     chapters = set(config.getoption("--chapter"))
     known = {chapter.id for chapter in CATALOG.chapters}
     if chapters - known:
         raise pytest.UsageError(
             f"no chapter {', '.join(chapters - known)}; there are {', '.join(sorted(known))}"
         )
-    wanted = {
-        exercise.name
-        for exercise in (smoke(CATALOG) if config.getoption("--smoke") else CATALOG.exercises)
-        if not chapters or exercise.chapter in chapters
-    }
-    dropped = [item for item in items if (name := proves(item)) is not None and name not in wanted]
-    config.hook.pytest_deselected(items=dropped)
-    items[:] = [item for item in items if item not in dropped]
+    found = smoke(CATALOG) if config.getoption("--smoke") else CATALOG.exercises
+    return tuple(exercise for exercise in found if not chapters or exercise.chapter in chapters)
 
 
 class ByChain(LoadScopeScheduling):  # type: ignore[misc]  # it carries no types
@@ -75,6 +77,12 @@ def smoke(catalog: Catalog) -> tuple[Exercise, ...]:
     for chapter in others:
         quick += [exercise for exercise in chapter.exercises if exercise.builds_on is None][:1]
     return tuple(quick)
+
+
+@pytest.fixture
+def asked_for(request: pytest.FixtureRequest) -> tuple[Exercise, ...]:
+    """The exercises that this run is about."""
+    return chosen(request.config)
 
 
 @pytest.fixture(scope="session")

@@ -398,6 +398,27 @@ def test_snapshot_and_restore(up: Desk) -> None:
     assert up("snapshot", "../x").exit_code == Exit.USAGE
 
 
+def test_what_is_kept_is_listed_and_removed(up: Desk) -> None:
+    up.backend.kept = {"after-one-a-b": {}, "after-two-a-b": {}}
+    up("snapshot", "before", "--progress", "quiet")
+    listed = up("snapshot", "--list").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["NAME", "before", "after-one-a-b", "after-two-a-b"]
+    assert "every lab  1 MiB" in listed[2]
+    assert [state["name"] for state in up.json("snapshot")["states"]] == ["after-one-a-b", "after-two-a-b"]
+    assert up("snapshot", "--delete", "after-*").stdout == "removed after-one-a-b, after-two-a-b\n"
+    assert up("snapshot", "--delete", "before").exit_code == 0
+    assert up.json("snapshot")["snapshots"] == up.json("snapshot")["states"] == []
+    assert up("snapshot", "--delete", "gone").exit_code == Exit.USAGE
+    assert up("snapshot", "--delete").exit_code == Exit.USAGE
+
+
+def test_a_lab_that_was_interrupted_on_its_way_says_so(up: Desk) -> None:
+    up.backend.found["lab"].pending = "handout"
+    assert "on its way to handout: lab up -l lab" in up("ls").stdout
+    assert up.json("ls")["labs"][0]["pending"] == "handout"
+    assert "lab up completes it" in up("status").stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [

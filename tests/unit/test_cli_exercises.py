@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.backends.base import Capabilities, Say
+from lab.backends.base import Capabilities, Say, State
 from lab.catalog import load
 from lab.cli.app import App
 from lab.cli.main import main
@@ -102,7 +102,20 @@ class LocalBackend:
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         self.kept[name] = {path.name: path.read_text() for path in self.folder.iterdir()}
 
-    def restore(self, lab: str, name: str, say: Say) -> None:
+    def origin(self) -> str:
+        return "image-1"
+
+    def states(self) -> tuple[State, ...]:
+        return ()
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        self.snapshot(lab, name, say)
+
+    def drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            del self.kept[name]
+
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
         self.did.append(f"restore {name}")
         self._empty()
         for file, text in self.kept[name].items():

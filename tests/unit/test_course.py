@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from tests.unit.checks_world import small_spec
 from tests.unit.test_catalog import INDEX, write
 
 
+def short(name: str) -> str:
+    """A state's name without its digests."""
+    return name.rsplit("-", 2)[0]
+
+
 @dataclass
 class FakeKeeper:
     """A lab whose state is the list of solutions typed since it was handed out."""
@@ -27,15 +33,25 @@ class FakeKeeper:
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
 
-    def snapshots(self) -> tuple[str, ...]:
+    image: str = "image-1"
+
+    def origin(self) -> str:
+        return self.image
+
+    def states(self) -> tuple[str, ...]:
         return tuple(self.kept)
 
-    def snapshot(self, name: str) -> None:
-        self.did.append(f"snapshot {name.rsplit('-', 1)[0]}")
+    def keep(self, name: str) -> None:
+        self.did.append(f"keep {short(name)}")
         self.kept[name] = self.state
 
-    def restore(self, name: str) -> None:
-        self.did.append(f"restore {name.rsplit('-', 1)[0]}")
+    def drop(self, names: Sequence[str]) -> None:
+        self.did += [f"drop {short(name)}" for name in names]
+        for name in names:
+            del self.kept[name]
+
+    def restore(self, name: str, *, borrowed: bool = False) -> None:
+        self.did.append(f"restore {short(name)}{' borrowed' if borrowed else ''}")
         self.state = self.kept[name]
 
     def recreate(self) -> None:
@@ -55,7 +71,6 @@ class Stand:
         self.keeper = FakeKeeper()
         self.progress = Progress(data, "lab")
         self.unsolvable = ""
-        self.images: tuple[str, ...] = ("image-1",)
         self.prepared: list[str] = []
 
     @property
@@ -72,7 +87,6 @@ class Stand:
             judge=self.judge,
             say=lambda _: None,
             prepare=self.prepare,
-            images=self.images,
         )
 
     def solve(self, exercise: Exercise) -> None:
@@ -120,11 +134,11 @@ def test_the_handout_is_the_backends_to_keep(stand: Stand) -> None:
 def test_a_later_start_state_is_replayed_once_and_then_restored(stand: Stand) -> None:
     stand.keeper.kept[HANDOUT] = ()
     assert stand.start("three") == [
-        "restore handout",
+        "restore handout borrowed",
         "solve one",
-        "snapshot after-one",
+        "keep after-one",
         "solve two",
-        "snapshot after-two",
+        "keep after-two",
         "restore after-two",
     ]
     assert stand.keeper.state == ("one", "two")
@@ -176,14 +190,25 @@ def test_only_what_depends_on_a_change_is_made_anew(stand: Stand, change: str) -
     elif change == "spec":
         stand.keeper.spec = replace(stand.keeper.spec, course="other")
     else:
-        stand.images = ("image-2",)
+        stand.keeper.image = "image-2"
     begin = (
-        ["restore after-one"]
+        ["restore after-one borrowed"]
         if change in ("solution", "version", "file")
-        else ["restore handout", "solve one"]
+        else ["restore handout borrowed", "solve one"]
     )
     assert stand.start("three")[: len(begin)] == begin
     assert "solve two" in stand.keeper.did
+    replaced = change in ("solution", "version", "file")
+    assert ("drop after-two" in stand.keeper.did) == replaced, (
+        "what another cluster needs is not ours to drop"
+    )
+
+
+def test_the_states_of_one_lab_are_there_for_every_lab_of_that_shape(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    stand.start("three")
+    stand.keeper.spec = replace(stand.keeper.spec, lab="somebody-elses")
+    assert stand.start("three") == ["restore after-two"]
 
 
 def test_texts_and_checks_may_change_without_replaying(stand: Stand) -> None:

@@ -34,7 +34,7 @@ def test_the_others_boot_from_the_network_and_never_see_the_labs_identity() -> N
         node = made(name)
         assert node.environment["LAB_BOOT"] == "network"
         assert node.environment["LAB_SMS"] == str(SPEC.sms.address)
-        assert not [bind for bind in node.binds if "identity" in bind or "snapshots" in bind]
+        assert not [bind for bind in node.binds if "identity" in bind]
 
 
 def test_a_node_boots_from_its_card_on_the_internal_network() -> None:

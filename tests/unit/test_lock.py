@@ -84,3 +84,21 @@ def test_only_the_owner_may_look(path: Path) -> None:
     with hold(path, "lab", "lab up"):
         assert path.stat().st_mode & 0o077 == 0
         assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_who_takes_their_turn_is_told_of_the_holder_and_goes_on_when_it_ends(path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    said: list[str] = []
+
+    def end(line: str) -> None:
+        said.append(line)
+        child.kill()
+
+    with hold(path, "+images", "lab images build", clock=lambda: 1042.0, wait=end), child.stdout:
+        held = f"lab up (process {child.pid}) has held it for 42 s"
+        assert said == [f"waiting: another command is changing the images: {held}"]
+    child.wait()

@@ -6,16 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lab.backends.base import Capabilities, Say
-from lab.backends.docker import assembly, engine, inspection, removal, snapshots, switchboard
-from lab.backends.docker.chassis import Chassis, cables, chassis_of
+from lab.backends.base import Capabilities, Say, State
+from lab.backends.docker import assembly, engine, inspection, removal, restoration, snapshots, switchboard
+from lab.backends.docker.chassis import BORROWED, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.engine import container_name, each, explained
+from lab.backends.docker.peek import Peek
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from lab.backends.docker.engine import Engine
 
 COPY_SECONDS = 600
 STOP_SECONDS = 20
@@ -33,13 +36,19 @@ class DockerBackend:
         """The engine, connected to on first use."""
         return engine.connect()
 
+    @property
+    def engine(self) -> Engine:
+        """The engine for those who only look or press a button: the quickest way to it."""
+        path = engine.local_socket()
+        return self.client if path is None or "client" in vars(self) else Peek(path)
+
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it."""
         return inspection.probe()
 
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab on this engine, orphans included."""
-        return inspection.labs(self.client)
+        return inspection.labs(self.engine)
 
     def create(self, spec: ClusterSpec, say: Say) -> None:
         """Makes what is missing of the lab, powers it on and wires it."""
@@ -88,24 +97,24 @@ class DockerBackend:
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how each node stands: one listing and one command to the switch."""
-        found = inspection.containers(self.client, lab)
-        spec = inspection.spec(self.client, lab)
+        found = inspection.containers(self.engine, lab)
+        spec = inspection.spec(self.engine, lab)
         names = [node.name for node in spec.nodes] if spec else sorted(set(found) - {"switch"})
         running = _running(found)
-        stages = switchboard.stages(self.client, lab) if "switch" in running else {}
+        stages = switchboard.stages(self.engine, lab) if "switch" in running else {}
         return tuple(_status(name, found, running, stages) for name in names)
 
     def start(self, lab: str, nodes: Sequence[str]) -> None:
         """Powers nodes on."""
-        found = inspection.containers(self.client, lab)
+        found = inspection.containers(self.engine, lab)
         if any(found.get(node, {}).get("State") != "running" for node in nodes):
             self.wire(self._spec(lab), lambda _line: None)
-        each(nodes, lambda node: switchboard.press(self.client, lab, node, "on"))
+        each(nodes, lambda node: switchboard.press(self.engine, lab, node, "on"))
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off."""
         button = "off" if hard else "soft"
-        each(nodes, lambda node: switchboard.press(self.client, lab, node, button))
+        each(nodes, lambda node: switchboard.press(self.engine, lab, node, button))
 
     def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
@@ -143,30 +152,62 @@ class DockerBackend:
         """Keeps the lab's state under a name."""
         snapshots.take(self.client, lab, name, say)
 
-    def restore(self, lab: str, name: str, say: Say) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         spec = self._spec(lab)
         images = assembly.images(self.client)
         image, powered = snapshots.find(self.client, lab, name)
+        restoration.begin(self.client, spec, name)
         present = inspection.containers(self.client, lab)
         self._switch(spec, present, images.chassis, say)
         say("cutting the power of every node")
-        there = [node.name for node in spec.stateless if node.name in present]
-        each(there, lambda node: self._cut(lab, node))
+        others = [node for node in spec.nodes if node != spec.sms]
+        strangers = [node.name for node in others if node.role is Role.OUTSIDE]
+        removal.containers(self.client, [container_name(lab, name) for name in strangers])
+        kept = [node for node in others if node.name in present and node.name not in strangers]
+        missing = [(n, chassis_of(spec, n, images.of(n))) for n in others if n not in kept]
+        each(missing, lambda pair: self._make(spec, *pair))
+        each(others, lambda node: self._cut(lab, node.name))
         # The SMS goes first: it writes to the storage that is about to be replaced.
         removal.containers(self.client, [container_name(lab, spec.sms.name)])
-        snapshots.put_storage_back(self.client, lab, name)
-        say(f"making {spec.sms.name} from the snapshot {name}")
-        self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms))
+        restoration.take_identity_back(self.client, lab)
+        snapshots.empty_storage(self.client, lab)
+        say(f"making {spec.sms.name} from {name}")
+        if borrowed:
+            restoration.lend_identity(self.client, spec)
+        keys = BORROWED if borrowed else IDENTITY
+        self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
         self.wire(spec, say)
-        on = [node for node in there if powered is None or node in powered]
+        on = [node.name for node in others if powered is None or node.name in powered]
         if on:
             say("power to " + " ".join(on))
         each(on, lambda node: switchboard.press(self.client, lab, node, "on"))
+        if not borrowed:
+            restoration.end(self.client, lab)
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names of the snapshots kept for a lab, oldest first."""
-        return snapshots.names(self.client, lab)
+        return snapshots.names(self.engine, lab)
+
+    def forget(self, lab: str, name: str) -> None:
+        """Removes a snapshot of the lab."""
+        snapshots.forget(self.client, lab, name)
+
+    def origin(self) -> str:
+        """What an SMS made now is made of, in this edition."""
+        return f"{engine.edition()} {assembly.images(self.client).sms}"
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        """Keeps the present state of a lab under a borrowed identity as a start state for all labs."""
+        snapshots.keep(self.client, lab, name, assembly.images(self.client).sms, say)
+
+    def states(self) -> tuple[State, ...]:
+        """The start states kept, oldest first."""
+        return snapshots.states(self.engine)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Removes start states; one that is not there is fine."""
+        snapshots.drop(self.client, names)
 
     def _spec(self, lab: str) -> ClusterSpec:
         spec = inspection.spec(self.client, lab)

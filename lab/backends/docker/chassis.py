@@ -17,9 +17,10 @@ CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "S
 # The switch enters network namespaces by process id, which asks for the right to look at processes.
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 
-HOME, PUB, IDENTITY, CACHE, SNAPSHOTS = "home", "pub", "identity", "cache", "snapshots"
-SPECIFICATION = "spec"
-VOLUMES = (HOME, PUB, IDENTITY, CACHE, SNAPSHOTS)
+HOME, PUB, IDENTITY, CACHE = "home", "pub", "identity", "cache"
+SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but labels
+VOLUMES = (HOME, PUB, IDENTITY, CACHE)
+BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own"}  # the others: from the network
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1
@@ -42,8 +43,8 @@ class Chassis:
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def chassis_of(spec: ClusterSpec, node: Node, image: str) -> Chassis:
-    """Says how a node's container is made."""
+def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDENTITY) -> Chassis:
+    """Says how a node's container is made; `identity` is the volume with the SMS's keys."""
     boots_from_disk = node.role is Role.SMS
     environment = {
         "LAB_NODE": node.name,
@@ -57,7 +58,7 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str) -> Chassis:
     }
     if not boots_from_disk:
         environment |= _outside_world(spec, node)
-    return Chassis(image, environment, _binds(spec, node.role), node.memory << 20, node.cpus)
+    return Chassis(image, environment, _binds(spec, node.role, identity), node.memory << 20, node.cpus)
 
 
 def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
@@ -69,13 +70,13 @@ def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
     return found | ({"LAB_NAMES": ";".join(names)} if node.role is Role.OUTSIDE else {})
 
 
-def _binds(spec: ClusterSpec, role: Role) -> tuple[str, ...]:
+def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
     """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not."""
     if role is Role.OUTSIDE:
         return ()
-    home, pub, identity, cache = (volume_name(spec.lab, use) for use in (HOME, PUB, IDENTITY, CACHE))
+    home, pub, keys, cache = (volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE))
     if role is Role.SMS:
-        return (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{identity}:/disk/var/lib/rackling")
+        return (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{keys}:/disk/var/lib/rackling")
     return (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
 
 
@@ -109,7 +110,6 @@ def switch_host_config(lab: str) -> dict[str, Any]:
         "binds": [
             f"{volume_name(lab, HOME)}:/volumes/home",
             f"{volume_name(lab, PUB)}:/volumes/pub",
-            f"{volume_name(lab, SNAPSHOTS)}:/volumes/snapshots",
         ],
         "cap_add": list(SWITCH_CAPABILITIES),
         "cgroupns": "private",

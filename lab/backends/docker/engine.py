@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from lab.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from lab.backends.docker.peek import Peek
+
 PREFIX = "rackling"
 LAB = f"{PREFIX}.lab"
-PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec" or "snapshot"
+PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
 SPEC = f"{PREFIX}.spec"
 CREATED = f"{PREFIX}.created"
 OWNER = f"{PREFIX}.owner"
 PROFILE = f"{PREFIX}.profile"  # digest of what a container was made from
 SNAPSHOT = f"{PREFIX}.snapshot"
+BASE = f"{PREFIX}.base"  # the image that a start state was built on
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
 WORKERS = 4  # more do not help: the engine is busy with two already
 EDITION = re.compile(r"[a-z][a-z0-9_.-]{0,30}\Z")  # never like a digest's twelve digits and letters alone
 T = TypeVar("T")
+Engine: TypeAlias = "APIClient | Peek"
+"""Whoever only looks at the engine or runs a command in a container takes either."""
 
 
 def edition() -> str:
@@ -45,6 +51,12 @@ def edition() -> str:
 def image(name: str) -> str:
     """The tag of one of our images, in this edition."""
     return f"{PREFIX}/{name}:{edition()}"
+
+
+def local_socket() -> str | None:
+    """The engine's socket on this machine; None where the environment names an engine elsewhere."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    return host.removeprefix("unix://") if host.startswith("unix://") else None
 
 
 def connect(timeout: int = 120) -> APIClient:
@@ -69,16 +81,30 @@ def connect(timeout: int = 120) -> APIClient:
 @contextmanager
 def explained(what: str, hint: str = "lab doctor") -> Iterator[None]:
     """Turns an engine's refusal into a LabError that says what was being done."""
+    try:
+        yield
+    except Exception as problem:
+        if told := _told(problem, what, hint):
+            raise told from problem
+        raise
+
+
+def _told(problem: Exception, what: str, hint: str) -> LabError | None:
+    """What the SDK raised, in our words; None for everything else.
+
+    Before it is loaded nobody has raised its errors, and whoever only peeks never loads it.
+    """
+    if "docker" not in sys.modules:
+        return None
     import docker
     import requests
 
-    try:
-        yield
-    except docker.errors.APIError as problem:
+    if isinstance(problem, docker.errors.APIError):
         evidence = str(problem.explanation or problem)
-        raise LabError(f"Docker refused: {what}", evidence=evidence, hint=hint) from problem
-    except requests.exceptions.RequestException as problem:
-        raise LabError(f"Docker's engine went away: {what}", evidence=str(problem), hint=hint) from problem
+        return LabError(f"Docker refused: {what}", evidence=evidence, hint=hint)
+    if isinstance(problem, requests.exceptions.RequestException):
+        return LabError(f"Docker's engine went away: {what}", evidence=str(problem), hint=hint)
+    return None
 
 
 def each(items: Iterable[T], action: Callable[[T], object]) -> None:

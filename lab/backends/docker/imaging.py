@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.backends.docker import snapshots
 from lab.backends.docker.engine import connect, edition, explained
 from lab.errors import LabError
 
@@ -71,6 +72,7 @@ class ImageStore:
         """Removes images of ours that nothing uses any more: no lab, no edition, no checkout of today."""
         import docker
 
+        self._drop_states()
         repositories = {tag.partition(":")[0] for tag in wanted}
         for image in self.client.images(filters={"label": [LABEL]}):
             tags = [tag.partition(":") for tag in image["RepoTags"] or ()]
@@ -84,6 +86,15 @@ class ImageStore:
                     self.client.remove_image(tag)
                 except docker.errors.APIError:
                     continue  # a lab still runs from it: the next build looks again
+
+    def _drop_states(self) -> None:
+        """Removes start states that were built on images which no edition has any more."""
+        bases = [
+            image["Id"]
+            for image in self.client.images(filters={"label": [LABEL]})
+            if any(not DIGEST.match(tag.partition(":")[2]) for tag in image["RepoTags"] or ())
+        ]
+        snapshots.drop(self.client, snapshots.outdated(self.client, bases))
 
 
 def _kept(repository: str, key: str, created: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
-from lab.backends.docker.chassis import CAPABILITIES, SPECIFICATION
+from lab.backends.docker.chassis import CAPABILITIES, RESTORING, SPECIFICATION
 from lab.backends.docker.engine import explained, lab_filter
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
@@ -17,23 +17,26 @@ from lab.specjson import spec_from_json
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from lab.backends.docker.engine import Engine
+
+STATE = "state"
 MISSING = frozenset({"block-devices"})
 
 
-def containers(client: APIClient, lab: str) -> dict[str, dict[str, Any]]:
+def containers(client: Engine, lab: str) -> dict[str, dict[str, Any]]:
     """The engine's listing of a lab's containers by node name; the switch is called `switch`."""
     with explained(f"listing the containers of {lab}"):
         listed = client.containers(all=True, filters=lab_filter(lab))
     return {entry["Labels"].get(engine.NODE, "switch"): entry for entry in listed}
 
 
-def volumes(client: APIClient, lab: str, **more: str) -> list[dict[str, Any]]:
+def volumes(client: Engine, lab: str, **more: str) -> list[dict[str, Any]]:
     """The engine's listing of a lab's volumes, those with further labels only if such are given."""
     with explained(f"listing the volumes of {lab}"):
         return list(client.volumes(filters=lab_filter(lab, **more))["Volumes"] or ())
 
 
-def spec(client: APIClient, lab: str) -> ClusterSpec | None:
+def spec(client: Engine, lab: str) -> ClusterSpec | None:
     """The lab's newest specification; None when there is no such lab, or none that can be read."""
     found = spec_of(volumes(client, lab, part=SPECIFICATION))
     return found or spec_of(containers(client, lab).values())
@@ -54,7 +57,7 @@ def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
     return None
 
 
-def labs(client: APIClient) -> tuple[LabRecord, ...]:
+def labs(client: Engine) -> tuple[LabRecord, ...]:
     """Every lab that has a container, a volume or a snapshot here."""
     by_lab: dict[str, list[dict[str, Any]]] = {}
     with explained("listing the labs"):
@@ -63,6 +66,7 @@ def labs(client: APIClient) -> tuple[LabRecord, ...]:
             *(client.volumes(filters=lab_filter(None))["Volumes"] or ()),
             *client.images(filters=lab_filter(None)),
         ]
+        listed = [entry for entry in listed if entry["Labels"][engine.PART] != STATE]  # of no lab
     for entry in listed:
         by_lab.setdefault(entry["Labels"][engine.LAB], []).append(entry)
     return tuple(_record(lab, entries) for lab, entries in sorted(by_lab.items()))
@@ -80,6 +84,9 @@ def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
         nodes=tuple(sorted(entry["Labels"][engine.NODE] for entry in nodes)),
         running=sum(entry["State"] == "running" for entry in nodes),
         spec=spec_of(entries),
+        pending=next(
+            (e["Labels"][engine.SNAPSHOT] for e in entries if e["Labels"].get(engine.PART) == RESTORING), ""
+        ),
     )
 
 

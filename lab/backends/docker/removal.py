@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
 from lab.backends.docker.engine import each, explained, lab_filter
@@ -52,13 +52,18 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     wanted = lab_filter(name)
     found_containers = [entry["Id"] for entry in client.containers(all=True, filters=wanted)]
     found_volumes = [entry["Name"] for entry in client.volumes(filters=wanted)["Volumes"] or ()]
-    found_images = [entry["Id"] for entry in client.images(filters=wanted)]
+    # By its tag: where a start state of all labs was built on one, only the name can go.
+    found_images = [name for entry in client.images(filters=wanted) for name in _names(entry)]
     if found_containers:
         say(f"removing {len(found_containers)} containers")
     containers(client, found_containers)
     volumes(client, found_volumes)
     images(client, found_images, force=True)
     return [*found_containers, *found_volumes, *found_images]
+
+
+def _names(image: dict[str, Any]) -> list[str]:
+    return [tag for tag in image["RepoTags"] or () if not tag.startswith("<")] or [image["Id"]]
 
 
 def _gone(remove: Callable[[], object], what: str) -> None:

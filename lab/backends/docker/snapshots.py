@@ -1,22 +1,30 @@
-"""Snapshots: the SMS's disk as an image, shared storage as a folder of the lab's snapshot volume."""
+"""Snapshots of a lab and start states of all labs: the SMS's disk as an image, shared storage within."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lab.backends.base import Say
+from lab.backends.base import Say, State
 from lab.backends.docker import engine, inspection, removal, switchboard
-from lab.backends.docker.engine import container_name, explained, lab_filter
+from lab.backends.docker.chassis import BORROWED
+from lab.backends.docker.engine import container_name, explained, lab_filter, volume_name
+from lab.backends.docker.inspection import STATE
 from lab.errors import LabError, UsageError
 from lab.model import Power
 
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from lab.backends.docker.engine import Engine
+
 HANDOUT = "handout"  # always there: the lab as it was first made, from its image and its kept identity
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+STATES = f"{engine.PREFIX}/{STATE}"
+Entry = dict[str, Any]
 
 
 def take(client: APIClient, lab: str, name: str, say: Say) -> None:
@@ -26,54 +34,69 @@ def take(client: APIClient, lab: str, name: str, say: Say) -> None:
             f"a snapshot cannot be called {name!r}",
             hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
         )
-    spec = inspection.spec(client, lab)
-    if spec is None:
-        raise LabError(f"there is no lab called {lab}", hint="lab up")
+    labels = {engine.LAB: lab, engine.PART: "snapshot"}
+    _commit(client, lab, f"{_repository(lab)}:{name}", labels, say)
+
+
+def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
+    """Keeps the lab's state for all labs; refused where its SMS holds the lab's own secrets."""
+    borrowed = f"{volume_name(lab, BORROWED)}:"
+    with explained(f"looking at the SMS of {lab}"):
+        found = client.inspect_container(container_name(lab, _sms(client, lab)))
+    if not any(bind.startswith(borrowed) for bind in found["HostConfig"]["Binds"]):
+        raise LabError(
+            f"the state of {lab} cannot be kept for all labs: it holds this lab's keys and passwords",
+            hint=f"lab snapshot -l {lab} {name} keeps it for this lab alone",
+        )
+    # The maker's labels would come along: these say that it belongs to no lab.
+    blank = dict.fromkeys((engine.LAB, engine.NODE, engine.OWNER, engine.SPEC, engine.PROFILE), "")
+    labels = {**blank, engine.PART: STATE, engine.BASE: base}
+    _commit(client, lab, f"{STATES}:{name}", labels, say)
+
+
+def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: Say) -> None:
+    """Makes an image of the SMS, with a copy of shared storage; replaces one of the same name."""
+    sms = container_name(lab, _sms(client, lab))
     on = sorted(
         status.name for status in switchboard.stages(client, lab).values() if status.power is Power.ON
     )
-    say("copying shared storage")
-    switch = container_name(lab, "switch")
-    switchboard.execute(client, switch, ["sh", "-c", _COPY, "copy", "/volumes/snapshots", name])
-    say(f"keeping the disk of {spec.sms.name}")
-    sms = container_name(lab, spec.sms.name)
-    labels = {
-        engine.LAB: lab,
-        engine.PART: "snapshot",
+    repository, _, name = tag.partition(":")
+    labels = labels | {
         engine.SNAPSHOT: name,
         engine.POWERED: json.dumps(on),
+        engine.CREATED: datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    former = [entry["Id"] for entry in _images(client, lab) if entry["Labels"][engine.SNAPSHOT] == name]
-    with explained(f"keeping the disk of {spec.sms.name}"):
-        client.commit(
-            sms,
-            repository=_repository(lab),
-            tag=name,
-            changes=[f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()],
-        )
+    former = [
+        entry["Id"] for entry in _tagged(client, repository) if entry["Labels"][engine.SNAPSHOT] == name
+    ]
+    say("copying shared storage")
+    switchboard.execute(client, sms, ["sh", "-c", _COPY])
+    say("keeping the disk of the SMS")
+    try:
+        with explained("keeping the disk of the SMS"):
+            client.commit(
+                sms,
+                repository=repository,
+                tag=name,
+                changes=[f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()],
+            )
+    finally:
+        switchboard.execute(client, sms, ["rm", "-rf", "/kept"])
     removal.images(client, former)
 
 
-# Aside first, then renamed: a copy that was cut short is never taken for a snapshot.
-_COPY = """set -e; cd "$1"; rm -rf .new; mkdir .new
-cp -a /volumes/home .new/home; cp -a /volumes/pub .new/pub
-rm -rf "./$2"; mv .new "./$2"
-"""
+# Beside the node's disk, where the node does not see it; the firmware puts it back (unpack_kept).
+_COPY = "set -e; rm -rf /kept; mkdir /kept; cp -a /disk/home /kept/home; cp -a /disk/opt/ohpc/pub /kept/pub"
 
 # The folders themselves stay: nodes have them mounted.
-_PUT_BACK = """set -e
-for use in home pub; do
-    find /volumes/$use -mindepth 1 -maxdepth 1 -exec rm -rf {} +
-    if [ -d "$1/$use" ]; then cp -a "$1/$use/." /volumes/$use/; fi
-done
-"""
+_EMPTY = "for use in home pub; do find /volumes/$use -mindepth 1 -maxdepth 1 -exec rm -rf {} + || exit; done"
 
 
 def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[str] | None]:
-    """The image of a snapshot and the nodes that were on; (None, None) for the handout."""
+    """The image of a snapshot or start state and the nodes that were on; (None, None) for the handout."""
     if name == HANDOUT:
         return None, None
-    for entry in _images(client, lab):
+    for entry in (*_tagged(client, _repository(lab)), *_tagged(client, STATES)):
         if entry["Labels"][engine.SNAPSHOT] == name:
             powered = json.loads(entry["Labels"].get(engine.POWERED, "[]"))
             return str(entry["Id"]), frozenset(powered)
@@ -84,28 +107,74 @@ def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[
     )
 
 
-def put_storage_back(client: APIClient, lab: str, name: str) -> None:
-    """Replaces what is on shared storage; the handout starts with none, the SMS's set-up fills it."""
-    container = container_name(lab, "switch")
-    switchboard.execute(client, container, ["sh", "-c", _PUT_BACK, "put-back", f"/volumes/snapshots/{name}"])
+def empty_storage(client: APIClient, lab: str) -> None:
+    """Removes what is on shared storage; what takes its place comes with the SMS."""
+    switchboard.execute(client, container_name(lab, "switch"), ["sh", "-c", _EMPTY])
 
 
-def names(client: APIClient, lab: str) -> tuple[str, ...]:
+def names(client: Engine, lab: str) -> tuple[str, ...]:
     """Names of a lab's snapshots, oldest first, the handout before all."""
-    found = sorted(_images(client, lab), key=lambda entry: int(entry["Created"]))
-    return (HANDOUT, *(entry["Labels"][engine.SNAPSHOT] for entry in found))
+    return (HANDOUT, *(entry["Labels"][engine.SNAPSHOT] for entry in _tagged(client, _repository(lab))))
+
+
+def forget(client: APIClient, lab: str, name: str) -> None:
+    """Removes a snapshot of a lab."""
+    if name == HANDOUT:
+        raise UsageError("the handout takes no room and cannot be removed")
+    find(client, lab, name)
+    removal.images(client, [f"{_repository(lab)}:{name}"], force=True)
+
+
+def states(client: Engine) -> tuple[State, ...]:
+    """The start states kept for all labs, oldest first."""
+    return tuple(
+        State(entry["Labels"][engine.SNAPSHOT], entry["Labels"][engine.CREATED], _own_size(client, entry))
+        for entry in _tagged(client, STATES)
+    )
+
+
+def drop(client: APIClient, wanted: Sequence[str]) -> None:
+    """Removes start states; one that a lab stands on loses its name now, its room at a later call."""
+    removal.images(client, [f"{STATES}:{name}" for name in wanted], force=True)
+    with explained("listing start states"):
+        listed = client.images(filters=lab_filter(None, part=STATE))
+    named = {entry["Id"] for entry in _tagged(client, STATES)}
+    removal.images(client, [entry["Id"] for entry in listed if entry["Id"] not in named])
+
+
+def outdated(client: APIClient, bases: Sequence[str]) -> tuple[str, ...]:
+    """Names of the start states that were built on none of these images."""
+    return tuple(
+        entry["Labels"][engine.SNAPSHOT]
+        for entry in _tagged(client, STATES)
+        if entry["Labels"].get(engine.BASE) not in bases
+    )
+
+
+def _own_size(client: Engine, entry: Entry) -> int:
+    """Bytes of the topmost layer alone."""
+    with explained("measuring a start state"):
+        return int(client.history(entry["Id"])[0]["Size"])
+
+
+def _sms(client: APIClient, lab: str) -> str:
+    spec = inspection.spec(client, lab)
+    if spec is None:
+        raise LabError(f"there is no lab called {lab}", hint="lab up")
+    return spec.sms.name
 
 
 def _repository(lab: str) -> str:
     return f"{engine.PREFIX}/snapshot-{lab}"
 
 
-def _images(client: APIClient, lab: str) -> list[dict[str, Any]]:
-    """The engine's listing of a lab's snapshots; one whose name a later one took is none any more."""
-    with explained(f"listing the snapshots of {lab}"):
-        listed = client.images(filters=lab_filter(lab, part="snapshot"))
-    return [
+def _tagged(client: Engine, repository: str) -> list[Entry]:
+    """The images under a repository, oldest first; one whose name a later one took is none any more."""
+    with explained(f"listing {repository}"):
+        listed = client.images(name=repository, filters=lab_filter(None))
+    found = [
         entry
         for entry in listed
-        if f"{_repository(lab)}:{entry['Labels'][engine.SNAPSHOT]}" in (entry["RepoTags"] or ())
+        if f"{repository}:{entry['Labels'].get(engine.SNAPSHOT)}" in (entry["RepoTags"] or ())
     ]
+    return sorted(found, key=lambda entry: int(entry["Created"]))

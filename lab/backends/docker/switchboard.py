@@ -10,15 +10,15 @@ from lab.errors import LabError
 from lab.model import NodeStatus, Power
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from lab.backends.docker.engine import Engine
 
 
-def execute(client: APIClient, container: str, command: Sequence[str]) -> str:
+def execute(client: Engine, container: str, command: Sequence[str]) -> str:
     """Runs a command in a container and returns its output; LabError with the output when it fails."""
     return output(client, container, command).decode(errors="replace")
 
 
-def output(client: APIClient, container: str, command: Sequence[str]) -> bytes:
+def output(client: Engine, container: str, command: Sequence[str]) -> bytes:
     """The same, with what the command wrote to its standard output as bytes."""
     with explained(f"running {command[0]} in {container}"):
         handle = client.exec_create(container, list(command))["Id"]
@@ -33,17 +33,17 @@ def output(client: APIClient, container: str, command: Sequence[str]) -> bytes:
     return bytes(out or b"")
 
 
-def on_switch(client: APIClient, lab: str, *words: str) -> str:
+def on_switch(client: Engine, lab: str, *words: str) -> str:
     """Gives the lab's switch a command."""
     return execute(client, container_name(lab, "switch"), ["/chassis/switch", *words])
 
 
-def press(client: APIClient, lab: str, node: str, button: str) -> str:
+def press(client: Engine, lab: str, node: str, button: str) -> str:
     """Presses a power button of a chassis: on, off, soft or cycle."""
     return execute(client, container_name(lab, node), ["/chassis/power", button])
 
 
-def stages(client: APIClient, lab: str) -> dict[str, NodeStatus]:
+def stages(client: Engine, lab: str) -> dict[str, NodeStatus]:
     """Boot stage of every chassis that has power, by node name."""
     return dict(parse_stage(line) for line in on_switch(client, lab, "stages").splitlines() if line)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from lab.backends.base import Capabilities, Say
+from lab.backends.base import Capabilities, Say, State
 from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal
 from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
 from lab.backends.libvirt.disks import DiskStore, LabFolder
@@ -126,8 +126,9 @@ class LibvirtBackend:
         del say
         raise UsageError(f"libvirt's labs keep no snapshots yet: {lab} {name}", hint="restore handout works")
 
-    def restore(self, lab: str, name: str, say: Say) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
         """Puts the lab back to the one snapshot it has, `handout`: the state it was first made in."""
+        del borrowed  # nothing is kept, so nothing of the lab's can be kept for others
         if name != "handout":
             raise UsageError(f"the lab {lab} has no snapshot called {name}", evidence="snapshots: handout")
         spec = self._spec(lab)
@@ -144,6 +145,25 @@ class LibvirtBackend:
         """Names of the snapshots kept for a lab."""
         del lab
         return ("handout",)
+
+    def forget(self, lab: str, name: str) -> None:
+        """Not yet: there is none to remove."""
+        raise UsageError(f"the lab {lab} keeps only its handout, which takes no room: {name}")
+
+    def origin(self) -> str:
+        """What an SMS made now is made of: of no account before states are kept."""
+        return self.name
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        """Not yet: solutions are typed again where a start state needs them."""
+        say(f"{lab}: {name} is not kept: this backend keeps no states yet")
+
+    def states(self) -> tuple[State, ...]:
+        """Not yet."""
+        return ()
+
+    def drop(self, names: Sequence[str]) -> None:
+        """There is none to remove."""
 
     def _present(self, lab: str) -> dict[str, Found]:
         return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}

@@ -117,10 +117,13 @@ def _host_key(system: System, folder: str, identity: Identity, name: str) -> Non
     system.write(f"{folder}/ssh_host_ed25519_key.pub", (identity.public_key(name) + "\n").encode())
 
 
-def install_users(system: System, identity: Identity) -> None:
-    """The lab's users: password, home on shared storage, and a key that opens every node to them."""
+def install_users(system: System, identity: Identity, *, renew: bool = False) -> None:
+    """The lab's users: password, home on shared storage, and a key that opens every node to them.
+
+    A password is set once, so that a learner may change it, and again when the lab's identity is another.
+    """
     passwords = identity.passwords()
-    if not system.exists("/etc/rackling/credentials.json"):
+    if renew or not system.exists("/etc/rackling/credentials.json"):
         lines = "".join(f"{user}:{passwords[user]}\n" for user in USERS)
         done = system.run(["chpasswd", "--crypt-method", "SHA512"], lines.encode())
         if done.status != 0:

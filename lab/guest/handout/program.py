@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from lab.guest.handout import cluster, hardware, machine, provisioning, slurm
+from lab.guest.handout.adoption import FILES, Adoption
 from lab.guest.handout.identity import Identity
 from lab.guest.system import System
 
@@ -35,14 +36,20 @@ def _set_up(system: System) -> None:
     machine.raise_network(system, description)
     machine.write_hosts(system, description)
     identity = Identity(system)
+    adoption = Adoption(system, identity)
     machine.install_keys(system, description, identity)
-    machine.install_users(system, identity)
+    machine.install_users(system, identity, renew=adoption.needed)
     machine.write_services(system, description)
     if description.own_kernels:
         hardware.prepare(system, description)
     slurm_changed = slurm.write(system, description)
+    if adoption.needed:
+        adoption.homes()
+        provisioning.repack(system, adoption.vnfs_of(adoption.chroots()))
+        provisioning.reread(system, FILES)
     chroot_changed = machine.prepare_chroot(system, description, identity)
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)
+    adoption.finish()
     # Last: a controller that is told of a node whose name nobody knows yet waits and calls it down.
     if slurm_changed and system.run(["systemctl", "is-active", "--quiet", "slurmctld"]).status == 0:
         system.run(["scontrol", "reconfigure"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 
 from lab.guest.handout.cluster import Description, Machine
 from lab.guest.handout.machine import CHROOT
@@ -71,6 +72,21 @@ def bring_up(system: System, cluster: Description, *, chroot_changed: bool) -> N
         _must(system, ["wwsh", "-y"], "\n".join(lines).encode() + b"\n")
     names = known | {machine.name for machine in cluster.stateless if machine.registered}
     system.write(HANDED_OUT, "".join(f"{name}\n" for name in sorted(names)).encode())
+
+
+def repack(system: System, packed: Iterable[tuple[str, str]]) -> None:
+    """Packs VNFSes anew, each given by its name and chroot."""
+    for name, chroot in packed:
+        _must(system, ["wwvnfs", "--chroot", chroot, name])
+
+
+def reread(system: System, files: Sequence[str]) -> None:
+    """Has Warewulf read the origins of those of these files again that it has."""
+    listed = system.run(["wwsh", "file", "list"]).out.decode(errors="replace")
+    there = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    names = [name for name in files if name in there]
+    if names:
+        _must(system, ["wwsh", "-y", "file", "sync", *names])
 
 
 def _must(system: System, command: list[str], data: bytes = b"") -> None:

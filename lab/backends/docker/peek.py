@@ -1,0 +1,110 @@
+"""Quick questions to Docker's engine over its socket, for commands that only look or press a button.
+
+The SDK loads in a tenth of a second, longer than the whole of `lab status` may take; it does everything
+else. Methods are called and answer as those of its `APIClient`. The API is documented at
+https://docs.docker.com/reference/api/engine/version/v1.41/.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from lab.errors import LabError
+
+API = "/v1.41"
+SECONDS = 60.0
+HEADER = 8  # of each frame of a command's output: which stream, three zeros, four bytes of length
+
+
+class _Line(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("docker", timeout=SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connects to the socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(self._path)
+
+
+class Peek:
+    """The engine behind a socket; every question has a connection of its own, so that threads may ask."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def containers(self, *, all: bool, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:  # noqa: A002
+        """The listing of containers."""
+        return list(self._get("/containers/json", all=int(all), filters=json.dumps(filters)))
+
+    def volumes(self, *, filters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """The listing of volumes."""
+        return dict(self._get("/volumes", filters=json.dumps(filters)))
+
+    def images(self, name: str = "", *, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        """The listing of images."""
+        wanted = {**filters, "reference": [name]} if name else filters
+        return list(self._get("/images/json", filters=json.dumps(wanted)))
+
+    def history(self, image: str) -> list[dict[str, Any]]:
+        """The layers of an image, the newest first."""
+        return list(self._get(f"/images/{quote(image)}/history"))
+
+    def exec_create(self, container: str, cmd: Sequence[str]) -> dict[str, Any]:
+        """Prepares a command in a container."""
+        body = {"Cmd": list(cmd), "AttachStdout": True, "AttachStderr": True}
+        return dict(json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", body)))
+
+    def exec_start(self, exec_id: str, *, demux: bool) -> tuple[bytes | None, bytes | None]:
+        """Runs it to its end; what it wrote to its standard output and error."""
+        del demux  # always
+        raw = self._ask("POST", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False})
+        streams: dict[int, bytes] = {}
+        while len(raw) >= HEADER:
+            kind, end = raw[0], HEADER + int.from_bytes(raw[4:HEADER], "big")
+            streams[kind] = streams.get(kind, b"") + raw[HEADER:end]
+            raw = raw[end:]
+        return streams.get(1), streams.get(2)
+
+    def exec_inspect(self, exec_id: str) -> dict[str, Any]:
+        """How it ended."""
+        return dict(self._get(f"/exec/{exec_id}/json"))
+
+    def _get(self, path: str, **query: object) -> Any:
+        return json.loads(self._ask("GET", f"{path}?{urlencode(query)}"))
+
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
+        line = _Line(self._path)
+        try:
+            data = None if body is None else json.dumps(body)
+            line.request(method, API + path, data, {"Content-Type": "application/json"})
+            answer = line.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as problem:
+            raise LabError(
+                "Docker's engine does not answer",
+                evidence=f"{self._path}: {problem}",
+                hint="./quickstart starts it; lab doctor says more",
+            ) from problem
+        finally:
+            line.close()
+        if answer.status >= 400:
+            raise LabError(
+                f"Docker refused: {method} {path.partition('?')[0]}", evidence=_words(text), hint="lab doctor"
+            )
+        return text
+
+
+def _words(text: bytes) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.decode(errors="replace").strip()

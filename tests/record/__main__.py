@@ -1,0 +1,93 @@
+"""Records a newcomer's first five minutes from a real run: docs/first-run.svg and .cast."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lab.cli.app import App
+from lab.cli.desk import Desk
+from lab.handout import fill_text
+from lab.session import Session
+from tests.record.film import COLUMNS, ROWS, cast, svg
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "record"
+TERMINAL = f"stty rows {ROWS} cols {COLUMNS}"
+PLAY = (
+    ("host", ("lab start login_node -y", "lab check | tail -n 12")),
+    (
+        "sms",
+        (
+            "wwsh node list",
+            "sudo wwsh -y node new login --netdev eth0 --ipaddr={{login.ip}} --hwaddr={{login.mac}}",
+            "FILES=dynamic_hosts,passwd,group,shadow,munge.key,network",
+            "sudo wwsh -y provision set login --vnfs=debian13 --bootstrap=$(uname -r) --files=$FILES",
+        ),
+    ),
+    ("host", ("lab console login | tail -n 6", "lab check")),
+)
+"""Where, and what is typed there; `lab shell sms` leads to the second place, and its end back."""
+
+
+class Film:
+    """What was to be seen, and when."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.events: list[tuple[float, str]] = []
+
+    def show(self, text: str) -> None:
+        """Takes what the terminal gets."""
+        self.events.append((time.monotonic() - self.began, text))
+
+
+def main() -> int:
+    """Makes a lab, plays the scene on it, writes the recording, and takes the lab away."""
+    lab = Path(sys.executable).parent / "lab"
+    with tempfile.TemporaryDirectory() as home:
+        environ = {**os.environ, "LAB_NAME": NAME, "XDG_DATA_HOME": home, "LAB_PROGRESS": "quiet"}
+        environ["PATH"] = f"{lab.parent}:{os.environ['PATH']}"
+        subprocess.run([str(lab), "up"], env={**environ, "LAB_PROGRESS": "plain"}, check=True)
+        film = Film()
+        try:
+            solved = play(film, environ)
+        finally:
+            subprocess.run([str(lab), "down", "-y"], env=environ, check=True)
+    if not solved:
+        print("".join(text for _, text in film.events))
+        return 1
+    title = f"the first exercise, from its start to solved: {film.events[-1][0]:.0f} s, waits shortened"
+    (ROOT / "docs" / "first-run.cast").write_text(cast(film.events), encoding="utf-8")
+    (ROOT / "docs" / "first-run.svg").write_text(svg(film.events, title), encoding="utf-8")
+    print(title)
+    return 0
+
+
+def play(film: Film, environ: dict[str, str]) -> bool:
+    """Types every scene at reading speed; says whether the last command succeeded."""
+    spec = Desk(App(environ), NAME).spec
+    settings = [f"{key}={environ[key]}" for key in ("PATH", "LAB_NAME", "XDG_DATA_HOME", "LAB_PROGRESS")]
+    host = ["env", *settings, "PS1=$ ", "bash", "-c", f"{TERMINAL}; exec bash --norc --noprofile"]
+    sms = ["env", *settings, "bash", "-c", f"{TERMINAL}; exec lab shell sms"]
+    status = 1
+    with Session(host, film.show, slow=True) as shell:
+        for where, commands in PLAY:
+            if where == "host":
+                for command in commands:
+                    status = shell.type_visible(fill_text(command, spec)).exit_status
+                continue
+            film.show("$ lab shell sms\n")
+            with Session(sms, film.show, slow=True) as inside:
+                for command in commands:
+                    inside.type_visible(fill_text(command, spec))
+            film.show("$ exit\n")
+    return status == 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

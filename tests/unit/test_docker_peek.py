@@ -1,0 +1,138 @@
+"""Quick questions to the engine: what is asked, what comes back, and what is said when nobody answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from lab.backends.docker import switchboard
+from lab.backends.docker.backend import DockerBackend
+from lab.backends.docker.peek import Peek
+from lab.errors import LabError
+
+
+@dataclass
+class Played:
+    """An engine that answers as it is told, and what it was asked."""
+
+    path: Path
+    answers: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[Played]:
+    found = Played(tmp_path / "engine.sock")
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            parts = urlsplit(self.path)
+            size = int(self.headers.get("Content-Length") or 0)
+            query: dict[str, Any] = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            found.asked.append(
+                (self.command, parts.path, json.loads(self.rfile.read(size)) if size else query)
+            )
+            text = found.answers.get(parts.path)
+            self.send_response(404 if text is None else 200)
+            self.end_headers()
+            self.wfile.write(b'{"message": "no such thing"}' if text is None else text)
+
+        do_GET = do_POST = answer  # noqa: N815 (the library calls them so)
+
+        def address_string(self) -> str:
+            return "a socket"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with socketserver.ThreadingUnixStreamServer(str(found.path), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield found
+        server.shutdown()
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+
+def test_listings_hand_filters_over_as_the_api_wants_them(played: Played) -> None:
+    played.answers = {"/v1.41/containers/json": b"[{}]", "/v1.41/images/json": b"[]", "/v1.41/volumes": b"{}"}
+    peek = Peek(str(played.path))
+    assert peek.containers(all=True, filters={"label": ["a=b"]}) == [{}]
+    assert peek.images("some", filters={"label": ["a"]}) == []
+    assert peek.volumes(filters={"label": ["a"]}) == {}
+    queries = [query for _, _, query in played.asked]
+    assert queries[0] == {"all": "1", "filters": '{"label": ["a=b"]}'}
+    assert json.loads(queries[1]["filters"]) == {"label": ["a"], "reference": ["some"]}
+
+
+def test_a_command_gives_both_its_outputs_and_its_status(played: Played) -> None:
+    played.answers = {
+        "/v1.41/containers/c/exec": b'{"Id": "7"}',
+        "/v1.41/exec/7/start": frame(1, b"one") + frame(2, b"bad") + frame(1, b" two"),
+        "/v1.41/exec/7/json": b'{"ExitCode": 0}',
+    }
+    assert switchboard.output(Peek(str(played.path)), "c", ["a", "b"]) == b"one two"
+    assert played.asked[0] == (
+        "POST",
+        "/v1.41/containers/c/exec",
+        {"Cmd": ["a", "b"], "AttachStdout": True, "AttachStderr": True},
+    )
+    played.answers["/v1.41/exec/7/json"] = b'{"ExitCode": 3}'
+    with pytest.raises(LabError) as caught:
+        switchboard.output(Peek(str(played.path)), "c", ["a", "b"])
+    assert caught.value.evidence == "badone two"
+
+
+def test_a_refusal_and_a_silent_engine_are_told_apart(played: Played, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="Docker refused: GET /images/x/history") as caught:
+        Peek(str(played.path)).history("x")
+    assert caught.value.evidence == "no such thing"
+    with pytest.raises(LabError, match="does not answer") as caught:
+        Peek(str(tmp_path / "nobody")).volumes(filters={})
+    assert "quickstart" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "quick"), [(None, True), ("unix:///run/other.sock", True), ("tcp://elsewhere:2376", False)]
+)
+def test_only_an_engine_on_this_machine_is_peeked_at(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, quick: bool
+) -> None:
+    sdk = object()
+    monkeypatch.setattr("lab.backends.docker.engine.connect", lambda: sdk)
+    if host is None:
+        monkeypatch.delenv("DOCKER_HOST", raising=False)
+    else:
+        monkeypatch.setenv("DOCKER_HOST", host)
+    backend = DockerBackend()
+    assert isinstance(backend.engine, Peek) == quick
+    assert backend.client is sdk
+    assert backend.engine is backend.client  # loaded anyway: then it does all
+
+
+def test_looking_at_a_lab_loads_no_sdk(played: Played) -> None:
+    played.answers = {
+        "/v1.41/containers/json": b"[]",
+        "/v1.41/images/json": b"[]",
+        "/v1.41/volumes": b'{"Volumes": null}',
+    }
+    code = (
+        "import sys\nfrom lab.backends.docker.backend import DockerBackend\n"
+        "assert DockerBackend().labs() == ()\nprint('docker' in sys.modules or 'requests' in sys.modules)"
+    )
+    env = {**os.environ, "DOCKER_HOST": f"unix://{played.path}"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert done.stdout == "False\n", done.stderr
