@@ -171,8 +171,8 @@ class Course:
             self._keeper.restore(plan.restore, borrowed=bool(plan.replay))
         for exercise in plan.replay:
             self._replay(exercise)
-        # A restored lab and a replayed one differ in what lived in memory only; where a backend can keep nothing,
-        # the replayed one has to do.
+        # A restored lab and a replayed one differ in what lived in memory only; the replayed one has to do
+        # where a backend can keep nothing.
         if plan.replay and plan.state in self._keeper.states():
             self._say(f"restoring {plan.state}")
             self._keeper.restore(plan.state)
