@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.facts.fact import Fact, FactError, pairs, require_success, split_fields
+from lab.facts.fact import Fact, FactError, require_success, split_fields
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,23 @@ class PastJob:
     submitted: int | None
     started: int | None
     priority: int | None
+    cpu_seconds: int
+    flags: frozenset[str]  # e.g. SchedBackfill
     name: str
+
+    @property
+    def number(self) -> int:
+        """Its number, by which jobs are in the order of their submission."""
+        return int(self.job_id.split("_")[0].split("+")[0])
 
 
 _CLUSTERS = "sacctmgr -nP show cluster format=Cluster"
 _BOOK = "sacctmgr -nP show assoc format=Account,User,Partition,ParentName,Share,QOS"
 _DEFAULTS = "sacctmgr -nP show user format=User,DefaultAccount"
 _QOS = "sacctmgr -nP show qos format=Name,Flags,GrpTRESMins"
-_USED = "scontrol -o show assoc_mgr flags=qos"
 _JOBS = (
     "SLURM_TIME_FORMAT=%s sacct -aXnPD -S now-7days "
-    "-o JobIDRaw,User,Account,QOS,Partition,State,Submit,Start,Priority,JobName"
+    "-o JobIDRaw,User,Account,QOS,Partition,State,Submit,Start,Priority,CPUTimeRAW,Flags,JobName"
 )
 
 
@@ -124,24 +130,30 @@ def _number(text: str, command: str) -> float:
         raise FactError(f"`{command}` printed {text!r} for a number", 0, text) from None
 
 
-def _used(status: int, output: str) -> dict[str, float]:
-    require_success(_USED, status, output)
-    found = {}
-    for line in output.splitlines():
-        record = pairs(line.split(" GrpJobs=")[0])
-        if "QOS" in record:
-            found[record["QOS"].split("(")[0]] = _number(record["UsageRaw"], _USED)
-    return found
-
-
 def _jobs(status: int, output: str) -> tuple[PastJob, ...]:
-    found = []
-    for row in _rows(_JOBS, 10, status, output):
-        job_id, user, account, qos, partition, state, submitted, started, priority, name = row
-        times = [int(text) if text.isdecimal() else None for text in (submitted, started, priority)]
-        word = state.split()[0] if state else ""  # CANCELLED by 1001
-        found.append(PastJob(job_id, user, account, qos, partition, word, times[0], times[1], times[2], name))
-    return tuple(found)
+    return tuple(_job(row) for row in _rows(_JOBS, 12, status, output))
+
+
+def _job(row: list[str]) -> PastJob:
+    job_id, user, account, qos, partition, state, submitted, started, priority, used, flags, name = row
+    return PastJob(
+        job_id=job_id,
+        user=user,
+        account=account,
+        qos=qos,
+        partition=partition,
+        state=state.split()[0] if state else "",  # CANCELLED by 1001
+        submitted=_whole(submitted),
+        started=_whole(started),
+        priority=_whole(priority),
+        cpu_seconds=_whole(used) or 0,
+        flags=_names(flags),
+        name=name,
+    )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 clusters: Fact[tuple[str, ...]] = Fact(_CLUSTERS, _clusters)
@@ -150,7 +162,5 @@ book: Fact[Book] = Fact(_BOOK, _book)
 default_accounts: Fact[dict[str, str]] = Fact(_DEFAULTS, _defaults)
 """The account a user's jobs are counted under when they name none."""
 qos: Fact[dict[str, Qos]] = Fact(_QOS, _qos)
-qos_used: Fact[dict[str, float]] = Fact(_USED, _used)
-"""CPU-seconds used under each QOS, as slurmctld has counted them."""
 past_jobs: Fact[tuple[PastJob, ...]] = Fact(_JOBS, _jobs)
 """Jobs of the last week, waiting and running ones included, oldest first."""
