@@ -16,5 +16,7 @@ install_door() {
     chmod 700 "$NEWROOT/run/rackling/door"
     echo "$key" >"$NEWROOT/run/rackling/door/authorized_keys"
     mv "$NEWROOT/run/rackling/door/rackling-door.service" "$units/"
+    # Debian's own waits until udev has named the console, and there is no udev here.
+    mv "$NEWROOT/run/rackling/door/serial-getty.service" "$units/serial-getty@ttyS0.service"
     ln -s ../rackling-door.service "$units/sysinit.target.wants/"
 }

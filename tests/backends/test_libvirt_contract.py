@@ -1,0 +1,150 @@
+"""Libvirt keeps the contract of backends, and what a machine promises besides."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from lab.backends.libvirt import inspection
+from lab.backends.libvirt.backend import LibvirtBackend
+from lab.backends.libvirt.disks import DiskStore, lab_names
+from lab.backends.libvirt.engine import bridge_name
+from lab.config import load
+from lab.errors import LabError
+from lab.model import ClusterSpec, Power
+from tests.backends.contract import Bed, Contract, silent, small, until
+
+LAB = "hvcontract"
+SECONDS = 600.0  # processors may be emulated, and the machine busy
+
+
+def why_not() -> str:
+    """Why these tests cannot run here; "" when they can."""
+    try:
+        LibvirtBackend().labs()
+        DiskStore().current("sms")
+    except LabError as problem:
+        return str(problem)
+    return "" if os.geteuid() == 0 else "the machines' disks are root's"
+
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(2 * SECONDS)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _usable() -> None:
+    if why := why_not():
+        pytest.skip(f"no virtual machines here: {why}")
+
+
+def left_of(lab: str) -> list[str]:
+    """Everything that is there of a lab: machines, wires, bridges, files, processes."""
+    connection = LibvirtBackend().connection
+    found = [one.thing.name() for one in inspection.domains(connection, lab)]
+    found += [one.thing.name() for one in inspection.networks(connection, lab)]
+    found += [name for name in lab_names() if name == lab]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    found += [name for name in ("internal", "external") if bridge_name(lab, name) in links]
+    pids = subprocess.run(
+        ["pgrep", "-f", f"/labs/{lab}/"], capture_output=True, text=True, check=False
+    ).stdout
+    return found + pids.split()
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Bed]:
+    """One small lab for all of these tests; nothing of it is left afterwards."""
+    made = Bed(LibvirtBackend(), small(libvirt_spec, LAB, compute=1), SECONDS)
+    made.backend.delete(LAB, silent)
+    yield made
+    made.backend.delete(LAB, silent)
+    assert not left_of(LAB)
+
+
+def libvirt_spec(_path: None, sets: tuple[str, ...], environ: dict[str, str], lab: str) -> ClusterSpec:
+    return load(None, sets, environ | {"LAB_BACKEND": "libvirt"}, lab)
+
+
+class TestLibvirt(Contract):
+    @pytest.fixture
+    def larger(self) -> ClusterSpec:
+        return small(libvirt_spec, LAB, compute=2)
+
+    @pytest.fixture
+    def folder(self, up: Bed) -> str:
+        up.must("c1", "mkdir -p /run/contract")
+        return "/run/contract"
+
+    @pytest.fixture
+    def up(self, bed: Bed) -> Bed:
+        bed.backend.create(bed.spec, silent)
+        bed.backend.start(LAB, ["sms", "c1"])
+        bed.wait_for("sms", "c1")
+        until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, SECONDS, bed.status)
+        until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, SECONDS, bed.status)
+        return bed
+
+    @pytest.mark.parametrize("user", ["root", "user1"])
+    def test_commands_run_as_a_login_of_the_user(self, up: Bed, user: str) -> None:
+        home = "/root" if user == "root" else f"/home/{user}"
+        assert up.must("sms", "id -un; pwd", user=user).split() == [user, home]
+        assert up.run("c1", "cat >copied; exit 3", user=user, stdin=b"x\0y").returncode == 3
+        assert up.run("c1", "cat copied", user=user).stdout == b"x\0y"
+
+    def test_a_command_on_a_terminal_hears_ctrl_c(self, up: Bed) -> None:
+        argv = up.backend.shell(
+            LAB, "c1", ["sh", "-c", "tty; echo going; sleep 1000"], user="user1", tty=True
+        )
+        child = pexpect.spawn(argv[0], argv[1:], timeout=60, encoding="utf-8")
+        child.expect("/dev/pts/[0-9]+\r\n")
+        child.expect_exact("going\r\n")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.close()
+        assert (child.exitstatus, child.signalstatus) != (0, None)
+        assert up.run("c1", "pgrep -f '[s]leep 1000'").returncode == 1
+
+    def test_a_node_booted_from_the_network_with_a_kernel_and_storage_of_its_own(self, up: Bed) -> None:
+        assert up.must("c1", "uname -r") == up.must("sms", "ls /lib/modules")
+        assert "wwmaster=172.16.0.1" in up.must("c1", "cat /proc/cmdline")
+        assert up.must("c1", "stat -f -c %T /") == "tmpfs"
+        assert up.must("c1", "findmnt -no SOURCE,FSTYPE /home").split() == ["172.16.0.1:/home", "nfs4"]
+        text = b"".join(up.backend.console(LAB, "c1", follow=False))
+        for word in (b"SeaBIOS", b"iPXE", b"Now Booting Warewulf", b"30-getvnfs"):
+            assert word in text
+
+    def test_the_way_in_depends_neither_on_sshd_nor_on_the_network(self, up: Bed) -> None:
+        up.must("c1", "systemctl stop ssh; ip link set eth0 down")
+        try:
+            assert up.must("c1", "echo still here") == "still here"
+        finally:
+            up.must("c1", "ip link set eth0 up; systemctl start ssh")
+
+    def test_a_reboot_ends_open_shells_and_the_next_one_is_of_the_new_boot(self, up: Bed) -> None:
+        before = up.must("c1", "cat /proc/sys/kernel/random/boot_id")
+        argv = up.backend.shell(LAB, "c1", ["sleep", "1000"], user="root", tty=False)
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
+            up.run("c1", "systemctl reboot")
+            assert process.wait(120) != 0
+        until(lambda: up.status()["c1"].stage != "init", SECONDS, up.status)
+        up.wait_for("c1")
+        assert up.must("c1", "cat /proc/sys/kernel/random/boot_id") != before
+
+    def test_a_system_that_powers_itself_off_stays_off(self, up: Bed) -> None:
+        up.run("c1", "systemctl poweroff")
+        up.wait_off("c1")
+        up.backend.create(up.spec, silent)
+        assert up.status()["c1"].power is Power.OFF
+
+    def test_handout_is_the_first_state_with_the_same_credentials(self, up: Bed) -> None:
+        before = up.must("sms", "cat /etc/rackling/credentials.json")
+        up.must("sms", "touch /root/mine /home/user1/mine")
+        up.backend.restore(LAB, "handout", silent)
+        up.wait_for("sms")
+        until(lambda: up.run("sms", "test -s /run/rackling/ready").returncode == 0, SECONDS, up.status)
+        assert up.must("sms", "cat /etc/rackling/credentials.json") == before
+        assert up.run("sms", "ls /root/mine || ls /home/user1/mine").returncode != 0
