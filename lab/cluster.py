@@ -51,7 +51,7 @@ class Cluster:
         *,
         say: Say = lambda _line: None,
         watch: Watch = lambda _readings, _seconds: None,
-        timeout: float = UP_SECONDS,
+        timeout: float | None = None,
         transcripts: Path | None = None,
         clock: Clock = monotonic,
         sleep: Sleep = pause,
@@ -60,7 +60,7 @@ class Cluster:
         self.backend = backend
         self.say = say
         self.watch = watch
-        self.timeout = timeout
+        self.timeout = UP_SECONDS * backend.pace if timeout is None else timeout
         self._transcripts = transcripts
         self._clock = clock
         self._sleep = sleep
@@ -280,7 +280,14 @@ class Cluster:
             self.watch(found, elapsed)
             return found
 
-        last = wait_for(readings, start + self.timeout, self._clock, self._sleep, done=_decided, every=POLL)
+        last = wait_for(
+            readings,
+            start + self.timeout,
+            self._clock,
+            self._sleep,
+            done=_decided,
+            every=POLL * self.backend.pace**2,
+        )
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last

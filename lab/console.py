@@ -172,8 +172,9 @@ class Console:
     at the next one when it was lost.
     """
 
-    def __init__(self, argv: Sequence[str], transcript: Path | None = None) -> None:
+    def __init__(self, argv: Sequence[str], transcript: Path | None = None, *, pace: float = 1.0) -> None:
         self._argv = list(argv)
+        self._pace = pace  # of a slow machine: all limits are that many times wider
         self._transcript = transcript
         self._wire: Wire | None = None
         self._lock = threading.Lock()
@@ -183,6 +184,7 @@ class Console:
 
     def run(self, command: str, timeout: float = 30.0) -> Result:
         """Runs a command and waits for it; raises CommandTimeout or ConsoleLost."""
+        timeout *= self._pace
         with self._lock:
             wire = self._usable_wire()
             start = time.monotonic()
@@ -230,11 +232,13 @@ class Console:
         self._number += 1
         # An rc file may swallow the first line: the token shows that the shell is the one we asked for.
         opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
-        deadline = time.monotonic() + CONNECT
+        deadline = time.monotonic() + CONNECT * self._pace
         try:
             while time.monotonic() < deadline:
                 wire.send(opening)
-                if match := wire.read_until(self._end(), min(deadline, time.monotonic() + NUDGE)):
+                if match := wire.read_until(
+                    self._end(), min(deadline, time.monotonic() + NUDGE * self._pace)
+                ):
                     self._shell_pid = int(match.group(2))
                     wire.cut(match)
                     self._wire = wire
@@ -244,7 +248,7 @@ class Console:
             raise ConsoleLost(f"cannot open a shell with {short(self._argv)}", problem.output) from None
         output = wire.take()
         wire.close()
-        raise ConsoleLost(f"no shell answered {short(self._argv)} within {CONNECT:g} s", output)
+        raise ConsoleLost(f"no shell answered {short(self._argv)} within {CONNECT * self._pace:g} s", output)
 
     def _opening(self) -> bytes:
         first, second = self._halves
@@ -309,7 +313,7 @@ class Console:
         """Whether the shell answers again: a new number must come back."""
         self._number += 1
         wire.send(f"\nrk_n={self._number}\n".encode())
-        match = wire.read_until(self._end(), time.monotonic() + GRACE)
+        match = wire.read_until(self._end(), time.monotonic() + GRACE * self._pace)
         if match is not None:
             wire.cut(match)
         return match is not None
@@ -320,7 +324,7 @@ class Console:
             wire = self._open()
             self._number += 1
             wire.send(f"rk_n={self._number}; {_KILL_TREE.format(pid=pid)}\n".encode())
-            wire.read_until(self._end(), time.monotonic() + GRACE)
+            wire.read_until(self._end(), time.monotonic() + GRACE * self._pace)
             wire.take()
         except ConsoleLost:
             self._drop()

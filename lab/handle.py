@@ -44,19 +44,20 @@ class NodeHandle:
         """The shared shell of that user; opened on first use, usable by several threads in turn."""
         with self._lock:
             if user not in self._consoles:
-                self._consoles[user] = Console(self._shell(user))
+                self._consoles[user] = Console(self._shell(user), pace=self._backend.pace)
             return self._consoles[user]
 
     def open_console(self, user: str = "root") -> Console:
         """A shell of the caller's own, to be closed by the caller."""
-        return Console(self._shell(user), self._transcript(user))
+        return Console(self._shell(user), self._transcript(user), pace=self._backend.pace)
 
     def session(
         self, user: str, show: Callable[[str], None], *, slow: bool = False, sleep: Sleep = pause
     ) -> Session:
         """A bash login shell typed into where everybody can see it."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/bash", "-l"), user=user, tty=True)
-        return Session(argv, show, self._transcript(user), slow=slow, sleep=sleep)
+        transcript, pace = self._transcript(user), self._backend.pace
+        return Session(argv, show, transcript, slow=slow, sleep=sleep, pace=pace)
 
     def run(self, command: str, user: str = "root", timeout: float = RUN_SECONDS) -> Result:
         """Runs a command in the shared shell."""
@@ -70,7 +71,7 @@ class NodeHandle:
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
         """Runs one command without a terminal, in a process of its own; for a single quick question."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
-        return run(argv, timeout=timeout, check=check)
+        return run(argv, timeout=timeout * self._backend.pace, check=check)
 
     def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
         """On the SMS: tells Slurm's controller how nodes stand, e.g. `state=resume`."""

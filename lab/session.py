@@ -55,7 +55,9 @@ class Session:
         *,
         slow: bool = False,
         sleep: Sleep = pause,
+        pace: float = 1.0,
     ) -> None:
+        self._pace = pace  # of a slow machine: all limits are that many times wider
         self._show = show
         self._slow = slow
         self._sleep = sleep
@@ -69,6 +71,7 @@ class Session:
     def type_visible(self, command: str, replies: Sequence[Reply] = (), timeout: float = 120.0) -> Result:
         """Types a command (several lines are fine) and shows it with its output as it streams."""
         self._show_typing(command)
+        timeout *= self._pace
         start = time.monotonic()
         deadline = start + timeout
         self._load(command, deadline)
@@ -79,7 +82,7 @@ class Session:
         if match is None:
             raw = self._wire.take()
             self._wire.send(CTRL_C)
-            self._wire.read_until(self._end(), time.monotonic() + GRACE)
+            self._wire.read_until(self._end(), time.monotonic() + GRACE * self._pace)
             self._wire.take()
             raise CommandTimeout(command, timeout, raw)
         self._status, self._prompt = int(match.group(1)), _prompt(match.group(2))
@@ -107,17 +110,19 @@ class Session:
             f" rk_n=0; rk_p=${{rk_p-$PS1}};"
             f" PS1='{first}''{second}[${{rk_n}}:$?]'\"$rk_p\"'{second}''{first}'\n"
         ).encode()
-        deadline = time.monotonic() + CONNECT
+        deadline = time.monotonic() + CONNECT * self._pace
         while time.monotonic() < deadline:
             self._wire.send(opening)
-            match = self._wire.read_until(self._end(), min(deadline, time.monotonic() + NUDGE))
+            match = self._wire.read_until(self._end(), min(deadline, time.monotonic() + NUDGE * self._pace))
             if match is not None:
                 self._prompt = _prompt(match.group(2))
                 self._wire.cut(match)
                 return
         output = self._wire.take()
         self._wire.close()
-        raise ConsoleLost(f"no shell answered {short(argv)} within {CONNECT:g} s", last_lines(output))
+        raise ConsoleLost(
+            f"no shell answered {short(argv)} within {CONNECT * self._pace:g} s", last_lines(output)
+        )
 
     def _end(self) -> re.Pattern[bytes]:
         first, second = self._halves

@@ -58,6 +58,7 @@ class FakeBackend:
     """Implements `lab.backends.base.Backend` in memory; tests bend its public dictionaries."""
 
     name = "docker"
+    pace = 1.0
 
     def __init__(self, root: Path) -> None:
         self.root = root

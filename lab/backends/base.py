@@ -47,6 +47,8 @@ class Backend(Protocol):
     """Makes nodes and networks, and keeps what it must remember in the engine's own objects."""
 
     name: str
+    pace: float
+    """How many times longer than in a container things may take: limits are that much wider."""
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it; never raises for a missing engine."""

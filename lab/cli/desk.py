@@ -151,6 +151,7 @@ def judge(
     from lab.console import CommandTimeout
     from lab.wait import monotonic
 
+    patience = max(patience, cluster.backend.pace)
     room = Room(
         cluster.spec,
         lambda node, user: cluster.node(node).open_console(user),

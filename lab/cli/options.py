@@ -58,10 +58,8 @@ wait_option = click.option(
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),
-    default=180.0,
-    show_default=True,
     metavar="SECONDS",
-    help="How long to wait at most.",
+    help="How long to wait at most: 180, and longer for virtual machines.",
 )
 progress_option = click.option(
     "--progress",

@@ -24,7 +24,7 @@ def command(
     hard: bool,
     lab: str | None,
     wait: bool,
-    timeout: float,
+    timeout: float | None,
     mode: str,
 ) -> None:
     """Switch nodes on and off, or cycle them.
@@ -43,7 +43,8 @@ def command(
         app.cluster(spec, progress) as cluster,
         app.lock(spec.lab),
     ):
-        cluster.timeout = timeout
+        if timeout is not None:
+            cluster.timeout = timeout
         if action == "on":
             cluster.power_on(nodes, wait=wait)
         elif action == "off":

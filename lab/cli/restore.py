@@ -18,7 +18,9 @@ from lab.cli.options import lab_option, progress_option, timeout_option, wait_op
 @yes_option
 @progress_option
 @click.pass_obj
-def command(app: App, name: str, lab: str | None, wait: bool, timeout: float, yes: bool, mode: str) -> None:
+def command(
+    app: App, name: str, lab: str | None, wait: bool, timeout: float | None, yes: bool, mode: str
+) -> None:
     """Put the lab back to a snapshot, whatever state it is in.
 
     Nodes get the power they had when the snapshot was taken.
@@ -42,6 +44,7 @@ def command(app: App, name: str, lab: str | None, wait: bool, timeout: float, ye
         app.cluster(spec, progress) as cluster,
         app.lock(spec.lab),
     ):
-        cluster.timeout = timeout
+        if timeout is not None:
+            cluster.timeout = timeout
         cluster.restore(name, wait=wait)
     click.echo(f"lab {spec.lab} is back at {name}")

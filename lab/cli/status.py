@@ -105,7 +105,7 @@ class Glance:
 
         command = ("/bin/sh", "-c", question)
         argv = self._backend.shell(self._lab, node, command, user="root", tty=False)
-        return run(argv, timeout=ENTER_SECONDS, check=False)
+        return run(argv, timeout=ENTER_SECONDS * self._backend.pace, check=False)
 
     def _sms(self, name: str, question: str) -> SmsView:
         from lab.probes import SmsView, parse_look

@@ -48,7 +48,7 @@ def command(  # noqa: PLR0917 - click hands each option over by name
     config: Path | None,
     sets: tuple[str, ...],
     wait: bool,
-    timeout: float,
+    timeout: float | None,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -66,7 +66,8 @@ def command(  # noqa: PLR0917 - click hands each option over by name
         app.backend = app.open_backend(spec.backend)
     app.interrupted = f"lab {spec.lab} is half made; lab up carries on, lab down removes it"
     with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster:
-        cluster.timeout = timeout
+        if timeout is not None:
+            cluster.timeout = timeout
         if dry_run:
             _show_plan(cluster, nodes, as_json=as_json)
             return

@@ -73,6 +73,7 @@ README = "# A file\n\nMake it.\n\n## Make it\n\n```sh sms\ntouch it\n```\n\nThen
 class LocalBackend:
     """One lab whose every node is a shell of this machine; its state is one folder."""
 
+    pace = 1.0
     name = "fake"
 
     def __init__(self, folder: Path) -> None:

@@ -64,6 +64,27 @@ def test_a_console_is_read_over_the_files_it_was_rotated_to(tmp_path: Path) -> N
     assert consoles.read(log, tail=8) == b"r newest"
 
 
+def test_only_what_was_written_since_power_came_on_counts_also_after_a_rotation(tmp_path: Path) -> None:
+    log = tmp_path / "c1.console"
+    consoles.note_power_on(log)
+    assert consoles.read_since_power_on(log) == b""
+    log.write_bytes(mark("init", 100))
+    assert consoles.read_since_power_on(log) == mark("init", 100)
+    consoles.note_power_on(log)
+    assert consoles.read_since_power_on(log) == b""
+    with log.open("ab") as file:
+        file.write(POST)
+    assert consoles.read_since_power_on(log) == POST
+    log.rename(tmp_path / "c1.console.0")
+    log.write_bytes(IPXE)
+    assert consoles.read_since_power_on(log) == POST + IPXE
+
+
+def test_the_sms_serves_when_it_says_so_in_this_boot() -> None:
+    assert consoles.serves(POST + mark("init", 100) + consoles.SERVING)
+    assert not consoles.serves(POST + consoles.SERVING + POST)
+
+
 def test_last_lines_are_counted_from_the_end() -> None:
     assert consoles.last_lines(b"a\nb\nc", 2) == b"b\nc"
     assert consoles.last_lines(b"a\nb\n", 0) == b""

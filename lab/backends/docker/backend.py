@@ -30,6 +30,7 @@ class DockerBackend:
     """A lab's nodes as containers of the engine on this computer."""
 
     name = "docker"
+    pace = 1.0
 
     @cached_property
     def client(self) -> APIClient:

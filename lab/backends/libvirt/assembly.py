@@ -7,15 +7,19 @@ import io
 import tarfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from lab.backends.libvirt import inspection
+from lab.backends.base import Say
+from lab.backends.libvirt import consoles, inspection
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import explained, unless_gone
 from lab.backends.libvirt.machines import domain_xml, network_xml, wire_of
 from lab.model import ClusterSpec, Node, Role
 from lab.specjson import spec_to_json
+from lab.wait import monotonic, wait_for
 
+SERVICE_SECONDS = 600.0
 SPEC_FOLDER, SPEC_FILE = "/etc/rackling", "cluster.json"
 
 
@@ -38,14 +42,13 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
                     wire.create()
 
 
-def make_disks(spec: ClusterSpec, node: Node, folder: LabFolder, store: DiskStore) -> None:
+def make_disks(node: Node, folder: LabFolder, store: DiskStore) -> None:
     """Makes what is missing of a machine's disks."""
     if node.role is Role.SMS:
         folder.make_system_disk(node.name, store)
         folder.make_identity_disk(node.name)
     elif node.disk:
         folder.make_blank_disk(node.name, node.disk)
-    del spec
 
 
 def define(
@@ -56,11 +59,26 @@ def define(
         return connection.defineXML(domain_xml(spec, node, folder, kvm=kvm, uuid=uuid))
 
 
-def power_on(domain: Any) -> None:
+def power_on(domain: Any, console: Path) -> None:
     """Gives a machine power; nothing happens to one that has it."""
     with explained(f"starting {domain.name()}"), unless_gone():
         if not domain.isActive():
+            consoles.note_power_on(console)
             domain.create()
+
+
+def await_service(folder: LabFolder, sms: str, say: Say) -> None:
+    """Waits until an SMS that boots answers nodes, or until it is plain that it will not soon.
+
+    Machines that ask in vain keep an emulated processor busy, and with it the SMS from booting.
+    """
+
+    def serves() -> bool:
+        return consoles.serves(consoles.read_since_power_on(folder.console(sms)))
+
+    if not serves():
+        say(f"waiting for {sms} before the nodes get power: their processors are emulated by the same few")
+        wait_for(serves, monotonic() + SERVICE_SECONDS, every=1.0)
 
 
 def packed(name: str, text: str) -> bytes:

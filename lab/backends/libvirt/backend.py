@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from lab.backends.base import Capabilities, Say, State
-from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal
+from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal, snapshots
 from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import each, unless_gone
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import profile
-from lab.errors import LabError, UsageError
+from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
 from lab.run import run_bytes
 from lab.specjson import spec_to_json
@@ -29,6 +29,7 @@ class LibvirtBackend:
     """A lab's nodes as virtual machines of the libvirt on this computer."""
 
     name = "libvirt"
+    pace = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
 
     def __init__(self) -> None:
         self._store = DiskStore()
@@ -66,7 +67,8 @@ class LibvirtBackend:
         missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
         if missing:
             say("making " + " ".join(node.name for node in missing))
-        each(missing, lambda node: self._make(spec, node, folder, kvm=kvm))
+        each(missing, lambda node: self._define(spec, node, folder, kvm=kvm))
+        self._power_on(spec, [node.name for node in missing], say, kvm=kvm)
         if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
             self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
 
@@ -89,8 +91,9 @@ class LibvirtBackend:
 
     def start(self, lab: str, nodes: Sequence[str]) -> None:
         """Powers machines on."""
-        assembly.make_wires(self.connection, self._spec(lab))
-        each(nodes, lambda node: assembly.power_on(self._machine(lab, node).thing))
+        spec = self._spec(lab)
+        assembly.make_wires(self.connection, spec)
+        self._power_on(spec, nodes, lambda _line: None, kvm=inspection.kvm_verdict()[0])
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers machines off."""
@@ -122,33 +125,32 @@ class LibvirtBackend:
         return run_bytes(command, timeout=COPY_SECONDS)
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Not yet: see `restore`."""
-        del say
-        raise UsageError(f"libvirt's labs keep no snapshots yet: {lab} {name}", hint="restore handout works")
+        """Keeps the lab's state under a name."""
+        self._spec(lab)
+        snapshots.take(self.connection, lab, name, say)
 
     def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
-        """Puts the lab back to the one snapshot it has, `handout`: the state it was first made in."""
-        del borrowed  # nothing is kept, so nothing of the lab's can be kept for others
-        if name != "handout":
-            raise UsageError(f"the lab {lab} has no snapshot called {name}", evidence="snapshots: handout")
+        """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
+        del borrowed  # no state is kept for other labs, so nothing of this one's gets there
+        if name != snapshots.HANDOUT:
+            snapshots.put_back(self.connection, lab, name, say)
+            return
         spec = self._spec(lab)
         present = self._present(lab)
-        say("cutting the power of every node")
+        say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))
         say(f"giving {spec.sms.name} a fresh disk")
         LabFolder(lab).make_system_disk(spec.sms.name, self._store, anew=True)
         on = [node.name for node in spec.nodes if node.name in present]
-        say("power to " + " ".join(on))
-        self.start(lab, on)
+        self._power_on(spec, on, say, kvm=inspection.kvm_verdict()[0])
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab."""
-        del lab
-        return ("handout",)
+        """Names of the snapshots kept for a lab, oldest first."""
+        return snapshots.names(lab)
 
     def forget(self, lab: str, name: str) -> None:
-        """Not yet: there is none to remove."""
-        raise UsageError(f"the lab {lab} keeps only its handout, which takes no room: {name}")
+        """Removes a snapshot of the lab."""
+        snapshots.forget(lab, name)
 
     def origin(self) -> str:
         """What an SMS made now is made of: of no account before states are kept."""
@@ -187,9 +189,21 @@ class LibvirtBackend:
             spec, node, LabFolder(spec.lab), kvm=kvm
         )
 
-    def _make(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
-        assembly.make_disks(spec, node, folder, self._store)
-        assembly.power_on(assembly.define(self.connection, spec, node, folder, kvm=kvm))
+    def _define(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
+        assembly.make_disks(node, folder, self._store)
+        assembly.define(self.connection, spec, node, folder, kvm=kvm)
+
+    def _power_on(self, spec: ClusterSpec, names: Sequence[str], say: Say, *, kvm: bool) -> None:
+        """The SMS first; where processors are emulated, the others when it answers them."""
+        sms, folder = spec.sms.name, LabFolder(spec.lab)
+        others = [name for name in names if name != sms]
+        if sms in names:
+            assembly.power_on(self._machine(spec.lab, sms).thing, folder.console(sms))
+            if others and not kvm:
+                assembly.await_service(folder, sms, say)
+        each(
+            others, lambda name: assembly.power_on(self._machine(spec.lab, name).thing, folder.console(name))
+        )
 
     def _tell_sms(self, spec: ClusterSpec, found: Found, folder: LabFolder, say: Say, *, kvm: bool) -> None:
         """Describes the SMS anew, for its next power-on, and hands one that is up its new description now."""
@@ -214,7 +228,9 @@ class LibvirtBackend:
             return NodeStatus(name, Power.ABSENT)
         if not present[name].active:
             return NodeStatus(name, Power.OFF, "off")
-        return consoles.stage_of(name, mac, consoles.read(LabFolder(lab).console(name)), time.time())
+        return consoles.stage_of(
+            name, mac, consoles.read_since_power_on(LabFolder(lab).console(name)), time.time()
+        )
 
     def _stop(self, lab: str, node: str, *, hard: bool) -> None:
         found = self._machine(lab, node)

@@ -12,6 +12,8 @@ TAIL = 1 << 18
 """Bytes from the end in which a machine's latest boot is looked for."""
 MARK = re.compile(rb"\x1b\]7337;(\S+) (\d+) ?([^\x07]*)\x07")
 """What the boot agent says of its stage (lab/guest/files/initramfs/lib/agent/report.sh)."""
+SERVING = b"\x1b]7338;serving\x07"
+"""What the SMS says when it answers nodes that boot (lab/guest/files/sms, rackling-serving.service)."""
 POWER_ON = re.compile(rb"SeaBIOS \(version")
 NO_ANSWER = "no DHCP answer for {mac}: registered?"
 NO_SCRIPT = "no boot script for {mac}: bootstrap assigned?"
@@ -37,6 +39,49 @@ def read(log: Path, tail: int = TAIL) -> bytes:
     return text[-tail:]
 
 
+def note_power_on(log: Path) -> None:
+    """Keeps where the console stood when power came on: what stands before tells nothing of this boot."""
+    _before(log).unlink(missing_ok=True)
+    _mark_place(log)
+
+
+def go_back(log: Path, said: Path) -> None:
+    """What a machine is put back to has said this since its power came on, and nothing of what followed."""
+    if said.exists():
+        _before(log).write_bytes(said.read_bytes())
+        _mark_place(log)
+
+
+def _mark_place(log: Path) -> None:
+    place = log.stat() if log.exists() else None
+    _note(log).write_text(f"{place.st_ino} {place.st_size}" if place else "0 0")
+
+
+def read_since_power_on(log: Path) -> bytes:
+    """What a machine wrote since it got power, or the end of that."""
+    note = _note(log)
+    inode, _, offset = (note.read_text() if note.exists() else "0 0").partition(" ")
+    text = b""
+    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
+        try:
+            here = str(path.stat().st_ino) == inode
+            text = path.read_bytes()[int(offset) if here else 0 :] + text
+        except OSError:
+            break
+        if here:
+            break
+    before = _before(log)
+    return ((before.read_bytes() if before.exists() else b"") + text)[-TAIL:]
+
+
+def _before(log: Path) -> Path:
+    return log.with_suffix(".before")
+
+
+def _note(log: Path) -> Path:
+    return log.with_suffix(".power")
+
+
 def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
     """How far a machine under power is, from what it wrote since its power came on."""
     text = _this_boot(text)
@@ -50,6 +95,11 @@ def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
             if match.start() > place:
                 place, stage, detail = match.start(), its_stage, its_detail
     return NodeStatus(name, Power.ON, stage, detail.format(mac=mac))
+
+
+def serves(text: bytes) -> bool:
+    """Whether the SMS has said, since its power came on, that it answers nodes."""
+    return SERVING in _this_boot(text)
 
 
 def booted_at(text: bytes) -> str:

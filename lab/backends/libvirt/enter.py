@@ -26,7 +26,7 @@ WHY = {OFF: "its power is off", SILENT: "nobody answers at its door yet"}
 def main(lab: str, node: str, user: str, tty: str, *words: str) -> int:
     """Becomes the shell or the command; or says why it cannot."""
     folder = LabFolder(lab)
-    text = consoles.read(folder.console(node))
+    text = consoles.read_since_power_on(folder.console(node))
     status = consoles.stage_of(node, "", text, time.time())
     if status.stage != BOOTED:
         return refused(node, f"stage {status.stage}{f' ({status.detail})' if status.detail else ''}")

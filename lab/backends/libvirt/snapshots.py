@@ -1,0 +1,151 @@
+"""Snapshots: the saved memory of every machine that has power, and its disks as they were at that moment.
+
+Machines are paused together and go on together, so that none of them sees another miss anything; that all
+their clocks stand still meanwhile harms nobody, as they agree with each other.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.backends.base import Say
+from lab.backends.libvirt import consoles, inspection, removal
+from lab.backends.libvirt.disks import LabFolder, make_folder
+from lab.backends.libvirt.door import Door
+from lab.backends.libvirt.engine import each, explained
+from lab.backends.libvirt.inspection import Found
+from lab.errors import UsageError
+from lab.run import run
+
+HANDOUT = "handout"  # always there: the lab as it was first made, from the SMS's base and its kept identity
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+UNFINISHED = ".new"
+COPY_SECONDS = 300
+
+
+def take(connection: Any, lab: str, name: str, say: Say) -> None:
+    """Keeps the lab's state under a name; all machines stand still for a moment meanwhile."""
+    if name == HANDOUT or not NAME.match(name):
+        raise UsageError(
+            f"a snapshot cannot be called {name!r}",
+            hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
+        )
+    folder = LabFolder(lab)
+    place = _place(folder, UNFINISHED)
+    shutil.rmtree(place, ignore_errors=True)
+    make_folder(place)
+    present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
+    running = {node: found for node, found in present.items() if found.active}
+    say("pausing every machine and saving its memory")
+    _pause(running)
+    try:
+        each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
+        _copy_disks(folder.path, place)
+    finally:
+        # What was not saved still stands paused; what was saved has to be brought back.
+        _bring_back(connection, running, place)
+    final = _place(folder, name)
+    former = place.with_name(".old")
+    shutil.rmtree(former, ignore_errors=True)
+    if final.exists():
+        final.rename(former)
+    place.rename(final)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def put_back(connection: Any, lab: str, name: str, say: Say) -> None:
+    """Puts memory and disks back, whatever the machines do now; those that had no power have none."""
+    folder = LabFolder(lab)
+    place = _place(folder, name)
+    if not place.is_dir():
+        raise _unknown(lab, name)
+    present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
+    say("cutting the power of every machine")
+    each(present.values(), lambda found: removal.unplug(found.thing))
+    _copy_disks(place, folder.path)
+    say("giving every machine its memory back")
+    for node in present:
+        consoles.go_back(folder.console(node), place / f"{node}.said")
+    saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
+    _bring_back(connection, saved, place)
+
+
+def forget(lab: str, name: str) -> None:
+    """Removes a snapshot; the handout takes no room and stays."""
+    if name == HANDOUT or name not in names(lab):
+        raise _unknown(lab, name)
+    shutil.rmtree(_place(LabFolder(lab), name))
+
+
+def _unknown(lab: str, name: str) -> UsageError:
+    kept = " ".join(names(lab))
+    return UsageError(
+        f"the lab {lab} has no snapshot called {name} to remove or go back to",
+        evidence=f"snapshots: {kept}",
+        hint="lab snapshot --list",
+    )
+
+
+def names(lab: str) -> tuple[str, ...]:
+    """Names of a lab's snapshots, oldest first, the handout before all."""
+    folder = LabFolder(lab).path / "snapshots"
+    found = list(folder.glob("[a-z0-9]*")) if folder.is_dir() else []
+    return (HANDOUT, *(path.name for path in sorted(found, key=lambda path: path.stat().st_mtime)))
+
+
+def _place(folder: LabFolder, name: str) -> Path:
+    return folder.path / "snapshots" / name
+
+
+def _pause(running: Mapping[str, Found]) -> None:
+    for node, found in running.items():
+        with explained(f"pausing {node}"):
+            found.thing.suspend()
+
+
+def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
+    """Memory to a file; the machine's process ends with that."""
+    import libvirt
+
+    Door(folder, node).close()
+    (place / f"{node}.said").write_bytes(consoles.read_since_power_on(folder.console(node)))
+    unfinished = place / f"{node}.part"
+    with explained(f"saving {node}"):
+        found.thing.saveFlags(str(unfinished), None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+    unfinished.rename(place / f"{node}.save")
+
+
+def _bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> None:
+    """Memory from its files; then all go on in the same moment."""
+    import libvirt
+
+    def restore(node: str) -> None:
+        if not machines[node].thing.isActive():
+            with explained(f"restoring {node}"):
+                saved = str(place / f"{node}.save")
+                connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+
+    each(machines, restore)
+    for node, found in machines.items():
+        with explained(f"letting {node} go on"):
+            found.thing.resume()
+
+
+def _copy_disks(source: Path, target: Path) -> None:
+    """Layers over the base, identities and nodes' disks: as large as what was written to them."""
+    for disk in source.glob("*-vd?.img"):
+        unfinished = target / f"{disk.name}.new"
+        copy = [
+            "cp",
+            "--reflink=auto",
+            "--sparse=always",
+            "--preserve=ownership,mode",
+            str(disk),
+            str(unfinished),
+        ]
+        run(copy, timeout=COPY_SECONDS)
+        unfinished.rename(target / disk.name)
