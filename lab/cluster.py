@@ -280,14 +280,8 @@ class Cluster:
             self.watch(found, elapsed)
             return found
 
-        last = wait_for(
-            readings,
-            start + self.timeout,
-            self._clock,
-            self._sleep,
-            done=_decided,
-            every=POLL * self.backend.pace**2,
-        )
+        end, every = start + self.timeout, POLL * self.backend.pace**2  # each look costs the nodes time
+        last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last

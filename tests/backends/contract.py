@@ -207,7 +207,7 @@ class Contract:
         record = up.record()
         assert record is not None
         assert record.spec == up.spec
-        assert list(up.status()) == ["sms", "c1"]
+        assert list(up.status()) == [node.name for node in up.spec.nodes]
 
     def test_a_node_taken_away_is_absent_until_it_is_made_again(self, up: Bed) -> None:
         up.backend.delete(up.name, silent, ["c1"])
