@@ -123,12 +123,12 @@ def silence(cluster: Cluster) -> CheckFailedError:
         "journalctl -q --no-pager -o cat -u slurmdbd --invocation=0 | grep -Ei 'error|fatal'"
     )
     told = [line.removeprefix("slurmdbd: ") for line in lines.output.splitlines()]
-    told = [line for line in told if "database must be up" not in line]
+    told = [line for line in told if "database must be up" not in line and unit.active != "inactive"]
     hint = "Its journal, or /var/log/slurm/slurmdbd.log, tells more."
     if any("Access denied" in line for line in told):
         hint = "Are StorageUser and StoragePass what MariaDB was told? They are read when slurmdbd starts."
     elif unit.active in ("failed", "inactive"):
-        hint = "`sudo systemctl restart slurmdbd` lets it try again."
+        hint = "`sudo systemctl restart slurmdbd` starts it again."
     return failed(
         expected="slurmdbd listens on its port",
         actual=f"it is {unit.active}" + (f": {told[-1]}" if told else ""),

@@ -37,8 +37,9 @@ sudo tail -n 3 /var/log/slurm/slurmdbd.log
 #: step controller on sms as user1
 sudo sed -i 's/^#*AccountingStorageEnforce=.*/AccountingStorageEnforce=qos,limits,safe/' /etc/slurm/slurm.conf
 sudo sed -i 's|^AccountingStorageType=.*|AccountingStorageType=accounting_storage/slurmdbd|' /etc/slurm/slurm.conf
+#: may-fail
 sudo scontrol reconfigure
-#: wait scontrol ping within 30
+#: wait scontrol show config | grep -q accounting_storage/slurmdbd within 60
 #: may-fail
 #: answer y to (N/y)
 sudo sacctmgr add cluster 'cluster'

@@ -8,8 +8,9 @@ PartitionName=short DefaultTime=02:00:00 MaxTime=02:00:00 AllowAccounts=ALL Prio
 PartitionName=medium Default=YES DefaultTime=06:00:00 MaxTime=48:00:00 AllowAccounts=ALL PriorityTier=2
 PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 DenyAccounts=gratis PriorityTier=1
 END
+#: may-fail
 sudo scontrol reconfigure
-#: wait scontrol ping within 30
+#: wait sinfo -h -p short | grep -q short within 60
 sinfo
 
 #: step fit on sms as user1
@@ -17,8 +18,9 @@ sinfo
 srun hostname
 scontrol show node c1 | grep RealMemory
 sudo sed -i 's/DefMemPerCPU=2000/DefMemPerCPU=400/' /etc/slurm/slurm.conf
+#: may-fail
 sudo scontrol reconfigure
-#: wait scontrol ping within 30
+#: wait scontrol show partition medium | grep -q DefMemPerCPU=400 within 60
 srun hostname
 
 #: step try on sms as user1

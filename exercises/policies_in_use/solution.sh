@@ -30,7 +30,9 @@ sudo tee -a /etc/slurm/slurm.conf <<'END'
 SchedulerType=sched/backfill
 SchedulerParameters=bf_window=10080,bf_resolution=504,bf_max_job_user=80,bf_continue,default_queue_depth=200
 END
+#: may-fail
 sudo scontrol reconfigure
+#: wait scontrol show config | grep -q bf_window=10080 within 60
 #: wait test "$(sinfo -h -p medium -o %T)" = idle within 60
 sbatch --nodes=1 --exclusive --output=/dev/null --wrap 'sleep 90'
 #: wait squeue -h -u user1 -o %T | grep -q RUNNING within 60

@@ -6,5 +6,6 @@ PartitionName=medium Default=YES DefaultTime=06:00:00 MaxTime=48:00:00 AllowAcco
 PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 DenyAccounts=gratis PriorityTier=1
 PartitionName=DEFAULT DefMemPerCPU=400 MaxNodes=2 MinNodes=1 Nodes=c[1-2] PriorityJobFactor=1
 END
+#: may-fail
 sudo scontrol reconfigure
-#: wait scontrol ping within 30
+#: wait sinfo -h -o %P | grep -q short within 60

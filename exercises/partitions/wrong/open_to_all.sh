@@ -6,5 +6,6 @@ PartitionName=short DefaultTime=02:00:00 MaxTime=02:00:00 AllowAccounts=ALL Prio
 PartitionName=medium Default=YES DefaultTime=06:00:00 MaxTime=48:00:00 AllowAccounts=ALL PriorityTier=2
 PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 AllowAccounts=ALL PriorityTier=1
 END
+#: may-fail
 sudo scontrol reconfigure
-#: wait scontrol ping within 30
+#: wait sinfo -h -o %P | grep -q short within 60

@@ -8,4 +8,6 @@ PriorityWeightFairshare=1000
 PriorityWeightJobSize=1000
 PriorityWeightPartition=10000
 END
+#: may-fail
 sudo scontrol reconfigure
+#: wait scontrol show config | grep -q 'FairShare *= 1000' within 60

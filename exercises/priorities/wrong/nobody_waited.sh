@@ -8,7 +8,9 @@ PriorityWeightFairshare=100000
 PriorityWeightJobSize=1000
 PriorityWeightPartition=10000
 END
+#: may-fail
 sudo scontrol reconfigure
+#: wait scontrol show config | grep -q 'FairShare *= 100000' within 60
 #: wait test "$(sinfo -h -p medium -o %T)" = idle within 60
 
 #: step overtake on sms as user1

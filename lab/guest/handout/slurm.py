@@ -27,7 +27,6 @@ SlurmdPidFile=/run/slurm/slurmd.pid
 SlurmctldLogFile=/var/log/slurm/slurmctld.log
 SlurmdLogFile=/var/log/slurm/slurmd.log
 MailProg=/bin/true
-MessageTimeout=30
 SwitchType=switch/none
 MpiDefault=none
 
