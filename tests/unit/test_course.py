@@ -218,6 +218,13 @@ def test_texts_and_checks_may_change_without_replaying(stand: Stand) -> None:
     assert stand.start("three") == ["restore after-two"]
 
 
+def test_where_a_backend_keeps_nothing_the_replayed_lab_is_the_start(stand: Stand) -> None:
+    stand.keeper.kept[HANDOUT] = ()
+    stand.keeper.keep = lambda name: stand.keeper.did.append(f"cannot keep {short(name)}")  # type: ignore[method-assign]
+    assert stand.start("two") == ["restore handout borrowed", "solve one", "cannot keep after-one"]
+    assert stand.keeper.state == ("one",)
+
+
 def test_a_solution_that_does_not_solve_is_an_error_with_evidence(stand: Stand) -> None:
     stand.keeper.kept[HANDOUT] = ()
     stand.unsolvable = "one"
