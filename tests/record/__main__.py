@@ -72,7 +72,7 @@ def play(film: Film, environ: dict[str, str]) -> bool:
     """Types every scene at reading speed; says whether the last command succeeded."""
     spec = Desk(App(environ), NAME).spec
     settings = [f"{key}={environ[key]}" for key in ("PATH", "LAB_NAME", "XDG_DATA_HOME", "LAB_PROGRESS")]
-    host = ["env", *settings, "PS1=$ ", "bash", "-c", f"{TERMINAL}; exec bash --norc --noprofile"]
+    host = ["env", *settings, "bash", "-c", f"{TERMINAL}; PS1='$ ' exec bash --norc --noprofile"]
     sms = ["env", *settings, "bash", "-c", f"{TERMINAL}; exec lab shell sms"]
     status = 1
     with Session(host, film.show, slow=True) as shell:

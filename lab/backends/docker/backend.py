@@ -168,9 +168,8 @@ class DockerBackend:
         kept = [node for node in others if node.name in present and node.name not in strangers]
         missing = [(n, chassis_of(spec, n, images.of(n))) for n in others if n not in kept]
         each(missing, lambda pair: self._make(spec, *pair))
-        each(others, lambda node: self._cut(lab, node.name))
-        # The SMS goes first: it writes to the storage that is about to be replaced.
-        removal.containers(self.client, [container_name(lab, spec.sms.name)])
+        # All at once, and the SMS too: it writes to the storage that is about to be replaced.
+        each((spec.sms, *others), lambda node: self._clear(spec, node))
         restoration.take_identity_back(self.client, lab)
         snapshots.empty_storage(self.client, lab)
         say(f"making {spec.sms.name} from {name}")
@@ -240,6 +239,13 @@ class DockerBackend:
 
     def _make(self, spec: ClusterSpec, node: Node, chassis: Chassis) -> None:
         assembly.make_node(self.client, spec, node, chassis, self._host_cpus)
+
+    def _clear(self, spec: ClusterSpec, node: Node) -> None:
+        """Takes a node's system away: of the SMS with its disk, of all others with their power."""
+        if node == spec.sms:
+            removal.containers(self.client, [container_name(spec.lab, node.name)])
+        else:
+            self._cut(spec.lab, node.name)
 
     def _cut(self, lab: str, node: str) -> None:
         """Pulls the plug of a node; its container runs afterwards, whatever it did before."""
