@@ -18,7 +18,7 @@ MAY_BE = ("wrong.toml",)
 FOLDERS = ("files", "wrong")
 FEWEST_WRONGS = 2
 FEWEST_HINTS = 2
-SCHEME = re.compile(r"(?:\]\(|<|\s)([a-zA-Z][a-zA-Z0-9+.-]*):(?://|[^\s)>]*(?:\)|>))")
+SCHEME = re.compile(r"(?:\]\(\s*|<)([a-zA-Z][a-zA-Z0-9+.-]*):|\s([a-zA-Z][a-zA-Z0-9+.-]*)://")
 HANDOUT = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)")
 NOT_TYPED = ("output", "host")
 
@@ -136,7 +136,7 @@ def _same(command: str) -> str:
 
 
 def _texts(name: str, text: str) -> Iterator[str]:
-    for scheme in SCHEME.findall(text):
+    for scheme in map("".join, SCHEME.findall(text)):
         if scheme.lower() != "https":
             yield f"{name}: only https links are allowed, not {scheme}:"
     for value in re.findall(r"\{\{(.*?)\}\}", text):

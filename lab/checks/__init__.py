@@ -1,6 +1,7 @@
 """What authors of `check.py` files import: `check`, `failed`, and the cluster as a check sees it."""
 
 from lab.checks.api import Check, CheckFailedError, check, failed
+from lab.checks.parcel import parcel
 from lab.checks.view import Cluster, NodeView
 
-__all__ = ["Check", "CheckFailedError", "Cluster", "NodeView", "check", "failed"]
+__all__ = ["Check", "CheckFailedError", "Cluster", "NodeView", "check", "failed", "parcel"]

@@ -47,7 +47,13 @@ def split_fields(line: str, count: int, command: str, separator: str = "|") -> l
 
 
 def pairs(line: str) -> dict[str, str]:
-    """Reads `Key=value Key=value`, where values may hold blanks."""
+    """Reads `Key=value Key=value`, where values may hold blanks; of a key that comes twice, the first.
+
+    What people may write, such as a node's comment, stands last in Slurm's lines, and may look like a key.
+    """
     found = list(_PAIR.finditer(line))
     ends = [match.start() for match in found[1:]] + [len(line)]
-    return {match.group(1): line[match.end() : end].strip() for match, end in zip(found, ends, strict=True)}
+    values: dict[str, str] = {}
+    for match, end in zip(found, ends, strict=True):
+        values.setdefault(match.group(1), line[match.end() : end].strip())
+    return values

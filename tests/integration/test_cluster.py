@@ -9,6 +9,7 @@ from lab.console import Console
 from tests.integration.conftest import Lab, wait_until
 
 FILES = "dynamic_hosts,passwd,group,shadow,munge.key,network"
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 def login_mac(lab: Lab) -> str:
@@ -87,11 +88,13 @@ def test_a_login_has_no_right_to_the_hosts_clock(lab: Lab) -> None:
 
 def test_a_reboot_unasked_leaves_the_node_down(lab: Lab) -> None:
     before = float(lab.on("c1", "cut -d' ' -f1 /proc/uptime"))
+    boot = lab.on("c1", BOOT_ID)
     lab.on("sms", "ssh c1 reboot", check=False)
     wait_until(lambda: lab.states()["c1"].startswith("down"), 30, "c1 down in sinfo")
     reason = lab.on("sms", "scontrol show node c1")
     assert "Reason=Node unexpectedly rebooted" in reason
     assert float(lab.on("c1", "cut -d' ' -f1 /proc/uptime")) < before + 30
+    assert lab.on("c1", BOOT_ID) not in (boot, lab.on("c2", BOOT_ID)), "a boot has a number of its own"
     lab.on("sms", "scontrol update nodename=c1 state=resume")
     wait_until(
         lambda: lab.states()["c1"] == "idle",

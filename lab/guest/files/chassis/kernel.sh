@@ -37,7 +37,7 @@ present_without_modules() {
     cp -r /proc/sys/kernel $KERNEL/sysctl 2>/dev/null
     : >$KERNEL/sysctl/modules_disabled
     for name in hostname domainname ns_last_pid random keys pty; do
-        mount --bind /proc/sys/kernel/$name $KERNEL/sysctl/$name
+        mount --rbind /proc/sys/kernel/$name $KERNEL/sysctl/$name
     done
     mount --rbind $KERNEL/sysctl /proc/sys/kernel
     mount -o remount,bind,ro /proc/sys/kernel

@@ -1,0 +1,214 @@
+"""A rolling-reboot health check: where it runs, what it does in a rehearsal, and what it did to the nodes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+from lab.checks import Cluster, check, failed, parcel
+from lab.facts import slurm
+
+SHARED = "/opt/ohpc/pub/"
+FOLDER = f"{SHARED}rolling"
+SCRIPT = f"{FOLDER}/check"
+WANTED = f"{FOLDER}/wanted"
+STAMP = "/etc/image-release"
+LONGEST_INTERVAL = 60
+AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs"
+SECONDS = 60.0
+REASON = re.compile(r"update_node: node (\S+) reason set to: (.*)")
+STATE = re.compile(r"update_node: node (\S+) state set to (\S+)")
+
+
+def rehearse(cluster: Cluster, *groups: str) -> None:
+    """Plays situations with the learner's script and our own copy of the rehearsal, without any privilege."""
+    wanted = " ".join(f"--group {group}" for group in groups)
+    command = (
+        f"d=$(mktemp -d) && chmod 755 $d && install -m 755 {SCRIPT} $d/check && "
+        f"echo {parcel(__file__)} | base64 -d | tar -xz -C $d --no-same-owner && "
+        f"{AS_NOBODY} python3 -I -B $d/rehearse.py --json {wanted} $d/check; s=$?; rm -rf $d; exit $s"
+    )
+    answer = cluster.sms.run(command, timeout=SECONDS)
+    played = json.loads(answer.output[answer.output.index("[{") :])
+    faults = [one for one in played if one["fault"]]
+    if not faults:
+        return
+    names = " ".join(one["name"] for one in faults)
+    raise failed(
+        expected="good in every one of these situations: " + ", ".join(one["name"] for one in played),
+        actual="; ".join(f"{one['name']} ({one['story']}): {one['fault']}" for one in faults[:2]),
+        hint="Indented lines tell what the script asked for in each run.",
+        node="sms",
+        look=f"python3 ~/rolling_reboot/rehearse.py {SCRIPT} {names}",
+    )
+
+
+@check(step="watch")
+def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
+    """Slurm's health check is the script on shared storage, and it runs at least once a minute."""
+    config = cluster.sms.fact(slurm.config)
+    program = config.get("HealthCheckProgram", "")
+    if program != SCRIPT:
+        raise failed(
+            expected=f"HealthCheckProgram = {SCRIPT}",
+            actual=f"HealthCheckProgram = {program}",
+            hint="It is a line of the SMS's slurm.conf; `sudo scontrol reconfigure` tells the nodes.",
+            node="sms",
+            look="scontrol show config | grep HealthCheck",
+        )
+    interval = int(config.get("HealthCheckInterval", "0").split()[0])
+    if not 0 < interval <= LONGEST_INTERVAL:
+        raise failed(
+            expected=f"HealthCheckInterval between 1 and {LONGEST_INTERVAL} s",
+            actual=f"{interval} s",
+            hint="Each node waits that long before it notices that it is drained, and again afterwards.",
+            node="sms",
+            look="scontrol show config | grep HealthCheck",
+        )
+    mode = cluster.sms.run(f"stat -c %A {SCRIPT}").output.strip()
+    if mode.count("x") != len("ugo") or not mode.startswith("-"):
+        raise failed(
+            expected=f"{SCRIPT} is a file that may be run: -rwxr-xr-x",
+            actual=mode,
+            node="sms",
+            look=f"ls -l {SCRIPT}",
+        )
+
+
+@check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
+def it_reboots_a_drained_node_once(cluster: Cluster) -> None:
+    """A node drained with rolling:reboot is rebooted once, and is back in service with the wanted image."""
+    rehearse(cluster, "drained")
+
+
+@check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
+def it_obeys_its_own_token_only(cluster: Cluster) -> None:
+    """What people and Slurm itself write as a reason never sets it off."""
+    rehearse(cluster, "words")
+
+
+@check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
+def it_is_not_fooled_by_comments(cluster: Cluster) -> None:
+    """What stands in a node's comment is never taken for its state or its reason."""
+    rehearse(cluster, "comments")
+
+
+@check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
+def it_reads_states_as_flags(cluster: Cluster) -> None:
+    """Further flags of the state do not keep it from its work, and jobs that still run do."""
+    rehearse(cluster, "flags", "jobs")
+
+
+@check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
+def it_does_not_reboot_unrecorded(cluster: Cluster) -> None:
+    """When the controller does not take down that a node reboots, it does not reboot."""
+    rehearse(cluster, "refused")
+
+
+@check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
+def it_wants_proof(cluster: Cluster) -> None:
+    """A node goes back to work only after a reboot, and only with the wanted image; it never loops."""
+    rehearse(cluster, "proof")
+
+
+@check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
+def it_ends_within_a_minute(cluster: Cluster) -> None:
+    """A metrics server that never answers does not get it killed half-way."""
+    rehearse(cluster, "minute")
+
+
+@check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
+def the_other_checks_still_run(cluster: Cluster) -> None:
+    """Where it has nothing to do, it prints nothing and the node's other health checks run."""
+    rehearse(cluster, "others")
+
+
+@check(step="roll")
+def a_new_image_is_wanted(cluster: Cluster) -> None:
+    """The shared file `wanted` holds the stamp of the image that nodes now boot."""
+    wanted = cluster.sms.run(f"cat {WANTED}")
+    stamp = cluster.sms.run(f"cat /opt/ohpc/admin/images/debian13{STAMP}")
+    if wanted.exit_status != 0 or not wanted.output.strip():
+        raise failed(
+            expected=f"the new image's stamp in {WANTED}",
+            actual="no such file" if wanted.exit_status != 0 else "an empty file",
+            hint=f"A stamp is a line in {STAMP} of the image, such as: debian13-2",
+            node="sms",
+            look=f"cat {WANTED}",
+        )
+    if wanted.output.strip() != stamp.output.strip():
+        raise failed(
+            expected=f"the chroot's stamp and {WANTED} say the same",
+            actual=f"{stamp.output.strip()} and {wanted.output.strip()}",
+            hint="The stamp belongs into the chroot that the VNFS is packed from, not onto the SMS itself.",
+            node="sms",
+            look=f"head ${{CHROOT}}{STAMP} {WANTED}",
+        )
+
+
+@check(step="roll", needs=[a_new_image_is_wanted], settle=90)
+def every_compute_node_runs_it(cluster: Cluster) -> None:
+    """Every compute node runs that image."""
+    wanted = cluster.sms.run(f"cat {WANTED}").output.strip()
+    found = {
+        node.name: node.run(f"cat {STAMP} 2>/dev/null || echo unstamped").output for node in cluster.compute
+    }
+    others = {name: text.strip() for name, text in found.items() if text.strip() != wanted}
+    if others:
+        raise failed(
+            expected=f"{wanted} on every compute node",
+            actual=others,
+            hint="Was the VNFS packed again after the stamp was written, and has the node booted since?",
+            node=next(iter(others)),
+            look=f"cat {STAMP}",
+        )
+
+
+@check(step="roll", needs=[every_compute_node_runs_it], settle=60)
+def every_compute_node_is_in_service(cluster: Cluster) -> None:
+    """Every compute node takes jobs again."""
+    known = cluster.sms.fact(slurm.nodes)
+    out = {node.name: known[node.name].label for node in cluster.compute if not known[node.name].takes_jobs}
+    if out:
+        raise failed(
+            expected="every compute node in service",
+            actual=out,
+            hint="Which reason does sinfo -R give, and what has slurmd noted on the node?",
+            node="sms",
+            look="sinfo -R; sinfo -N -O NodeList,StateComplete",
+        )
+
+
+@check(step="roll", needs=[slurmd_runs_the_shared_script, every_compute_node_runs_it])
+def the_script_did_it(cluster: Cluster) -> None:
+    """Slurm's log shows each node drained with the token, rebooting by the script, and resumed after that."""
+    path = shlex.quote(cluster.sms.fact(slurm.config).get("SlurmctldLogFile", ""))
+    log = cluster.sms.run(f"grep -a 'update_node: node' {path}").output
+    undone = {node.name: told(log, node.name) for node in cluster.compute if told(log, node.name)}
+    if undone:
+        raise failed(
+            expected="for each node: rolling:reboot, then rolling:rebooting …, then state set to IDLE",
+            actual=undone,
+            hint="Update a node with: sudo scontrol update nodename=… state=drain reason=rolling:reboot",
+            node="sms",
+            look=f"sudo grep update_node {path}",
+        )
+
+
+def told(log: str, node: str) -> str:
+    """What of a node's rolling reboot the controller's log does not tell; empty when it tells all."""
+    wanted = ["rolling:reboot", "rolling:rebooting", "IDLE"]
+    for line in log.splitlines():
+        reason, state = REASON.search(line), STATE.search(line)
+        found = reason or state
+        if found is None or found[1] != node:
+            continue
+        words = found[2].split()
+        if reason and words[:1] == ["rolling:reboot"]:
+            wanted = ["rolling:rebooting", "IDLE"]  # from the beginning, if it is not the first time
+        elif words[:1] == wanted[:1]:
+            wanted = wanted[1:]
+        if not wanted:
+            return ""
+    return f"no {wanted[0]}"
