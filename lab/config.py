@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, Any] = {
         "c": {"role": "compute", "tag": "cpu", "count": 2},
         "g": {"role": "compute", "tag": "gpu", "count": 2},
         "outside": {"role": "outside", "cpus": 1, "memory": 256, "disk": 0},
+        "client": {"role": "client", "cpus": 1, "memory": 256, "disk": 0},
     },
     "extra": {},
 }
@@ -213,13 +214,14 @@ class _Sheet:
         return found
 
     def _check_strangers(self) -> None:
-        """Only containers can be strangers so far: elsewhere there is none unless one was asked for."""
+        """Only containers can be strangers or clients so far: elsewhere there is none unless asked for."""
         nodes = self._tree["nodes"]
         if self._tree["backend"] == "docker":
             return
-        for name in [n for n, table in nodes.items() if dict(table).get("role") == "outside"]:
+        beside = {"outside", "client"}  # what no SMS provisions
+        for name in [n for n, table in nodes.items() if dict(table).get("role") in beside]:
             if any(key[:2] == ("nodes", name) for key in self._origins) and nodes[name].get("count") != 0:
-                text = f"nodes.{name}: backend {self._tree['backend']} has no nodes outside yet"
+                text = f"nodes.{name}: backend {self._tree['backend']} has no {nodes[name]['role']} nodes yet"
                 self._report(Problem(("nodes", name), text))
             del nodes[name]
 

@@ -14,6 +14,7 @@ from lab.schema import Problem
 
 INTERNAL, EXTERNAL = "internal", "external"
 SMALLEST_SMS = 512
+CLIENT = 100  # a client's number on the internal network, or the last one of a small network
 OUTSIDE = 66  # a stranger's number on the external network, or the last one of a small network
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _CARDS = {  # which card is on which network, as in the tutorial
@@ -21,6 +22,7 @@ _CARDS = {  # which card is on which network, as in the tutorial
     Role.LOGIN: ((INTERNAL, "eth0"), (EXTERNAL, "eth1")),
     Role.COMPUTE: ((INTERNAL, "eth0"),),
     Role.OUTSIDE: ((EXTERNAL, "eth0"),),
+    Role.CLIENT: ((INTERNAL, "eth0"),),
 }
 
 
@@ -165,7 +167,14 @@ def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> d
     if found.first_address is not None:
         first = int(IPv4Address(found.first_address))
     else:
-        offsets = {Role.SMS: 1, Role.LOGIN: 2, Role.COMPUTE: (found.index << 8) + 1, Role.OUTSIDE: 0}
+        last = networks[INTERNAL].subnet.num_addresses - 2
+        offsets = {
+            Role.SMS: 1,
+            Role.LOGIN: 2,
+            Role.COMPUTE: (found.index << 8) + 1,
+            Role.CLIENT: min(CLIENT, last),
+            Role.OUTSIDE: 0,
+        }
         first = base + offsets[found.role]
     external = networks[EXTERNAL].subnet
     if found.role is Role.OUTSIDE:

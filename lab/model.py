@@ -14,6 +14,7 @@ class Role(Enum):
     LOGIN = "login"
     COMPUTE = "compute"
     OUTSIDE = "outside"  # no part of the cluster: a stranger's machine on the external network
+    CLIENT = "client"  # no part of it either: a user's machine on the internal network, without any key
 
 
 class Tag(Enum):
@@ -122,7 +123,7 @@ class ClusterSpec:
     @property
     def stateless(self) -> tuple[Node, ...]:
         """Every node that the SMS provisions."""
-        return tuple(node for node in self.nodes if node.role not in (Role.SMS, Role.OUTSIDE))
+        return tuple(node for node in self.nodes if node.role in (Role.LOGIN, Role.COMPUTE))
 
 
 class Power(Enum):

@@ -173,7 +173,7 @@ def _probes(node: Node, view: View) -> Iterator[Reading]:
     yield _chassis(status)
     if node.role is Role.SMS:
         yield from _sms_probes(node.name, status, view.sms)
-    elif node.role is Role.OUTSIDE:
+    elif node.role in (Role.OUTSIDE, Role.CLIENT):
         yield _booted(status)
     elif not node.registered and status.stage != BOOTED:
         yield _waits(status)

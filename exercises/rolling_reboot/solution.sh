@@ -8,14 +8,14 @@ sudo sed -i 's,^HealthCheckProgram=.*,HealthCheckProgram=/opt/ohpc/pub/rolling/c
 sudo sed -i 's,^HealthCheckInterval=.*,HealthCheckInterval=10,' /etc/slurm/slurm.conf
 sudo scontrol reconfigure
 sbatch -w c2 --wrap 'sleep 600'
-#: wait squeue -h -t R -w c2 | grep -q . within 30
+#: wait squeue -h -t R -w c2 | grep -q . within 300
 sudo scontrol update nodename=c1 state=drain reason="reboot tonight, says Ann"
 sudo scontrol update nodename=c2 comment="on Monday it had State=IDLE+DRAIN Reason=reboot"
-#: wait scontrol show node c2 | grep -q Reason=rebooting within 90
+#: wait scontrol show node c2 | grep -q Reason=rebooting within 300
 squeue
 sinfo -N -O NodeList,StateComplete,Reason:40
 sudo scontrol update nodename=c2 comment=
-#: wait sinfo -h -n c1 -o %T | grep -qx idle within 150
+#: wait sinfo -h -n c1 -o %T | grep -qx idle within 300
 sinfo -N -O NodeList,StateComplete,Reason:40
 sudo ssh c1 cat /proc/sys/kernel/random/boot_id
 #: may-fail
@@ -75,11 +75,11 @@ python3 rolling_reboot/rehearse.py /opt/ohpc/pub/rolling/check old-image
 echo debian13-2 | sudo tee ${CHROOT}/etc/image-release
 sudo wwvnfs --chroot=${CHROOT}
 sudo cp ${CHROOT}/etc/image-release /opt/ohpc/pub/rolling/wanted
-#: wait sinfo -h -N -o %T | sort -u | grep -qx idle within 120
+#: wait sinfo -h -N -o %T | sort -u | grep -qx idle within 300
 sudo scontrol update nodename=c1 state=drain reason=rolling:reboot
-#: wait sinfo -h -n c1 -o %T | grep -qx idle within 180
+#: wait sinfo -h -n c1 -o %T | grep -qx idle within 500
 sudo ssh c1 cat /etc/image-release
 sudo scontrol update nodename=$(sinfo -h -N -o %N | grep -vx c1 | sort -u | paste -sd,) state=drain reason=rolling:reboot
-#: wait test "$(sinfo -h -N -o %T | sort -u)" = idle within 240
+#: wait test "$(sinfo -h -N -o %T | sort -u)" = idle within 500
 sinfo -N -O NodeList,StateComplete,Reason:40
 sudo grep -a update_node /var/log/slurm/slurmctld.log | tail -n 12

@@ -74,4 +74,4 @@ def default_user(role: Role) -> str:
     """The learner where learners work, root elsewhere: compute nodes let no user in without a job."""
     from lab.model import Role
 
-    return LEARNER if role in (Role.SMS, Role.LOGIN) else "root"
+    return LEARNER if role in (Role.SMS, Role.LOGIN, Role.CLIENT) else "root"

@@ -143,14 +143,17 @@ def test_up_tells_steps_on_stderr_and_the_result_on_stdout(desk: Desk) -> None:
     assert result.exit_code == 0
     assert result.stdout == "lab lab is up\n"
     assert re.search(
-        r"^\[ +\d+\.\d s\] create sms, login, c1, c2, g1, g2, outside$", result.stderr, re.MULTILINE
+        r"^\[ +\d+\.\d s\] create sms, login, c1, c2, g1, g2, outside, client$", result.stderr, re.MULTILINE
     )
     assert re.search(r"\] login: waits in its PXE loop$", result.stderr, re.MULTILINE)
 
 
 def test_up_dry_run_shows_the_plan_and_does_nothing(desk: Desk) -> None:
     result = desk("up", "--dry-run", "--set", "g.count=0")
-    assert result.stdout == "1. create sms, login, c1, c2, outside\n2. wait for sms, login, c1, c2, outside\n"
+    assert (
+        result.stdout
+        == "1. create sms, login, c1, c2, outside, client\n2. wait for sms, login, c1, c2, outside, client\n"
+    )
     plan = desk.json("up", "--dry-run")["plan"]
     assert [step["action"] for step in plan] == ["create", "wait for"]
     assert desk.backend.calls == []
@@ -159,7 +162,7 @@ def test_up_dry_run_shows_the_plan_and_does_nothing(desk: Desk) -> None:
 def test_up_json_lists_the_nodes(desk: Desk) -> None:
     nodes = desk.json("up", "--progress", "quiet")["nodes"]
     assert {row["node"]: row["answer"] for row in nodes} == dict.fromkeys(
-        ["sms", "login", "c1", "c2", "g1", "g2", "outside"], "yes"
+        ["sms", "login", "c1", "c2", "g1", "g2", "outside", "client"], "yes"
     )
 
 
@@ -209,7 +212,7 @@ def test_up_reports_every_problem_of_the_configuration(desk: Desk) -> None:
 
 def test_options_can_be_variables(desk: Desk) -> None:
     result = desk("up", LAB_NAME="other", LAB_PROGRESS="quiet", LAB_UP_DRY_RUN="1", LAB_SET="c.count=1")
-    assert result.stdout.startswith("1. create sms, login, c1, g1, g2, outside")
+    assert result.stdout.startswith("1. create sms, login, c1, g1, g2, outside, client")
     result = desk("up", LAB_NAME="other", LAB_PROGRESS="quiet", LAB_JSON="1")
     assert json.loads(result.stdout)["lab"] == "other"
 
@@ -266,7 +269,7 @@ def test_ls_of_nothing_is_an_empty_list(desk: Desk) -> None:
 def test_ls_lists_labs_and_orphans(up: Desk) -> None:
     up.backend.orphans = (LabRecord("lost", "docker", "me", "2026", ("c1",), 1, None),)
     rows = {row["lab"]: row for row in up.json("ls")["labs"]}
-    assert (rows["lab"]["running"], rows["lab"]["orphan"]) == (7, False)
+    assert (rows["lab"]["running"], rows["lab"]["orphan"]) == (8, False)
     assert rows["lost"]["orphan"] is True
     assert "orphan: lab down -l lost" in up("ls").stdout
 
@@ -326,7 +329,7 @@ def test_shell_becomes_the_backends_command(up: Desk, args: list[str], user: str
 def test_shell_in_a_node_that_is_not_one(up: Desk) -> None:
     result = up("shell", "smss")
     assert result.exit_code == Exit.USAGE
-    assert "there are: sms, login, c1, c2, g1, g2, outside" in result.stderr
+    assert "there are: sms, login, c1, c2, g1, g2, outside, client" in result.stderr
 
 
 # changing
@@ -510,10 +513,10 @@ def test_credentials(up: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_validate(desk: Desk) -> None:
     assert (
         desk("validate").stdout
-        == "the built-in configuration is fine: lab lab, sms, login, c1, c2, g1, g2, outside\n"
+        == "the built-in configuration is fine: lab lab, sms, login, c1, c2, g1, g2, outside, client\n"
     )
     assert json.loads(desk("validate", "--schema").stdout)["title"] == "lab.toml"
-    assert len(desk.json("validate")["nodes"]) == 7
+    assert len(desk.json("validate")["nodes"]) == 8
     assert desk("validate", "--set", "c.count=x").exit_code == Exit.USAGE
 
 

@@ -55,11 +55,11 @@ def reading(readings: Sequence[Reading], node: str) -> Reading:
 def test_up_from_nothing_ends_with_every_node_well(room: Room, backend: FakeBackend) -> None:
     readings = room.cluster.up()
     assert {r.node: r.answer for r in readings} == dict.fromkeys(
-        ["sms", "login", "c1", "c2", "g1", "g2", "outside"], Answer.YES
+        ["sms", "login", "c1", "c2", "g1", "g2", "outside", "client"], Answer.YES
     )
     assert reading(readings, "login").probe == "waits in its PXE loop"
     assert reading(readings, "g2").probe == "idle in Slurm"
-    assert room.said[0] == "create sms, login, c1, c2, g1, g2, outside"
+    assert room.said[0] == "create sms, login, c1, c2, g1, g2, outside, client"
     assert backend.calls == ["create lab"]
 
 
@@ -201,7 +201,7 @@ def test_restore_gives_back_the_power_and_waits_for_those_that_have_it(
     up.cluster.power_on(["g1"])
     backend.stop("lab", ["c1"], hard=True)
     readings = up.cluster.restore("kept")
-    assert {r.node for r in readings} == {"sms", "login", "c1", "c2", "g2", "outside"}
+    assert {r.node for r in readings} == {"sms", "login", "c1", "c2", "g2", "outside", "client"}
     assert backend.found["lab"].power["g1"] is Power.OFF
     assert up.cluster.snapshots() == ("kept",)
 

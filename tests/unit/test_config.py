@@ -53,6 +53,7 @@ def test_defaults_are_the_tutorials_cluster() -> None:
         "g1": "172.16.2.1",
         "g2": "172.16.2.2",
         "outside": "203.0.113.66",
+        "client": "172.16.0.100",
     }
     assert [(c.name, c.network) for c in spec.sms.interfaces] == [("eth0", "external"), ("eth1", "internal")]
     login = spec.node("login")
@@ -79,21 +80,21 @@ def test_the_defaults_satisfy_the_schema() -> None:
 
 def test_a_family_with_a_count_is_numbered_and_one_without_is_not(tmp_path: Path) -> None:
     spec = configured(tmp_path, "[nodes.c]\ncount = 1\n[nodes.bigmem]\nmemory = 4096\n")
-    assert [n.name for n in spec.nodes] == ["sms", "login", "c1", "g1", "g2", "outside", "bigmem"]
+    assert [n.name for n in spec.nodes] == ["sms", "login", "c1", "g1", "g2", "outside", "client", "bigmem"]
     assert str(spec.node("bigmem").address) == "172.16.3.1"
     assert spec.node("bigmem").role is Role.COMPUTE
 
 
 def test_a_family_left_out_keeps_the_others_addresses(tmp_path: Path) -> None:
     spec = configured(tmp_path, "[nodes.c]\ncount = 0\n")
-    assert [n.name for n in spec.nodes] == ["sms", "login", "g1", "g2", "outside"]
+    assert [n.name for n in spec.nodes] == ["sms", "login", "g1", "g2", "outside", "client"]
     assert str(spec.node("g1").address) == "172.16.2.1"
 
 
 def test_the_largest_lab_has_unique_addresses_and_macs() -> None:
     spec = load(None, ["c.count=250", "g.count=250"], {}, None)
     cards = [card for node in spec.nodes for card in node.interfaces]
-    assert len({card.mac for card in cards}) == len(cards) == 505
+    assert len({card.mac for card in cards}) == len(cards) == 506
     assert len({card.address for card in cards}) == len(cards)
     assert str(spec.node("c250").address) == "172.16.1.250"
 
@@ -114,7 +115,16 @@ def test_only_containers_can_be_strangers() -> None:
     load(None, ("outside.count=0",), {"LAB_BACKEND": "libvirt"}, None)
     with pytest.raises(UsageError, match="configuration has a problem") as caught:
         load(None, ("outside.memory=512",), {"LAB_BACKEND": "libvirt"}, None)
-    assert "backend libvirt has no nodes outside yet" in caught.value.evidence
+    assert "backend libvirt has no outside nodes yet" in caught.value.evidence
+
+
+def test_a_client_is_on_the_internal_network_only_and_no_node_of_the_sms() -> None:
+    spec = load(None, (), {}, None)
+    node = spec.node("client")
+    assert [(card.name, card.network) for card in node.interfaces] == [("eth0", "internal")]
+    assert node not in spec.stateless
+    small = load(None, ["network.internal.subnet=198.51.100.0/29", "c.count=0", "g.count=0"], {}, None)
+    assert str(small.node("client").address) == "198.51.100.6"
 
 
 def test_first_address_moves_a_family() -> None:

@@ -120,6 +120,19 @@ def test_a_stranger_boots_from_its_own_tree_and_knows_external_names() -> None:
     assert found["LAB_NAMES"] == "203.0.113.10 sms;203.0.113.11 login;203.0.113.66 outside"
 
 
+def test_a_client_boots_the_smss_tree_with_an_address_and_home_directories() -> None:
+    found = chassis_of(SPEC, SPEC.node("client"), "image")
+    assert (found.environment["LAB_BOOT"], found.environment["LAB_EXTERNAL"]) == (
+        "client",
+        "eth0=172.16.0.100/16",
+    )
+    names = found.environment["LAB_NAMES"].split(";")
+    assert {"172.16.0.1 sms", "172.16.1.1 c1"} <= set(names)
+    assert not any(name.endswith(" outside") for name in names)
+    assert any(bind.endswith(":/shared/home") for bind in found.binds)
+    assert not any("rackling" in bind.partition(":")[2] for bind in found.binds), "no key of the lab's"
+
+
 def test_external_cards_come_with_an_address_but_the_sms_sees_to_its_own() -> None:
     login = chassis_of(SPEC, SPEC.node("login"), "image").environment
     assert login["LAB_EXTERNAL"] == "eth1=203.0.113.11/24"

@@ -40,7 +40,7 @@ class Images:
 
     def of(self, node: Node) -> str:
         """What a node's container is made from."""
-        return self.sms if node.role is Role.SMS else self.chassis
+        return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
 def images(client: APIClient) -> Images:

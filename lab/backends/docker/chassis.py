@@ -21,7 +21,7 @@ HOME, PUB, IDENTITY, CACHE = "home", "pub", "identity", "cache"
 SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but labels
 VOLUMES = (HOME, PUB, IDENTITY, CACHE)
 BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
-_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own"}  # the others: from the network
+_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1
 
@@ -62,12 +62,20 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDE
 
 
 def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
-    """What a provider's network gives: addresses of external cards, and names to a machine out there."""
-    prefix = spec.network("external").subnet.prefixlen
-    given = [f"{card.name}={card.address}/{prefix}" for card in node.interfaces if card.network == "external"]
-    names = [f"{other.external} {other.name}" for other in spec.nodes if other.external is not None]
+    """What no SMS gives: addresses of external cards; address and names to machines beside the cluster."""
+    given = [
+        f"{card.name}={card.address}/{spec.network(card.network).subnet.prefixlen}"
+        for card in node.interfaces
+        if card.network == "external" or node.role is Role.CLIENT
+    ]
     found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
-    return found | ({"LAB_NAMES": ";".join(names)} if node.role is Role.OUTSIDE else {})
+    if node.role is Role.OUTSIDE:
+        names = [f"{other.external} {other.name}" for other in spec.nodes if other.external is not None]
+    elif node.role is Role.CLIENT:
+        names = [f"{other.address} {other.name}" for other in spec.nodes if other.role is not Role.OUTSIDE]
+    else:
+        return found
+    return found | {"LAB_NAMES": ";".join(names)}
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:

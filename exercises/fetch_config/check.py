@@ -1,0 +1,159 @@
+"""The config fetcher: a client without a munge key fetches, submits, and is refused for known reasons."""
+
+from __future__ import annotations
+
+import re
+
+from lab.checks import Cluster, NodeView, check, failed
+from lab.facts import slurm
+
+USER = "user1"
+HOME = f"/home/{USER}"
+TOKEN = f"{HOME}/slurm.jwt"
+CONF = "/run/slurm/conf"
+OUTPUT = f"{HOME}/from_client.out"
+ANSWERS = f"{HOME}/fetch_config/refusals.txt"
+TRUTH = {
+    "no-token": "22",
+    "expired": "14",
+    "changed": "14",
+    "slurmd-set": "15",
+    "nobody-there": "10",
+    "unsafe-name": "19",
+}
+
+
+def client(cluster: Cluster) -> NodeView:
+    """The machine that has no key."""
+    return cluster.node("client")
+
+
+@check(step="fetch")
+def the_token_is_a_secret(cluster: Cluster) -> None:
+    """user1 has a token, slurm.jwt, that nobody else may read and that still works."""
+    answer = cluster.sms.run(f"stat -c '%A %U' {TOKEN}")
+    look = "ls -l ~/slurm.jwt"
+    if answer.exit_status != 0:
+        raise failed(
+            expected=f"a token in {TOKEN}",
+            actual="no such file",
+            hint="Who can say who you are? The SMS has a key; there, `scontrol token` makes a token for you.",
+            node="sms",
+            look=look,
+        )
+    mode, owner = answer.output.split()
+    if owner != USER or mode[4:] != "------":
+        raise failed(
+            expected=f"-rw------- {USER}",
+            actual=f"{mode} {owner}",
+            hint="Whoever can read it is you, for Slurm. umask(1) decides what a new file allows.",
+            node="sms",
+            look=look,
+        )
+    tried = client(cluster).run(f"siphon --token-file {TOKEN} --dry-run --quiet -o /tmp sms", user=USER)
+    if tried.exit_status != 0:
+        raise failed(
+            expected="a token that the controller takes",
+            actual=tried.output.strip(),
+            hint="Tokens end. `scontrol token lifespan=…` takes seconds.",
+            node="client",
+            look="siphon --token-file ~/slurm.jwt --dry-run -o /tmp sms",
+        )
+
+
+@check(step="fetch", needs=[the_token_is_a_secret])
+def the_copy_is_the_controllers(cluster: Cluster) -> None:
+    """The client's copy of slurm.conf, in /run/slurm/conf, is the controller's, byte for byte."""
+    wanted = cluster.sms.run("sha256sum < /etc/slurm/slurm.conf").output.split()[:1]
+    found = client(cluster).run(f"sha256sum < {CONF}/slurm.conf")
+    if found.exit_status != 0 or found.output.split()[:1] != wanted:
+        raise failed(
+            expected=f"{CONF}/slurm.conf is what the SMS has",
+            actual="no such file" if found.exit_status != 0 else "another content",
+            hint="siphon writes where -o says, and polls nobody by itself: after a change, fetch again."
+            if found.exit_status == 0
+            else "`siphon -o DIR SERVER` fetches; Slurm's commands look into /run/slurm/conf by themselves.",
+            node="client",
+            look=f"siphon --token-file ~/slurm.jwt --check -o {CONF} sms",
+        )
+
+
+@check(step="fetch", needs=[the_copy_is_the_controllers])
+def the_client_has_no_key(cluster: Cluster) -> None:
+    """The client still has no munge key, no munged, and no configuration written by hand."""
+    found = client(cluster).run("ls /etc/munge/munge.key /run/munge/munge.socket.2 /etc/slurm/slurm.conf")
+    there = [line for line in found.output.splitlines() if line.startswith("/")]
+    if there:
+        raise failed(
+            expected="none of the three: a munge key, munged's socket, /etc/slurm/slurm.conf",
+            actual=there,
+            hint="Whoever has munge.key is everybody. A client can do without.",
+            node="client",
+            look="ls /etc/munge /run/munge /etc/slurm",
+        )
+
+
+@check(step="submit", needs=[the_copy_is_the_controllers], settle=10)
+def commands_work_on_the_client(cluster: Cluster) -> None:
+    """With the token in SLURM_JWT, sinfo on the client shows the controller's partitions."""
+    wanted = sorted(part.name for part in cluster.sms.fact(slurm.partitions))
+    answer = client(cluster).run(f"export $(cat {TOKEN}); sinfo -h -o '%P'", user=USER)
+    found = sorted({name.rstrip("*") for name in answer.output.split()})
+    if answer.exit_status != 0 or found != wanted:
+        raise failed(
+            expected=wanted,
+            actual=answer.output or f"status {answer.exit_status}",
+            hint="The token must be in the environment: export $(cat slurm.jwt)",
+            node="client",
+            look="sinfo",
+        )
+
+
+@check(step="submit", needs=[the_token_is_a_secret], settle=30)
+def a_job_came_from_the_client(cluster: Cluster) -> None:
+    """A job's output, from_client.out, says that it was submitted on the client and ran on a compute node."""
+    answer = cluster.sms.run(f"cat {OUTPUT}")
+    words = set(re.findall(r"[\w-]+", answer.output))
+    names = {node.name for node in cluster.compute}
+    if answer.exit_status != 0 or "client" not in words or not names & words:
+        raise failed(
+            expected=f"client and one of {', '.join(sorted(names))} in {OUTPUT}",
+            actual="no such file" if answer.exit_status != 0 else answer.output.strip(),
+            hint="In a job, $SLURM_SUBMIT_HOST is where sbatch was typed, and `hostname` where it runs.",
+            node="client",
+            look="cat ~/from_client.out",
+        )
+
+
+@check(step="refusals")
+def each_refusal_has_its_status(cluster: Cluster) -> None:
+    """refusals.txt names the exit status of each of the six refusals."""
+    text = cluster.sms.run(f"cat {ANSWERS}").output
+    found = dict(re.findall(r"^\s*([a-z-]+)\s*=\s*(\d+)\s*$", text, flags=re.MULTILINE))
+    faults = {
+        "wrong": [name for name, status in TRUTH.items() if found.get(name, status) != status],
+        "missing": [name for name in TRUTH if name not in found],
+    }
+    if any(faults.values()):
+        raise failed(
+            expected=f"the right number for each of {', '.join(TRUTH)}",
+            actual="; ".join(f"{word}: {', '.join(names)}" for word, names in faults.items() if names),
+            hint="`siphon …; echo $?` shows it; what each means stands at the end of siphon --help.",
+            node="client",
+            look="cat ~/fetch_config/refusals.txt",
+        )
+
+
+@check(step="refusals", needs=[each_refusal_has_its_status])
+def the_controller_sends_good_names(cluster: Cluster) -> None:
+    """The controller names no script any more that would land outside of a node's folder."""
+    config = cluster.sms.fact(slurm.config)
+    names = {key: value for key, value in config.items() if ".." in value.split("/")}
+    if names:
+        raise failed(
+            expected="no setting with .. in a path",
+            actual=names,
+            hint="Take the line out of slurm.conf again, and tell the nodes.",
+            node="sms",
+            look="scontrol show config | grep -F ..",
+        )
