@@ -289,7 +289,8 @@ def test_watch_writes_changes_runs_the_command_and_ends_on_sigterm(tmp_path: Pat
         return released("26.05", files[0])(request)
 
     with running(answer) as one:
-        words = ["--watch", "0.1", "--timeout", "60", "--on-change", f"echo x >> {mark}", "-o", str(place), str(one.server)]
+        often = ["--watch", "0.1", "--timeout", "60", "--on-change", f"echo x >> {mark}"]
+        words = [*often, "-o", str(place), str(one.server)]
         command = [sys.executable, "-m", "lab.slurm", *words]
         env = {**os.environ, "SLURM_JWT": TOKEN}
         with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as siphon:
