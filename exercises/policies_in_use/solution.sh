@@ -41,5 +41,6 @@ sbatch --time=1 sleep15.sh
 squeue --format='%i %D %t %l %Q %r'
 #: wait sacct -nX -o flags%40 | grep -q SchedBackfill within 80
 squeue --format='%i %D %t %l %Q %r'
-scancel --user=user1
+scancel --user=user1 --state=running
+#: wait test -z "$(squeue -h -u user1)" within 90
 sacct --allocations --format=jobid,partition,account,state,start,flags%30

@@ -54,6 +54,11 @@ def job(number: int, user: str, account: str, partition: str, **other: object) -
     )
 
 
+GAP = job(70, "user1", "gratis", "medium", started=1795290020, priority=50) + job(
+    71, "user1", "gratis", "medium", flags="SchedBackfill", started=1795290010, priority=40
+)
+
+
 def solved() -> World:
     """An SMS on which the whole chapter has been done."""
     world = World()
@@ -70,7 +75,7 @@ def solved() -> World:
     world.says("sms", "show assoc", recorded("accounting-book"))
     world.says("sms", "show user", recorded("accounting-defaults"))
     world.says("sms", "show qos", recorded("accounting-qos"))
-    world.says("sms", "sacct ", recorded("accounting-jobs"))
+    world.says("sms", "sacct ", recorded("accounting-jobs") + GAP)
     world.says("sms", "show partition", recorded("queues"))
     world.says("sms", "^sbatch --test-only")
     for refused in ("time=11", "time=3:", "partition=long --wrap", "partition=long --account=gratis"):
@@ -383,7 +388,7 @@ def paid(number: int, **other: object) -> str:
 def with_jobs(*lines: str) -> World:
     rest = recorded("accounting-jobs").splitlines(keepends=True)
     kept = [line for line in rest if "user2" not in line or "normal|COMPLETED" in line]
-    return solved().says("sms", "sacct ", "".join([*kept, *lines]))
+    return solved().says("sms", "sacct ", "".join([*kept, *lines, GAP]))
 
 
 def test_a_quota_that_nobody_asked_for_is_not_used() -> None:
@@ -409,3 +414,11 @@ def test_a_job_that_was_cancelled_before_anything_was_used_proves_nothing() -> N
 def test_backfill_that_plans_too_little(said: str) -> None:
     world = solved().says("sms", "^scontrol show config", config(SchedulerParameters=said))
     assert the_failure("policies_in_use", world).check == "backfill_looks_a_week_ahead"
+
+
+@pytest.mark.parametrize("other", ["", job(60, "user1", "gratis", "long", started="None", priority=99)])
+def test_a_job_that_backfill_started_when_nobody_waited_used_no_gap(other: str) -> None:
+    lines = recorded("accounting-jobs").replace("SchedBackfill", "SchedMain")
+    alone = job(61, "user1", "gratis", "medium", flags="SchedBackfill", started=1795289999, priority=50)
+    failure = the_failure("policies_in_use", solved().says("sms", "sacct ", lines + other + alone))
+    assert failure.check == "a_small_job_used_a_gap"
