@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import not_
 from pathlib import Path
 from typing import Self
 
@@ -132,7 +133,11 @@ class Cluster:
             self._power_on(chosen)
         if not wait:
             return ()
-        return self.wait(chosen, powered=freshly_powered(actions), began=began)
+        powered = freshly_powered(actions)
+        readings = self.wait(chosen, powered=powered, began=began)
+        if len(powered) == len(self.spec.nodes):
+            self.backend.settle(self.spec.lab, self.say)
+        return readings
 
     def _complete_restore(self) -> None:
         """Goes where an interrupted command was going; the lab is half of either state until then."""
@@ -165,13 +170,8 @@ class Cluster:
         """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
         check_names(self.spec, names)
         self.backend.stop(self.spec.lab, names, hard=hard)
-        left = wait_for(
-            lambda: self._with_power(names, Power.ON),
-            self._clock() + self.timeout,
-            self._clock,
-            self._sleep,
-            done=lambda on: not on,
-        )
+        end = self._clock() + self.timeout
+        left = wait_for(lambda: self._with_power(names, Power.ON), end, self._clock, self._sleep, done=not_)
         if left:
             raise LabError(
                 f"still under power after {self.timeout:.0f} s: {', '.join(sorted(left))}",

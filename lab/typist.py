@@ -47,7 +47,9 @@ class Typist:
         before: Callable[[str], None] = lambda _: None,
         clock: Clock = monotonic,
         sleep: Sleep = pause,
+        pace: float = 1.0,
     ) -> None:
+        self._pace = pace  # of slow machines: waits may last that many times longer
         self._spec = spec
         self._open_session = open_session
         self._open_shell = open_shell
@@ -92,21 +94,22 @@ class Typist:
 
     def _wait(self, name: str, block: Block, action: Wait) -> None:
         condition = fill_shell(action.condition, self._spec)
-        self._say(f"waiting (at most {action.seconds} s) for: {condition}")
+        seconds = action.seconds * self._pace
+        self._say(f"waiting (at most {seconds:.0f} s) for: {condition}")
         shell = self._open_shell(block.node, block.user)
         try:
             exit_status, output = wait_for(
                 lambda: _look(shell, condition),
-                self._clock() + action.seconds,
+                self._clock() + seconds,
                 self._clock,
                 self._sleep,
                 done=lambda seen: seen[0] == 0,
-                every=EVERY,
+                every=EVERY * self._pace,
             )
         finally:
             shell.close()
         if exit_status != 0:
-            outcome = f"was not so within {action.seconds} s"
+            outcome = f"was not so within {seconds:.0f} s"
             raise _went_wrong(name, block, action.line, condition, outcome, output)
 
 

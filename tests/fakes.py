@@ -64,6 +64,7 @@ class FakeBackend:
         self.root = root
         self.found: dict[str, FakeLab] = {}
         self.calls: list[str] = []
+        self.settled: list[str] = []
         self.findings: tuple[Finding, ...] = (Finding("engine", True, "it answers"),)
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
@@ -97,6 +98,11 @@ class FakeBackend:
                 say(f"making {node.name}")
                 self._make(spec.lab, node)
                 self._boot(lab, node.name)
+
+    def settle(self, lab: str, say: Say) -> None:
+        """Remembers which labs it heard of."""
+        del say
+        self.settled.append(lab)
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Forgets a lab, or some of its nodes."""

@@ -63,6 +63,9 @@ class Backend(Protocol):
         same machines back under power and on their wires.
         """
 
+    def settle(self, lab: str, say: Say) -> None:
+        """Hears that a lab made just now stands well: a moment to keep, if that makes going back quicker."""
+
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab and all that belongs to it (or only the named nodes), files of ours or not."""
 

@@ -190,6 +190,7 @@ def type_blocks(
         lambda node, user: entered(node).open_console(user),
         say=say,
         before=before,
+        pace=cluster.backend.pace,
     ).type(name, blocks)
 
 

@@ -76,6 +76,9 @@ class LocalBackend:
     pace = 1.0
     name = "fake"
 
+    def settle(self, *_: object) -> None:
+        pass
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.spec: ClusterSpec | None = small_spec()

@@ -61,6 +61,17 @@ def test_up_from_nothing_ends_with_every_node_well(room: Room, backend: FakeBack
     assert reading(readings, "g2").probe == "idle in Slurm"
     assert room.said[0] == "create sms, login, c1, c2, g1, g2, outside, client"
     assert backend.calls == ["create lab"]
+    assert backend.settled == ["lab"]
+
+
+def test_only_a_lab_made_just_now_is_told_to_be_in_its_first_state(up: Room, backend: FakeBackend) -> None:
+    backend.settled.clear()
+    up.cluster.up()
+    up.cluster.power_off(["c1"], hard=True)
+    up.cluster.up()
+    assert backend.settled == []
+    up.cluster.recreate()
+    assert backend.settled == ["lab"]
 
 
 def test_up_again_touches_nothing(up: Room, backend: FakeBackend) -> None:

@@ -89,6 +89,9 @@ class DockerBackend:
         say("plugging cables")
         switchboard.on_switch(self.client, spec.lab, "plug", *words)
 
+    def settle(self, lab: str, say: Say) -> None:
+        """Keeps nothing: the image and the lab's identity make the first state again."""
+
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab, or only the named nodes."""
         if nodes is None:

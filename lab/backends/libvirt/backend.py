@@ -10,7 +10,7 @@ from typing import Any
 from lab.backends.base import Capabilities, Say, State
 from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal, snapshots
 from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
-from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.disks import DiskStore, LabFolder, edition
 from lab.backends.libvirt.engine import each, unless_gone
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import profile
@@ -72,6 +72,10 @@ class LibvirtBackend:
         if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
             self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
 
+    def settle(self, lab: str, say: Say) -> None:
+        """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
+        snapshots.take(self.connection, lab, snapshots.FIRST, say)
+
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab, or only the named machines."""
         if nodes is None:
@@ -132,11 +136,13 @@ class LibvirtBackend:
     def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         del borrowed  # no state is kept for other labs, so nothing of this one's gets there
+        spec = self._spec(lab)
+        present = self._present(lab)
+        if name == snapshots.HANDOUT and snapshots.is_first_state(lab, spec, present):
+            name = snapshots.FIRST
         if name != snapshots.HANDOUT:
             snapshots.put_back(self.connection, lab, name, say)
             return
-        spec = self._spec(lab)
-        present = self._present(lab)
         say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))
         say(f"giving {spec.sms.name} a fresh disk")
@@ -153,15 +159,15 @@ class LibvirtBackend:
         snapshots.forget(lab, name)
 
     def origin(self) -> str:
-        """What an SMS made now is made of: of no account before states are kept."""
-        return self.name
+        """What an SMS made now is made of, in this edition."""
+        return f"{edition()} {self._store.current('sms').disk.name}"
 
     def keep(self, lab: str, name: str, say: Say) -> None:
-        """Not yet: solutions are typed again where a start state needs them."""
-        say(f"{lab}: {name} is not kept: this backend keeps no states yet")
+        """Keeps a start state as a snapshot of this lab: its memory holds secrets that no other may have."""
+        snapshots.take(self.connection, lab, name, say)
 
     def states(self) -> tuple[State, ...]:
-        """Not yet."""
+        """None: see `keep`."""
         return ()
 
     def drop(self, names: Sequence[str]) -> None:

@@ -19,17 +19,19 @@ from lab.backends.libvirt.door import Door
 from lab.backends.libvirt.engine import each, explained
 from lab.backends.libvirt.inspection import Found
 from lab.errors import UsageError
+from lab.model import ClusterSpec
 from lab.run import run
 
 HANDOUT = "handout"  # always there: the lab as it was first made, from the SMS's base and its kept identity
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+FIRST = ".first"  # what the handout was when all its machines stood well for the first time
 UNFINISHED = ".new"
 COPY_SECONDS = 300
 
 
 def take(connection: Any, lab: str, name: str, say: Say) -> None:
     """Keeps the lab's state under a name; all machines stand still for a moment meanwhile."""
-    if name == HANDOUT or not NAME.match(name):
+    if name != FIRST and (name == HANDOUT or not NAME.match(name)):
         raise UsageError(
             f"a snapshot cannot be called {name!r}",
             hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
@@ -44,6 +46,8 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
     _pause(running)
     try:
         each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
+        for node, found in present.items():
+            (place / f"{node}.profile").write_text(found.marks["profile"])
         _copy_disks(folder.path, place)
     finally:
         # What was not saved still stands paused; what was saved has to be brought back.
@@ -72,6 +76,15 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> None:
         consoles.go_back(folder.console(node), place / f"{node}.said")
     saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
     _bring_back(connection, saved, place)
+
+
+def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, Found]) -> bool:
+    """Whether the first state is kept with its memory, of the very machines that the lab has now."""
+    place = _place(LabFolder(lab), FIRST)
+    kept = {path.stem: path.read_text() for path in place.glob("*.profile")}
+    saved = {path.stem for path in place.glob("*.save")}
+    now = {node: found.marks["profile"] for node, found in present.items()}
+    return bool(kept) and kept == now and saved == {node.name for node in spec.nodes}
 
 
 def forget(lab: str, name: str) -> None:
