@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import not_
 from pathlib import Path
 from typing import Self
 
-from lab import service
+from lab import duty, service
 from lab.backends.base import Backend, Say
 from lab.errors import LabError
+from lab.facts.slurm import NodeInfo
 from lab.handle import NodeHandle
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Role
 from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
@@ -29,15 +29,12 @@ from lab.probes import (
     judge,
     look,
     not_up,
-    to_post,
-    to_revive,
 )
 from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
 ENTRY_SECONDS = 90.0  # a node on its way up may take this long before something is typed into it
 LOOK_SECONDS = 8.0  # one look at the SMS may take this long
-NOTE = f'"${{RACKLING_ROOT:-}}"{service.NOTE_FILE}'
 Watch = Callable[[Sequence[Reading], float], None]
 """Takes the readings of each look, and the seconds since waiting began."""
 
@@ -128,13 +125,14 @@ class Cluster:
             if action.verb is not Verb.WAIT:
                 self.say(action.text)
         work = [action for action in actions if action.verb is not Verb.WAIT]
+        served = self._in_service() if work else frozenset()
         if work:
             self.backend.create(self.spec, self.say)
             self._power_on(chosen)
         if not wait:
             return ()
         powered = freshly_powered(actions)
-        readings = self.wait(chosen, powered=powered, began=began)
+        readings = self.wait(chosen, powered=powered, began=began, served=served)
         if len(powered) == len(self.spec.nodes):
             self.backend.settle(self.spec.lab, self.say)
         return readings
@@ -163,8 +161,9 @@ class Cluster:
         check_names(self.spec, names)
         began = self._clock()
         off = self._with_power(names, Power.OFF)
+        served = self._in_service() if wait else frozenset()
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=off, began=began) if wait else ()
+        return self.wait(names, powered=off, began=began, served=served) if wait else ()
 
     def power_off(self, names: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
@@ -181,9 +180,10 @@ class Cluster:
     def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
         """Powers nodes off and on again, and waits until they are well; other nodes are left alone."""
         began = self._clock()
+        served = self._in_service() if wait else frozenset()
         self.power_off(names, hard=hard)
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=names, began=began) if wait else ()
+        return self.wait(names, powered=names, began=began, served=served) if wait else ()
 
     # snapshots
 
@@ -212,12 +212,12 @@ class Cluster:
         self.backend.drop(names)
 
     def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
-        noted = self._note_service(name)
+        noted = duty.write_note(self.sms, name, self._nodes())
         try:
             take(self.spec.lab, name, self.say)
         finally:
             if noted:
-                self._forget_service()
+                duty.remove_note(self.sms)
 
     def restore(self, name: str, *, wait: bool = True, borrowed: bool = False) -> tuple[Reading, ...]:
         """Goes to a snapshot or a start state, and waits until the nodes that have power there stand as then.
@@ -235,7 +235,7 @@ class Cluster:
         try:
             return self.wait(chosen, powered=powered, began=began, restored=name)
         finally:
-            self._forget_service()
+            duty.remove_note(self.sms)
 
     # looking and waiting
 
@@ -261,12 +261,13 @@ class Cluster:
         powered: Collection[str] = (),
         began: float | None = None,
         restored: str = "",
+        served: frozenset[str] = frozenset(),
     ) -> tuple[Reading, ...]:
         """Waits until every named node is well or left as a person set it; a LabError at the deadline.
 
         Nodes among `powered` that Slurm takes out of service because we powered them on are put
-        back into service, as an operator would; after a snapshot was `restored`, every node is put where
-        it stood then.
+        back into service, as an operator would; `served` are those that took jobs before. After a snapshot
+        was `restored`, every node is put where it stood then.
         """
         chosen = list(names)
         start = self._clock() if began is None else began
@@ -274,8 +275,9 @@ class Cluster:
 
         def readings() -> tuple[Reading, ...]:
             elapsed = self._clock() - start
-            view = replace(self.look(powered, elapsed, restored), posted=frozenset(told))
-            self._put_into_service(view, told)
+            seen = self.look(powered, elapsed, restored)
+            view = replace(seen, posted=frozenset(told), served=served)
+            duty.report(self.sms, view, told, self.say)
             found = judge(self.spec, view, chosen)
             self.watch(found, elapsed)
             return found
@@ -326,38 +328,15 @@ class Cluster:
         lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
 
-    def _put_into_service(self, view: View, told: set[str]) -> None:
-        """Tells Slurm, once a node, of nodes that rebooted because of us; notes in `told` which."""
-        late = tuple(name for name in to_revive(view) if name not in told)
-        if late and self.sms.update_nodes(late, "state=resume").ok:
-            told.update(late)
-            self.say(f"told Slurm that {', '.join(late)} rebooted on purpose")
-        for name, orders in to_post(view).items():
-            if all(self.sms.update_nodes((name,), order).ok for order in orders):
-                told.add(name)
-                out = view.posts[name].out
-                self.say(f"told Slurm that {name} is {f'{out} as it was' if out else 'in service as it was'}")
+    def _nodes(self) -> Mapping[str, NodeInfo]:
+        """What Slurm knows of the nodes; nothing where nobody can be asked."""
+        booted = _stage({s.name: s for s in self.backend.status(self.spec.lab)}, self.spec.sms.name) == BOOTED
+        return (self._ask_sms().nodes if booted else None) or {}
 
-    def _note_service(self, snapshot: str) -> bool:
-        """Writes down on the SMS which nodes Slurm has in service; False where nobody can be asked."""
-        if _stage({s.name: s for s in self.backend.status(self.spec.lab)}, self.spec.sms.name) != BOOTED:
-            return False
-        nodes = self._ask_sms().nodes
-        if not nodes:
-            return False
-        text = shlex.quote(service.write(snapshot, nodes))
-        command = f"mkdir -p $(dirname {NOTE}) && (umask 077; printf '%s' {text} >{NOTE})"
-        return self._tried(command)
-
-    def _forget_service(self) -> None:
-        """Removes the note; where that fails it is of no harm, for it names its snapshot."""
-        self._tried(f"rm -f {NOTE}")
-
-    def _tried(self, command: str) -> bool:
-        try:
-            return self.sms.run(command, timeout=LOOK_SECONDS).ok
-        except LabError:
-            return False
+    def _in_service(self) -> frozenset[str]:
+        if self.record() is None:
+            return frozenset()
+        return frozenset(name for name, info in self._nodes().items() if info.takes_jobs)
 
     def _ask_sms(self) -> SmsView:
         try:

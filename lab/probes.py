@@ -21,6 +21,7 @@ NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
+ORDERED = "reboot issued"  # the end of its reason for a node that was told to reboot, and long after
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
 
 
@@ -81,6 +82,7 @@ class View:
     elapsed: float = 0.0  # … this many seconds ago, or later
     posts: Mapping[str, service.Post] = field(default_factory=dict)  # how nodes stood in a restored snapshot
     posted: frozenset[str] = frozenset()  # nodes that were put there since
+    served: frozenset[str] = frozenset()  # nodes that took jobs when we pressed the button
 
 
 _SECTION = "@@"
@@ -159,13 +161,18 @@ def to_post(view: View) -> dict[str, tuple[str, ...]]:
 
 
 def _our_doing(info: slurm.NodeInfo, view: View) -> bool:
-    """Down since our button was pressed, and for that reason: an older one is somebody's lesson."""
-    if info.name not in view.powered or info.name in view.posts:
+    """Down since our button was pressed, and for that reason: an older one is somebody's lesson.
+
+    Slurm keeps a reason that it finds, with its time: a node that was in service and is down now is our doing
+    whatever its reason says, and so is one whose reason is left over from a reboot that was ordered.
+    """
+    if info.name not in view.powered or info.name in view.posts or info.state != "DOWN":
         return False
-    if info.state != "DOWN" or not info.reason.startswith(REBOOTED):
-        return False
+    if info.name in view.served or info.reason.endswith(ORDERED):
+        return True
     pressed = (view.sms.clock or 0) - view.elapsed - CLOCK_SLACK
-    return info.reason_time is not None and info.reason_time >= pressed
+    recent = info.reason_time is not None and info.reason_time >= pressed
+    return recent and info.reason.startswith(REBOOTED)
 
 
 def _probes(node: Node, view: View) -> Iterator[Reading]:

@@ -177,12 +177,25 @@ def test_a_node_that_went_down_by_our_own_button_goes_back_into_service(
 def test_what_a_person_left_so_survives_a_power_cycle(
     up: Room, backend: FakeBackend, state: str, reason: str, age: float
 ) -> None:
+    backend.tell_slurm("lab", "c1", state, reason)
     backend.slurm["c1"] = (state, reason)
     backend.reason_age["c1"] = age
     readings = up.cluster.cycle("c1")
     assert reading(readings, "c1").outlook is Outlook.LEFT
     assert reading(readings, "c1").evidence == f"{state.lower()}: {reason}"
     assert not (backend.sms_folder("lab") / "updates").exists()
+
+
+@pytest.mark.parametrize("reason", ["Node unexpectedly rebooted", "kernel update : reboot issued"])
+def test_a_node_that_served_goes_back_whatever_its_old_reason_says(
+    up: Room, backend: FakeBackend, reason: str
+) -> None:
+    backend.tell_slurm("lab", "c1", "IDLE", reason)
+    backend.slurm["c1"] = ("DOWN", reason)
+    backend.reason_age["c1"] = 500.0
+    assert reading(up.cluster.cycle("c1"), "c1").answer is Answer.YES
+    backend.stop("lab", ["c1"], hard=True)
+    assert reading(up.cluster.power_on(["c1"]), "c1").answer is Answer.YES
 
 
 def test_idle_in_slurm_before_the_boot_does_not_count(spec: ClusterSpec, backend: FakeBackend) -> None:

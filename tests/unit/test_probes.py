@@ -117,6 +117,7 @@ def test_compute_without_an_answer_from_slurm(spec: ClusterSpec) -> None:
         ("", NOW - 2, "Node unexpectedly rebooted", ()),  # somebody typed reboot: the lesson stays
         ("c1", NOW - 60, "Node unexpectedly rebooted", ()),  # it was so before we came
         ("c1", NOW - 2, "broken fan", ()),
+        ("c1", NOW - 60, "Reboot ASAP : reboot issued", ("c1",)),  # what an ordered reboot leaves behind
     ],
 )
 def test_only_our_own_button_is_taken_back(
