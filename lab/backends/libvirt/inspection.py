@@ -31,6 +31,8 @@ TOOLS = {
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
 
+MISSING = frozenset({"shared-states"})
+
 
 @dataclass(frozen=True)
 class Found:
@@ -136,7 +138,7 @@ def probe() -> Capabilities:
         *_tools(),
         _root(),
     )
-    return Capabilities(name, all(one.ok is not False for one in findings), findings, frozenset())
+    return Capabilities(name, all(one.ok is not False for one in findings), findings, MISSING)
 
 
 def _processor() -> Finding:
