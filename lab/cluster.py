@@ -20,7 +20,6 @@ from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.probes import (
     BOOTED,
     NOT_BOOTED,
-    SET_UP,
     SYSTEM,
     Outlook,
     Reading,
@@ -33,7 +32,6 @@ from lab.probes import (
 from lab.wait import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
-ENTRY_SECONDS = 90.0  # a node on its way up may take this long before something is typed into it
 LOOK_SECONDS = 8.0  # one look at the SMS may take this long
 Watch = Callable[[Sequence[Reading], float], None]
 """Takes the readings of each look, and the seconds since waiting began."""
@@ -140,9 +138,15 @@ class Cluster:
     def _complete_restore(self) -> None:
         """Goes where an interrupted command was going; the lab is half of either state until then."""
         record = self.record()
-        if record is not None and record.pending:
-            self.say(f"a restore of {record.pending} was interrupted: completing it")
-            self.restore(record.pending, wait=False)
+        if record is None or not record.pending:
+            return
+        if record.pending not in self.states():
+            raise LabError(
+                f"the lab was interrupted on its way to {record.pending}, which is kept no more",
+                hint="lab restore handout, or lab start EXERCISE",
+            )
+        self.say(f"a restore of {record.pending} was interrupted: completing it")
+        self.restore(record.pending, wait=False)
 
     def down(self, names: Sequence[str] = ()) -> None:
         """Removes the lab, or only the named nodes."""
@@ -287,37 +291,6 @@ class Cluster:
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last
-
-    def await_entry(self, name: str, seconds: float = ENTRY_SECONDS) -> None:
-        """Waits for a node that is on its way up until it can be worked on; a LabError when it cannot be."""
-        stage = self._entry(name)
-        if not stage:
-            return
-        self.say(f"waiting for {name} to come up ({stage})")
-        stage = wait_for(
-            lambda: self._entry(name),
-            self._clock() + seconds,
-            self._clock,
-            self._sleep,
-            done=lambda found: not found,
-        )
-        if stage:
-            raise LabError(
-                f"{name} cannot be worked on yet: not up within {seconds:.0f} s",
-                evidence=stage,
-                hint=f"lab console {name} shows where it is; lab status tells when it is up",
-            )
-
-    def _entry(self, name: str) -> str:
-        """What a node still lacks until it can be worked on; "" for nothing."""
-        found = {status.name: status for status in self.backend.status(self.spec.lab)}[name]
-        if found.power is not Power.ON:
-            raise LabError(f"{name} cannot be entered: its power is off", hint=f"lab power on {name}")
-        if found.stage != BOOTED:
-            return f"stage {found.stage}: {found.detail}" if found.detail else f"stage {found.stage}"
-        if name == self.spec.sms.name and self.node(name).execute(SET_UP, timeout=LOOK_SECONDS).status:
-            return "its set-up is still at work"
-        return ""
 
     def last_line(self, name: str) -> str:
         """The last line a node wrote to its console, or "" where there is none."""

@@ -178,10 +178,11 @@ def type_blocks(
     slow: bool = False,
 ) -> None:
     """Types a script into the lab's nodes."""
+    from lab.entry import await_entry
     from lab.typist import Typist
 
     def entered(node: str) -> NodeHandle:
-        cluster.await_entry(node)
+        await_entry(cluster, node)
         return cluster.node(node)
 
     Typist(

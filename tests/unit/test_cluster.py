@@ -363,42 +363,6 @@ def test_networks_of_a_lab_that_exists_cannot_change(up: Room, backend: FakeBack
     assert up.cluster.plan()
 
 
-# working on a node
-
-
-def test_a_node_that_is_up_is_entered_at_once(up: Room) -> None:
-    up.cluster.await_entry("sms")
-    up.cluster.await_entry("c1")
-    assert up.said == []
-
-
-def test_a_node_on_its_way_is_waited_for(up: Room, backend: FakeBackend) -> None:
-    lab = backend.found["lab"]
-    lab.stage["c1"], lab.detail["c1"] = "vnfs", "fetching"
-    looks: list[float] = []
-
-    def boot(seconds: float) -> None:
-        looks.append(seconds)
-        lab.stage["c1"] = "init"
-
-    cluster = Cluster(up.cluster.spec, backend, say=up.said.append, sleep=boot)
-    cluster.await_entry("c1")
-    assert up.said == ["waiting for c1 to come up (stage vnfs: fetching)"]
-    assert len(looks) == 1
-
-
-def test_a_node_that_never_comes_up_is_told_with_its_stage(up: Room, backend: FakeBackend) -> None:
-    backend.answer("lab", "sms", "run/rackling/ready", "")
-    with pytest.raises(LabError) as caught:
-        up.cluster.await_entry("sms", seconds=0.2)
-    assert caught.value.evidence == "its set-up is still at work"
-    assert "lab console sms" in caught.value.hint
-    backend.stop("lab", ["c1"], hard=True)
-    with pytest.raises(LabError) as caught:
-        up.cluster.await_entry("c1")
-    assert caught.value.hint == "lab power on c1"
-
-
 # states
 
 
@@ -412,6 +376,13 @@ def test_an_interrupted_restore_is_completed_by_up(up: Room, backend: FakeBacken
     up.said.clear()
     up.cluster.up()
     assert "a restore of before was interrupted: completing it" not in up.said
+
+
+def test_where_an_interrupted_restore_led_may_be_gone(up: Room, backend: FakeBackend) -> None:
+    backend.found["lab"].pending = "gone"
+    with pytest.raises(LabError, match="on its way to gone, which is kept no more") as caught:
+        up.cluster.up()
+    assert "lab restore handout" in caught.value.hint
 
 
 def test_states_of_all_labs_are_there_besides_the_labs_own(up: Room) -> None:
