@@ -31,6 +31,74 @@ class Memory:
     swap_used: int
 
 
+@dataclass(frozen=True)
+class Partition:
+    """One partition of a disk; start, end (not included) and size in bytes."""
+
+    number: int
+    start: int
+    end: int
+    fstype: str
+    name: str
+    flags: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """How large it is."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a disk is divided."""
+
+    size: int
+    kind: str  # gpt, msdos …
+    partitions: tuple[Partition, ...]
+
+
+def partitions(disk: str) -> Fact[Table]:
+    """The partition table of a disk; a FactError where there is no disk, or no table on it."""
+    command = f"parted -sm {shlex.quote(disk)} unit B print"
+
+    def parse(status: int, output: str) -> Table:
+        require_success(command, status, output)
+        lines = output.strip().splitlines()
+        if "BYT;" not in lines:
+            raise FactError(f"`{command}` shows no table", status, output)
+        head, *rows = (line.rstrip(";").split(":") for line in lines[lines.index("BYT;") + 1 :])
+        return Table(_bytes(head[1]), head[5], tuple(map(_partition, rows)))
+
+    return Fact(command, parse)
+
+
+def _bytes(word: str) -> int:
+    return int(word.removesuffix("B"))
+
+
+def _partition(fields: list[str]) -> Partition:
+    number, start, end, _, fstype, name, flags = fields
+    return Partition(
+        int(number), _bytes(start), _bytes(end) + 1, fstype, name, tuple(flags.replace(",", " ").split())
+    )
+
+
+def made(device: str) -> Fact[int]:
+    """When the ext file system on a device was made, in seconds since 1970."""
+    command = (
+        f"dumpe2fs -h {shlex.quote(device)} 2>/dev/null | sed -n 's/^Filesystem created: *//p'"
+        " | date -f - +%s"
+    )
+
+    def parse(status: int, output: str) -> int:
+        require_success(command, status, output)
+        if not output.strip().isdigit():
+            raise FactError(f"{device} holds no ext file system", status, output)
+        return int(output)
+
+    return Fact(command, parse)
+
+
 def mount(path: str) -> Fact[Mount]:
     """The mount that holds a path, as the kernel has it (fstab is not asked)."""
     command = f"findmnt -bnPo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED -T {shlex.quote(path)}"

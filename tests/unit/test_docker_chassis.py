@@ -26,6 +26,7 @@ def test_sms_boots_from_its_disk_with_the_labs_storage_on_it() -> None:
         "rackling-mine-home:/disk/home",
         "rackling-mine-pub:/disk/opt/ohpc/pub",
         "rackling-mine-identity:/disk/var/lib/rackling",
+        "rackling-mine-disks:/disks",
     )
 
 

@@ -17,11 +17,13 @@ CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "S
 # The switch enters network namespaces by process id, which asks for the right to look at processes.
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 
-HOME, PUB, IDENTITY, CACHE = "home", "pub", "identity", "cache"
+HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
 SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but labels
-VOLUMES = (HOME, PUB, IDENTITY, CACHE)
+VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
+# Loop devices, of which a node's disk consists (lab/guest/native/board/disk.c).
+DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1
 
@@ -53,6 +55,7 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDE
         "LAB_MEMORY": str(node.memory),
         "LAB_CPUS": str(node.cpus),
         "LAB_GPUS": str(node.gpus),
+        "LAB_DISK": str(node.disk),
         "LAB_ROOT": spec.root.value,
         "LAB_SMS": str(spec.sms.address),
     }
@@ -79,13 +82,20 @@ def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not."""
+    """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not.
+
+    The nodes' disks lie side by side; the SMS's chassis sees them for snapshots, the SMS does not.
+    """
     if role is Role.OUTSIDE:
         return ()
-    home, pub, keys, cache = (volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE))
+    home, pub, keys, cache, disks = (
+        volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)
+    )
     if role is Role.SMS:
-        return (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{keys}:/disk/var/lib/rackling")
-    return (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
+        shared = (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{keys}:/disk/var/lib/rackling")
+    else:
+        shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
+    return (*shared, f"{disks}:/disks")
 
 
 def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
@@ -95,6 +105,7 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
         "cap_add": list(CAPABILITIES),
         "cgroupns": "private",
         "devices": ["/dev/fuse"],
+        "device_cgroup_rules": list(DEVICE_RULES) if chassis.environment["LAB_BOOT"] == "network" else [],
         "log_config": {"type": "json-file", "config": {"max-size": "1m", "max-file": "2"}},
         "mem_limit": chassis.memory,
         "memswap_limit": chassis.memory,
@@ -118,6 +129,7 @@ def switch_host_config(lab: str) -> dict[str, Any]:
         "binds": [
             f"{volume_name(lab, HOME)}:/volumes/home",
             f"{volume_name(lab, PUB)}:/volumes/pub",
+            f"{volume_name(lab, DISKS)}:/volumes/disks",
         ],
         "cap_add": list(SWITCH_CAPABILITIES),
         "cgroupns": "private",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lab.backends.docker.engine import Engine
 
 STATE = "state"
-MISSING = frozenset({"block-devices"})
+DISKS = frozenset({"block-devices"})
+LOOPS = Path("/dev/loop-control")
 
 
 def containers(client: Engine, lab: str) -> dict[str, dict[str, Any]]:
@@ -96,16 +97,18 @@ def probe() -> Capabilities:
         client = engine.connect(timeout=20)
     except LabError as problem:
         finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
-        return Capabilities("Docker", usable=False, findings=(finding,), missing=MISSING)
+        return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
     info = client.info()
     name = f"Docker {info['ServerVersion']}, cgroup v{info.get('CgroupVersion', '1')}, {info['Driver']}"
     findings = (
         Finding("Docker's engine", ok=True, evidence=name),
         _whole_root(info),
         _fuse(),
+        _loops(),
         _chassis(client),
     )
-    return Capabilities(name, all(finding.ok is not False for finding in findings), findings, MISSING)
+    missing = frozenset[str]() if LOOPS.exists() else DISKS
+    return Capabilities(name, all(finding.ok is not False for finding in findings), findings, missing)
 
 
 def _whole_root(info: dict[str, Any]) -> Finding:
@@ -123,6 +126,13 @@ def _whole_root(info: dict[str, Any]) -> Finding:
 def _fuse() -> Finding:
     found = Path("/dev/fuse").exists()
     return Finding("/dev/fuse", found, "there" if found else "missing", "" if found else "sudo modprobe fuse")
+
+
+def _loops() -> Finding:
+    """Nodes do without; only exercises about disks need them."""
+    there = LOOPS.exists()
+    fix = "" if there else "sudo modprobe loop; until then nodes have no disk"
+    return Finding("loop devices", True if there else None, "there" if there else "missing", fix)
 
 
 def _chassis(client: APIClient) -> Finding:

@@ -85,11 +85,16 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
     removal.images(client, former)
 
 
-# Beside the node's disk, where the node does not see it; the firmware puts it back (unpack_kept).
-_COPY = "set -e; rm -rf /kept; mkdir /kept; cp -a /disk/home /kept/home; cp -a /disk/opt/ohpc/pub /kept/pub"
+# Beside the node's disk, where the node does not see it; the firmware puts it back (unpack_kept). `software`
+# is no part of it: it comes with the image.
+_COPY = """set -e; rm -rf /kept; mkdir -p /kept/pub /kept/disks; cp -a /disk/home /kept/home
+find /disk/opt/ohpc/pub -mindepth 1 -maxdepth 1 ! -name software -exec cp -a {} /kept/pub/ \\;
+/chassis/disks keep /kept/disks"""
 
-# The folders themselves stay: nodes have them mounted.
-_EMPTY = "for use in home pub; do find /volumes/$use -mindepth 1 -maxdepth 1 -exec rm -rf {} + || exit; done"
+# The folders themselves stay: nodes have them mounted. A chassis makes a disk that is missing.
+_EMPTY = """for use in home pub disks; do
+    find /volumes/$use -mindepth 1 -maxdepth 1 ! -name software -exec rm -rf {} + || exit
+done"""
 
 
 def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[str] | None]:

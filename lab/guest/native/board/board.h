@@ -17,6 +17,7 @@ struct node {
     u64 memory; /* bytes */
     int processors;
     long boot_offset; /* seconds from the host's time since boot to the node's */
+    const char *disk; /* file; empty: none */
 };
 
 /* memory.c: how much memory the node has, from the limits and counters of its container (bytes) */
@@ -28,8 +29,8 @@ struct memory memory_now(void);
 size_t memory_text(char *text, size_t size); /* as /proc/meminfo */
 
 /* swap.c: the node's swap areas. Nothing is ever paged out to them: no kernel swaps for one container. */
-int swap_on(pid_t caller, const char *path, int flags); /* 0 or -errno, as swapon(2) */
-int swap_off(pid_t caller, const char *path);
+int swap_on(pid_t caller, int descriptor, int flags); /* 0 or -errno, as swapon(2) */
+int swap_off(pid_t caller, int descriptor);
 u64 swap_bytes(void);
 size_t swap_text(char *text, size_t size); /* as /proc/swaps */
 
@@ -53,8 +54,7 @@ void calls_answer(int listener, const struct node *node);
 /* peek.c: memory and files of the process that made a call */
 int peek_bytes(pid_t process, u64 address, void *to, size_t size);
 int poke_bytes(pid_t process, u64 address, const void *from, size_t size);
-int peek_string(pid_t process, u64 address, char *to, size_t size);
-int open_as(pid_t process, const char *path, int flags); /* below its root; descriptor or -errno */
+int open_its(pid_t process, int descriptor, int flags); /* anew; descriptor or -errno */
 bool may_administer(pid_t process); /* has CAP_SYS_ADMIN */
 
 #endif

@@ -1,6 +1,7 @@
 /* System calls whose answer depends on the node's hardware. A filter on all of the node's processes hands them
  * to us (seccomp_unotify(2)); everything else goes to the kernel as ever. */
 #include "board.h"
+#include "../swap.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -8,7 +9,6 @@
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,9 +36,8 @@ int calls_filter(void) {
     struct sock_filter code[] = {
         LOAD(arch), WHEN(MACHINE, 0, 9), /* else: allow */
         LOAD(nr),
-        WHEN(SYS_sysinfo, 8, 0), WHEN(SYS_sched_getaffinity, 7, 0),
-        WHEN(SYS_swapon, 6, 0), WHEN(SYS_swapoff, 5, 0), WHEN(SYS_ioctl, 0, 3),
-        LOAD(args[1]), WHEN(BLKPG, 2, 0), WHEN(BLKRRPART, 1, 0),
+        WHEN(SYS_sysinfo, 8, 0), WHEN(SYS_sched_getaffinity, 7, 0), WHEN(SYS_ioctl, 0, 5),
+        LOAD(args[1]), WHEN(BLKPG, 4, 0), WHEN(BLKRRPART, 3, 0), WHEN(BOARD_SWAPON, 2, 0), WHEN(BOARD_SWAPOFF, 1, 0),
         GIVE(SECCOMP_RET_ALLOW), GIVE(SECCOMP_RET_USER_NOTIF),
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -79,16 +78,6 @@ static bool answer_affinity(const struct seccomp_notif *call, struct seccomp_not
     return true;
 }
 
-static int answer_swap(const struct seccomp_notif *call) {
-    char path[PATH_MAX];
-    int problem = peek_string(call->pid, call->data.args[0], path, sizeof path);
-    if (problem)
-        return problem;
-    if (call->data.nr == SYS_swapoff)
-        return swap_off(call->pid, path);
-    return swap_on(call->pid, path, (int)call->data.args[1]);
-}
-
 static bool is_ours(const struct seccomp_notif *call) {
     char path[64];
     struct stat info;
@@ -113,15 +102,18 @@ static int answer_blkpg(const struct seccomp_notif *call) {
 static int answer_ioctl(const struct seccomp_notif *call) {
     if (!may_administer(call->pid))
         return -EACCES;
-    return (unsigned)call->data.args[1] == BLKPG ? answer_blkpg(call) : disk_read_table();
+    switch ((unsigned)call->data.args[1]) {
+    case BLKPG: return answer_blkpg(call);
+    case BLKRRPART: return disk_read_table();
+    case BOARD_SWAPON: return swap_on(call->pid, (int)call->data.args[0], (int)call->data.args[2]);
+    default: return swap_off(call->pid, (int)call->data.args[0]);
+    }
 }
 
 static bool answered(const struct seccomp_notif *call, struct seccomp_notif_resp *reply, const struct node *node) {
     switch (call->data.nr) {
     case SYS_sysinfo: reply->error = answer_sysinfo(call, node->boot_offset); return true;
     case SYS_sched_getaffinity: return answer_affinity(call, reply, node->processors);
-    case SYS_swapon:
-    case SYS_swapoff: reply->error = answer_swap(call); return true;
     default:
         if (is_ours(call))
             reply->error = answer_ioctl(call);

@@ -1,4 +1,4 @@
-/* board serve MEMORY-MIB PROCESSORS BOOT-OFFSET
+/* board serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE
  *                                      what a node's processes see of its hardware, for one boot of it
  * board guest COMMAND [ARGUMENT...]    runs a command as one of these processes
  * board needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for the answers it writes into other users' processes. It runs
@@ -6,6 +6,7 @@
 #include "board.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #define SOCKET "/run/chassis/board"
 #define VIEWS_FOLDER "/run/chassis/views"
+#define PLUG "/run/chassis/plug" /* a FIFO: a line plugs the disk in */
 #define LISTENERS 256
 
 static struct sockaddr_un where(void) {
@@ -80,8 +82,22 @@ static int listening(void) {
     return found;
 }
 
-static struct pollfd waiting[2 + LISTENERS];
-static size_t count;
+enum { FUSE, DOORS, PLUGS, FIXED }; /* then the listeners */
+static struct pollfd waiting[FIXED + LISTENERS];
+static size_t count = FIXED;
+
+/* Whoever writes a line waits for the device to appear, as for a real one; so a refusal is only told. */
+static void plug(int plugs, const char *file) {
+    char line[64];
+    int problem = read(plugs, line, sizeof line) > 0 ? disk_plug(file) : 0;
+    if (problem)
+        fprintf(stderr, "board: %s: %s\r\n", file, strerror(-problem));
+}
+
+static int plugs(void) {
+    unlink(PLUG);
+    return mkfifo(PLUG, 0600) ? -1 : open(PLUG, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
 
 static void admit(int doors) {
     int connection = accept4(doors, NULL, NULL, SOCK_CLOEXEC);
@@ -90,7 +106,7 @@ static void admit(int doors) {
         close(connection);
     if (listener < 0)
         return;
-    if (count == 2 + LISTENERS) {
+    if (count == FIXED + LISTENERS) {
         close(listener); /* its processes are told ENOSYS */
         return;
     }
@@ -100,9 +116,11 @@ static void admit(int doors) {
 static void serve_once(const struct node *node) {
     if (poll(waiting, count, -1) < 0)
         return;
-    if (waiting[0].revents)
-        views_answer(waiting[0].fd);
-    for (size_t i = count - 1; i >= 2; i--) {
+    if (waiting[FUSE].revents)
+        views_answer(waiting[FUSE].fd);
+    if (waiting[PLUGS].revents)
+        plug(waiting[PLUGS].fd, node->disk);
+    for (size_t i = count - 1; i >= FIXED; i--) {
         if (waiting[i].revents & POLLIN)
             calls_answer(waiting[i].fd, node);
         else if (waiting[i].revents) { /* the last process under this filter has ended */
@@ -110,8 +128,8 @@ static void serve_once(const struct node *node) {
             waiting[i] = waiting[--count];
         }
     }
-    if (waiting[1].revents)
-        admit(waiting[1].fd);
+    if (waiting[DOORS].revents)
+        admit(waiting[DOORS].fd);
 }
 
 static int serve(const struct node *node) {
@@ -120,21 +138,24 @@ static int serve(const struct node *node) {
     int fuse = views_mount(VIEWS_FOLDER);
     if (fuse < 0)
         return fail(VIEWS_FOLDER);
-    int doors = listening();
+    int slot = plugs();
+    if (slot < 0)
+        return fail(PLUG);
+    int doors = listening(); /* last: that it is there tells that we are ready */
     if (doors < 0)
         return fail(SOCKET);
-    waiting[0] = (struct pollfd){fuse, POLLIN, 0};
-    waiting[1] = (struct pollfd){doors, POLLIN, 0};
-    count = 2;
+    const int fixed[] = {[FUSE] = fuse, [DOORS] = doors, [PLUGS] = slot};
+    for (size_t i = 0; i < FIXED; i++)
+        waiting[i] = (struct pollfd){fixed[i], POLLIN, 0};
     for (;;)
         serve_once(node);
 }
 
 int main(int words, char **word) {
-    if (words == 5 && !strcmp(word[1], "serve"))
-        return serve(&(struct node){strtoull(word[2], NULL, 10) * MIB, atoi(word[3]), atol(word[4])});
+    if (words == 6 && !strcmp(word[1], "serve"))
+        return serve(&(struct node){strtoull(word[2], NULL, 10) * MIB, atoi(word[3]), atol(word[4]), word[5]});
     if (words >= 3 && !strcmp(word[1], "guest"))
         return guest(word + 2);
-    fputs("usage: board serve MEMORY-MIB PROCESSORS BOOT-OFFSET | board guest COMMAND [ARGUMENT...]\n", stderr);
+    fputs("usage: board serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE | board guest COMMAND [ARGUMENT...]\n", stderr);
     return 2;
 }

@@ -1,5 +1,5 @@
-/* The node's swap areas: swapon(2) and swapoff(2) of a partition of its disk, and /proc/swaps. The areas are
- * kept and shown; nothing is ever paged out to them, as the kernel does not swap for one container. */
+/* The node's swap areas: what swapon(2) and swapoff(2) do to a partition of its disk, and /proc/swaps. The areas
+ * are kept and shown; nothing is ever paged out to them, as the kernel does not swap for one container. */
 #include "board.h"
 
 #include <errno.h>
@@ -45,7 +45,15 @@ static int size_of(int area, u64 *kib) {
     return 0;
 }
 
-static int use(int opened, const char *path, int flags) {
+/* The name that the caller opened it by. */
+static void name_of(pid_t caller, int descriptor, char *name, size_t size) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", caller, descriptor);
+    ssize_t length = readlink(path, name, size - 1);
+    name[length < 0 ? 0 : length] = 0;
+}
+
+static int use(int opened, int flags) {
     struct stat info;
     struct area made = {.held = opened};
     if (fstat(opened, &info) || !S_ISBLK(info.st_mode) || !disk_is(info.st_rdev))
@@ -58,32 +66,31 @@ static int use(int opened, const char *path, int flags) {
         return -EINVAL;
     made.device = info.st_rdev;
     made.priority = flags & SWAP_FLAG_PREFER ? flags & SWAP_FLAG_PRIO_MASK : lowest--;
-    snprintf(made.path, sizeof made.path, "%s", path);
     areas[count++] = made;
     return 0;
 }
 
-int swap_on(pid_t caller, const char *path, int flags) {
+int swap_on(pid_t caller, int descriptor, int flags) {
     if (!may_administer(caller))
         return -EPERM;
-    int opened = open_as(caller, path, O_RDWR | O_EXCL);
+    int opened = open_its(caller, descriptor, O_RDWR | O_EXCL);
     if (opened < 0)
         return opened;
-    int problem = use(opened, path, flags);
+    int problem = use(opened, flags);
     if (problem)
         close(opened);
+    else
+        name_of(caller, descriptor, areas[count - 1].path, sizeof areas->path);
     return problem;
 }
 
-int swap_off(pid_t caller, const char *path) {
+int swap_off(pid_t caller, int descriptor) {
     struct stat info;
+    char path[64];
     if (!may_administer(caller))
         return -EPERM;
-    int opened = open_as(caller, path, O_RDONLY);
-    if (opened < 0)
-        return opened;
-    int which = fstat(opened, &info) ? -1 : find(info.st_rdev);
-    close(opened);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", caller, descriptor);
+    int which = stat(path, &info) ? -1 : find(info.st_rdev);
     if (which < 0)
         return -EINVAL;
     close(areas[which].held);

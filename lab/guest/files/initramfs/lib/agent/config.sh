@@ -5,9 +5,9 @@ write_config() {
     printf 'search localdomain\nnameserver %s\n' "${wwdns:-$wwmaster}" >$NEWROOT/etc/resolv.conf
     # The same identity at every boot, so that systemd does not take each boot for a first one.
     printf '%s' "$wwhwaddr" | md5sum | cut -c1-32 >$NEWROOT/etc/machine-id
-    entries="tmpfs / tmpfs rw,relatime,mode=555 0 0"
-    if [ ! -e $NEWROOT/etc/fstab ]; then echo "$entries" >$NEWROOT/etc/fstab
-    else sed -i "s|^#GENERATED_ENTRIES#.*|$entries|" $NEWROOT/etc/fstab; fi
+    grep -q '^[^ ]* / ' $FSTAB || echo "tmpfs / tmpfs rw,relatime,mode=555 0 0" >>$FSTAB
+    if [ ! -e $NEWROOT/etc/fstab ]; then cp $FSTAB $NEWROOT/etc/fstab
+    else sed -i -e "/^#GENERATED_ENTRIES#/{r $FSTAB" -e 'd}' $NEWROOT/etc/fstab; fi
     # Where a reboot does not restart the uptime, slurmd must be told that this start is a new boot; where it
     # does, -b would make every restart of slurmd look like one.
     [ $uptime_of = own ] || sed -i 's/^SLURMD_OPTIONS="/&-b /' $NEWROOT/etc/default/slurmd
@@ -33,7 +33,7 @@ install_runtime() {
 }
 
 copy_modules() {
-    [ -d /lib/modules ] && [ "$ww_root" != overlay ] || return 1   # an overlay has them as a layer
+    [ -d /lib/modules ] && ! shares_vnfs || return 1   # an overlay has them as a layer
     [ "${WWNOKMODCOPY:-0}" = 0 ] || return 1
     mkdir -p $NEWROOT/lib/modules
     cp -a /lib/modules/. $NEWROOT/lib/modules/

@@ -77,5 +77,6 @@ module_name() { echo "$1" | tr - _; }   # as the kernel knows it
 
 give_drivers() {
     . /chassis/kernel.sh
-    give_kernel $NEWROOT $(cat $DRIVERS)
+    give_kernel $NEWROOT $(cat $DRIVERS) virtio_blk   # the node's udev finds the disk
+    if grep -qs "/virtio_blk\.ko" $NEWROOT/lib/modules/*/modules.dep; then plug_disk; fi
 }

@@ -13,6 +13,21 @@ stage() {
     fi
 }
 
+# operator_shell WANTED NAME: a shell in the ramdisk, for whoever asked with --preshell=1 or --postshell=1. In a
+# chassis the console only shows, so `lab shell` opens it (chassis/enter).
+operator_shell() {
+    [ "$1" != 0 ] || return 0
+    stage "$2"
+    if [ -n "$in_chassis" ]; then
+        say "Starting the $2: lab shell $WWNODENAME opens it, exit goes on with the boot"
+        until [ -e /chassis/go-on ]; do sleep 0.2; done
+        rm -f /chassis/go-on
+    else
+        say "Starting the $2: exit goes on with the boot"
+        setsid cttyhack sh -i </dev/console >/dev/console 2>&1
+    fi
+}
+
 # step NAME COMMAND...: runs one capability; its trace is kept for /var/log/warewulf/provision.
 # Return codes as in Warewulf: 0 OK, 1 SKIPPED, 2 ERROR but continue, other ERROR.
 step() {

@@ -1,8 +1,7 @@
 # The new root of the node and the VNFS in it.
 
 # Half the node's memory, as the kernel's default for a tmpfs; a chassis tells its memory by mem=.
-make_root() {
-    mkdir -p $NEWROOT
+make_memory_root() {
     options=mode=755
     [ -z "$mem_limit" ] || options="$options,size=$((mem_limit / 2))m"
     if [ "$ww_root" = overlay ]; then
@@ -15,7 +14,7 @@ make_root() {
 get_vnfs() {
     if [ -z "${WWVNFS_NAME:-}" ]; then why="no VNFS assigned to $WWNODENAME: wwsh provision set $WWNODENAME --vnfs=..."; say " * $why"; return 9; fi
     say " * fetching $WWVNFS_NAME"
-    if [ "$ww_root" = overlay ]; then shared_vnfs; else download_vnfs $NEWROOT; fi
+    if shares_vnfs; then shared_vnfs; else download_vnfs $NEWROOT; fi
 }
 
 vnfs_url() {
@@ -37,6 +36,8 @@ download_vnfs() {   # FOLDER
     [ $unpacked = 0 ] || { why="$url is damaged"; return 9; }
     [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
 }
+
+shares_vnfs() { [ "$ww_root" = overlay ] && [ -z "$disk_root" ]; }
 
 # In overlay mode all nodes of the lab share one unpacked copy of an image, and one of the bootstrap's modules.
 shared_vnfs() {
