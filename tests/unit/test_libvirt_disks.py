@@ -1,0 +1,96 @@
+"""Files of virtual machines: bases by content, editions, and what may be thrown away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.backends.libvirt.disks import PARTS, DiskStore, LabFolder, lab_names
+from lab.errors import LabError, UsageError
+
+OLD, NEW = "0123456789ab", "ba9876543210"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DiskStore:
+    return DiskStore(tmp_path)
+
+
+def build(store: DiskStore, key: str) -> None:
+    with store.making("sms", key) as target:
+        for part in PARTS:
+            Path(f"{target}{part}").write_text(key * 1000)
+
+
+def test_a_base_is_there_when_it_is_whole(store: DiskStore) -> None:
+    assert store.look("sms", OLD) == (0, "")
+    build(store, OLD)
+    size, made = store.look("sms", OLD)
+    assert size > 0
+    assert made.startswith("20")
+    (store.folder / f"sms-{OLD}.kernel").unlink()
+    assert store.look("sms", OLD) == (0, "")
+
+
+def test_a_build_that_fails_leaves_nothing(store: DiskStore) -> None:
+    def fail() -> None:
+        with store.making("sms", OLD) as target:
+            Path(f"{target}.raw").write_text("half")
+            raise LabError("no room")
+
+    with pytest.raises(LabError, match="no room"):
+        fail()
+    assert list(store.folder.iterdir()) == []
+
+
+def test_labs_are_made_of_the_base_that_was_used_last_in_their_edition(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LabError, match="has not been built"):
+        store.current("sms")
+    build(store, OLD)
+    store.use("sms", OLD)
+    monkeypatch.setenv("LAB_IMAGES", "edition-e")
+    build(store, NEW)
+    store.use("sms", NEW)
+    assert store.current("sms").disk.name == f"sms-{NEW}.raw"
+    monkeypatch.delenv("LAB_IMAGES")
+    assert store.current("sms").disk.name == f"sms-{OLD}.raw"
+    assert store.current("sms").kernel.read_text() == OLD * 1000
+
+
+def test_an_edition_is_no_path(monkeypatch: pytest.MonkeyPatch, store: DiskStore) -> None:
+    monkeypatch.setenv("LAB_IMAGES", "../elsewhere")
+    with pytest.raises(UsageError):
+        store.current("sms")
+
+
+def test_a_base_goes_when_no_edition_and_no_lab_needs_it(store: DiskStore, tmp_path: Path) -> None:
+    build(store, OLD)
+    store.use("sms", OLD)
+    folder = LabFolder("try", tmp_path)
+    folder.path.mkdir(parents=True)
+    (folder.path / "sms.base").symlink_to(store.folder / f"sms-{OLD}.raw")
+    build(store, NEW)
+    store.use("sms", NEW)
+    assert store.look("sms", OLD)[0] > 0  # a lab lies on it
+    assert folder.base_of("sms").disk == store.folder / f"sms-{OLD}.raw"
+    folder.remove()
+    store.use("sms", NEW)
+    assert store.look("sms", OLD)[0] == 0
+    assert store.look("sms", NEW)[0] > 0
+
+
+def test_a_lab_has_files_until_they_are_removed(tmp_path: Path) -> None:
+    assert lab_names(tmp_path) == []
+    folder = LabFolder("try", tmp_path)
+    folder.path.mkdir(parents=True)
+    for name in ("c1.console", "c1.power", "c1-vda.img", "c10.console", "key"):
+        (folder.path / name).write_text("x")
+    assert lab_names(tmp_path) == ["try"]
+    folder.forget("c1")
+    assert sorted(path.name for path in folder.path.iterdir()) == ["c10.console", "key"]
+    folder.remove()
+    folder.remove()
+    assert lab_names(tmp_path) == []
