@@ -22,7 +22,7 @@ s/^StoragePass=.*/StoragePass=some_other_password/
 END
 #: may-fail
 sudo systemctl restart slurmdbd
-#: wait systemctl is-failed slurmdbd within 15
+#: wait systemctl is-failed slurmdbd within 60
 #: may-fail
 systemctl --no-pager status slurmdbd
 sudo journalctl --no-pager -u slurmdbd -n 5
@@ -31,7 +31,7 @@ sudo chown slurm: /etc/slurm/slurmdbd.conf
 sudo chmod 600 /etc/slurm/slurmdbd.conf
 sudo systemctl restart slurmdbd
 sudo systemctl enable slurmdbd
-#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 60
+#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 180
 sudo tail -n 3 /var/log/slurm/slurmdbd.log
 
 #: step controller on sms as user1
@@ -39,7 +39,7 @@ sudo sed -i 's/^#*AccountingStorageEnforce=.*/AccountingStorageEnforce=qos,limit
 sudo sed -i 's|^AccountingStorageType=.*|AccountingStorageType=accounting_storage/slurmdbd|' /etc/slurm/slurm.conf
 #: may-fail
 sudo scontrol reconfigure
-#: wait scontrol show config | grep -q accounting_storage/slurmdbd within 60
+#: wait scontrol show config | grep -q accounting_storage/slurmdbd within 180
 #: may-fail
 #: answer y to (N/y)
 sudo sacctmgr add cluster 'cluster'
@@ -55,4 +55,4 @@ sudo sacctmgr add user user1 DefaultAccount=trial
 srun hostname
 sacct
 # The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
-#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 30
+#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

@@ -44,4 +44,4 @@ srun --account=member1 hostname
 scontrol -o show assoc_mgr qos=paygo-project1 | grep QOS=paygo-project1 | egrep -o 'UsageRaw=[0-9.]*'
 sacct --allocations --format=jobid,user,account%15,qos%15,state
 # The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
-#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 30
+#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

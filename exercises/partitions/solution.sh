@@ -10,7 +10,7 @@ PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 DenyAccounts=gratis Pr
 END
 #: may-fail
 sudo scontrol reconfigure
-#: wait sinfo -h -p short | grep -q short within 60
+#: wait sinfo -h -p short | grep -q short within 180
 sinfo
 
 #: step fit on sms as user1
@@ -20,7 +20,7 @@ scontrol show node c1 | grep RealMemory
 sudo sed -i 's/DefMemPerCPU=2000/DefMemPerCPU=400/' /etc/slurm/slurm.conf
 #: may-fail
 sudo scontrol reconfigure
-#: wait scontrol show partition medium | grep -q DefMemPerCPU=400 within 60
+#: wait scontrol show partition medium | grep -q DefMemPerCPU=400 within 180
 srun hostname
 
 #: step try on sms as user1
@@ -32,4 +32,4 @@ srun --partition=long hostname
 srun --partition=long --account=member1 hostname
 sacct --allocations --format=jobid,user,account,partition,state
 # The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
-#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 30
+#: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

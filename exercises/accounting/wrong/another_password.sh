@@ -12,4 +12,4 @@ sudo cp /etc/slurm/slurmdbd.conf.example /etc/slurm/slurmdbd.conf
 sudo chown slurm: /etc/slurm/slurmdbd.conf
 sudo chmod 600 /etc/slurm/slurmdbd.conf
 sudo systemctl restart slurmdbd
-#: wait sudo journalctl -u slurmdbd | grep -q 'Access denied' within 30
+#: wait sudo journalctl -u slurmdbd | grep -q 'Access denied' within 90

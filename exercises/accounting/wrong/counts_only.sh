@@ -13,10 +13,10 @@ sudo sed -i "s/^StoragePass=.*/StoragePass=some_other_password/" /etc/slurm/slur
 sudo chown slurm: /etc/slurm/slurmdbd.conf
 sudo chmod 600 /etc/slurm/slurmdbd.conf
 sudo systemctl restart slurmdbd
-#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 60
+#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 180
 
 #: step controller on sms as user1
 sudo sed -i 's|^AccountingStorageType=.*|AccountingStorageType=accounting_storage/slurmdbd|' /etc/slurm/slurm.conf
 #: may-fail
 sudo scontrol reconfigure
-#: wait scontrol show config | grep -q accounting_storage/slurmdbd within 60
+#: wait scontrol show config | grep -q accounting_storage/slurmdbd within 180

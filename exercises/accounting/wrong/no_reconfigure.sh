@@ -13,7 +13,7 @@ sudo sed -i "s/^StoragePass=.*/StoragePass=some_other_password/" /etc/slurm/slur
 sudo chown slurm: /etc/slurm/slurmdbd.conf
 sudo chmod 600 /etc/slurm/slurmdbd.conf
 sudo systemctl restart slurmdbd
-#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 60
+#: wait ss -Hltn 'sport = :6819' | grep -q 6819 within 180
 sudo systemctl enable slurmdbd
 
 #: step controller on sms as user1

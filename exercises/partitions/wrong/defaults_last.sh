@@ -8,4 +8,4 @@ PartitionName=DEFAULT DefMemPerCPU=400 MaxNodes=2 MinNodes=1 Nodes=c[1-2] Priori
 END
 #: may-fail
 sudo scontrol reconfigure
-#: wait sinfo -h -o %P | grep -q short within 60
+#: wait sinfo -h -o %P | grep -q short within 180

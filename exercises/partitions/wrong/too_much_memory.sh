@@ -8,4 +8,4 @@ PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 DenyAccounts=gratis Pr
 END
 #: may-fail
 sudo scontrol reconfigure
-#: wait sinfo -h -o %P | grep -q short within 60
+#: wait sinfo -h -o %P | grep -q short within 180

@@ -10,4 +10,4 @@ PriorityWeightPartition=10000
 END
 #: may-fail
 sudo scontrol reconfigure
-#: wait scontrol show config | grep -q 'FairShare *= 1000' within 60
+#: wait scontrol show config | grep -q 'FairShare *= 1000' within 180

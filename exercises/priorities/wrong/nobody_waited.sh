@@ -10,8 +10,8 @@ PriorityWeightPartition=10000
 END
 #: may-fail
 sudo scontrol reconfigure
-#: wait scontrol show config | grep -q 'FairShare *= 100000' within 60
-#: wait test "$(sinfo -h -p medium -o %T)" = idle within 60
+#: wait scontrol show config | grep -q 'FairShare *= 100000' within 180
+#: wait test "$(sinfo -h -p medium -o %T)" = idle within 180
 
 #: step overtake on sms as user1
 srun hostname
