@@ -80,6 +80,8 @@ def test_the_old_script_fails_for_many_reasons() -> None:
         (" --max-time 5", " -m 90", "no-metrics", "slurmd killed it after 60 s"),
         ("curl -s --max-time 5", "timeout 5 curl -s", None, ""),
         ("StateComplete:200", "StateLong:200", "drained", "it did not reboot the node"),
+        ("sinfo -h -n", "sinfo --json -n", "drained", "cannot stand in for `sinfo --json`"),
+        ('update reason="rolling:rebooting', 'scontrol reboot "$NODE" #', "drained", "`scontrol reboot n1`"),
         ("        reboot\n", "        systemctl reboot\n", None, ""),
         ("        reboot\n", "        shutdown -r now\n", None, ""),
         ('        event "reboots', '        sleep 61; event "reboots', "drained", "slurmd killed it"),
