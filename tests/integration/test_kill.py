@@ -48,3 +48,34 @@ def test_up_finishes_what_a_killed_up_began() -> None:
         assert lab.states() == {"c1": "idle"}
     finally:
         lab.command("down", "-y")
+
+
+@pytest.mark.parametrize("said", ["cutting the power", "making sms", "plugging cables"])
+def test_up_completes_a_restore_that_was_killed(said: str) -> None:
+    """Killed when it says what it begins; only the engine then knows where the lab was going."""
+    lab = Lab(leaks.LABS[2])
+    few = ("--set", "g.count=0", "--set", "c.count=1")
+    try:
+        lab.command("up", *few)
+        lab.on("sms", "echo mine >/root/kept; echo mine >/home/user1/kept")
+        lab.command("snapshot", "here")
+        lab.on("sms", "rm /root/kept /home/user1/kept")
+        process = subprocess.Popen(
+            [*LAB, "restore", "-l", lab.name, "here", "-y", "--progress", "plain"],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stderr is not None
+        with process.stderr:
+            assert any(said in line for line in process.stderr)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        assert '"pending": "here"' in lab.command("status", "--json").stdout
+        done = lab.command("up", *few, "--progress", "plain")
+        assert "a restore of here was interrupted: completing it" in done.stderr
+        assert lab.on("sms", "cat /root/kept /home/user1/kept").split() == ["mine", "mine"]
+        assert lab.states() == {"c1": "idle"}
+        assert '"pending": "here"' not in lab.command("status", "--json").stdout
+    finally:
+        lab.command("down", "-y")
