@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.backends.base import Capabilities, Say, State
-from lab.backends.libvirt import assembly, consoles, door, engine, inspection, removal, snapshots
+from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspection, removal, snapshots
 from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
 from lab.backends.libvirt.disks import DiskStore, LabFolder, edition
 from lab.backends.libvirt.engine import each, unless_gone
@@ -21,7 +21,7 @@ from lab.specjson import spec_to_json
 from lab.wait import pause
 
 COPY_SECONDS = 600
-FOLLOW_SECONDS = 0.2
+FOLLOW_SECONDS = 0.5
 INIT = "init"
 
 
@@ -63,7 +63,7 @@ class LibvirtBackend:
         if gone:
             say("removing " + " ".join(gone))
         for name in (*gone, *stale):
-            removal.machine(self.connection, spec.lab, present[name].thing)
+            removal.machine(spec.lab, present[name].thing)
         missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
         if missing:
             say("making " + " ".join(node.name for node in missing))
@@ -83,7 +83,7 @@ class LibvirtBackend:
             return
         present = self._present(lab)
         each([present[node] for node in nodes if node in present],
-             lambda found: removal.machine(self.connection, lab, found.thing))  # fmt: skip
+             lambda found: removal.machine(lab, found.thing))  # fmt: skip
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how each machine stands, from libvirt's list and the consoles."""
@@ -141,7 +141,8 @@ class LibvirtBackend:
         if name == snapshots.HANDOUT and snapshots.is_first_state(lab, spec, present):
             name = snapshots.FIRST
         if name != snapshots.HANDOUT:
-            snapshots.put_back(self.connection, lab, name, say)
+            running, lag = snapshots.put_back(self.connection, lab, name, say)
+            clocks.set_forward(lab, spec.sms.name, running, lag, say)
             return
         say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))

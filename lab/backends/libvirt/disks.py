@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,7 @@ class LabFolder:
     def make(self) -> None:
         """Makes the folder, and the key that opens the machines' doors; what is there stays."""
         make_folder(self.path)
+        self._close_to_others()
         if not self.key.exists():
             unfinished = self.path / "key.new"
             unfinished.unlink(missing_ok=True)
@@ -101,6 +103,16 @@ class LabFolder:
             )
             Path(f"{unfinished}.pub").rename(self.path / "key.pub")
             unfinished.rename(self.key)
+
+    def _close_to_others(self) -> None:
+        """Only the machines' processes may pass, by their group; where it is not known, everybody may."""
+        for user in ("libvirt-qemu", "qemu"):
+            try:
+                os.chown(self.path, -1, pwd.getpwnam(user).pw_gid)
+            except KeyError:
+                continue
+            self.path.chmod(0o710)
+            return
 
     @property
     def key(self) -> Path:

@@ -23,16 +23,15 @@ def lab(connection: Any, name: str, say: Say) -> None:
             return
         if found:
             say(f"removing {len(found)} machines")
-        each(found, lambda one: machine(connection, name, one.thing))
+        each(found, lambda one: machine(name, one.thing))
         for wire in wires:
             network(wire.thing)
         LabFolder(name).remove()
     raise LabError(f"something of the lab {name} could not be removed", hint=f"lab down -l {name} again")
 
 
-def machine(connection: Any, name: str, domain: Any) -> None:
+def machine(name: str, domain: Any) -> None:
     """Pulls a machine's plug and removes it with its files; one that is gone is fine."""
-    del connection
     with explained(f"removing {domain.name()}"):
         node = domain.name().removeprefix(f"rackling-{name}-")
         Door(LabFolder(name), node).close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,11 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def put_back(connection: Any, lab: str, name: str, say: Say) -> None:
-    """Puts memory and disks back, whatever the machines do now; those that had no power have none."""
+def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str, ...], float]:
+    """Puts memory and disks back, whatever the machines do now; those that had no power have none.
+
+    Returns the machines whose systems run now, and how many seconds their clocks are behind.
+    """
     folder = LabFolder(lab)
     place = _place(folder, name)
     if not place.is_dir():
@@ -76,6 +80,14 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> None:
         consoles.go_back(folder.console(node), place / f"{node}.said")
     saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
     _bring_back(connection, saved, place)
+    now = time.time()
+    lag = max((now - (place / f"{node}.save").stat().st_mtime for node in saved), default=0.0)
+    return tuple(node for node in saved if _booted(folder, node, now)), lag
+
+
+def _booted(folder: LabFolder, node: str, now: float) -> bool:
+    said = consoles.read_since_power_on(folder.console(node))
+    return consoles.stage_of(node, "", said, now).stage == "init"
 
 
 def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, Found]) -> bool:
