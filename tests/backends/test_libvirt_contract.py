@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pexpect
@@ -11,7 +13,7 @@ import pytest
 
 from lab.backends.libvirt import inspection
 from lab.backends.libvirt.backend import LibvirtBackend
-from lab.backends.libvirt.disks import DiskStore, lab_names
+from lab.backends.libvirt.disks import DiskStore, LabFolder, lab_names
 from lab.backends.libvirt.engine import bridge_name
 from lab.config import load
 from lab.errors import LabError
@@ -148,3 +150,30 @@ class TestLibvirt(Contract):
         until(lambda: up.run("sms", "test -s /run/rackling/ready").returncode == 0, SECONDS, up.status)
         assert up.must("sms", "cat /etc/rackling/credentials.json") == before
         assert up.run("sms", "ls /root/mine || ls /home/user1/mine").returncode != 0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.5, 2.0, 3.0, 6.0])
+def test_nothing_is_left_of_a_lab_whose_making_was_killed(seconds: float) -> None:
+    name = "hvkilled"
+    command = [sys.executable, "-m", "lab.cli.main", "--backend", "libvirt", "up", "-l", name, "--no-wait"]
+    small_lab = ["--set", "c.count=1", "--set", "g.count=0", "--set", "login.count=0"]
+    environ = {key: value for key, value in os.environ.items() if key not in ("LAB_NAME", "LAB_BACKEND")}
+    with subprocess.Popen([*command, *small_lab], env=environ, stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.kill()
+    try:
+        LibvirtBackend().delete(name, silent)
+        assert not left_of(name)
+    finally:
+        LibvirtBackend().delete(name, silent)
+
+
+def test_a_lab_of_which_only_files_are_left_is_found_and_taken_away() -> None:
+    folder = LabFolder("hvorphan")
+    try:
+        folder.make()
+        record = next(found for found in LibvirtBackend().labs() if found.lab == "hvorphan")
+        assert (record.nodes, record.running, record.spec) == ((), 0, None)
+    finally:
+        LibvirtBackend().delete("hvorphan", silent)
+    assert not left_of("hvorphan")

@@ -12,7 +12,7 @@ from lab.model import Power
 MAC = "52:54:00:f4:8a:7a"
 POST = b"\x1bc\x1b[?7lSeaBIOS (version 1.16.2)\r\nMachine UUID b6c40702\r\n"
 IPXE = b"iPXE initialising devices...ok\r\nnet0: 52:54:00:f4:8a:7a using virtio-net\r\n"
-ASKS = b"Configuring (net0 52:54:00:f4:8a:7a)......"
+ASKS = b"Configuring (net0 52:54:00:f4:8a:7a)..."
 ANSWERED = b" ok\r\nNext server: 172.16.0.1\r\nFilename: http://172.16.0.1/WW/ipxe/cfg/x\r\n"
 NO_FILE = b"http://172.16.0.1/WW/ipxe/cfg/x... No such file or directory (https://ipxe.org/2d0c618e)\r\n"
 SCRIPT = (
@@ -30,7 +30,10 @@ def mark(stage: str, since: int, detail: str = "") -> bytes:
         (b"", "post", ""),
         (POST, "post", ""),
         (POST + IPXE, "pxe", ""),
-        (POST + IPXE + ASKS, "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS, "pxe", ""),
+        (POST + IPXE + ASKS + b".......", "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS + b"......." + POST, "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS + b"......." + POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED + NO_FILE, "pxe", f"no boot script for {MAC}: bootstrap assigned?"),
         (POST + IPXE + ASKS + ANSWERED + SCRIPT, "bootstrap", ""),

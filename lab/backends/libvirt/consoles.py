@@ -17,9 +17,9 @@ SERVING = b"\x1b]7338;serving\x07"
 POWER_ON = re.compile(rb"SeaBIOS \(version")
 NO_ANSWER = "no DHCP answer for {mac}: registered?"
 NO_SCRIPT = "no boot script for {mac}: bootstrap assigned?"
-FIRMWARE = (  # what iPXE says, newest wins: stage and detail
-    (re.compile(rb"iPXE initialising devices"), "pxe", ""),
-    (re.compile(rb"Configuring \(net0|No configuration methods succeeded"), "pxe", NO_ANSWER),
+ASKING = re.compile(rb"iPXE initialising devices")
+FIRMWARE = (  # what iPXE has found out, newest wins: stage and detail; each dot is a moment without an answer
+    (re.compile(rb"Configuring \(net0[^)]*\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
     (re.compile(rb"Filename: "), "pxe", ""),
     (re.compile(rb"(?:Permission denied|No such file|Not Found)[^\n]*\(https?://ipxe.org"), "pxe", NO_SCRIPT),
     (re.compile(rb"Now booting \S+ with Warewulf bootstrap"), "bootstrap", ""),
@@ -84,17 +84,27 @@ def _note(log: Path) -> Path:
 
 def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
     """How far a machine under power is, from what it wrote since its power came on."""
-    text = _this_boot(text)
-    marks = list(MARK.finditer(text))
+    latest = _this_boot(text)
+    marks = list(MARK.finditer(latest))
     if marks:
         stage, since, detail = (part.decode(errors="replace") for part in marks[-1].groups())
         return NodeStatus(name, Power.ON, stage, detail.strip(), max(0.0, now - float(since)))
-    place, stage, detail = -1, "post", ""
-    for pattern, its_stage, its_detail in FIRMWARE:
-        for match in pattern.finditer(text):
-            if match.start() > place:
-                place, stage, detail = match.start(), its_stage, its_detail
+    stage, detail = _found_out(text)
+    if not stage:
+        stage = "pxe" if ASKING.search(latest) else "post"
     return NodeStatus(name, Power.ON, stage, detail.format(mac=mac))
+
+
+def _found_out(text: bytes) -> tuple[str, str]:
+    """Stage and detail of what iPXE said last, in this round or, while it asks anew, in the one before."""
+    systems = [match.end() for match in MARK.finditer(text)]
+    text = text[systems[-1] :] if systems else text
+    found = [
+        (match.start(), stage, detail)
+        for pattern, stage, detail in FIRMWARE
+        for match in pattern.finditer(text)
+    ]
+    return max(found)[1:] if found else ("", "")
 
 
 def serves(text: bytes) -> bool:
