@@ -63,6 +63,7 @@ def agent(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     (place / "modules.dep").write_text(
         "kernel/drivers/block/virtio_blk.ko.xz:\nkernel/drivers/usb/host/xhci-hcd.ko: kernel/usb/y.ko\n"
     )
+    (place / "modules.builtin").write_text("kernel/fs/fat/fat.ko\n")
     setting = f"in_chassis=1 MODULES={folder}/modules DRIVERS={folder}/drivers"
     return sh(f". {FILES}/initramfs/lib/agent/kernel.sh; {setting}; {script}")
 
@@ -78,3 +79,8 @@ def test_a_carried_driver_is_loaded_under_either_spelling(tmp_path: Path, name: 
 def test_what_the_bootstrap_lacks_cannot_be_loaded(tmp_path: Path, name: str) -> None:
     assert agent(tmp_path, f"load_driver {name}").returncode != 0
     assert agent(tmp_path, f"driver_loaded {name}").returncode != 0
+
+
+def test_what_is_built_in_is_there_without_loading(tmp_path: Path) -> None:
+    assert agent(tmp_path, "driver_loaded fat && load_driver fat").returncode == 0
+    assert not (tmp_path / "drivers").exists()

@@ -71,6 +71,14 @@ def test_modules_come_with_what_they_need_and_go(lab: Lab) -> None:
     )
 
 
+def test_a_service_shut_away_as_firewalld_is_may_still_ask_for_modules(lab: Lab) -> None:
+    shut = "systemd-run -q --pipe -p PrivateDevices=yes -p ProtectSystem=yes -p MemoryDenyWriteExecute=yes"
+    lab.on("c1", f"{shut} modprobe vfat")
+    assert "vfat" in lab.on("c1", "lsmod").split()
+    lab.on("c1", f"{shut} modprobe -r vfat")
+    assert "vfat" not in lab.on("c1", "lsmod").split()
+
+
 def test_netfilter_is_there_when_the_bootstrap_carries_it(lab: Lab) -> None:
     assert "nf_tables" in lab.on("sms", "lsmod")
     assert lab.on("sms", NETFILTER.replace("perl", "sudo perl"), user="user1") == "netfilter\n"

@@ -1,7 +1,8 @@
 # The kernel a node booted, for the node to see: the host's own runs in all of them. `boot` presents it, and
 # whoever makes the node's root gives it to the programs there: `boot` for a disk, the boot agent for a VNFS.
 KERNEL=/dev/.kernel              # on /dev, so that df has no line more
-PLACE=/usr/lib/rackling/kernel   # the same folder in the node (kernel.c)
+PLACE=/usr/lib/rackling/kernel   # the same folder in the node, and where units write that may not do so in /usr
+STATE=/run/.kernel               # (kernel.c)
 
 # Release, builder and version stand in the file itself, where its header says (Linux,
 # Documentation/arch/x86/boot.rst, kernel_version).
@@ -46,7 +47,7 @@ present_without_modules() {
 # Every program of the system in ROOT starts with the library and finds modules loaded: those that are named, and
 # those that modules-load.d(5) names, since systemd does this only with a right that no node has.
 give_kernel() {   # ROOT MODULE...
-    mkdir -p "$1$PLACE" && mount --rbind "$1$KERNEL" "$1$PLACE"
+    for place in $PLACE $STATE; do mkdir -p "$1$place" && mount --rbind "$1$KERNEL" "$1$place"; done
     [ -e "$1/etc/ld.so.preload" ] || : >"$1/etc/ld.so.preload"
     mount --bind "$1$KERNEL/preload" "$1/etc/ld.so.preload"
     root=$1; shift

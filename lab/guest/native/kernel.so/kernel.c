@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define FOLDER "/usr/lib/rackling/kernel/"
+#define STATE "/run/.kernel/" /* the same; here units with ProtectSystem= and PrivateDevices= may write, too */
 enum { MAX_MODULES = 512, NAME = 64, USED_BY = 1024, LINE = 1200 };
 enum { XT_FIRST = 64, XT_LAST = 67 }; /* IPT_SO_… (linux/netfilter_ipv4/ip_tables.h) */
 
@@ -95,7 +96,7 @@ static struct modules *opened(void) {
     char *rest, *one;
     ssize_t length;
     if (!all) return 0;
-    all->fd = open(FOLDER "modules", O_RDWR | O_CLOEXEC);
+    all->fd = open(STATE "modules", O_RDWR | O_CLOEXEC);
     if (all->fd < 0) { free(all); return 0; }
     flock(all->fd, LOCK_EX);
     length = pread(all->fd, all->text, sizeof all->text - 1, 0);
@@ -115,14 +116,14 @@ static void put(const char *path, const char *text) {
 
 static void attribute(const char *name, const char *key, unsigned long value) {
     char path[256], text[32];
-    snprintf(path, sizeof path, FOLDER "module/%s/%s", name, key);
+    snprintf(path, sizeof path, STATE "module/%s/%s", name, key);
     snprintf(text, sizeof text, "%lu\n", value);
     put(path, text);
 }
 
 static void holder(const char *name, const char *by, int add) {
     char path[256];
-    snprintf(path, sizeof path, FOLDER "module/%s/holders/%s", name, by);
+    snprintf(path, sizeof path, STATE "module/%s/holders/%s", name, by);
     if (add) mkdir(path, 0755);
     else rmdir(path);
 }
@@ -217,13 +218,13 @@ static int insert(const void *image, unsigned long length) {
     memset(new, 0, sizeof *new);
     memcpy(new->name, facts.name, sizeof facts.name);
     new->size = (facts.size + 4095) / 4096 * 4096;
-    snprintf(path, sizeof path, FOLDER "module/%s", facts.name);
+    snprintf(path, sizeof path, STATE "module/%s", facts.name);
     mkdir(path, 0755);
-    snprintf(path, sizeof path, FOLDER "module/%s/holders", facts.name);
+    snprintf(path, sizeof path, STATE "module/%s/holders", facts.name);
     mkdir(path, 0755);
     attribute(facts.name, "coresize", new->size);
     attribute(facts.name, "refcnt", 0);
-    snprintf(path, sizeof path, FOLDER "module/%s/initstate", facts.name);
+    snprintf(path, sizeof path, STATE "module/%s/initstate", facts.name);
     put(path, "live\n");
     closed(all);
     return 0;
@@ -284,12 +285,12 @@ static void withdraw(struct modules *all, const char *name) {
     }
     all->count = kept;
     for (i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, FOLDER "module/%s/%s", name, files[i]);
+        snprintf(path, sizeof path, STATE "module/%s/%s", name, files[i]);
         unlink(path);
     }
-    snprintf(path, sizeof path, FOLDER "module/%s/holders", name);
+    snprintf(path, sizeof path, STATE "module/%s/holders", name);
     rmdir(path);
-    snprintf(path, sizeof path, FOLDER "module/%s", name);
+    snprintf(path, sizeof path, STATE "module/%s", name);
     rmdir(path);
 }
 

@@ -65,13 +65,15 @@ name_gpus() {
 # own modprobe once its root is there (give_drivers).
 load_driver() {   # NAME: fails when the bootstrap does not carry it
     [ -n "$in_chassis" ] || { modprobe "$1" 2>/dev/null; return; }
-    grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/modules.dep && module_name "$1" >>$DRIVERS
+    if listed "$1" modules.dep; then module_name "$1" >>$DRIVERS; else listed "$1" modules.builtin; fi
 }
 
 driver_loaded() {   # NAME
-    if [ -n "$in_chassis" ]; then grep -qsx "$(module_name "$1")" $DRIVERS
+    if [ -n "$in_chassis" ]; then grep -qsx "$(module_name "$1")" $DRIVERS || listed "$1" modules.builtin
     else [ -d "/sys/module/$(module_name "$1")" ]; fi
 }
+
+listed() { grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/"$2"; }   # NAME TABLE
 
 module_name() { echo "$1" | tr - _; }   # as the kernel knows it
 
