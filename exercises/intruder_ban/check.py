@@ -1,0 +1,189 @@
+"""SEC-2: fail2ban and firewalld in the image, for the login node only, with a log there to read."""
+
+from __future__ import annotations
+
+import re
+
+from lab.checks import Cluster, NodeView, check, failed
+from lab.facts import systemd, warewulf
+
+SERVICES = ("fail2ban", "firewalld")
+CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
+LOG = "/var/log/secure"
+
+
+def chroot(cluster: Cluster) -> str:
+    """The folder on the SMS that the login node's VNFS is packed from."""
+    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
+    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
+    if not found:
+        raise failed(
+            expected="a VNFS for the login node",
+            actual=vnfs,
+            node="sms",
+            look="wwsh provision print login",
+        )
+    return found[0]
+
+
+def unit_files(root: str, service: str) -> str:
+    """Where a service's unit and its overrides may lie under a root folder."""
+    places = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+    return " ".join(f"{root}{place}/{service}.service{more}" for place in places for more in ("", ".d"))
+
+
+def jail_answer(node: NodeView) -> tuple[int, str]:
+    """What fail2ban on a node says of its jail for ssh."""
+    answer = node.run("fail2ban-client status sshd")
+    return answer.exit_status, answer.output.strip()
+
+
+@check(step="install")
+def image_has_both_services(cluster: Cluster) -> None:
+    """The folder of the nodes' image has fail2ban and firewalld, both enabled."""
+    root = chroot(cluster)
+    states = {}
+    for service in SERVICES:
+        answer = cluster.sms.run(f"systemctl --root={root} is-enabled {service}")
+        words = answer.output.split()
+        known = len(words) == 1 and words[0] != "not-found"
+        states[service] = words[0] if known else "not installed"
+    if all(state in ("enabled", "enabled-runtime") for state in states.values()):
+        return
+    missing = "not installed" in states.values()
+    raise failed(
+        expected="both are enabled",
+        actual=states,
+        hint="`yum install --installroot=…` installs into a folder. On a node, a boot takes it away."
+        if missing
+        else "Installed is not yet enabled: `systemctl enable`, in the folder.",
+        node="sms",
+        look=f"systemctl --root={root} is-enabled {' '.join(SERVICES)}",
+    )
+
+
+@check(step="jail", needs=[image_has_both_services])
+def jail_for_ssh_is_on(cluster: Cluster) -> None:
+    """In the image, fail2ban's jail for ssh is turned on."""
+    root = chroot(cluster)
+    # In the order in which fail2ban reads them: the last word counts (jail.conf(5)).
+    words = cluster.sms.run(
+        f"cd {root}/etc/fail2ban && cat jail.conf jail.d/*.conf jail.local jail.d/*.local 2>/dev/null"
+    ).output
+    section, state = "", {"": "false", "DEFAULT": "false"}
+    for line in words.splitlines():
+        if found := re.match(r"\s*\[(.+?)\]", line):
+            section = found[1]
+        elif found := re.match(r"\s*enabled\s*=\s*(\S+)", line):
+            state[section] = found[1].lower()
+    if state.get("sshd", state["DEFAULT"]) not in ("true", "yes", "on", "1"):
+        raise failed(
+            expected="[sshd] has enabled = true",
+            actual="the jail is off",
+            hint="Your own settings go into a file in jail.d whose name ends with .local.",
+            node="sms",
+            look=f"ls {root}/etc/fail2ban/jail.d",
+        )
+
+
+@check(step="where", needs=[image_has_both_services])
+def services_are_for_login_only(cluster: Cluster) -> None:
+    """In the image, each of the two services has a condition that says where it may run."""
+    root = chroot(cluster)
+    lacking = [
+        service
+        for service in SERVICES
+        if cluster.sms.run(f"grep -rqsE '{CONDITION}' {unit_files(root, service)}").exit_status != 0
+    ]
+    if lacking:
+        raise failed(
+            expected="a condition in an override of both services",
+            actual=f"no condition for {', '.join(lacking)}",
+            hint="The compute nodes boot from this image too, and would run them.",
+            node="sms",
+            look=f"ls {root}/etc/systemd/system/{lacking[0]}.service.d",
+        )
+
+
+@check(step="log")
+def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
+    """In the image, rsyslog writes what is said of logins to /var/log/secure."""
+    root = chroot(cluster)
+    line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{LOG}"
+    places = f"{root}/etc/rsyslog.conf {root}/etc/rsyslog.d/*.conf"
+    if cluster.sms.run(f"grep -qsE '{line}' {places}").exit_status != 0:
+        raise failed(
+            expected=f"a line authpriv.* {LOG}",
+            actual="none that is not a remark",
+            hint="Without it the node sends such lines to the SMS, and keeps none that fail2ban could read.",
+            node="sms",
+            look=f"grep -r secure {root}/etc/rsyslog.conf {root}/etc/rsyslog.d",
+        )
+
+
+@check(
+    step="boot",
+    needs=[jail_for_ssh_is_on, services_are_for_login_only, image_keeps_logins_in_a_log],
+    settle=60,
+)
+def login_watches_logins(cluster: Cluster) -> None:
+    """On the login node fail2ban runs and has a jail for ssh."""
+    unit = cluster.login.fact(systemd.unit("fail2ban.service"))
+    if unit.load == "not-found":
+        raise failed(
+            expected="the login node has fail2ban",
+            actual="the image it booted from has none",
+            hint="Has the folder been packed with `sudo wwvnfs`, and has login booted since then?",
+            node="login",
+            look="systemctl status fail2ban",
+        )
+    if unit.active != "active":
+        raise failed(
+            expected="fail2ban is active",
+            actual=f"fail2ban is {unit.active}" + ("" if unit.condition else ": its condition is unmet"),
+            hint="`journalctl -u fail2ban` tells more." if unit.condition else "Which names does it allow?",
+            node="login",
+            look="systemctl status fail2ban",
+        )
+    status, output = jail_answer(cluster.login)
+    if status != 0:
+        raise failed(
+            expected="a jail called sshd",
+            actual=output,
+            hint="Did the node boot before the jail was turned on and the image packed?",
+            node="login",
+            look="fail2ban-client status sshd",
+        )
+
+
+@check(step="boot", needs=[login_watches_logins], settle=20)
+def logins_are_written_there(cluster: Cluster) -> None:
+    """On the login node, logins are written to the log that fail2ban reads."""
+    size = cluster.login.run(f"stat -c %s {LOG}")
+    if size.exit_status != 0 or size.output.strip() == "0":
+        raise failed(
+            expected=f"lines in {LOG}",
+            actual="it is empty" if size.exit_status == 0 else "there is no such file",
+            hint="Has anybody logged in by ssh since the node booted? And was rsyslog told to write there?",
+            node="login",
+            look=f"ls -l {LOG}",
+        )
+
+
+@check(step="boot", needs=[login_watches_logins])
+def compute_nodes_do_not(cluster: Cluster) -> None:
+    """On the compute nodes neither service runs."""
+    for node in cluster.compute:
+        running = [
+            service
+            for service in SERVICES
+            if node.fact(systemd.unit(f"{service}.service")).active in ("active", "activating", "failed")
+        ]
+        if running:
+            raise failed(
+                expected="both are skipped there",
+                actual=f"{', '.join(running)} was started",
+                hint="Which names does the condition allow?",
+                node=node.name,
+                look=f"systemctl status {running[0]}",
+            )

@@ -1,0 +1,28 @@
+# SEC-2: fail2ban and firewalld in the image, for the login node only, and a log there for them to read.
+
+#: step install on sms as user1
+sudo yum -y install --installroot=${CHROOT} fail2ban
+sudo chroot ${CHROOT} systemctl enable fail2ban firewalld
+
+#: step jail on sms as user1
+printf '%s\n' '[sshd]' 'enabled = true' | sudo tee ${CHROOT}/etc/fail2ban/jail.d/sshd.local
+
+#: step where on sms as user1
+sudo mkdir -p ${CHROOT}/etc/systemd/system/fail2ban.service.d/
+sudo mkdir -p ${CHROOT}/etc/systemd/system/firewalld.service.d/
+printf '%s\n' '[Unit]' 'ConditionHost=|login*' | sudo tee ${CHROOT}/etc/systemd/system/fail2ban.service.d/override.conf
+sudo cp ${CHROOT}/etc/systemd/system/fail2ban.service.d/override.conf ${CHROOT}/etc/systemd/system/firewalld.service.d/
+
+#: step log on sms as user1
+sudo ssh login ls -l /var/log/secure
+echo "authpriv.* /var/log/secure" | sudo tee ${CHROOT}/etc/rsyslog.d/authpriv-local.conf
+
+#: step boot on sms as user1
+sudo wwvnfs --chroot=${CHROOT}
+sudo ssh login reboot
+#: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login fail2ban-client status sshd within 180
+sudo ssh login fail2ban-client status sshd
+sudo ssh login ls -l /var/log/secure
+# firewalld fails, and status 3 is how systemctl says so: that is the next exercise.
+#: may-fail
+sudo ssh login systemctl --no-pager status firewalld

@@ -1,0 +1,17 @@
+# SEC-1: know what listens on the login node, and let the image offer no more than ssh.
+
+#: step look on sms as user1
+sudo ssh login netstat -utlp | grep -v localhost
+sudo ssh login netstat -utlp | grep -v localhost > ~/listening.txt
+cat ~/listening.txt
+
+#: step image on sms as user1
+sudo chroot ${CHROOT} systemctl disable rpcbind.socket rpcbind.service
+sudo wwvnfs --chroot=${CHROOT}
+
+#: step boot on sms as user1
+sudo ssh login reboot
+#: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login '! systemctl is-active rpcbind.socket && systemctl is-system-running --wait' within 180
+sudo ssh login netstat -utlp | grep -v localhost
+df -h /home
+sudo ssh login df -h /home

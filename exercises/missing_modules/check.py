@@ -1,0 +1,155 @@
+"""SEC-3: the bootstrap carries netfilter, the login node's firewall runs, and a ban keeps a stranger out."""
+
+from __future__ import annotations
+
+import re
+
+from lab.checks import Cluster, NodeView, check, failed
+from lab.facts import systemd
+
+CONF = "/etc/warewulf/bootstrap.conf"
+NETFILTER = "kernel/net/netfilter/"
+NAMES = ("nf_tables", "nft_ct", "nfnetlink")
+LOG = "/var/log/fail2ban.log"
+STATUS = "fail2ban-client status sshd"
+
+
+def drivers(text: str) -> list[str]:
+    """What `drivers += …` lines of bootstrap.conf name."""
+    lines = re.findall(r"^\s*drivers\s*\+?=(.*)$", text, flags=re.MULTILINE)
+    return re.split(r"[\s,]+", " ".join(line.split("#")[0] for line in lines).strip())
+
+
+def names_netfilter(words: list[str]) -> bool:
+    """Whether a list of drivers takes in what a firewall needs: by folder, or by the modules' names."""
+    folders = [word.strip("/") + "/" for word in words if "/" in word]
+    return any(NETFILTER.startswith(folder) for folder in folders) or set(NAMES) <= set(words)
+
+
+def stranger(cluster: Cluster) -> NodeView:
+    """The machine outside."""
+    return cluster.node(next(node.name for node in cluster.spec.nodes if node.role.value == "outside"))
+
+
+def banned(cluster: Cluster) -> str:
+    """What the jail says of addresses that are banned now."""
+    answer = cluster.login.run(STATUS)
+    if answer.exit_status != 0:
+        raise failed(
+            expected="a jail called sshd",
+            actual=answer.output.strip(),
+            hint="`systemctl status fail2ban` tells more.",
+            node="login",
+            look=STATUS,
+        )
+    found = re.search(r"Banned IP list:(.*)$", answer.output, flags=re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def door(cluster: Cluster) -> tuple[bool, str]:
+    """Whether sshd on the login node answers the stranger, and what the stranger saw."""
+    guest = stranger(cluster)
+    # Keys are asked for before anybody logs in, so this is no failed login.
+    answer = guest.run("ssh-keyscan -T 5 login 2>&1", timeout=10)
+    return re.search(r"^login ssh-", answer.output, flags=re.MULTILINE) is not None, answer.output.strip()
+
+
+@check(step="modules")
+def bootstrap_conf_names_netfilter(cluster: Cluster) -> None:
+    """The settings for bootstraps ask for netfilter's modules."""
+    text = cluster.sms.run(f"cat {CONF}").output
+    if not names_netfilter(drivers(text)):
+        raise failed(
+            expected="kernel/net/, or netfilter's modules by name",
+            actual="no driver line names them",
+            hint="Which folder under /lib/modules has them on the SMS, and which line takes a folder in?",
+            node="sms",
+            look=f"grep drivers {CONF}",
+        )
+
+
+@check(step="boot", needs=[bootstrap_conf_names_netfilter], settle=45)
+def login_has_the_modules(cluster: Cluster) -> None:
+    """The login node has netfilter's modules for its kernel."""
+    lacking = [name for name in NAMES if cluster.login.run(f"modinfo -n {name}").exit_status != 0]
+    if lacking:
+        raise failed(
+            expected="modules for the kernel it runs",
+            actual=f"no {', '.join(lacking)}",
+            hint="Was the bootstrap made anew, did you overwrite the old one, and has the node booted since?",
+            node="login",
+            look=f"modinfo -n {lacking[0]}",
+        )
+
+
+@check(step="boot", needs=[login_has_the_modules], settle=45)
+def firewall_runs(cluster: Cluster) -> None:
+    """On the login node firewalld runs."""
+    unit = cluster.login.fact(systemd.unit("firewalld.service"))
+    state = cluster.login.run("firewall-cmd --state").output.strip()
+    if unit.active != "active" or state != "running":
+        raise failed(
+            expected="firewalld is active and says: running",
+            actual=f"firewalld is {unit.active} and says: {state}",
+            hint="Modules that came later help a service when it is started again.",
+            node="login",
+            look="systemctl status firewalld",
+        )
+
+
+@check(step="ban", needs=[firewall_runs], settle=10)
+def stranger_was_banned(cluster: Cluster) -> None:
+    """Since the login node booted, the stranger's address has been banned there."""
+    address = stranger(cluster).address
+    if not re.search(rf"\[sshd\] Ban {re.escape(address)}$", log(cluster), flags=re.MULTILINE):
+        raise failed(
+            expected=f"[sshd] Ban {address} in fail2ban's log",
+            actual="no such line",
+            hint="A ban takes five failures within ten minutes. Does somebody outside guess?",
+            node="login",
+            look=f"grep Ban {LOG}",
+        )
+
+
+@check(step="ban", needs=[stranger_was_banned])
+def a_ban_is_a_ban(cluster: Cluster) -> None:
+    """As long as the stranger is banned, nobody answers them on the login node."""
+    if stranger(cluster).address not in banned(cluster).split():
+        return  # it is over; what it was like stands in the stranger's own terminal
+    answers, seen = door(cluster)
+    if answers:
+        raise failed(
+            expected="connection refused",
+            actual=seen,
+            hint="Has the firewall run when the ban was made?",
+            node="outside",
+            look="ssh user1@login",
+        )
+
+
+@check(step="pardon", needs=[stranger_was_banned], settle=10)
+def stranger_may_try_again(cluster: Cluster) -> None:
+    """The ban has ended, and the login node answers the stranger again."""
+    address = stranger(cluster).address
+    if address in banned(cluster).split():
+        raise failed(
+            expected=f"{address} is banned no more",
+            actual=f"{address} is banned",
+            hint="`fail2ban-client set` can end a ban.",
+            node="login",
+            look=STATUS,
+        )
+    answers, seen = door(cluster)
+    if not answers:
+        raise failed(
+            expected="sshd on the login node answers",
+            actual=seen or "no answer",
+            hint="Is the firewall's rule gone too?",
+            node="outside",
+            look="ssh user1@login",
+        )
+
+
+def log(cluster: Cluster) -> str:
+    """fail2ban's lines about bans."""
+    return cluster.login.run(f"grep -hE 'Ban|Unban' {LOG}").output

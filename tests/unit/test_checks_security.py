@@ -1,0 +1,218 @@
+"""The checks of the chapter on security against scripted nodes: right, wrong, and other right ways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from lab.checks.api import Outcome
+from lab.model import ClusterSpec, Interface, Network, Node, Role, Tag
+from tests.unit.checks_world import World, small_spec
+from tests.unit.test_checks_login import judge, outcomes, provision_print
+
+CHROOT = "/opt/ohpc/admin/images/debian13"
+STRANGER = "203.0.113.66"
+LISTENING = "tcp 0.0.0.0:22 LISTEN 687/sshd\ntcp 0.0.0.0:111 LISTEN 1/init\n"
+SSH_ONLY = "tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nudp UNCONN 0 0 0.0.0.0:39982 0.0.0.0:*\n"
+
+
+def with_stranger() -> ClusterSpec:
+    card = Interface("eth0", "external", "52:54:00:00:09:09", IPv4Address(STRANGER))
+    outside = Node("outside", Role.OUTSIDE, Tag.CPU, 1, 256, 0, 0, (card,), registered=False)
+    spec = small_spec()
+    external = Network("external", IPv4Network("203.0.113.0/24"))
+    return replace(spec, nodes=(*spec.nodes, outside), networks=(*spec.networks, external))
+
+
+def a_cluster() -> World:
+    """The login node has a VNFS, and is up."""
+    world = World(spec=with_stranger())
+    world.says("sms", "^wwsh provision print login", provision_print())
+    return world.says(
+        "sms",
+        "^wwsh vnfs list",
+        "VNFS NAME            SIZE (M)   ARCH       CHROOT LOCATION\n"
+        f"debian13             60.0       x86_64     {CHROOT}\n",
+    )
+
+
+def passes(name: str, world: World) -> bool:
+    found = judge(name, world)
+    return len(outcomes(found, Outcome.PASSED)) == len(found)
+
+
+# listening_services
+
+
+def quiet() -> World:
+    """SEC-1 solved."""
+    world = a_cluster()
+    world.says("sms", "^cat ~user1/listening.txt", LISTENING)
+    world.says("sms", "^grep -rqsE", status=1)
+    world.says("sms", "is-enabled", "disabled\n", 1)
+    world.says("login", "^systemctl show", "ActiveState=inactive\nActiveEnterTimestampMonotonic=0\n" * 2)
+    return world.says("login", "^ss ", SSH_ONLY)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "status"),
+    [
+        ("is-enabled", "masked\n", 1),
+        ("is-enabled", "Failed to get unit file state for rpcbind.socket: No such file or directory\n", 1),
+        ("^cat ~user1", "Netid LISTEN sshd *:ssh\nNetid LISTEN systemd *:sunrpc\n", 0),
+    ],
+)
+def test_rpcbind_may_be_kept_quiet_and_noted_in_other_ways(pattern: str, output: str, status: int) -> None:
+    assert passes("listening_services", quiet())
+    assert passes("listening_services", quiet().says("sms", pattern, output, status))
+
+
+def test_a_condition_in_the_image_counts_too() -> None:
+    world = quiet().says("sms", "is-enabled", "enabled\n").says("sms", "^grep -rqsE")
+    assert passes("listening_services", world)
+
+
+@pytest.mark.parametrize(
+    ("node", "pattern", "output", "check", "part"),
+    [
+        ("sms", "^cat ~user1", "tcp 0.0.0.0:22 sshd\n", "inventory_is_written_down", "nothing of rpcbind"),
+        ("sms", "is-enabled", "enabled\n", "image_keeps_rpcbind_quiet", "rpcbind.socket: enabled"),
+        ("login", "^systemctl show", "ActiveState=active\n", "login_booted_without_rpcbind", "port 111"),
+        (
+            "login",
+            "^systemctl show",
+            "ActiveState=inactive\nActiveEnterTimestampMonotonic=913\n",
+            "login_booted_without_rpcbind",
+            "stopped later",
+        ),
+        ("login", "^ss ", SSH_ONLY + "tcp LISTEN 0 9 [::]:80 [::]:*\n", "only_ssh_is_offered", "tcp 80"),
+    ],
+)
+def test_what_still_listens_is_named(node: str, pattern: str, output: str, check: str, part: str) -> None:
+    found = judge("listening_services", quiet().says(node, pattern, output))
+    assert outcomes(found, Outcome.FAILED) == [check]
+    assert part in found[check].actual
+
+
+def test_what_only_the_machine_itself_can_reach_does_not_count() -> None:
+    local = SSH_ONLY + "tcp LISTEN 0 9 127.0.0.1:25 0.0.0.0:*\nudp UNCONN 0 0 [::1]:323 [::]:*\n"
+    assert passes("listening_services", quiet().says("login", "^ss ", local))
+
+
+# intruder_ban
+
+
+def unit(active: str, load: str = "loaded", condition: str = "yes") -> str:
+    return f"Id=x.service\nLoadState={load}\nActiveState={active}\nConditionResult={condition}\n"
+
+
+def jailed() -> World:
+    """SEC-2 solved."""
+    world = a_cluster()
+    world.says("sms", "is-enabled", "enabled\n")
+    world.says("sms", "^grep -")
+    world.says(
+        "sms", "cat jail.conf", "[DEFAULT]\nenabled = false\n[sshd]\nport=ssh\n[sshd]\nenabled = true\n"
+    )
+    world.says("login", "^systemctl show", unit("active"))
+    world.says("login", "^fail2ban-client status sshd", "Status for the jail: sshd\n")
+    world.says("login", "^stat ", "312\n")
+    for node in ("c1", "c2"):
+        world.says(node, "^systemctl show", unit("inactive", "not-found"))
+    return world
+
+
+def test_intruder_ban_passes_when_solved() -> None:
+    assert passes("intruder_ban", jailed())
+    skipped = unit("inactive", condition="no")
+    assert passes("intruder_ban", jailed().says("c1", "^systemctl show", skipped))
+    everywhere = "[DEFAULT]\nenabled = true\n[sshd]\nport = ssh\n"
+    assert passes("intruder_ban", jailed().says("sms", "cat jail.conf", everywhere))
+
+
+@pytest.mark.parametrize(
+    ("node", "pattern", "output", "status", "check", "part"),
+    [
+        ("sms", "is-enabled", "disabled\n", 1, "image_has_both_services", "fail2ban: disabled"),
+        ("sms", "is-enabled", "Failed to get x\n", 1, "image_has_both_services", "not installed"),
+        ("sms", "is-enabled", "not-found\n", 4, "image_has_both_services", "not installed"),
+        ("sms", "cat jail.conf", "[sshd]\nenabled = true\nenabled = false\n", 0, "jail_for_ssh_is_on", "off"),
+        ("sms", "^grep -rqsE", "", 1, "services_are_for_login_only", "fail2ban, firewalld"),
+        ("sms", "^grep -qsE", "", 1, "image_keeps_logins_in_a_log", "remark"),
+        ("login", "^systemctl show", unit("inactive", "not-found"), 0, "login_watches_logins", "has none"),
+        ("login", "^systemctl show", unit("inactive", condition="no"), 0, "login_watches_logins", "unmet"),
+        ("login", "^fail2ban-client", "ERROR no such jail", 255, "login_watches_logins", "no such jail"),
+        ("login", "^stat ", "0\n", 0, "logins_are_written_there", "empty"),
+        ("c2", "^systemctl show", unit("failed"), 0, "compute_nodes_do_not", "was started"),
+    ],
+)
+def test_what_keeps_logins_unwatched_is_named(
+    node: str, pattern: str, output: str, status: int, check: str, part: str
+) -> None:
+    found = judge("intruder_ban", jailed().says(node, pattern, output, status))
+    assert outcomes(found, Outcome.FAILED) == [check]
+    assert part in found[check].actual
+
+
+# missing_modules
+
+
+def defended(banned: str = "") -> World:
+    """SEC-3 solved, with what the jail says of banned addresses."""
+    world = a_cluster()
+    world.says("sms", "^cat /etc/warewulf/bootstrap.conf", "drivers += kernel/fs/\ndrivers += kernel/net/\n")
+    world.says("login", "^modinfo", "/lib/modules/6.12.0/x.ko.xz\n")
+    world.says("login", "^systemctl show", unit("active"))
+    world.says("login", "^firewall-cmd", "running\n")
+    world.says("login", "^grep -hE", f"2026 NOTICE [sshd] Ban {STRANGER}\n")
+    world.says("login", "^fail2ban-client", f"   |- Total banned: 1\n   `- Banned IP list:\t{banned}\n")
+    answer = "login: Connection refused\n" if banned else "login ssh-ed25519 AAAA\n"
+    return world.says("outside", "^ssh-keyscan", answer)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "drivers += kernel/net",
+        "drivers+=kernel/",
+        "drivers += kernel/net/netfilter/, kernel/net/ipv4/",
+        "drivers += nfnetlink, nf_tables nft_ct",
+    ],
+)
+def test_netfilter_may_be_named_in_several_ways(line: str) -> None:
+    assert passes("missing_modules", defended())
+    assert passes("missing_modules", defended().says("sms", "^cat /etc/warewulf", f"{line}\n"))
+
+
+@pytest.mark.parametrize(
+    "line", ["# drivers += kernel/net/", "modprobe += nf_tables", "drivers += kernel/net/ipv4/"]
+)
+def test_other_lines_do_not_name_it(line: str) -> None:
+    found = judge("missing_modules", defended().says("sms", "^cat /etc/warewulf", f"{line}\n"))
+    assert outcomes(found, Outcome.FAILED) == ["bootstrap_conf_names_netfilter"]
+
+
+def test_a_ban_is_seen_from_both_sides() -> None:
+    found = judge("missing_modules", defended(banned=STRANGER))
+    assert outcomes(found, Outcome.FAILED) == ["stranger_may_try_again"]
+    leaky = defended(banned=STRANGER).says("outside", "^ssh-keyscan", "login ssh-ed25519 AAAA\n")
+    assert "a_ban_is_a_ban" in outcomes(judge("missing_modules", leaky), Outcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("node", "pattern", "output", "status", "check", "part"),
+    [
+        ("login", "^modinfo", "", 1, "login_has_the_modules", "nf_tables"),
+        ("login", "^firewall-cmd", "not running\n", 252, "firewall_runs", "not running"),
+        ("login", "^grep -hE", "[sshd] Ban 203.0.113.6\n", 0, "stranger_was_banned", "no such line"),
+        ("outside", "^ssh-keyscan", "", 1, "stranger_may_try_again", "no answer"),
+    ],
+)
+def test_what_keeps_the_firewall_from_banning_is_named(
+    node: str, pattern: str, output: str, status: int, check: str, part: str
+) -> None:
+    found = judge("missing_modules", defended().says(node, pattern, output, status))
+    assert outcomes(found, Outcome.FAILED) == [check]
+    assert part in found[check].actual
