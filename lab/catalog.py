@@ -17,6 +17,7 @@ from lab.table import NAME, Table, TableReader, nearest, read_toml
 
 START = re.compile(r"handout|after:([a-z][a-z0-9_]{0,39})")
 CAPABILITIES = ("kernel-modules", "kernel-version", "block-devices", "snapshot")
+PREPARATION = "prepare.sh"
 ROLES = tuple(role.value for role in Role)
 
 
@@ -73,6 +74,11 @@ class Exercise:
     def solution(self) -> tuple[Block, ...]:
         """What a learner would type."""
         return read_script(self.folder / "solution.sh")
+
+    def preparation(self) -> tuple[Block, ...]:
+        """What is typed, unseen, before the learner begins: a state that no solution leaves."""
+        path = self.folder / PREPARATION
+        return read_script(path) if path.exists() else ()
 
     def checks(self) -> tuple[Check, ...]:
         """The statements that must hold."""

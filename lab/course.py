@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from lab.catalog import Catalog, Exercise
+from lab.catalog import PREPARATION, Catalog, Exercise
 from lab.checks.report import Judgement, one_line
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, Role
@@ -155,7 +155,8 @@ class Course:
         made: list[object] = []
         for done in (*self.catalog.chain(exercise), exercise):
             made += [done.name, done.version]
-            for path in (done.folder / "solution.sh", *_given(done.folder / "files")):
+            scripts = [done.folder / name for name in ("solution.sh", PREPARATION)]
+            for path in (*filter(Path.exists, scripts), *_given(done.folder / "files")):
                 made += [path.name, path.read_bytes()]
         return f"{self._begins(exercise)}{_digest(*made)[:12]}"
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.catalog import Exercise, survey
+from lab.catalog import PREPARATION, Exercise, survey
 from lab.checks.api import Check
 from lab.handout import IN_TEXT
 from lab.script import Block, parse_fences, parse_hints, parse_script, split_commands
 from lab.table import TableReader, read_toml
 
 FILES = ("README.md", "exercise.toml", "check.py", "solution.sh", "hints.md")
-MAY_BE = ("wrong.toml",)
+MAY_BE = ("wrong.toml", PREPARATION)
 FOLDERS = ("files", "wrong")
 FEWEST_WRONGS = 2
 FEWEST_HINTS = 2
@@ -76,6 +76,7 @@ def _exercise(exercise: Exercise) -> Iterator[str]:
     blocks, flaws = parse_script((exercise.folder / "solution.sh").read_text(encoding="utf-8"))
     yield from (f"solution.sh:{flaw.line}: {flaw.message}" for flaw in flaws)
     yield from _solution(exercise, blocks)
+    yield from _preparation(exercise)
     yield from _readme(exercise, blocks)
     yield from _hints(exercise)
     try:
@@ -106,6 +107,16 @@ def _solution(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
     if set(order) == set(steps) and order != steps:
         yield "solution.sh: its steps stand in another order than in exercise.toml"
     yield from (f"solution.sh: an empty block for step {b.step}" for b in blocks if not b.commands)
+
+
+def _preparation(exercise: Exercise) -> Iterator[str]:
+    path = exercise.folder / PREPARATION
+    if not path.exists():
+        return
+    blocks, flaws = parse_script(path.read_text(encoding="utf-8"))
+    yield from (f"{PREPARATION}:{flaw.line}: {flaw.message}" for flaw in flaws)
+    if not any(block.commands for block in blocks):
+        yield f"{PREPARATION}: types nothing"
 
 
 def _readme(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:

@@ -251,11 +251,11 @@ class NodeView:
             + (f"; `lab reset {self.name}` makes it anew." if self._node.role is not Role.SMS else "."),
         )
 
-    def fact(self, question: Question[T], *, user: str = "root") -> T:
+    def fact(self, question: Question[T], *, user: str = "root", timeout: float = 15.0) -> T:
         """Reads a fact in the node."""
 
         def ask() -> T:
-            answer = self.run(question.command, user=user)
+            answer = self.run(question.command, user=user, timeout=timeout)
             try:
                 return question.parse(answer.exit_status, answer.output)
             except FactError as error:

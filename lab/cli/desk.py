@@ -117,7 +117,6 @@ class Desk:
         """The course in motion on a lab that nobody else changes meanwhile."""
         from lab.cli.live import showing
         from lab.course import Course
-        from lab.given import give
 
         with (
             self.app.lock(self.lab),
@@ -133,8 +132,19 @@ class Desk:
                 ),
                 judge=lambda exercise: judge(cluster, exercise),
                 say=shown.say,
-                prepare=lambda exercise: give(cluster, exercise.name, exercise.folder / "files"),
+                prepare=lambda exercise: prepare(cluster, exercise, shown.say),
             )
+
+
+def prepare(cluster: Cluster, exercise: Exercise, say: Callable[[str], None]) -> None:
+    """Gives the learner the files of an exercise, and types what makes its start state."""
+    from lab.given import give
+
+    give(cluster, exercise.name, exercise.folder / "files")
+    blocks = exercise.preparation()
+    if blocks:
+        say(f"preparing {exercise.name}")
+        type_blocks(cluster, f"{exercise.name}/prepare.sh", blocks, show=lambda _: None, say=lambda _: None)
 
 
 def judge(

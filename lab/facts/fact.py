@@ -52,7 +52,7 @@ def pairs(line: str) -> dict[str, str]:
     What people may write, such as a node's comment, stands last in Slurm's lines, and may look like a key.
     """
     found = list(_PAIR.finditer(line))
-    ends = [match.start() for match in found[1:]] + [len(line)]
+    ends = [match.start() for match in found[1:]] + [len(line)][: len(found)]
     values: dict[str, str] = {}
     for match, end in zip(found, ends, strict=True):
         values.setdefault(match.group(1), line[match.end() : end].strip())

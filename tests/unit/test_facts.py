@@ -141,6 +141,10 @@ def test_of_a_key_that_comes_twice_the_first_counts() -> None:
     assert pairs("State=IDLE Comment=it had State=DOWN") == {"State": "IDLE", "Comment": "it had"}
 
 
+def test_a_cluster_without_nodes_has_none() -> None:
+    assert slurm.parse_nodes(0, "No nodes in the system\n") == {}
+
+
 def test_pairs_with_blanks_in_values() -> None:
     assert pairs("A=1 OS=Linux 6.1 #1 SMP B= C=x=y,z=2") == {
         "A": "1",
