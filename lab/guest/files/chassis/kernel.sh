@@ -14,6 +14,7 @@ kernel_banner() {   # FILE
 
 present_kernel() {   # FILE; one that does not say what it is appears as the host's
     banner=$(kernel_banner "$1" 2>/dev/null) || banner="$(uname -r) $(uname -v)"
+    rm -rf $KERNEL   # /dev is the chassis's, and has that of the boot before
     mkdir -p $KERNEL/module
     echo "${banner%% *}" >$KERNEL/release
     echo "#${banner#*#}" >$KERNEL/version
