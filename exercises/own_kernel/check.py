@@ -1,0 +1,145 @@
+"""KERN-1: a kernel from the nodes' folder, its bootstrap on every node, and nodes that run it."""
+
+from __future__ import annotations
+
+from lab.checks import Cluster, NodeView, check, failed
+from lab.facts import slurm, systemd, warewulf
+
+
+def chroot(cluster: Cluster) -> str:
+    """The folder on the SMS that the login node's VNFS is packed from."""
+    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
+    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
+    if not found:
+        raise failed(
+            expected="a VNFS for the login node",
+            actual=vnfs,
+            node="sms",
+            look="wwsh provision print login",
+        )
+    return found[0]
+
+
+def kernels(cluster: Cluster, root: str) -> set[str]:
+    """Versions of the kernels in a folder that have their modules there too."""
+    files = cluster.sms.run(f"cd {root}/boot && ls -d vmlinuz-*").output.split()
+    folders = cluster.sms.run(f"ls {root}/lib/modules").output.split()
+    return {name.removeprefix("vmlinuz-") for name in files} & set(folders)
+
+
+def new_kernels(cluster: Cluster) -> set[str]:
+    """Kernels for the nodes which the SMS does not run."""
+    return kernels(cluster, chroot(cluster)) - {cluster.sms.run("uname -r").output.strip()}
+
+
+def cpu_nodes(cluster: Cluster) -> list[NodeView]:
+    """The compute nodes without GPUs."""
+    kinds = {node.name: (node.role.value, node.tag.value) for node in cluster.spec.nodes}
+    return [cluster.node(name) for name, kind in kinds.items() if kind == ("compute", "cpu")]
+
+
+@check(step="install")
+def folder_has_a_kernel(cluster: Cluster) -> None:
+    """The folder of the nodes' image has a kernel that the SMS does not run, with its modules."""
+    if not new_kernels(cluster):
+        root = chroot(cluster)
+        raise failed(
+            expected="another kernel than that of the SMS, under boot and lib/modules",
+            actual=kernels(cluster, root) or "no kernel",
+            hint="`yum` can install into a folder.",
+            node="sms",
+            look=f"ls {root}/boot {root}/lib/modules",
+        )
+
+
+@check(step="bootstrap", needs=[folder_has_a_kernel])
+def bootstrap_of_that_kernel(cluster: Cluster) -> None:
+    """Warewulf has a bootstrap of that kernel."""
+    names = {row.name for row in cluster.sms.fact(warewulf.bootstrap_list)}
+    wanted = new_kernels(cluster)
+    if not names & wanted:
+        raise failed(
+            expected=f"a bootstrap called {' or '.join(sorted(wanted))}",
+            actual=sorted(names),
+            hint="`wwbootstrap` looks on the SMS, unless it is told of a chroot.",
+            node="sms",
+            look="wwsh bootstrap list",
+        )
+
+
+@check(step="assign", needs=[bootstrap_of_that_kernel])
+def every_node_is_given_it(cluster: Cluster) -> None:
+    """Every node in Warewulf's database is given that bootstrap."""
+    wanted = new_kernels(cluster)
+    given = {
+        row.name: cluster.sms.fact(warewulf.provision_print(row.name)).bootstrap
+        for row in cluster.sms.fact(warewulf.node_list)
+    }
+    others = {node: name for node, name in given.items() if name not in wanted}
+    if others or len(set(given.values())) != 1:
+        raise failed(
+            expected=f"{' or '.join(sorted(wanted))} for every node",
+            actual=others or given,
+            hint="Which nodes does a pattern such as `'*'` stand for, and which does `'c*'`?",
+            node="sms",
+            look="wwsh provision list",
+        )
+
+
+@check(step="boot", needs=[every_node_is_given_it], settle=60, timeout=40)
+def nodes_run_it(cluster: Cluster) -> None:
+    """The login node and the compute nodes run that kernel."""
+    for node in [cluster.login, *cpu_nodes(cluster)]:
+        wanted = cluster.sms.fact(warewulf.provision_print(node.name)).bootstrap
+        found = node.run("uname -r").output.strip()
+        if found != wanted:
+            raise failed(
+                expected=wanted,
+                actual=found,
+                hint="Has the node booted since it was given the bootstrap?",
+                node=node.name,
+                look="uname -r",
+            )
+
+
+@check(step="boot", needs=[nodes_run_it])
+def sms_runs_its_own(cluster: Cluster) -> None:
+    """The SMS runs another kernel than its nodes."""
+    own, theirs = (node.run("uname -r").output.strip() for node in (cluster.sms, cluster.login))
+    if own == theirs:
+        raise failed(
+            expected=f"another kernel than {theirs}",
+            actual=own,
+            hint="Into which system was the package installed?",
+            node="sms",
+            look="uname -r",
+        )
+
+
+@check(step="boot", needs=[nodes_run_it], settle=30)
+def firewall_still_runs(cluster: Cluster) -> None:
+    """On the login node the firewall runs with the new kernel too."""
+    unit = cluster.login.fact(systemd.unit("firewalld.service"))
+    if unit.active != "active":
+        raise failed(
+            expected="firewalld is active",
+            actual=f"firewalld is {unit.active}",
+            hint="Does the SMS's bootstrap.conf still name kernel/net/?",
+            node="login",
+            look="systemctl status firewalld",
+        )
+
+
+@check(step="boot", needs=[nodes_run_it], settle=45)
+def compute_nodes_take_jobs(cluster: Cluster) -> None:
+    """The compute nodes are back, and take jobs."""
+    names = {node.name for node in cpu_nodes(cluster)}
+    states = {node: state for node, state in cluster.sms.fact(slurm.node_states).items() if node in names}
+    if any(state not in ("idle", "mixed", "allocated") for state in states.values()):
+        raise failed(
+            expected="idle",
+            actual=states,
+            hint="What reason does sinfo -R give? Slurm should know of a reboot before it happens.",
+            node="sms",
+            look="sinfo -R",
+        )
