@@ -53,9 +53,11 @@ leave_marks() {
         cp "$log" "$NEWROOT/var/log/warewulf/provision/$name"
     done
     if [ -z "$in_chassis" ]; then
-        name_gpus
+        do_as_udev
         mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
         install_door
+        # systemd then waits for no device to be announced by udev, and mounts what fstab names by itself.
+        mount -o remount,bind,ro /sys
     fi
     for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
     if [ -n "$in_chassis" ]; then

@@ -50,6 +50,13 @@ load_drivers() {
     done
 }
 
+# A virtual machine's system has no udev: what that would do once it runs, drivers for every device there is and
+# names for GPUs, is done for it.
+do_as_udev() {
+    for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe "$alias" 2>/dev/null; done
+    name_gpus
+}
+
 # A GPU of a virtual machine is a display that nothing answers behind (1234:1111, QEMU's), known by the character
 # device that jobs are given.
 name_gpus() {
