@@ -86,9 +86,9 @@ class Door:
             "UserKnownHostsFile": "/dev/null",
             "GlobalKnownHostsFile": "/dev/null",
             "ConnectTimeout": str(GREETING_SECONDS),
-            "ServerAliveInterval": "15",
-            "ServerAliveCountMax": "4",
-            "LogLevel": "ERROR" if master else "QUIET",
+            "ServerAliveInterval": "30",
+            "ServerAliveCountMax": "10",  # a machine that is emulated and starved may be silent for long
+            "LogLevel": "ERROR",
         }
         pairs = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         log = ["-E", str(self._log)] if master else []
