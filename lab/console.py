@@ -8,6 +8,7 @@ it, nothing typed ahead can be swallowed by the command, and a late answer is kn
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import re
 import secrets
@@ -234,8 +235,11 @@ class Console:
         opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
         deadline = time.monotonic() + CONNECT * self._pace
         try:
-            while time.monotonic() < deadline:
-                wire.send(opening)
+            for tries in itertools.count():
+                if time.monotonic() >= deadline:
+                    break
+                # A line cut short by a shell that was still starting may have left it inside a quotation.
+                wire.send((CTRL_C if tries > 1 else b"") + opening)
                 if match := wire.read_until(
                     self._end(), min(deadline, time.monotonic() + NUDGE * self._pace)
                 ):
