@@ -127,7 +127,7 @@ def test_shells_left_open_hold_up_no_reboot(lab: Lab) -> None:
     enter = ["docker", "exec", "-it", f"rackling-{lab.name}-g1", "/chassis/enter", "root", "/bin/sh"]
     with ExitStack() as open_shells:
         for _ in range(4):
-            assert open_shells.enter_context(Console(enter)).run("tty").ok
+            assert open_shells.enter_context(Console(enter)).run("test -t 1").ok
         lab.on("sms", "ssh g1 reboot", check=False)
         wait_until(
             lambda: lab.states()["g1"].startswith("down"), 60, "g1 back, which takes Slurm by surprise"

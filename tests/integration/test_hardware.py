@@ -87,7 +87,6 @@ def test_partitions_and_swap_come_and_go_and_stay_with_the_node(lab: Lab) -> Non
     assert lab.on("c2", "mount /dev/vda3 /mnt && cat /mnt/file").strip() == "kept"
     lab.on("c2", "umount /mnt; parted --script /dev/vda rm 3 rm 2")
     assert lab.on("c2", "cat /proc/partitions").split()[-1] == "vda1"
-    lab.on("sms", "scontrol update node=c2 state=resume")
 
 
 def test_software_of_all_nodes_comes_by_modules(lab: Lab) -> None:
