@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, failed
-from lab.facts import systemd, warewulf
+from lab.checks import Cluster, NodeView, check, chroot_of, failed
+from lab.facts import systemd
 
 SERVICES = ("fail2ban", "firewalld")
 CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
 LOG = "/var/log/secure"
-
-
-def chroot(cluster: Cluster) -> str:
-    """The folder on the SMS that the login node's VNFS is packed from."""
-    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
-    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
-    if not found:
-        raise failed(
-            expected="a VNFS for the login node",
-            actual=vnfs,
-            node="sms",
-            look="wwsh provision print login",
-        )
-    return found[0]
 
 
 def unit_files(root: str, service: str) -> str:
@@ -41,7 +27,7 @@ def jail_answer(node: NodeView) -> tuple[int, str]:
 @check(step="install")
 def image_has_both_services(cluster: Cluster) -> None:
     """The folder of the nodes' image has fail2ban and firewalld, both enabled."""
-    root = chroot(cluster)
+    root = chroot_of(cluster, "login")
     states = {}
     for service in SERVICES:
         answer = cluster.sms.run(f"systemctl --root={root} is-enabled {service}")
@@ -65,7 +51,7 @@ def image_has_both_services(cluster: Cluster) -> None:
 @check(step="jail", needs=[image_has_both_services])
 def jail_for_ssh_is_on(cluster: Cluster) -> None:
     """In the image, fail2ban's jail for ssh is turned on."""
-    root = chroot(cluster)
+    root = chroot_of(cluster, "login")
     # In the order in which fail2ban reads them: the last word counts (jail.conf(5)).
     words = cluster.sms.run(
         f"cd {root}/etc/fail2ban && cat jail.conf jail.d/*.conf jail.local jail.d/*.local 2>/dev/null"
@@ -89,7 +75,7 @@ def jail_for_ssh_is_on(cluster: Cluster) -> None:
 @check(step="where", needs=[image_has_both_services])
 def services_are_for_login_only(cluster: Cluster) -> None:
     """In the image, each of the two services has a condition that says where it may run."""
-    root = chroot(cluster)
+    root = chroot_of(cluster, "login")
     lacking = [
         service
         for service in SERVICES
@@ -108,7 +94,7 @@ def services_are_for_login_only(cluster: Cluster) -> None:
 @check(step="log")
 def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
     """In the image, rsyslog writes what is said of logins to /var/log/secure."""
-    root = chroot(cluster)
+    root = chroot_of(cluster, "login")
     line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{LOG}"
     places = f"{root}/etc/rsyslog.conf {root}/etc/rsyslog.d/*.conf"
     if cluster.sms.run(f"grep -qsE '{line}' {places}").exit_status != 0:

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, check, failed
-from lab.facts import warewulf
+from lab.checks import Cluster, check, chroot_of, failed
 
 NOTES = "listening.txt"
 RPC = ("rpcbind.socket", "rpcbind.service")
 QUIET = ("disabled", "masked", "masked-runtime", "not-found")
 LOOK = "netstat -utlp"
 EPHEMERAL = 32768  # from here on, a UDP socket is most likely one that sends
-
-
-def chroot(cluster: Cluster) -> str:
-    """The folder on the SMS that the login node's VNFS is packed from."""
-    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
-    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
-    if not found:
-        raise failed(
-            expected="a VNFS for the login node",
-            actual=vnfs,
-            node="sms",
-            look="wwsh provision print login",
-        )
-    return found[0]
 
 
 def in_folder(cluster: Cluster, root: str, unit: str) -> str:
@@ -67,7 +52,7 @@ def inventory_is_written_down(cluster: Cluster) -> None:
 @check(step="image")
 def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
     """The folder of the nodes' image starts neither rpcbind nor its socket at boot."""
-    root = chroot(cluster)
+    root = chroot_of(cluster, "login")
     states = {unit: in_folder(cluster, root, unit) for unit in RPC}
     if set(states.values()) <= set(QUIET):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lab.checks import Cluster, check, failed
+from lab.checks import Cluster, check, chroot_of, failed
 from lab.checks.view import NodeView
 from lab.facts import slurm, warewulf
 
@@ -43,20 +43,6 @@ def daemon(node: NodeView) -> Daemon:
     return Daemon(active, refused and active in ("inactive", "failed"))
 
 
-def chroot(cluster: Cluster) -> str:
-    """The folder on the SMS that the login node's VNFS is packed from."""
-    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
-    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
-    if not found:
-        raise failed(
-            expected="a VNFS for the login node",
-            actual=vnfs,
-            node="sms",
-            look="wwsh provision print login",
-        )
-    return found[0]
-
-
 def with_condition(root: str) -> str:
     """A command that lists the files of slurmd's unit which hold a condition, under a root folder."""
     return f"grep -rlsE '{CONDITION}' {' '.join(root + place for place in PLACES)}"
@@ -64,7 +50,7 @@ def with_condition(root: str) -> str:
 
 def in_the_image(cluster: Cluster) -> list[str]:
     """Files with a condition for slurmd in the folder that the image is packed from."""
-    return cluster.sms.run(with_condition(chroot(cluster))).output.split()
+    return cluster.sms.run(with_condition(chroot_of(cluster, "login"))).output.split()
 
 
 def delivered(cluster: Cluster) -> list[str]:
@@ -119,7 +105,7 @@ def image_has_the_condition(cluster: Cluster) -> None:
     """The condition is where the nodes' image is packed from."""
     if in_the_image(cluster) or delivered(cluster):
         return
-    place = f"{chroot(cluster)}/etc/systemd/system/{UNIT}.d"
+    place = f"{chroot_of(cluster, 'login')}/etc/systemd/system/{UNIT}.d"
     raise failed(
         expected=f"a condition for slurmd in a file under {place}",
         actual="no condition there",

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import Cluster, NodeView, check, chroot_of, failed
 from lab.facts import slurm, systemd, warewulf
-
-
-def chroot(cluster: Cluster) -> str:
-    """The folder on the SMS that the login node's VNFS is packed from."""
-    vnfs = cluster.sms.fact(warewulf.provision_print("login")).vnfs
-    found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
-    if not found:
-        raise failed(
-            expected="a VNFS for the login node",
-            actual=vnfs,
-            node="sms",
-            look="wwsh provision print login",
-        )
-    return found[0]
 
 
 def kernels(cluster: Cluster, root: str) -> set[str]:
@@ -29,7 +15,7 @@ def kernels(cluster: Cluster, root: str) -> set[str]:
 
 def new_kernels(cluster: Cluster) -> set[str]:
     """Kernels for the nodes which the SMS does not run."""
-    return kernels(cluster, chroot(cluster)) - {cluster.sms.run("uname -r").output.strip()}
+    return kernels(cluster, chroot_of(cluster, "login")) - {cluster.sms.run("uname -r").output.strip()}
 
 
 def cpu_nodes(cluster: Cluster) -> list[NodeView]:
@@ -42,7 +28,7 @@ def cpu_nodes(cluster: Cluster) -> list[NodeView]:
 def folder_has_a_kernel(cluster: Cluster) -> None:
     """The folder of the nodes' image has a kernel that the SMS does not run, with its modules."""
     if not new_kernels(cluster):
-        root = chroot(cluster)
+        root = chroot_of(cluster, "login")
         raise failed(
             expected="another kernel than that of the SMS, under boot and lib/modules",
             actual=kernels(cluster, root) or "no kernel",
