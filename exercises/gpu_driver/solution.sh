@@ -22,6 +22,7 @@ sudo umount ${GCHROOT}/dev ${GCHROOT}/proc
 sudo wwvnfs --chroot=${GCHROOT}
 sudo wwsh -y provision set 'g*' --vnfs=debian13-gpu
 sudo scontrol update nodename=g[1-2] state=drain reason="new image"
+#: may-fail
 sudo pdsh -w g[1-2] reboot
 #: wait sudo ssh -o ConnectTimeout=2 g1 nvidia-smi -L && sudo ssh -o ConnectTimeout=2 g2 nvidia-smi -L within 180
 sudo ssh g1 nvidia-smi

@@ -19,6 +19,7 @@ echo "authpriv.* /var/log/secure" | sudo tee ${CHROOT}/etc/rsyslog.d/authpriv-lo
 
 #: step boot on sms as user1
 sudo wwvnfs --chroot=${CHROOT}
+#: may-fail
 sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login fail2ban-client status sshd within 180
 sudo ssh login fail2ban-client status sshd

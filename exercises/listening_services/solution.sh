@@ -10,6 +10,7 @@ sudo chroot ${CHROOT} systemctl disable rpcbind.socket rpcbind.service
 sudo wwvnfs --chroot=${CHROOT}
 
 #: step boot on sms as user1
+#: may-fail
 sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login '! systemctl is-active rpcbind.socket && systemctl is-system-running --wait' within 180
 sudo ssh login netstat -utlp | grep -v localhost

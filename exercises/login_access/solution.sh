@@ -21,6 +21,7 @@ sudo wwsh -y provision set login --fileadd=sshd.login
 proprint() { wwsh provision print "$@" | grep = | cut -d: -f2-; }
 #: expect-fail
 diff -u <(proprint c1) <(proprint login)
+#: may-fail
 sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login '! grep -q pam_slurm /etc/pam.d/sshd' within 120
 #: wait ssh -o BatchMode=yes -o ConnectTimeout=2 login true within 60

@@ -16,7 +16,9 @@ sudo scp login:/etc/systemd/system/slurmd.service.d/override.conf ${CHROOT}/etc/
 sudo wwvnfs --chroot=${CHROOT}
 
 #: step boot on sms as user1
+#: may-fail
 sudo ssh login reboot
+#: may-fail
 sudo ssh c1 reboot
 #: wait sinfo -hN -n c1 -o %t | grep -qx down within 120
 sudo ssh c1 systemctl show slurmd -p ActiveState,ConditionResult

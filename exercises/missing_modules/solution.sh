@@ -18,6 +18,7 @@ echo "drivers += kernel/net/" | sudo tee -a /etc/warewulf/bootstrap.conf
 sudo wwbootstrap $(uname -r)
 
 #: step boot on sms as user1
+#: may-fail
 sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login 'firewall-cmd --state && fail2ban-client ping' within 180
 sudo ssh login systemctl --no-pager status firewalld

@@ -21,6 +21,7 @@ wwsh provision list
 
 #: step boot on sms as user1
 sudo scontrol reboot ASAP nextstate=RESUME c[1-2]
+#: may-fail
 sudo pdsh -w 'login' reboot
 #: wait test "$(sudo pdsh -t 2 -N -w 'c[1-2],login' uname -r 2>/dev/null | sort -u)" = "$(basename ${CHROOT}/lib/modules/*)" -a "$(sudo pdsh -t 2 -N -w 'c[1-2],login' uname -r 2>/dev/null | wc -l)" = 3 within 240
 sudo pdsh -w 'c[1-2],login' uname -r | sort

@@ -4,5 +4,6 @@ echo "drivers += kernel/net/" | sudo tee -a /etc/warewulf/bootstrap.conf
 sudo wwbootstrap $(uname -r)
 #: step boot on sms as user1
 sudo ssh login touch /run/before
+#: may-fail
 sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login 'test ! -e /run/before' within 180

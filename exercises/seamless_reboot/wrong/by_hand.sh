@@ -5,6 +5,7 @@ echo 'RebootProgram="/sbin/shutdown -r now"' | sudo tee -a /etc/slurm/slurm.conf
 sudo scontrol reconfigure
 #: step reboot on sms as user1
 #: wait sinfo -hN -n c1 -o %t | grep -qx idle within 30
+#: may-fail
 sudo ssh c1 reboot
 #: wait sinfo -hN -n c1 -o %t | grep -qx down within 120
 sudo scontrol update node=c1 state=resume
