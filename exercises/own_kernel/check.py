@@ -8,9 +8,10 @@ from lab.facts import slurm, systemd, warewulf
 
 def kernels(cluster: Cluster, root: str) -> set[str]:
     """Versions of the kernels in a folder that have their modules there too."""
-    files = cluster.sms.run(f"cd {root}/boot && ls -d vmlinuz-*").output.split()
-    folders = cluster.sms.run(f"ls {root}/lib/modules").output.split()
-    return {name.removeprefix("vmlinuz-") for name in files} & set(folders)
+    files = f"find {root}/boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\\n' 2>/dev/null"
+    folders = f"find {root}/lib/modules/ -mindepth 1 -maxdepth 1 -printf '%f\\n' 2>/dev/null"
+    booted = {name.removeprefix("vmlinuz-") for name in cluster.sms.run(files).output.split()}
+    return booted & set(cluster.sms.run(folders).output.split())
 
 
 def new_kernels(cluster: Cluster) -> set[str]:
