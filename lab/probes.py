@@ -20,6 +20,8 @@ SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # once the SMS has b
 NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # what a login node is asked
 READY_FILE = "/run/rackling/ready"
+RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # a line a card: MAC, address, name
+REFUSED = ("no boot script", "told to boot")  # how the chassis's ROM says that DHCP answered in vain
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
 ORDERED = "reboot issued"  # the end of its reason for a node that was told to reboot, and long after
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
@@ -69,6 +71,7 @@ class SmsView:
     clock: int | None = None
     nodes: Mapping[str, slurm.NodeInfo] | None = None
     service: str = ""  # the note of a snapshot, where it came with one
+    known: frozenset[str] = frozenset()  # MACs that its DHCP server answers
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ ready=${{RACKLING_ROOT:-}}{READY_FILE}
 echo {_SECTION}service; cat "${{RACKLING_ROOT:-}}{service.NOTE_FILE}" 2>/dev/null; echo
 echo {_SECTION}ready; cat "$ready"; echo
 echo {_SECTION}dhcp; systemctl is-active dnsmasq
+echo {_SECTION}known; cut -d, -f1 "${{RACKLING_ROOT:-}}{RESERVATIONS}"
 echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
 echo {_SECTION}clock; date +%s
 echo {_SECTION}nodes; TZ=UTC0 SLURM_TIME_FORMAT=standard timeout 3 scontrol -o show nodes 2>/dev/null
@@ -121,6 +125,7 @@ def parse_look(status: int, output: str) -> SmsView:
         clock=int(clock) if clock.isdigit() else None,
         nodes=slurm.parse_nodes(0, texts["nodes"]) if "nodes" in texts else None,
         service=texts.get("service", ""),
+        known=frozenset(word.lower() for word in texts.get("known", "").split() if word.count(":") == 5),
     )
 
 
@@ -183,7 +188,7 @@ def _probes(node: Node, view: View) -> Iterator[Reading]:
     elif node.role in (Role.OUTSIDE, Role.CLIENT):
         yield _booted(status)
     elif not node.registered and status.stage != BOOTED:
-        yield _waits(status)
+        yield _waits(status, answered=node.mac in view.sms.known)
     else:
         yield _booted(status)
         yield _system(node.name, view) if node.role is Role.LOGIN else _slurm(node.name, status, view)
@@ -204,9 +209,12 @@ def _booted(status: NodeStatus) -> Reading:
     return Reading(status.name, "booted", Answer.NO, f"stage {stage}")
 
 
-def _waits(status: NodeStatus) -> Reading:
+def _waits(status: NodeStatus, *, answered: bool) -> Reading:
+    """A learner may have registered the node meanwhile: then it waits only for what it lacks besides."""
     name = "waits in its PXE loop"
-    asked = status.detail or (status.since is not None and status.since >= ASKING)
+    asked = bool(status.detail) or (status.since is not None and status.since >= ASKING)
+    if answered:
+        asked = status.detail.startswith(REFUSED)
     if status.stage == WAITING and asked:
         return Reading(status.name, name, Answer.YES, status.detail or "not registered")
     return Reading(status.name, name, Answer.NO, f"stage {status.stage or 'unknown'}")

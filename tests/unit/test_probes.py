@@ -138,6 +138,28 @@ def test_a_node_waits_for_its_registration_once_it_was_not_answered(
     assert one(spec, waiting, "login").answer is Answer.YES
 
 
+@pytest.mark.parametrize(
+    ("detail", "answer"),
+    [
+        ("no DHCP answer", Answer.NO),
+        ("", Answer.NO),
+        ("no boot script for 52:54: bootstrap assigned?", Answer.YES),
+    ],
+)
+def test_a_node_that_was_registered_meanwhile_is_waited_for(
+    spec: ClusterSpec, detail: str, answer: Answer
+) -> None:
+    seen = view(replace(WELL, known=frozenset({spec.node("login").mac})))
+    status = NodeStatus("login", Power.ON, "pxe", detail, 9.0)
+    asking = replace(seen, statuses={**seen.statuses, "login": status})
+    assert one(spec, asking, "login").answer is answer
+
+
+def test_reservations_are_known_by_their_cards() -> None:
+    told = parse_look(0, "@@system\nrunning\n@@known\n# Written by Warewulf\n52:54:00:AB:00:02\n@@clock\n7\n")
+    assert told.known == {"52:54:00:ab:00:02"}
+
+
 def test_a_profile_that_greets_hides_no_state(spec: ClusterSpec) -> None:
     greeted = replace(view(), systems={"login": "Welcome!\nrunning"})
     assert one(spec, greeted, "login").answer is Answer.YES
