@@ -67,7 +67,7 @@ rom_once() {   # KERNEL-FILE INITRD-FILE: 0 booted, 1 try again
         return 1
     fi
     rom_say "PXE: $lease_ip from $lease_server, loader $lease_file"
-    if ! tftp -g -r "$lease_file" -l /run/chassis/loader "$lease_server" 69 2>/dev/null; then
+    if ! timeout 10 tftp -g -r "$lease_file" -l /run/chassis/loader "$lease_server" 69 2>/dev/null; then
         stage pxe "TFTP failed"
         rom_say "PXE: could not load $lease_file from $lease_server by TFTP. Trying again."
         return 1
