@@ -128,9 +128,12 @@ def test_shells_left_open_hold_up_no_reboot(lab: Lab) -> None:
     with ExitStack() as open_shells:
         for _ in range(4):
             assert open_shells.enter_context(Console(enter)).run("test -t 1").ok
-        lab.on("sms", "ssh g1 reboot", check=False)
+        asked = lab.on("sms", "ssh g1 reboot; echo status $?", check=False)
         wait_until(
-            lambda: lab.states()["g1"].startswith("down"), 60, "g1 back, which takes Slurm by surprise"
+            lambda: lab.states()["g1"].startswith("down"),
+            60,
+            "g1 back, which takes Slurm by surprise",
+            lambda: asked + lab.on("g1", "uptime -s; journalctl -n 30 --no-pager; systemctl list-jobs; ps axf"),
         )
     lab.on("sms", "scontrol update nodename=g1 state=resume")
     wait_until(lambda: lab.states()["g1"] == "idle", 15, "g1 idle")
