@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from lab.backends.base import HANDOUT
 from lab.catalog import PREPARATION, Catalog, Exercise
 from lab.checks.report import Judgement, one_line
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, Role
 from lab.progress import Progress
 
-HANDOUT = "handout"  # kept by every backend that keeps anything; taken by none of us
 Say = Callable[[str], None]
 
 

@@ -10,6 +10,8 @@ from lab.model import ClusterSpec, LabRecord, NodeStatus
 
 Say = Callable[[str], None]
 """Takes one line of progress, for people; may be called often."""
+HANDOUT = "handout"
+"""The snapshot that is always there: the lab as it was first made, with its kept identity."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,8 @@ class Capabilities:
     engine: str  # for people, e.g. "Docker 20.10.24, cgroup v1, overlay2"
     usable: bool
     findings: tuple[Finding, ...]
-    missing: frozenset[
-        str
-    ]  # of: "kernel-modules", "kernel-version", "block-devices", "snapshot", "shared-states"
+    missing: frozenset[str]
+    """Of: "kernel-modules", "kernel-version", "block-devices", "snapshot", "shared-states"."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import re
 
 import click
 
+from lab.backends.base import HANDOUT
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
-HANDOUT = "handout"
 
 
 @click.command("snapshot", short_help="Keep the lab's present state under a name.")

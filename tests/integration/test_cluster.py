@@ -133,7 +133,9 @@ def test_shells_left_open_hold_up_no_reboot(lab: Lab) -> None:
             lambda: lab.states()["g1"].startswith("down"),
             60,
             "g1 back, which takes Slurm by surprise",
-            lambda: asked + lab.on("g1", "uptime -s; journalctl -n 30 --no-pager; systemctl list-jobs; ps axf"),
+            lambda: (
+                asked + lab.on("g1", "uptime -s; journalctl -n 30 --no-pager; systemctl list-jobs; ps axf")
+            ),
         )
     lab.on("sms", "scontrol update nodename=g1 state=resume")
     wait_until(lambda: lab.states()["g1"] == "idle", 15, "g1 idle")

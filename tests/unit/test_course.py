@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.backends.base import HANDOUT
 from lab.catalog import Catalog, Exercise, load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.report import Judgement
-from lab.course import HANDOUT, Course, target
+from lab.course import Course, target
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec
 from lab.progress import Progress

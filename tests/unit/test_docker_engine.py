@@ -320,27 +320,9 @@ def test_a_good_name_gets_as_far_as_the_lab(name: str) -> None:
 # what is handed over
 
 
-def test_a_packed_file_unpacks_to_itself() -> None:
-    text = spec_to_json(NEW)
-    assert assembly.unpacked(assembly.packed("cluster.json", text)) == text.encode()
-
-
 def test_an_engines_refusal_becomes_an_error_for_people() -> None:
     with pytest.raises(LabError) as caught, engine.explained("doing it", "try that"):
         raise refusal(500)
     assert (caught.value.message, caught.value.hint) == ("Docker refused: doing it", "try that")
     with pytest.raises(LabError, match="went away"), engine.explained("doing it"):
         raise requests.exceptions.ConnectionError("cut")
-
-
-def test_the_first_error_of_several_is_raised_when_all_were_tried() -> None:
-    done: list[int] = []
-
-    def act(number: int) -> None:
-        done.append(number)
-        if number == 1:
-            raise LabError("one")
-
-    with pytest.raises(LabError, match="one"):
-        engine.each(range(9), act)
-    assert sorted(done) == list(range(9))

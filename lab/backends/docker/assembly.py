@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import io
-import tarfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +18,7 @@ from lab.backends.docker.chassis import (
     switch_host_config,
 )
 from lab.backends.docker.engine import container_name, explained, volume_name
+from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, not_taken_over, packed, unpacked
 from lab.errors import LabError
 from lab.model import ClusterSpec, Node, Role
 from lab.specjson import spec_to_json
@@ -28,7 +26,8 @@ from lab.specjson import spec_to_json
 if TYPE_CHECKING:
     from docker import APIClient
 
-SPEC_FOLDER, SPEC_FILE = "/disk/etc/rackling", "cluster.json"
+DISK = "/disk"
+"""Where a chassis has the disk of its node."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,9 @@ def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
     """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/handout)."""
     with explained(f"handing {spec.sms.name} its description"):
         client.put_archive(
-            container_name(spec.lab, spec.sms.name), SPEC_FOLDER, packed(SPEC_FILE, spec_to_json(spec))
+            container_name(spec.lab, spec.sms.name),
+            DISK + SPEC_FOLDER,
+            packed(SPEC_FILE, spec_to_json(spec)),
         )
 
 
@@ -145,7 +146,7 @@ def knows(client: APIClient, spec: ClusterSpec) -> bool:
     name = container_name(spec.lab, spec.sms.name)
     with explained(f"reading the description on {spec.sms.name}"):
         try:
-            chunks, _ = client.get_archive(name, f"{SPEC_FOLDER}/{SPEC_FILE}")
+            chunks, _ = client.get_archive(name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
             return unpacked(b"".join(chunks)) == spec_to_json(spec).encode()
         except docker.errors.NotFound:
             return False
@@ -170,29 +171,4 @@ def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
     try:
         switchboard.execute(client, container_name(spec.lab, name), command)
     except LabError as problem:
-        raise LabError(
-            f"{name} could not take over its new description",
-            evidence=problem.evidence or problem.message,
-            hint=f"lab power cycle {name}: it reads the description again when it boots",
-        ) from problem
-
-
-def packed(name: str, text: str) -> bytes:
-    """A tar archive of one file."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(text.encode())
-        entry.mtime = int(time.time())
-        archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-def unpacked(data: bytes) -> bytes | None:
-    """The content of the one file in a tar archive; None when it holds no such thing."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for entry in archive:
-            file = archive.extractfile(entry)
-            if file is not None:
-                return file.read()
-    return None
+        raise not_taken_over(name, problem) from problem

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import Capabilities, Say, State
 from lab.backends.docker import assembly, engine, inspection, removal, restoration, snapshots, switchboard
 from lab.backends.docker.chassis import BORROWED, IDENTITY, Chassis, cables, chassis_of
-from lab.backends.docker.engine import container_name, each, explained
+from lab.backends.docker.engine import container_name, explained
 from lab.backends.docker.peek import Peek
+from lab.backends.shared import each, edition
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
@@ -198,7 +199,7 @@ class DockerBackend:
 
     def origin(self) -> str:
         """What an SMS made now is made of, in this edition."""
-        return f"{engine.edition()} {assembly.images(self.client).sms}"
+        return f"{edition()} {assembly.images(self.client).sms}"
 
     def keep(self, lab: str, name: str, say: Say) -> None:
         """Keeps the present state of a lab under a borrowed identity as a start state for all labs."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lab.errors import LabError, UsageError
+from lab.backends.shared import edition
+from lab.errors import LabError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,22 +29,8 @@ BASE = f"{PREFIX}.base"  # the image that a start state was built on
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
-WORKERS = 4  # more do not help: the engine is busy with two already
-EDITION = re.compile(r"[a-z][a-z0-9_.-]{0,30}\Z")  # never like a digest's twelve digits and letters alone
-T = TypeVar("T")
 Engine: TypeAlias = "APIClient | Peek"
 """Whoever only looks at the engine or runs a command in a container takes either."""
-
-
-def edition() -> str:
-    """The tag under which images are built and used: LAB_IMAGES, else `current`.
-
-    Several checkouts on one engine keep out of each other's way with an edition each.
-    """
-    found = os.environ.get("LAB_IMAGES") or "current"
-    if not EDITION.match(found):
-        raise UsageError(f"LAB_IMAGES={found} cannot be a tag", hint="use small letters, digits, - _ and .")
-    return found
 
 
 def image(name: str) -> str:
@@ -105,13 +90,6 @@ def _told(problem: Exception, what: str, hint: str) -> LabError | None:
     if isinstance(problem, requests.exceptions.RequestException):
         return LabError(f"Docker's engine went away: {what}", evidence=str(problem), hint=hint)
     return None
-
-
-def each(items: Iterable[T], action: Callable[[T], object]) -> None:
-    """Does the same to several at once; the first error is raised when all have been tried."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for done in [pool.submit(action, item) for item in items]:
-            done.result()
 
 
 def lab_filter(lab: str | None, **labels: str) -> dict[str, list[str]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.backends.docker import snapshots
-from lab.backends.docker.engine import connect, edition, explained
+from lab.backends.docker.engine import connect, explained
+from lab.backends.shared import edition
 from lab.errors import LabError
 
 if TYPE_CHECKING:

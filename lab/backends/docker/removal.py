@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
-from lab.backends.docker.engine import each, explained, lab_filter
+from lab.backends.docker.engine import explained, lab_filter
+from lab.backends.shared import each
 from lab.errors import LabError
 
 if TYPE_CHECKING:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lab.backends.base import Say, State
+from lab.backends.base import HANDOUT, Say, State
 from lab.backends.docker import engine, inspection, removal, switchboard
 from lab.backends.docker.chassis import BORROWED
 from lab.backends.docker.engine import container_name, explained, lab_filter, volume_name
 from lab.backends.docker.inspection import STATE
+from lab.backends.shared import check_snapshot_name
 from lab.errors import LabError, UsageError
 from lab.model import Power
 
@@ -21,19 +21,13 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.engine import Engine
 
-HANDOUT = "handout"  # always there: the lab as it was first made, from its image and its kept identity
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 STATES = f"{engine.PREFIX}/{STATE}"
 Entry = dict[str, Any]
 
 
 def take(client: APIClient, lab: str, name: str, say: Say) -> None:
     """Keeps the lab's state under a name; the SMS stands still for a moment meanwhile."""
-    if name == HANDOUT or not NAME.match(name):
-        raise UsageError(
-            f"a snapshot cannot be called {name!r}",
-            hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
-        )
+    check_snapshot_name(name)
     labels = {engine.LAB: lab, engine.PART: "snapshot"}
     _commit(client, lab, f"{_repository(lab)}:{name}", labels, say)
 

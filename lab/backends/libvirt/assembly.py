@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import io
-import tarfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from lab.specjson import spec_to_json
 from lab.wait import monotonic, wait_for
 
 SERVICE_SECONDS = 600.0
-SPEC_FOLDER, SPEC_FILE = "/etc/rackling", "cluster.json"
 
 
 def make_wires(connection: Any, spec: ClusterSpec) -> None:
@@ -79,14 +75,3 @@ def await_service(folder: LabFolder, sms: str, say: Say) -> None:
     if not serves():
         say(f"waiting for {sms} before the nodes get power: their processors are emulated by the same few")
         wait_for(serves, monotonic() + SERVICE_SECONDS, every=1.0)
-
-
-def packed(name: str, text: str) -> bytes:
-    """A tar archive of one file."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(text.encode())
-        entry.mtime = int(time.time())
-        archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()

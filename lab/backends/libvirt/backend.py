@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from lab.backends.base import Capabilities, Say, State
+from lab.backends.base import HANDOUT, Capabilities, Say, State
 from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspection, removal, snapshots
-from lab.backends.libvirt.assembly import SPEC_FILE, SPEC_FOLDER, packed
-from lab.backends.libvirt.disks import DiskStore, LabFolder, edition
-from lab.backends.libvirt.engine import each, unless_gone
+from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.engine import unless_gone
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import profile
+from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
 from lab.run import run_bytes
@@ -138,9 +138,9 @@ class LibvirtBackend:
         del borrowed  # no state is kept for other labs, so nothing of this one's gets there
         spec = self._spec(lab)
         present = self._present(lab)
-        if name == snapshots.HANDOUT and snapshots.is_first_state(lab, spec, present):
+        if name == HANDOUT and snapshots.is_first_state(lab, spec, present):
             name = snapshots.FIRST
-        if name != snapshots.HANDOUT:
+        if name != HANDOUT:
             running, lag = snapshots.put_back(self.connection, lab, name, say)
             clocks.set_forward(lab, spec.sms.name, running, lag, say)
             return
@@ -224,11 +224,7 @@ class LibvirtBackend:
         try:
             run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)
         except LabError as problem:
-            raise LabError(
-                f"{name} could not take over its new description",
-                evidence=problem.evidence or problem.message,
-                hint=f"lab power cycle {name}: it reads the description again when it boots",
-            ) from problem
+            raise not_taken_over(name, problem) from problem
 
     def _status(self, lab: str, name: str, mac: str, present: dict[str, Found]) -> NodeStatus:
         if name not in present:

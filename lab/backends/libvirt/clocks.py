@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lab.backends.base import Say
 from lab.backends.libvirt import door
-from lab.backends.libvirt.engine import each
+from lab.backends.shared import each
 from lab.errors import LabError
 from lab.run import run
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.errors import LabError, UsageError
+from lab.backends.shared import edition
+from lab.errors import LabError
 from lab.run import run
 
 ROOT = Path("/var/lib/libvirt/images/rackling")
@@ -207,11 +208,3 @@ def make_folder(folder: Path) -> None:
         ) from problem
     if not os.access(folder, os.W_OK):
         raise LabError(f"cannot write to {folder}", hint=AS_ROOT)
-
-
-def edition() -> str:
-    """The name under which disks are built and used: LAB_IMAGES, else `current`, as for containers."""
-    found = os.environ.get("LAB_IMAGES") or "current"
-    if not all(letter.isalnum() or letter in "._-" for letter in found):
-        raise UsageError(f"LAB_IMAGES={found} cannot be part of a file name")
-    return found

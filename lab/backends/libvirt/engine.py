@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from lab.errors import LabError
@@ -15,8 +14,6 @@ from lab.errors import LabError
 PREFIX = "rackling"
 NAMESPACE = "https://rackling.invalid/lab/1"
 URI = "qemu:///system"
-WORKERS = 4
-T = TypeVar("T")
 
 
 def connect() -> Any:
@@ -67,13 +64,6 @@ def unless_gone() -> Iterator[None]:
         )
         if problem.get_error_code() not in gone:
             raise
-
-
-def each(items: Iterable[T], action: Callable[[T], object]) -> None:
-    """Does the same to several at once; the first error is raised when all have been tried."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for done in [pool.submit(action, item) for item in items]:
-            done.result()
 
 
 def domain_name(lab: str, node: str) -> str:

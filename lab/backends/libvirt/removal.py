@@ -8,7 +8,8 @@ from lab.backends.base import Say
 from lab.backends.libvirt import inspection
 from lab.backends.libvirt.disks import LabFolder, lab_names
 from lab.backends.libvirt.door import Door
-from lab.backends.libvirt.engine import each, explained, unless_gone
+from lab.backends.libvirt.engine import explained, unless_gone
+from lab.backends.shared import each
 from lab.errors import LabError
 
 ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look

@@ -6,25 +6,23 @@ their clocks stand still meanwhile harms nobody, as they agree with each other.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.backends.base import Say
+from lab.backends.base import HANDOUT, Say
 from lab.backends.libvirt import consoles, inspection, removal
 from lab.backends.libvirt.disks import LabFolder, make_folder
 from lab.backends.libvirt.door import Door
-from lab.backends.libvirt.engine import each, explained
+from lab.backends.libvirt.engine import explained
 from lab.backends.libvirt.inspection import Found
+from lab.backends.shared import check_snapshot_name, each
 from lab.errors import UsageError
 from lab.model import ClusterSpec
 from lab.run import run
 
-HANDOUT = "handout"  # always there: the lab as it was first made, from the SMS's base and its kept identity
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 FIRST = ".first"  # what the handout was when all its machines stood well for the first time
 UNFINISHED = ".new"
 COPY_SECONDS = 300
@@ -32,11 +30,8 @@ COPY_SECONDS = 300
 
 def take(connection: Any, lab: str, name: str, say: Say) -> None:
     """Keeps the lab's state under a name; all machines stand still for a moment meanwhile."""
-    if name != FIRST and (name == HANDOUT or not NAME.match(name)):
-        raise UsageError(
-            f"a snapshot cannot be called {name!r}",
-            hint="use small letters, digits, - _ and . ; `handout` is taken by the lab's first state",
-        )
+    if name != FIRST:
+        check_snapshot_name(name)
     folder = LabFolder(lab)
     place = _place(folder, UNFINISHED)
     shutil.rmtree(place, ignore_errors=True)
