@@ -133,6 +133,25 @@ class Wire:
             self._buffer += data
             self.note(data)
 
+    def knock(self, opening: bytes, answer: re.Pattern[bytes], pace: float) -> re.Match[bytes]:
+        """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time."""
+        seconds = CONNECT * pace
+        deadline = time.monotonic() + seconds
+        try:
+            for tries in itertools.count():
+                if time.monotonic() >= deadline:
+                    break
+                # A line cut short by a shell that was still starting may have left it inside a quotation.
+                self.send((CTRL_C if tries > 1 else b"") + opening)
+                if match := self.read_until(answer, min(deadline, time.monotonic() + NUDGE * pace)):
+                    return match
+        except ConsoleLost as problem:
+            self.close()
+            raise ConsoleLost(f"cannot open a shell with {short(self.argv)}", problem.output) from None
+        output = self.take()
+        self.close()
+        raise ConsoleLost(f"no shell answered {short(self.argv)} within {seconds:g} s", output)
+
     def cut(self, match: re.Match[bytes]) -> bytes:
         """Removes everything up to the end of a match, and returns what stood before it."""
         before = bytes(self._buffer[: match.start()])
@@ -233,26 +252,11 @@ class Console:
         self._number += 1
         # An rc file may swallow the first line: the token shows that the shell is the one we asked for.
         opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
-        deadline = time.monotonic() + CONNECT * self._pace
-        try:
-            for tries in itertools.count():
-                if time.monotonic() >= deadline:
-                    break
-                # A line cut short by a shell that was still starting may have left it inside a quotation.
-                wire.send((CTRL_C if tries > 1 else b"") + opening)
-                if match := wire.read_until(
-                    self._end(), min(deadline, time.monotonic() + NUDGE * self._pace)
-                ):
-                    self._shell_pid = int(match.group(2))
-                    wire.cut(match)
-                    self._wire = wire
-                    return wire
-        except ConsoleLost as problem:
-            wire.close()
-            raise ConsoleLost(f"cannot open a shell with {short(self._argv)}", problem.output) from None
-        output = wire.take()
-        wire.close()
-        raise ConsoleLost(f"no shell answered {short(self._argv)} within {CONNECT * self._pace:g} s", output)
+        match = wire.knock(opening, self._end(), self._pace)
+        self._shell_pid = int(match.group(2))
+        wire.cut(match)
+        self._wire = wire
+        return wire
 
     def _opening(self) -> bytes:
         first, second = self._halves

@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Self
 
 from lab.console import (
-    CONNECT,
     CTRL_C,
     GRACE,
-    NUDGE,
     PIECE,
     CommandTimeout,
     ConsoleLost,
     Result,
     Wire,
     decode,
-    last_lines,
 )
-from lab.run import short
 from lab.wait import Sleep, pause
 
 TYPING = 0.035  # seconds between two letters at reading speed
@@ -66,7 +62,7 @@ class Session:
         self._status = 0
         self._prompt = "$ "
         self._wire = Wire(argv, transcript)
-        self._start(argv)
+        self._start()
 
     def type_visible(self, command: str, replies: Sequence[Reply] = (), timeout: float = 120.0) -> Result:
         """Types a command (several lines are fine) and shows it with its output as it streams."""
@@ -103,26 +99,16 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self, argv: Sequence[str]) -> None:
+    def _start(self) -> None:
         first, second = self._halves
         opening = (
             " stty -echo -ixon; unset PROMPT_COMMAND; set +o emacs; set +o vi; set +o histexpand; PS2=;"
             f" rk_n=0; rk_p=${{rk_p-$PS1}};"
             f" PS1='{first}''{second}[${{rk_n}}:$?]'\"$rk_p\"'{second}''{first}'\n"
         ).encode()
-        deadline = time.monotonic() + CONNECT * self._pace
-        while time.monotonic() < deadline:
-            self._wire.send(opening)
-            match = self._wire.read_until(self._end(), min(deadline, time.monotonic() + NUDGE * self._pace))
-            if match is not None:
-                self._prompt = _prompt(match.group(2))
-                self._wire.cut(match)
-                return
-        output = self._wire.take()
-        self._wire.close()
-        raise ConsoleLost(
-            f"no shell answered {short(argv)} within {CONNECT * self._pace:g} s", last_lines(output)
-        )
+        match = self._wire.knock(opening, self._end(), self._pace)
+        self._prompt = _prompt(match.group(2))
+        self._wire.cut(match)
 
     def _end(self) -> re.Pattern[bytes]:
         first, second = self._halves

@@ -1,4 +1,4 @@
-"""What every backend needs in the same way: editions, names of snapshots, many machines at once, small archives."""
+"""What every backend needs alike: editions, names of snapshots, many machines at once, small archives."""
 
 from __future__ import annotations
 

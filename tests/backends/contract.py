@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from lab.backends.base import Backend
-from lab.errors import LabError
+from lab.config import load
+from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 
 BYTES = bytes(range(256)) * 257
@@ -220,6 +222,135 @@ class Contract:
         up.backend.delete(up.name, silent)
         assert up.record() is None
         up.backend.delete(up.name, silent)
+
+
+def wait_for_home(bed: Bed) -> None:
+    """A shell opens before systemd has mounted what /etc/fstab names."""
+    until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, bed.seconds, bed.status)
+
+
+def wait_ready(bed: Bed) -> None:
+    """The SMS has set itself up, and c1 has what it gives out now."""
+    bed.wait_for("sms")
+    until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, bed.seconds, bed.status)
+    assert '"ok"' in bed.must("sms", "cat /run/rackling/ready")
+    until(lambda: bed.run("sms", "ssh -oBatchMode=yes c1 true").returncode == 0, bed.seconds, bed.status)
+    until(lambda: bed.run("c1", "munge -n").returncode == 0, bed.seconds, bed.status)
+
+
+class RealContract(Contract):
+    """What every backend must do whose nodes are real systems."""
+
+    spec_of: Callable[..., ClusterSpec] = staticmethod(load)
+
+    @pytest.fixture
+    def larger(self, bed: Bed) -> ClusterSpec:
+        return small(self.spec_of, bed.name, compute=2)
+
+    @pytest.fixture
+    def folder(self, up: Bed) -> str:
+        up.must("c1", "mkdir -p /run/contract")
+        return "/run/contract"
+
+    @pytest.fixture
+    def up(self, bed: Bed) -> Bed:
+        bed.backend.create(bed.spec, silent)
+        bed.backend.start(bed.name, ["sms", "c1"])
+        bed.wait_for("sms", "c1")
+        wait_for_home(bed)
+        until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, bed.seconds, bed.status)
+        return bed
+
+    @pytest.mark.parametrize("user", ["root", "user1"])
+    def test_commands_run_as_a_login_of_the_user(self, up: Bed, user: str) -> None:
+        home = "/root" if user == "root" else f"/home/{user}"
+        assert up.must("sms", "id -un; pwd", user=user).split() == [user, home]
+        assert up.run("c1", "cat >copied; exit 3", user=user, stdin=b"x\0y").returncode == 3
+        assert up.run("c1", "cat copied", user=user).stdout == b"x\0y"
+
+    def test_a_command_on_a_terminal_hears_ctrl_c(self, up: Bed) -> None:
+        argv = up.backend.shell(
+            up.name, "c1", ["sh", "-c", "tty; echo going; sleep 1000"], user="user1", tty=True
+        )
+        child = pexpect.spawn(argv[0], argv[1:], timeout=up.seconds, encoding="utf-8")
+        child.expect("/dev/(pts/[0-9]+|console|ttyS0)\r\n")
+        child.expect_exact("going\r\n")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.close()
+        assert (child.exitstatus, child.signalstatus) != (0, None)
+        assert up.run("c1", "pgrep -f '[s]leep 1000'").returncode == 1
+
+    def test_a_login_shell_on_a_terminal_answers_and_ends(self, up: Bed) -> None:
+        argv = up.backend.shell(up.name, "sms", None, user="root", tty=True)
+        child = pexpect.spawn(argv[0], argv[1:], timeout=up.seconds, encoding="utf-8")
+        child.expect_exact("# ")  # login(1) throws away what was typed before
+        child.sendline("echo $((40 + 2))-$(id -un)-$(hostname)")
+        child.expect_exact("42-root-sms")
+        child.sendline("echo going-$((1 + 1)); sleep 1000")
+        child.expect_exact("going-2")
+        child.sendintr()
+        child.sendline("echo again-$((6 * 7)); exit")
+        child.expect_exact("again-42")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+
+    def test_the_console_keeps_what_the_node_wrote(self, up: Bed) -> None:
+        text = b"".join(up.backend.console(up.name, "c1", follow=False))
+        assert b"iPXE" in text
+        last = b"".join(up.backend.console(up.name, "c1", follow=False, tail=1))
+        assert last
+        assert text.endswith(last)
+
+    def test_copying_what_is_not_there_says_so(self, up: Bed) -> None:
+        with pytest.raises(LabError) as caught:
+            up.backend.copy_out(up.name, "c1", "/no/such/file")
+        assert "/no/such" in str(caught.value)
+
+    def test_restore_brings_back_disk_and_shared_storage(self, up: Bed) -> None:
+        up.must("sms", "echo old >/root/file; echo old >/root/before; echo old >/home/user1/before")
+        up.backend.snapshot(up.name, "first", silent)
+        up.must("sms", "echo new >/root/file; touch /root/after /home/user1/after; rm /home/user1/before")
+        up.backend.restore(up.name, "first", silent)
+        up.wait_for("sms", "c1")
+        assert up.must("sms", "cat /root/file /root/before /home/user1/before").split() == ["old"] * 3
+        wait_for_home(up)
+        assert up.must("c1", "cat /home/user1/before", user="user1") == "old"
+        assert up.run("sms", "ls /root/after || ls /home/user1/after").returncode != 0
+        assert up.run("c1", "ls /home/user1/after").returncode != 0
+
+    def test_a_snapshot_of_the_same_name_replaces_the_former(self, up: Bed) -> None:
+        for word in ("one", "two"):
+            up.must("sms", f"echo {word} >/root/word; echo {word} >/home/word")
+            up.backend.snapshot(up.name, "again", silent)
+        up.backend.snapshot(up.name, "again.new", silent)  # a name beside it harms neither
+        assert up.backend.snapshots(up.name).count("again") == 1
+        up.must("sms", "echo three >/root/word; echo three >/home/word")
+        up.backend.restore(up.name, "again", silent)
+        up.wait_for("sms")
+        assert up.must("sms", "cat /root/word /home/word").split() == ["two", "two"]
+
+    def test_names_that_are_no_snapshots_are_refused(self, up: Bed) -> None:
+        for name in ("handout", "../x", "-x", "A", "", "a b", "x" * 65):
+            with pytest.raises(UsageError):
+                up.backend.snapshot(up.name, name, silent)
+        with pytest.raises(UsageError) as caught:
+            up.backend.restore(up.name, "never-taken", silent)
+        assert "handout" in caught.value.evidence
+
+    def test_a_new_node_joins_and_the_others_notice_nothing(self, up: Bed, larger: ClusterSpec) -> None:
+        up.must("c1", "touch /run/same-boot")
+        grown = replace(up, spec=larger)
+        up.backend.create(larger, silent)
+        grown.wait_for("c2")
+        up.must("c1", "test -e /run/same-boot")
+        assert "c2" in up.must("sms", "wwsh node list").split()
+        states = "sinfo -hN -o '%N=%t'"
+        until(lambda: "c2=idle" in up.must("sms", states).split(), up.seconds, lambda: up.must("sms", states))
+        assert up.must("sms", "ssh c1 hostname").strip() == "c1"
+        up.backend.create(up.spec, silent)
+        assert '"c2"' not in up.must("sms", "cat /etc/rackling/cluster.json")
 
 
 def small(spec: Callable[..., ClusterSpec], lab: str, *, compute: int) -> ClusterSpec:

@@ -6,18 +6,15 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
-import pexpect
 import pytest
 
 from lab.backends.docker import assembly
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.engine import container_name, volume_name
 from lab.config import load
-from lab.errors import LabError, UsageError
-from lab.model import ClusterSpec, Power
-from tests.backends.contract import Bed, Contract, silent, small, until
+from lab.model import Power
+from tests.backends.contract import Bed, RealContract, silent, small, until, wait_for_home, wait_ready
 
 pytestmark = pytest.mark.engine
 LAB = "hlcontract"
@@ -41,20 +38,6 @@ def left_of(lab: str) -> list[str]:
     mine = f"label=rackling.lab={lab}"
     listings = (("ps", "-aq"), ("volume", "ls", "-q"), ("images", "-aq"))
     return [line for words in listings for line in docker(*words, "--filter", mine).split()]
-
-
-def wait_for_home(bed: Bed) -> None:
-    """A shell opens before systemd has mounted what /etc/fstab names."""
-    until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, 30, bed.status)
-
-
-def wait_ready(bed: Bed) -> None:
-    """The SMS has set itself up, and c1 has what it gives out now."""
-    bed.wait_for("sms")
-    until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, 60, bed.status)
-    assert '"ok"' in bed.must("sms", "cat /run/rackling/ready")
-    until(lambda: bed.run("sms", "ssh -oBatchMode=yes c1 true").returncode == 0, 60, bed.status)
-    until(lambda: bed.run("c1", "munge -n").returncode == 0, 30, bed.status)
 
 
 def found_in(image: str, secrets: list[str]) -> list[str]:
@@ -86,104 +69,13 @@ def bed() -> Iterator[Bed]:
     assert not left_of(LAB)
 
 
-class TestDocker(Contract):
-    @pytest.fixture
-    def larger(self) -> ClusterSpec:
-        return small(load, LAB, compute=2)
-
-    @pytest.fixture
-    def folder(self, up: Bed) -> str:
-        up.must("c1", "mkdir -p /run/contract")
-        return "/run/contract"
-
-    @pytest.fixture
-    def up(self, bed: Bed) -> Bed:
-        bed.backend.create(bed.spec, silent)
-        bed.backend.start(LAB, ["sms", "c1"])
-        bed.wait_for("sms", "c1")
-        wait_for_home(bed)
-        until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, 30, bed.status)
-        return bed
-
-    # shells
-
-    @pytest.mark.parametrize("user", ["root", "user1"])
-    def test_commands_run_as_a_login_of_the_user(self, up: Bed, user: str) -> None:
-        home = "/root" if user == "root" else f"/home/{user}"
-        assert up.must("sms", "id -un; pwd", user=user).split() == [user, home]
-        assert up.run("c1", "cat >copied; exit 3", user=user, stdin=b"x\0y").returncode == 3
-        assert up.run("c1", "cat copied", user=user).stdout == b"x\0y"
-
+class TestDocker(RealContract):
     def test_nothing_in_a_node_may_set_the_clock_of_the_host(self, up: Bed) -> None:
         for node in ("sms", "c1"):
             bounding = int(up.must(node, "sed -n 's/^CapBnd:\\s*//p' /proc/self/status"), 16)
             assert not bounding & 1 << 25  # CAP_SYS_TIME
 
-    def test_a_command_on_a_terminal_hears_ctrl_c(self, up: Bed) -> None:
-        argv = up.backend.shell(
-            LAB, "c1", ["sh", "-c", "tty; echo going; sleep 1000"], user="user1", tty=True
-        )
-        child = pexpect.spawn(argv[0], argv[1:], timeout=20, encoding="utf-8")
-        child.expect("/dev/(pts/[0-9]+|console)\r\n")
-        child.expect_exact("going\r\n")
-        child.sendintr()
-        child.expect(pexpect.EOF)
-        child.close()
-        assert (child.exitstatus, child.signalstatus) != (0, None)
-        assert up.run("c1", "pgrep -f '[s]leep 1000'").returncode == 1
-
-    def test_a_login_shell_on_a_terminal_answers_and_ends(self, up: Bed) -> None:
-        argv = up.backend.shell(LAB, "sms", None, user="root", tty=True)
-        child = pexpect.spawn(argv[0], argv[1:], timeout=20, encoding="utf-8")
-        child.expect_exact("# ")  # login(1) throws away what was typed before
-        child.sendline("echo $((40 + 2))-$(id -un)-$(hostname)")
-        child.expect_exact("42-root-sms")
-        child.sendline("echo going-$((1 + 1)); sleep 1000")
-        child.expect_exact("going-2")
-        child.sendintr()
-        child.sendline("echo again-$((6 * 7)); exit")
-        child.expect_exact("again-42")
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == 0
-
-    def test_the_console_keeps_what_the_node_wrote(self, up: Bed) -> None:
-        text = b"".join(up.backend.console(LAB, "c1", follow=False))
-        assert b"rackling chassis c1" in text
-        assert b"iPXE" in text
-        last = b"".join(up.backend.console(LAB, "c1", follow=False, tail=1))
-        assert last
-        assert text.endswith(last)
-
-    def test_copying_what_is_not_there_says_so(self, up: Bed) -> None:
-        with pytest.raises(LabError) as caught:
-            up.backend.copy_out(LAB, "c1", "/no/such/file")
-        assert "/no/such" in str(caught.value)
-
     # snapshots
-
-    def test_restore_brings_back_disk_and_shared_storage(self, up: Bed) -> None:
-        up.must("sms", "echo old >/root/file; echo old >/root/before; echo old >/home/user1/before")
-        up.backend.snapshot(LAB, "first", silent)
-        up.must("sms", "echo new >/root/file; touch /root/after /home/user1/after; rm /home/user1/before")
-        up.backend.restore(LAB, "first", silent)
-        up.wait_for("sms", "c1")
-        assert up.must("sms", "cat /root/file /root/before /home/user1/before").split() == ["old"] * 3
-        wait_for_home(up)
-        assert up.must("c1", "cat /home/user1/before", user="user1") == "old"
-        assert up.run("sms", "ls /root/after || ls /home/user1/after").returncode != 0
-        assert up.run("c1", "ls /home/user1/after").returncode != 0
-
-    def test_a_snapshot_of_the_same_name_replaces_the_former(self, up: Bed) -> None:
-        for word in ("one", "two"):
-            up.must("sms", f"echo {word} >/root/word; echo {word} >/home/word")
-            up.backend.snapshot(LAB, "again", silent)
-        up.backend.snapshot(LAB, "again.new", silent)  # a name beside it harms neither
-        assert up.backend.snapshots(LAB).count("again") == 1
-        up.must("sms", "echo three >/root/word; echo three >/home/word")
-        up.backend.restore(LAB, "again", silent)
-        up.wait_for("sms")
-        assert up.must("sms", "cat /root/word /home/word").split() == ["two", "two"]
 
     def test_restore_works_with_a_broken_sms_and_a_stopped_one(self, up: Bed) -> None:
         up.must("sms", "echo mine >/root/file")
@@ -253,14 +145,6 @@ class TestDocker(Contract):
         assert up.pending() == ""
         assert up.must("sms", "cat /root/file") == "mine"
 
-    def test_names_that_are_no_snapshots_are_refused(self, up: Bed) -> None:
-        for name in ("handout", "../x", "-x", "A", "", "a b", "x" * 65):
-            with pytest.raises(UsageError):
-                up.backend.snapshot(LAB, name, silent)
-        with pytest.raises(UsageError) as caught:
-            up.backend.restore(LAB, "never-taken", silent)
-        assert "handout" in caught.value.evidence
-
     # what may happen to a lab
 
     def test_the_same_lab_comes_back_after_a_reboot_of_the_host(self, up: Bed) -> None:
@@ -289,19 +173,6 @@ class TestDocker(Contract):
         up.wait_for("sms", "c1")
         assert up.must("sms", "cat /root/kept") == "mine"
         up.must("c1", "bash -c ': </dev/tcp/172.16.0.1/22'")
-
-    def test_a_new_node_joins_and_the_others_notice_nothing(self, up: Bed, larger: ClusterSpec) -> None:
-        up.must("c1", "touch /run/same-boot")
-        grown = replace(up, spec=larger)
-        up.backend.create(larger, silent)
-        grown.wait_for("c2")
-        up.must("c1", "test -e /run/same-boot")
-        assert "c2" in up.must("sms", "wwsh node list").split()
-        states = "sinfo -hN -o '%N=%t'"
-        until(lambda: "c2=idle" in up.must("sms", states).split(), 40, lambda: up.must("sms", states))
-        assert up.must("sms", "ssh c1 hostname").strip() == "c1"
-        up.backend.create(up.spec, silent)
-        assert '"c2"' not in up.must("sms", "cat /etc/rackling/cluster.json")
 
     def test_a_volume_alone_is_still_a_lab_that_can_be_taken_away(self, up: Bed) -> None:
         del up

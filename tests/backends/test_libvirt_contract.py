@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 
-import pexpect
 import pytest
 
 from lab.backends.libvirt import inspection
@@ -18,7 +17,7 @@ from lab.backends.libvirt.engine import bridge_name
 from lab.config import load
 from lab.errors import LabError
 from lab.model import ClusterSpec, Power
-from tests.backends.contract import Bed, Contract, silent, small, until
+from tests.backends.contract import Bed, RealContract, silent, small, until
 
 LAB = "hvcontract"
 SECONDS = 600.0  # processors may be emulated, and the machine busy
@@ -71,44 +70,8 @@ def libvirt_spec(_path: None, sets: tuple[str, ...], environ: dict[str, str], la
     return load(None, sets, environ | {"LAB_BACKEND": "libvirt"}, lab)
 
 
-class TestLibvirt(Contract):
-    @pytest.fixture
-    def larger(self) -> ClusterSpec:
-        return small(libvirt_spec, LAB, compute=2)
-
-    @pytest.fixture
-    def folder(self, up: Bed) -> str:
-        up.must("c1", "mkdir -p /run/contract")
-        return "/run/contract"
-
-    @pytest.fixture
-    def up(self, bed: Bed) -> Bed:
-        bed.backend.create(bed.spec, silent)
-        bed.backend.start(LAB, ["sms", "c1"])
-        bed.wait_for("sms", "c1")
-        until(lambda: bed.run("c1", "mountpoint -q /home").returncode == 0, SECONDS, bed.status)
-        until(lambda: bed.run("sms", "test -s /run/rackling/ready").returncode == 0, SECONDS, bed.status)
-        return bed
-
-    @pytest.mark.parametrize("user", ["root", "user1"])
-    def test_commands_run_as_a_login_of_the_user(self, up: Bed, user: str) -> None:
-        home = "/root" if user == "root" else f"/home/{user}"
-        assert up.must("sms", "id -un; pwd", user=user).split() == [user, home]
-        assert up.run("c1", "cat >copied; exit 3", user=user, stdin=b"x\0y").returncode == 3
-        assert up.run("c1", "cat copied", user=user).stdout == b"x\0y"
-
-    def test_a_command_on_a_terminal_hears_ctrl_c(self, up: Bed) -> None:
-        argv = up.backend.shell(
-            LAB, "c1", ["sh", "-c", "tty; echo going; sleep 1000"], user="user1", tty=True
-        )
-        child = pexpect.spawn(argv[0], argv[1:], timeout=60, encoding="utf-8")
-        child.expect("/dev/pts/[0-9]+\r\n")
-        child.expect_exact("going\r\n")
-        child.sendintr()
-        child.expect(pexpect.EOF)
-        child.close()
-        assert (child.exitstatus, child.signalstatus) != (0, None)
-        assert up.run("c1", "pgrep -f '[s]leep 1000'").returncode == 1
+class TestLibvirt(RealContract):
+    spec_of = staticmethod(libvirt_spec)
 
     def test_a_node_booted_from_the_network_with_a_kernel_and_storage_of_its_own(self, up: Bed) -> None:
         assert up.must("c1", "uname -r") == up.must("sms", "ls /lib/modules")

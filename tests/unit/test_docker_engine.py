@@ -15,7 +15,6 @@ from lab.backends.docker.assembly import labels
 from lab.config import load
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec
-from lab.specjson import spec_to_json
 
 OLD = load(None, ("c.count=1",), {}, "mine")
 NEW = load(None, ("c.count=2",), {}, "mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,14 +30,21 @@ FIRMWARE = (  # what iPXE has found out, newest wins: stage and detail; each dot
 def read(log: Path, tail: int = TAIL) -> bytes:
     """The end of what a machine wrote, older parts included where the newest is short."""
     text = b""
-    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
-        try:
-            text = path.read_bytes()[-tail:] + text
-        except OSError:
-            break
+    for _, part in _parts(log):
+        text = part[-tail:] + text
         if len(text) >= tail:
             break
     return text[-tail:]
+
+
+def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
+    """Inode and text of each file of a log, newest first: the logging daemon moves a full one aside."""
+    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
+        try:
+            with path.open("rb") as file:
+                yield os.fstat(file.fileno()).st_ino, file.read()
+        except OSError:
+            return
 
 
 def note_power_on(log: Path) -> None:
@@ -62,12 +70,9 @@ def read_since_power_on(log: Path) -> bytes:
     note = _note(log)
     inode, _, offset = (note.read_text() if note.exists() else "0 0").partition(" ")
     text = b""
-    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
-        try:
-            here = str(path.stat().st_ino) == inode
-            text = path.read_bytes()[int(offset) if here else 0 :] + text
-        except OSError:
-            break
+    for number, part in _parts(log):
+        here = str(number) == inode
+        text = part[int(offset) if here else 0 :] + text
         if here:
             break
     before = _before(log)
