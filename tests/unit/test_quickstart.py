@@ -92,6 +92,8 @@ def machine(tmp_path: Path) -> Machine:
     script = script.replace("/usr/share/keyrings/debian-archive-keyring.gpg", "/dev/null")
     script = script.replace("/proc/sys/fs/inotify/max_user_instances", str(tmp_path / "inotify"))
     script = script.replace("/etc/sysctl.d/", f"{tmp_path}/")
+    script = script.replace("/usr/lib/ipxe/qemu", str(tmp_path))
+    script = script.replace("/dev/kvm", str(tmp_path / "kvm"))
     (made.checkout / "quickstart").write_text(script)
     (made.checkout / "pyproject.toml").write_text("one")
     (tmp_path / "inotify").write_text("8192")
@@ -383,3 +385,61 @@ def test_it_explains_the_engines_group_and_joins_nobody_to_it(learner: Machine) 
     assert "hint: sudo usermod -aG docker ada" in done.stderr
     assert not [call for call in learner.calls if call.startswith("usermod")]
     assert not labs(learner)
+
+
+# virtual machines instead
+
+
+@pytest.fixture
+def host(machine: Machine) -> Machine:
+    """A machine for virtual machines: everything but libvirt's own parts is there, and no container engine."""
+    for name in ("docker", "dockerd"):
+        (machine.folder / "bin" / name).unlink()
+    for name in ("mke2fs", "ssh-keygen", "dpkg-query", "virtlogd", "stat", "chgrp"):
+        machine.program(name, "")
+    machine.program("dpkg-query", "echo install ok installed")
+    machine.program("libvirtd", 'touch "$CALLS.answers"')
+    machine.program("virsh", '[ -e "$CALLS.answers" ]')
+    return machine
+
+
+def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
+    done = host.run("-y", "--no-proof", "--backend", "libvirt")
+    assert done.returncode == 0, done.stderr
+    installs = [call.split()[-3:] for call in host.calls if call.startswith("apt-get install")]
+    assert installs == [["qemu-system-x86", "qemu-utils", "ipxe-qemu"]]
+    assert [call for call in host.calls if "--daemon" in call] == ["virtlogd --daemon", "libvirtd --daemon"]
+    assert next(call for call in host.calls if " -m pip " in call).endswith("[libvirt]")
+    assert labs(host) == ["lab images build", "lab up", "lab status"]
+    assert "export LAB_BACKEND=libvirt" in done.stdout
+    again = host.run("-y", "--no-proof", "--backend=libvirt")
+    assert again.returncode == 0
+    assert "start    libvirt" not in again.stdout
+    # A later run for containers keeps what machines need.
+    for name in ("docker", "dockerd"):
+        host.program(name, "")
+    assert host.run("-y", "--no-proof").returncode == 0
+    assert len([call for call in host.calls if " -m pip " in call]) == 1
+
+
+def test_a_kvm_device_closed_to_machines_is_opened(host: Machine) -> None:
+    (host.folder / "kvm").touch()
+    host.program("stat", 'case "$2" in %G) echo root ;; %a) echo 600 ;; esac')
+    done = host.run("-y", "--no-proof", "--backend", "libvirt")
+    assert done.returncode == 0, done.stderr
+    assert f"chgrp kvm {host.folder}/kvm" in host.calls
+    assert "for the group kvm" in done.stdout
+
+
+def test_machines_are_for_root(host: Machine) -> None:
+    host.program("id", 'case "$1" in -u) echo 1000 ;; *) echo ann ;; esac')
+    done = host.run("-y", "--backend", "libvirt")
+    assert done.returncode == 2
+    assert "sudo ./quickstart --backend libvirt" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--backend",), ("--backend", "xen"), ("--backend=",)])
+def test_an_unknown_backend_is_refused(machine: Machine, words: tuple[str, ...]) -> None:
+    done = machine.run(*words)
+    assert done.returncode == 2
+    assert "backend" in done.stderr

@@ -24,7 +24,7 @@ def connect() -> Any:
         raise LabError(
             "Python's libvirt binding is not installed",
             evidence=str(problem),
-            hint="sudo apt-get install libvirt-dev pkg-config gcc python3-dev; pip install libvirt-python",
+            hint="sudo ./quickstart --backend libvirt",
         ) from problem
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     uri = os.environ.get("LAB_LIBVIRT_URI") or URI
@@ -34,7 +34,7 @@ def connect() -> Any:
         raise LabError(
             f"libvirt does not answer at {uri}",
             evidence=str(problem),
-            hint="sudo systemctl start libvirtd (where no init runs: virtlogd -d; libvirtd -d)",
+            hint="sudo ./quickstart --backend libvirt   (starts it)",
         ) from problem
 
 
