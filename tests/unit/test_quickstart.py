@@ -392,7 +392,7 @@ def test_it_explains_the_engines_group_and_joins_nobody_to_it(learner: Machine) 
 
 @pytest.fixture
 def host(machine: Machine) -> Machine:
-    """A machine for virtual machines: everything but libvirt's own parts is there, and no container engine."""
+    """A machine for virtual machines: little of what they need is there, and no container engine."""
     for name in ("docker", "dockerd"):
         (machine.folder / "bin" / name).unlink()
     for name in ("mke2fs", "ssh-keygen", "dpkg-query", "virtlogd", "stat", "chgrp"):
