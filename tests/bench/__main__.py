@@ -13,12 +13,15 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.bed import ROOT, Bed, BenchError
 from tests.bench.figures import Figure, replaced, table
-from tests.bench.subjects import SUBJECTS
+from tests.bench.machines import SUBJECTS as OF_MACHINES
+from tests.bench.subjects import SUBJECTS, Subject
+
+BACKENDS: dict[str, tuple[Subject, ...]] = {"docker": SUBJECTS, "libvirt": OF_MACHINES}
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    names = [subject.__name__ for subject in SUBJECTS]
+    names = sorted({subject.__name__ for subjects in BACKENDS.values() for subject in subjects})
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument(
         "subjects", nargs="*", metavar="SUBJECT", help=f"of: {', '.join(names)}; all by default"
@@ -27,6 +30,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--runs", type=int, default=3, help="how often each is measured (fast ones more often)"
     )
     parser.add_argument("--lab", default="bench", help="name of the lab to make and remove")
+    parser.add_argument("--backend", choices=sorted(BACKENDS), default="docker", help="what makes the nodes")
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     options = parser.parse_args(argv)
     for name in options.subjects:
@@ -53,7 +57,7 @@ def measured(bed: Bed, wanted: Sequence[str]) -> tuple[list[Figure], int]:
     """Runs the wanted subjects (all, when none is named); how many could not be measured."""
     figures: list[Figure] = []
     broken = 0
-    for subject in SUBJECTS:
+    for subject in BACKENDS[bed.backend]:
         if wanted and subject.__name__ not in wanted:
             continue
         try:
@@ -69,14 +73,16 @@ def main(argv: Sequence[str]) -> int:
     options = arguments(argv)
     where = machine()
     with TemporaryDirectory(prefix="bench-") as home:
-        bed = Bed(options.lab, options.runs, say, Path(home))
+        bed = Bed(options.lab, options.runs, say, Path(home), options.backend)
         figures, broken = measured(bed, options.subjects)
         bed.run("down", "-y")
     block = ["", where, "", *table(figures).splitlines(), ""]
     print("\n".join(block))
     if options.write and not broken:
         readme = ROOT / "README.md"
-        readme.write_text(replaced(readme.read_text(encoding="utf-8"), block), encoding="utf-8")
+        readme.write_text(
+            replaced(readme.read_text(encoding="utf-8"), block, options.backend), encoding="utf-8"
+        )
     return 1 if broken else 0
 
 

@@ -27,13 +27,14 @@ class Bed:
     say: Callable[[str], None]
     home: Path
     """Where progress and transcripts go, so that the user's own stay as they are."""
+    backend: str = "docker"
 
     def run(self, *arguments: str, statuses: Sequence[int] = (0,)) -> str:
         """Runs a lab command on this lab and returns what it showed."""
         command = [str(LAB), arguments[0], "-l", self.lab, *arguments[1:]]
-        env = {**os.environ, "XDG_DATA_HOME": str(self.home)}
+        env = {**os.environ, "XDG_DATA_HOME": str(self.home), "LAB_BACKEND": self.backend}
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900, env=env
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800, env=env
         )
         if done.returncode not in statuses:
             words = "\n".join(done.stderr.splitlines()[-6:])

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -61,10 +58,11 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, block: Iterable[str]) -> str:
-    """A document with what stands between its two marks replaced; ValueError without the marks."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def replaced(text: str, block: Iterable[str], backend: str) -> str:
+    """A document with what stands between a backend's two marks replaced; ValueError without the marks."""
+    first, last = (f"<!-- figures of {backend}: {edge} -->" for edge in ("begin", "end"))
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no {BEGIN} … {END} in this document")
-    return "\n".join((f"{before}{BEGIN}", *block, f"{END}{after}"))
+        raise ValueError(f"no {first} … {last} in this document")
+    return "\n".join((f"{before}{first}", *block, f"{last}{after}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import fetching, sackd
-from tests.bench.figures import BEGIN, END, Figure, number, ratio, replaced, table
+from tests.bench.figures import Figure, number, ratio, replaced, table
 
 
 def test_a_promise_is_judged_by_the_median() -> None:
@@ -35,15 +35,18 @@ def test_table_shows_promise_range_and_verdict() -> None:
     assert {line.count("|") for line in lines} == {7}
 
 
+BEGIN, END = "<!-- figures of docker: begin -->", "<!-- figures of docker: end -->"
+
+
 def test_replaced_keeps_everything_outside_the_marks() -> None:
-    once = replaced(f"head\n{BEGIN}\nold\n{END}\ntail\n", ["", "new", ""])
+    once = replaced(f"head\n{BEGIN}\nold\n{END}\ntail\n", ["", "new", ""], "docker")
     assert once == f"head\n{BEGIN}\n\nnew\n\n{END}\ntail\n"
-    assert replaced(once, ["", "new", ""]) == once
+    assert replaced(once, ["", "new", ""], "docker") == once
 
 
 def test_replaced_refuses_a_document_without_marks() -> None:
     with pytest.raises(ValueError, match="figures"):
-        replaced(f"head {END} {BEGIN}", ["new"])
+        replaced(f"head {END} {BEGIN}", ["new"], "docker")
 
 
 def fetching_shell(script: str, **more: object) -> fetching.Way:

@@ -126,8 +126,9 @@ def test_the_tutorial_types_what_the_first_solution_types() -> None:
     assert set(open_values) <= set(re.sub(r"(--ipaddr|--hwaddr)=\S+", r"\1=…", solution).splitlines())
 
 
-def test_readme_has_a_place_for_the_figures() -> None:
-    assert "\nNEW\n" in replaced(README, ["NEW"])
+@pytest.mark.parametrize("backend", ["docker", "libvirt"])
+def test_readme_has_a_place_for_the_figures(backend: str) -> None:
+    assert "\nNEW\n" in replaced(README, ["NEW"], backend)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
