@@ -1,0 +1,75 @@
+"""What is measured of labs of virtual machines: one function a subject, in the order they are run."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from tests.bench.bed import Bed, BenchError
+from tests.bench.figures import Figure
+from tests.bench.subjects import Subject
+
+SMS_SECONDS = 600
+
+
+def up(bed: Bed) -> list[Figure]:
+    """From nothing running to the lab as it is handed out, its first state kept; leaves it up."""
+
+    def once() -> float:
+        bed.run("down", "-y")
+        return bed.timed("up")
+
+    what = "nothing running → SMS up, four nodes idle, login looping"
+    return [Figure(what, "s", 120, bed.several("up", once))]
+
+
+def memory(bed: Bed) -> list[Figure]:
+    """Memory that the machines' processes hold: six machines, as they are handed out."""
+    return [Figure("memory of six machines", "GB", 2.6, (resident(bed.lab),))]
+
+
+def node(bed: Bed) -> list[Figure]:
+    """A compute node, from power off to idle in Slurm."""
+    values = bed.several("reset c1", lambda: bed.timed("reset", "c1", "-y"))
+    return [Figure("`lab reset c1`: one node, until it is idle again", "s", 25, values)]
+
+
+def whole(bed: Bed) -> list[Figure]:
+    """The lab back to where it was handed out: every machine's memory restored."""
+    bed.run("start", "login_node", "-y")
+    values = bed.several("reset", lambda: bed.timed("reset", "-y"))
+    return [Figure("`lab reset`: the whole lab, until it is as handed out", "s", 8, values)]
+
+
+def sms(bed: Bed) -> list[Figure]:
+    """The head node, from power on until its slurmctld answers."""
+
+    def once() -> float:
+        bed.run("power", "off", "sms", "--hard")
+        start = time.monotonic()
+        bed.run("power", "on", "sms")
+        while time.monotonic() < start + SMS_SECONDS:
+            if "is UP" in bed.run(
+                "shell", "sms", "-u", "root", "--", "scontrol", "ping", statuses=range(256)
+            ):
+                return time.monotonic() - start
+            time.sleep(0.5)
+        raise BenchError(f"slurmctld did not answer within {SMS_SECONDS} s")
+
+    return [Figure("SMS: power on → slurmctld answers", "s", None, bed.several("sms", once))]
+
+
+def resident(lab: str) -> float:
+    """GB of memory that the processes of a lab's machines hold, shared pages counted in each."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"qemu.*/labs/{lab}/"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    kib = 0
+    for pid in found:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        kib += next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return kib * 1024 / 1e9
+
+
+SUBJECTS: tuple[Subject, ...] = (up, memory, node, whole, sms)
