@@ -145,12 +145,13 @@ def login_watches_logins(cluster: Cluster) -> None:
 @check(step="boot", needs=[login_watches_logins], settle=20)
 def logins_are_written_there(cluster: Cluster) -> None:
     """On the login node, logins are written to the log that fail2ban reads."""
+    cluster.sms.run("ssh -o BatchMode=yes -o ConnectTimeout=5 login true")  # one more to be written there
     size = cluster.login.run(f"stat -c %s {LOG}")
     if size.exit_status != 0 or size.output.strip() == "0":
         raise failed(
             expected=f"lines in {LOG}",
             actual="it is empty" if size.exit_status == 0 else "there is no such file",
-            hint="Has anybody logged in by ssh since the node booted? And was rsyslog told to write there?",
+            hint="We have just logged in by ssh. Was rsyslog told to write that there?",
             node="login",
             look=f"ls -l {LOG}",
         )

@@ -75,6 +75,7 @@ python3 rolling_reboot/rehearse.py /opt/ohpc/pub/rolling/check old-image
 echo debian13-2 | sudo tee ${CHROOT}/etc/image-release
 sudo wwvnfs --chroot=${CHROOT}
 sudo cp ${CHROOT}/etc/image-release /opt/ohpc/pub/rolling/wanted
+#: wait ! sudo ssh c1 pgrep -f rolling/chec[k] && ! sudo ssh c2 pgrep -f rolling/chec[k] within 120
 #: wait sinfo -h -N -o %T | sort -u | grep -qx idle within 300
 sudo scontrol update nodename=c1 state=drain reason=rolling:reboot
 #: wait sinfo -h -n c1 -o %T | grep -qx idle within 500
