@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from contextlib import ExitStack
 
 from lab.console import Console
@@ -139,6 +140,14 @@ def test_shells_left_open_hold_up_no_reboot(lab: Lab) -> None:
         )
     lab.on("sms", "scontrol update nodename=g1 state=resume")
     wait_until(lambda: lab.states()["g1"] == "idle", 15, "g1 idle")
+
+
+def test_a_plug_pulled_takes_the_packet_filter_with_it(lab: Lab) -> None:
+    drop = "add table inet t; add chain inet t in { type filter hook input priority 0; policy drop; }"
+    chassis = ["docker", "exec", f"rackling-{lab.name}-g2", "nft"]
+    subprocess.run([*chassis, drop], check=True, timeout=20)
+    lab.command("power", "reset", "g2")
+    wait_until(lambda: lab.states()["g2"] == "idle", 30, "g2 idle")
 
 
 def test_up_again_changes_nothing(lab: Lab) -> None:
