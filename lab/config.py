@@ -114,7 +114,6 @@ class _Sheet:
             if problem.path[0] == "nodes" and len(problem.path) > 1:
                 unsound.add(problem.path[1])
         networks = self._networks()
-        self._check_strangers()
         families = self._families(unsound)
         nodes: tuple[Node, ...] = ()
         if networks is not None:
@@ -212,18 +211,6 @@ class _Sheet:
             else:
                 found.append(one)
         return found
-
-    def _check_strangers(self) -> None:
-        """Only containers can be strangers or clients so far: elsewhere there is none unless asked for."""
-        nodes = self._tree["nodes"]
-        if self._tree["backend"] == "docker":
-            return
-        beside = {"outside", "client"}  # what no SMS provisions
-        for name in [n for n, table in nodes.items() if dict(table).get("role") in beside]:
-            if any(key[:2] == ("nodes", name) for key in self._origins) and nodes[name].get("count") != 0:
-                text = f"nodes.{name}: backend {self._tree['backend']} has no {nodes[name]['role']} nodes yet"
-                self._report(Problem(("nodes", name), text))
-            del nodes[name]
 
     def _check_sms(self, families: Sequence[Family], unsound: set[str]) -> None:
         heads = [one.name for one in families if one.role is Role.SMS]

@@ -19,6 +19,7 @@ from lab.paths import PACKAGE, data_folder
 from lab.run import run
 
 INIT = PACKAGE / "guest/files/machine/init"
+OUTSIDE = PACKAGE / "guest/files/outside"
 INSTALL_MINUTES = 10
 LAZY = "lazy_itable_init=1,lazy_journal_init=1"
 
@@ -38,7 +39,7 @@ class DiskRecipe:
     def key(self) -> str:
         """Digest of everything the disk is made of."""
         top = pipeline.top_key(self.recipe).encode()
-        return digest([top, *folder_parts(self.folder), INIT.read_bytes()])
+        return digest([top, *folder_parts(self.folder), *folder_parts(OUTSIDE), INIT.read_bytes()])
 
 
 def recipe(name: str) -> DiskRecipe:
@@ -96,7 +97,7 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
         lines += [
             f"cp -r --preserve=mode --no-preserve=ownership {files}/. {root}/",
             f"sh {wanted.recipe.folder / 'install'} {disk}",
-            f"sh {wanted.folder / 'finish'} {disk} {INIT} {target} {' '.join(wanted.modules)}",
+            f"sh {wanted.folder / 'finish'} {disk} {INIT} {OUTSIDE} {target} {' '.join(wanted.modules)}",
             f"rm -rf {disk}/run/*",
             f"mke2fs -q -F -t ext4 -L root -m 1 -E {LAZY} -d {disk} {target}.raw {wanted.size}G",
         ]

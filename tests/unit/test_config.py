@@ -110,12 +110,9 @@ def test_a_stranger_is_on_the_external_network_only() -> None:
     assert given.node("outside").mac == "02:00:00:00:00:66"
 
 
-def test_only_containers_can_be_strangers() -> None:
-    assert [n.name for n in load(None, (), {"LAB_BACKEND": "libvirt"}, None).nodes][-1] == "g2"
-    load(None, ("outside.count=0",), {"LAB_BACKEND": "libvirt"}, None)
-    with pytest.raises(UsageError, match="configuration has a problem") as caught:
-        load(None, ("outside.memory=512",), {"LAB_BACKEND": "libvirt"}, None)
-    assert "backend libvirt has no outside nodes yet" in caught.value.evidence
+def test_both_backends_have_the_same_machines() -> None:
+    machines = [load(None, (), {"LAB_BACKEND": backend}, None).nodes for backend in ("docker", "libvirt")]
+    assert machines[0] == machines[1]
 
 
 def test_a_client_is_on_the_internal_network_only_and_no_node_of_the_sms() -> None:

@@ -30,7 +30,8 @@ def folder(tmp_path: Path) -> LabFolder:
     made = LabFolder("try", tmp_path)
     made.path.mkdir(parents=True)
     (made.path / "key.pub").write_text(KEY)
-    (made.path / "sms.base").symlink_to(tmp_path / "base" / "sms-0123456789ab.raw")
+    for name in ("sms", "outside", "client"):
+        (made.path / f"{name}.base").symlink_to(tmp_path / "base" / "sms-0123456789ab.raw")
     return made
 
 
@@ -74,6 +75,31 @@ def test_the_sms_boots_its_disk_with_the_kernel_of_its_base_and_knows_its_cluste
     packed = base64.b64decode(strings(sms)["cluster"])
     assert spec_from_json(gzip.decompress(packed).decode()) == spec
     assert not list(sms.iterfind("devices/interface/boot"))
+
+
+@pytest.mark.parametrize(
+    ("name", "addresses", "known", "unknown"),
+    [
+        ("outside", "eth0=203.0.113.66/24", "203.0.113.10 sms", "172.16."),
+        ("client", "eth0=172.16.0.100/16", "172.16.0.1 sms", "outside"),
+    ],
+)
+def test_a_machine_beside_the_cluster_knows_its_place_and_nothing_of_the_cluster(
+    spec: ClusterSpec, folder: LabFolder, name: str, addresses: str, known: str, unknown: str
+) -> None:
+    beside = described(spec, name, folder)
+    assert [disk.find("target").get("dev") for disk in beside.iterfind("devices/disk")] == ["vda"]  # type: ignore[union-attr]
+    assert str(beside.findtext("os/initrd")).endswith("/base/sms-0123456789ab.initrd")
+    told = strings(beside)
+    assert (told["beside"], told["hostname"], told["addresses"]) == (name, name, addresses)
+    assert known in told["names"].split(";")
+    assert unknown not in told["names"]
+    assert "cluster" not in told
+
+
+def test_a_node_is_told_the_addresses_that_come_with_its_cards(spec: ClusterSpec, folder: LabFolder) -> None:
+    assert strings(described(spec, "login", folder))["addresses"].startswith("eth1=203.0.113.")
+    assert "addresses" not in strings(described(spec, "c1", folder))
 
 
 def test_only_the_public_key_is_told(spec: ClusterSpec, folder: LabFolder) -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from lab.backends import beside
 from lab.backends.docker.engine import volume_name
 from lab.model import ClusterSpec, Node, Role
 
@@ -66,19 +67,9 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDE
 
 def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
     """What no SMS gives: addresses of external cards; address and names to machines beside the cluster."""
-    given = [
-        f"{card.name}={card.address}/{spec.network(card.network).subnet.prefixlen}"
-        for card in node.interfaces
-        if card.network == "external" or node.role is Role.CLIENT
-    ]
+    given, known = beside.addresses(spec, node), beside.names(spec, node)
     found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
-    if node.role is Role.OUTSIDE:
-        names = [f"{other.external} {other.name}" for other in spec.nodes if other.external is not None]
-    elif node.role is Role.CLIENT:
-        names = [f"{other.address} {other.name}" for other in spec.nodes if other.role is not Role.OUTSIDE]
-    else:
-        return found
-    return found | {"LAB_NAMES": ";".join(names)}
+    return found | ({"LAB_NAMES": ";".join(known)} if node.role in beside.BESIDE else {})
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from lab.backends.base import Say
 from lab.backends.libvirt import consoles, inspection
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import explained, unless_gone
-from lab.backends.libvirt.machines import domain_xml, network_xml, wire_of
+from lab.backends.libvirt.machines import domain_xml, has_system_disk, network_xml, wire_of
 from lab.model import ClusterSpec, Node, Role
 from lab.specjson import spec_to_json
 from lab.wait import monotonic, wait_for
@@ -40,9 +40,10 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
 
 def make_disks(node: Node, folder: LabFolder, store: DiskStore) -> None:
     """Makes what is missing of a machine's disks."""
-    if node.role is Role.SMS:
+    if has_system_disk(node):
         folder.make_system_disk(node.name, store)
-        folder.make_identity_disk(node.name)
+        if node.role is Role.SMS:
+            folder.make_identity_disk(node.name)
     elif node.disk:
         folder.make_blank_disk(node.name, node.disk)
 

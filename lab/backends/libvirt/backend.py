@@ -12,7 +12,7 @@ from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspe
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import unless_gone
 from lab.backends.libvirt.inspection import Found
-from lab.backends.libvirt.machines import profile
+from lab.backends.libvirt.machines import has_system_disk, profile
 from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
@@ -146,8 +146,10 @@ class LibvirtBackend:
             return
         say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))
-        say(f"giving {spec.sms.name} a fresh disk")
-        LabFolder(lab).make_system_disk(spec.sms.name, self._store, anew=True)
+        fresh = [node.name for node in spec.nodes if has_system_disk(node) and node.name in present]
+        say(f"giving {' '.join(fresh)} a fresh disk")
+        for name in fresh:
+            LabFolder(lab).make_system_disk(name, self._store, anew=True)
         on = [node.name for node in spec.nodes if node.name in present]
         self._power_on(spec, on, say, kvm=inspection.kvm_verdict()[0])
 

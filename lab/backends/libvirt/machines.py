@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.backends import beside
 from lab.backends.libvirt.disks import LabFolder
 from lab.backends.libvirt.engine import NAMESPACE, bridge_name, domain_name, network_name
 from lab.model import ClusterSpec, Network, Node, Role
@@ -65,13 +66,16 @@ def profile(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> s
 
 
 def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> dict[str, Any]:
-    boots_from_disk = node.role is Role.SMS
+    boots_from_disk = has_system_disk(node)
     strings = [f"rackling.door={folder.public_key}"]
     values: dict[str, Any] = {}
     if boots_from_disk:
         base = folder.base_of(node.name)
         values = {"kernel": str(base.kernel), "initrd": str(base.initrd), "cmdline": CMDLINE}
+    if node.role is Role.SMS:
         strings.append(f"rackling.cluster={_packed(spec_to_json(spec))}")
+    else:
+        strings += _given(spec, node)
     return values | {
         "lab": spec.lab,
         "node": node.name,
@@ -82,7 +86,7 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
         "cpus": node.cpus,
         "gpus": node.gpus,
         "strings": strings,
-        "translation_cache": TRANSLATION_CACHE[boots_from_disk],
+        "translation_cache": TRANSLATION_CACHE[node.role is Role.SMS],
         "disks": _disks(node, folder),
         "cards": [
             {
@@ -97,9 +101,22 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
     }
 
 
+def has_system_disk(node: Node) -> bool:
+    """Whether a machine boots from a disk; the others boot from the network."""
+    return node.role is Role.SMS or node.role in beside.BESIDE
+
+
+def _given(spec: ClusterSpec, node: Node) -> list[str]:
+    """What a machine is told that no SMS tells it (lab/guest/files/initramfs/lib/agent/given.sh)."""
+    found = {"addresses": " ".join(beside.addresses(spec, node)), "names": ";".join(beside.names(spec, node))}
+    if node.role in beside.BESIDE:
+        found |= {"beside": node.role.value, "hostname": node.name, "server": str(spec.sms.address)}
+    return [f"rackling.{key}={value}" for key, value in found.items() if value]
+
+
 def _disks(node: Node, folder: LabFolder) -> list[dict[str, str]]:
     """The SMS has its system and its identity; a node one disk, where it is said to have any."""
-    formats = {"a": "qcow2"} if node.disk else {}
+    formats = {"a": "qcow2"} if node.disk or has_system_disk(node) else {}
     if node.role is Role.SMS:
         formats = {"a": "qcow2", "b": "raw"}
     return [

@@ -1,10 +1,5 @@
 # The lab's way into a virtual machine: ssh on a virtual serial port, beside the network and whatever becomes
-# of it. The machine's maker tells its public key among the firmware's strings (SMBIOS, type 11).
-
-firmware_string() {   # NAME: the value of a string rackling.NAME=VALUE
-    [ -r /sys/firmware/dmi/tables/DMI ] || return 0
-    strings -n 8 /sys/firmware/dmi/tables/DMI | sed -n "s/^rackling\.$1=//p" | head -n 1
-}
+# of it. The machine's maker tells its public key (given.sh).
 
 # Below /run, which is fresh at each boot: nothing of this is on the node's disk or in its VNFS.
 install_door() {
