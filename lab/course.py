@@ -66,7 +66,7 @@ class Plan:
         if not self.replay:
             return begin
         names = ", ".join(exercise.name for exercise in self.replay)
-        return f"{begin}, then type the solution of {names} (once; the result is kept)"
+        return f"{begin}, then type the solution of {names} (minutes; the result is kept)"
 
 
 @dataclass(frozen=True)

@@ -129,5 +129,6 @@ def _went_wrong(name: str, block: Block, line: int, command: str, outcome: str, 
     return LabError(
         f"{name}, line {line} (step {block.step}, {block.user} on {block.node}): {outcome}",
         evidence="\n".join([f"$ {command}", last_lines(output)]).rstrip(),
-        hint=f"lab shell {block.node}, and try the line yourself",
+        hint=f"a solution counts on the exercise's start: `lab reset` goes back to it; "
+        f"or try the line yourself: lab shell {block.node}",
     )

@@ -141,7 +141,12 @@ class App:
             return
         if not self.interactive:
             raise UsageError(question, hint="repeat the command with --yes to go on")
-        if not click.confirm(question, err=True):
+        import shutil
+        import textwrap
+
+        width = min(100, shutil.get_terminal_size().columns)
+        wrapped = "\n".join(textwrap.fill(line, width) for line in question.splitlines())
+        if not click.confirm(wrapped, err=True):
             raise UsageError("nothing was changed")
 
     def _peek(self, key: str) -> str | None:

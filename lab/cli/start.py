@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Put the lab into an exercise's start state.")
-@click.argument("exercise", metavar="EXERCISE", shell_complete=complete_exercises)
+@click.argument("exercise", metavar="EXERCISE", required=False, shell_complete=complete_exercises)
 @click.option("--keep", is_flag=True, help="Begin in the lab's present state, and lose nothing.")
 @lab_option
 @yes_option
 @progress_option
 @click.pass_obj
-def command(app: App, exercise: str, lab: str | None, mode: str, *, keep: bool, yes: bool) -> int:
+def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep: bool, yes: bool) -> int:
     """Put the lab into an exercise's start state, from whatever state it is in.
 
     The state is restored from a snapshot. Where there is none yet, the solutions of the exercises
     before it are typed, once.
     """
+    if exercise is None:
+        raise UsageError("which exercise?", hint="lab exercises lists them; lab next names the next one")
     desk = Desk(app, lab)
     found = desk.exercise(exercise)
     require_suitable(desk, found)

@@ -169,7 +169,7 @@ def test_the_plan_says_what_it_will_do_and_what_is_lost(stand: Stand) -> None:
     plan = course.plan(course.catalog.get("two"))
     assert (
         plan.summary
-        == "restore the snapshot 'handout', then type the solution of one (once; the result is kept)"
+        == "restore the snapshot 'handout', then type the solution of one (minutes; the result is kept)"
     )
     assert "sms, login, c1, c2 will be lost" in course.loss().sentence
     assert stand.keeper.did == []
