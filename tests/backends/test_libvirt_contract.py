@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from lab.model import ClusterSpec, Power
 from tests.backends.contract import Bed, RealContract, silent, small, until
 
 LAB = "hvcontract"
+BOOT = "cat /proc/sys/kernel/random/boot_id"
 SECONDS = 600.0  # processors may be emulated, and the machine busy
 
 
@@ -62,7 +65,7 @@ def bed() -> Iterator[Bed]:
     made = Bed(LibvirtBackend(), small(libvirt_spec, LAB, compute=1), SECONDS)
     made.backend.delete(LAB, silent)
     yield made
-    made.backend.delete(LAB, silent)
+    LibvirtBackend().delete(LAB, silent)  # the daemon may be another one by now
     assert not left_of(LAB)
 
 
@@ -140,3 +143,83 @@ def test_a_lab_of_which_only_files_are_left_is_found_and_taken_away() -> None:
     finally:
         LibvirtBackend().delete("hvorphan", silent)
     assert not left_of("hvorphan")
+
+
+class TestFaults:
+    """What may happen to a lab of machines; each test mends what it broke."""
+
+    @pytest.fixture
+    def up(self, bed: Bed) -> Bed:
+        fresh = Bed(LibvirtBackend(), bed.spec, SECONDS)  # the daemon may be another one by now
+        fresh.backend.create(fresh.spec, silent)
+        fresh.backend.start(LAB, ["sms", "c1"])
+        fresh.wait_for("sms", "c1")
+        return fresh
+
+    def test_machines_outlive_the_daemon(self, up: Bed) -> None:
+        boots = [up.must(node, BOOT) for node in ("sms", "c1")]
+        restart_daemon()
+        again = Bed(LibvirtBackend(), up.spec, SECONDS)
+        assert {status.power for status in again.status().values()} == {Power.ON}
+        assert [again.must(node, BOOT) for node in ("sms", "c1")] == boots
+        again.backend.stop(LAB, ["c1"], hard=True)
+        again.wait_off("c1")
+        again.backend.start(LAB, ["c1"])
+        again.wait_for("c1")
+
+    def test_a_machine_killed_while_it_is_provisioned_boots_again(self, up: Bed) -> None:
+        up.backend.stop(LAB, ["c1"], hard=True)
+        up.wait_off("c1")
+        up.backend.start(LAB, ["c1"])
+        until(lambda: up.status()["c1"].stage not in ("", "post", "pxe", "init"), SECONDS, up.status)
+        process = subprocess.run(
+            ["pgrep", "-f", f"guest=rackling-{LAB}-c1,"], capture_output=True, text=True, check=True
+        )
+        os.kill(int(process.stdout.split()[0]), signal.SIGKILL)
+        up.wait_off("c1")
+        up.backend.start(LAB, ["c1"])
+        up.wait_for("c1")
+
+    def test_nodes_that_boot_while_the_sms_reboots_come_all_the_same(self, up: Bed) -> None:
+        up.backend.stop(LAB, ["sms", "c1"], hard=True)
+        up.wait_off("sms")
+        up.wait_off("c1")
+        up.backend.start(LAB, ["sms", "c1"])
+        up.run("sms", "systemctl reboot")
+        up.wait_for("sms", "c1")
+
+
+def restart_daemon() -> None:
+    """As an upgrade does; by hand where no init runs."""
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "restart", "libvirtd"], check=True, timeout=60)
+        return
+    pid = int(Path("/run/libvirtd.pid").read_text(encoding="utf-8"))
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not Path(f"/proc/{pid}").exists(), 30, lambda: f"libvirtd {pid} goes on")
+    subprocess.run(["libvirtd", "--daemon"], check=True, timeout=60)
+    until(answers, 30, lambda: "libvirtd does not answer")
+
+
+def answers() -> bool:
+    try:
+        LibvirtBackend().labs()
+    except LabError:
+        return False
+    return True
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing() -> None:
+    name = "hvfull"
+    folder = LabFolder(name).path
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
+    try:
+        (folder / "filler").write_bytes(bytes(60 << 10))
+        with pytest.raises(LabError) as caught:
+            LibvirtBackend().create(small(libvirt_spec, name, compute=1), silent)
+        assert "No space left" in f"{caught.value.message} {caught.value.evidence}"
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+        LibvirtBackend().delete(name, silent)
+    assert not left_of(name)
