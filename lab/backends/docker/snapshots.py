@@ -33,7 +33,10 @@ def take(client: APIClient, lab: str, name: str, say: Say) -> None:
 
 
 def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
-    """Keeps the lab's state for all labs; refused where its SMS holds the lab's own secrets."""
+    """Keeps the lab's state for all labs; refused where its SMS holds the lab's own secrets.
+
+    One of that name that is there stays: another lab came first, and labs may be standing on it.
+    """
     borrowed = f"{volume_name(lab, BORROWED)}:"
     with explained(f"looking at the SMS of {lab}"):
         found = client.inspect_container(container_name(lab, _sms(client, lab)))
@@ -42,6 +45,8 @@ def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
             f"the state of {lab} cannot be kept for all labs: it holds this lab's keys and passwords",
             hint=f"lab snapshot -l {lab} {name} keeps it for this lab alone",
         )
+    if name in {state.name for state in states(client)}:
+        return
     # The maker's labels would come along: these say that it belongs to no lab.
     blank = dict.fromkeys((engine.LAB, engine.NODE, engine.OWNER, engine.SPEC, engine.PROFILE), "")
     labels = {**blank, engine.PART: STATE, engine.BASE: base}
