@@ -49,7 +49,7 @@ def chosen(config: pytest.Config) -> tuple[Exercise, ...]:
 class ByChain(LoadScopeScheduling):  # type: ignore[misc]  # it carries no types
     """One worker takes a whole chain of exercises, on one lab: then each start state is made once.
 
-    What is behind the twelfth of a chain is for whoever has time: states are made by the first who needs them.
+    What is behind the twelfth of a chain is for whoever has time: who needs a state first makes it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
