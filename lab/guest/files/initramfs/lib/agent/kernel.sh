@@ -80,7 +80,8 @@ driver_loaded() {   # NAME
     else [ -d "/sys/module/$(module_name "$1")" ]; fi
 }
 
-listed() { grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/"$2"; }   # NAME TABLE
+# In a shell of its own: a disk layout is run with file names taken literally.
+listed() { (set +f; grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/"$2") }   # NAME TABLE
 
 module_name() { echo "$1" | tr - _; }   # as the kernel knows it
 
