@@ -17,9 +17,9 @@ LAYOUT = (
     "fstab 4 / ext4 defaults:noatime 0 0,fstab 2 /boot ext4 defaults 0 0,fstab 3 none swap defaults 0 0"
 )
 # What the rest of the agent does, and devices that need no kernel.
-SCRIPT = """. {agent}; NEWROOT={folder}/new; FSTAB={folder}/fstab
+SCRIPT = """. {kernel}; . {agent}; NEWROOT={folder}/new; FSTAB={folder}/fstab
+MODULES={folder}/modules; DRIVERS={folder}/drivers
 say() {{ printf '%s\\n' "$*"; }}
-driver_loaded() {{ case " $DRIVERS " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }}
 make_memory_root() {{ mount_memory_root; }}
 await_block() {{ [ -n "$PRESENT" ]; }}
 make_root; code=$?
@@ -42,6 +42,7 @@ def run(
     *,
     refused: str = "-",
     drivers: str = "ext4",
+    builtin: str = "",
     present: str = "1",
     chassis: str = "1",
 ) -> Run:
@@ -52,8 +53,13 @@ def run(
         (folder / "bin" / name).write_text(FAKE)
         (folder / "bin" / name).chmod(0o755)
     environ = {"PATH": f"{folder}/bin:/usr/bin:/bin", "CALLS": str(folder / "calls"), "REFUSED": refused}
-    environ |= {"WWFS": layout, "DRIVERS": drivers, "PRESENT": present, "in_chassis": chassis}
-    script = SCRIPT.format(agent=AGENT, folder=folder).replace("/run/task.log", f"{folder}/task.log")
+    (folder / "drivers").write_text("".join(f"{name}\n" for name in drivers.split()))
+    (folder / "modules/6.1").mkdir(parents=True)
+    (folder / "modules/6.1/modules.builtin").write_text(builtin)
+    environ |= {"WWFS": layout, "PRESENT": present, "in_chassis": chassis}
+    script = SCRIPT.format(kernel=AGENT.with_name("kernel.sh"), agent=AGENT, folder=folder).replace(
+        "/run/task.log", f"{folder}/task.log"
+    )
     text = AGENT.read_text().replace("/run/task.log", f"{folder}/task.log")
     (folder / "disks.sh").write_text(text)
     script = script.replace(str(AGENT), str(folder / "disks.sh"))
@@ -107,6 +113,11 @@ def test_a_missing_driver_leaves_the_line_of_fstab_and_no_root(tmp_path: Path) -
     assert done.fstab == ["/dev/vda4 / ext4 defaults,noatime 0 0"]
     assert (done.code, done.disk_root) == (2, False)
     assert "No such device" in done.console
+
+
+def test_a_driver_built_into_the_kernel_is_there(tmp_path: Path) -> None:
+    done = run(tmp_path, LAYOUT, drivers="virtio_blk", builtin="kernel/fs/ext4/ext4.ko\n")
+    assert (done.code, done.disk_root) == (0, True)
 
 
 def test_on_metal_the_kernel_itself_is_asked(tmp_path: Path) -> None:
