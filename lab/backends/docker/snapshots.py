@@ -45,7 +45,7 @@ def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
             f"the state of {lab} cannot be kept for all labs: it holds this lab's keys and passwords",
             hint=f"lab snapshot -l {lab} {name} keeps it for this lab alone",
         )
-    if name in {state.name for state in states(client)}:
+    if _named(client, STATES, name):
         return
     # The maker's labels would come along: these say that it belongs to no lab.
     blank = dict.fromkeys((engine.LAB, engine.NODE, engine.OWNER, engine.SPEC, engine.PROFILE), "")
@@ -65,9 +65,7 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
         engine.POWERED: json.dumps(on),
         engine.CREATED: datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    former = [
-        entry["Id"] for entry in _tagged(client, repository) if entry["Labels"][engine.SNAPSHOT] == name
-    ]
+    former = [entry["Id"] for entry in _named(client, repository, name)]
     say("copying shared storage")
     switchboard.execute(client, sms, ["sh", "-c", _COPY])
     say("keeping the disk of the SMS")
@@ -100,10 +98,9 @@ def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[
     """The image of a snapshot or start state and the nodes that were on; (None, None) for the handout."""
     if name == HANDOUT:
         return None, None
-    for entry in (*_tagged(client, _repository(lab)), *_tagged(client, STATES)):
-        if entry["Labels"][engine.SNAPSHOT] == name:
-            powered = json.loads(entry["Labels"].get(engine.POWERED, "[]"))
-            return str(entry["Id"]), frozenset(powered)
+    for entry in (*_named(client, _repository(lab), name), *_named(client, STATES, name)):
+        powered = json.loads(entry["Labels"].get(engine.POWERED, "[]"))
+        return str(entry["Id"]), frozenset(powered)
     raise UsageError(
         f"the lab {lab} has no snapshot called {name}",
         evidence="snapshots: " + " ".join(names(client, lab)),
@@ -182,3 +179,8 @@ def _tagged(client: Engine, repository: str) -> list[Entry]:
         if f"{repository}:{entry['Labels'].get(engine.SNAPSHOT)}" in (entry["RepoTags"] or ())
     ]
     return sorted(found, key=lambda entry: int(entry["Created"]))
+
+
+def _named(client: Engine, repository: str, name: str) -> list[Entry]:
+    """The image of that name under a repository, if there is one."""
+    return [entry for entry in _tagged(client, repository) if entry["Labels"][engine.SNAPSHOT] == name]
