@@ -33,16 +33,25 @@ def bare(machine: Machine) -> Iterator[Machine]:
     with tempfile.TemporaryDirectory(prefix="engine-") as engine:
         made = replace(machine, engine=Path(engine), path=(os.environ["PATH"],))
         yield made
-        pid = engine_pid(made)
+        stop(made)
+
+
+def stop(machine: Machine) -> None:
+    """End the engine and its containerd, which may outlive it, and take off what they mounted."""
+    for file in ("docker.pid", "docker/containerd/containerd.pid"):
+        pid = engine_pid(machine, file)
         if pid:
             os.kill(pid, signal.SIGTERM)
             until_gone(pid)
-        subprocess.run(["umount", made.engine / "data"], capture_output=True, check=False)
+    # A killed engine leaves its mount, and the next one mounts over it.
+    data = machine.engine / "data"
+    while f" {data} " in Path("/proc/self/mounts").read_text():
+        subprocess.run(["umount", data], check=True)
 
 
-def engine_pid(machine: Machine) -> int | None:
+def engine_pid(machine: Machine, file: str = "docker.pid") -> int | None:
     try:
-        pid = int((machine.engine / "docker.pid").read_text())
+        pid = int((machine.engine / file).read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return None
