@@ -11,8 +11,9 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from lab.catalog import Catalog, Exercise, load
+from lab.cli.app import App
 from lab.paths import data_folder
-from tests.exercises.labs import Lab
+from tests.exercises.labs import SECONDS, Lab
 
 CATALOG = load(data_folder("exercises"))
 FIRST = 3  # exercises of the first chapter that belong to the quick selection
@@ -32,6 +33,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [item for item in items if (name := proves(item)) is not None and name not in wanted]
     config.hook.pytest_deselected(items=dropped)
     items[:] = [item for item in items if item not in dropped]
+    limit = 2 * SECONDS * App(environ(config)).backend.pace
+    for item in items:
+        item.add_marker(pytest.mark.timeout(limit))
+
+
+def environ(config: pytest.Config) -> dict[str, str]:
+    """What the commands of this run are told."""
+    backend = config.getoption("--backend")
+    told = dict(os.environ, NO_COLOR="1", LAB_PROGRESS="plain")
+    return told | ({"LAB_BACKEND": backend} if backend else {})
 
 
 def chosen(config: pytest.Config) -> tuple[Exercise, ...]:
@@ -93,16 +104,8 @@ def asked_for(request: pytest.FixtureRequest) -> tuple[Exercise, ...]:
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of this worker's own, gone afterwards; each exercise takes it over as the last one left it."""
-    environ = dict(
-        os.environ,
-        NO_COLOR="1",
-        XDG_DATA_HOME=str(tmp_path_factory.mktemp("learner")),
-        LAB_PROGRESS="plain",
-    )
-    backend = request.config.getoption("--backend")
-    if backend:
-        environ["LAB_BACKEND"] = backend
-    found = Lab(f"proof{os.getpid()}", environ)
+    told = environ(request.config) | {"XDG_DATA_HOME": str(tmp_path_factory.mktemp("learner"))}
+    found = Lab(f"proof{os.getpid()}", told, SECONDS * App(told).backend.pace)
     try:
         found.run("up")
         yield found

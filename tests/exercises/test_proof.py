@@ -15,7 +15,7 @@ from lab.paths import data_folder
 from lab.shape import Wrong, wrongs
 from tests.exercises.labs import Lab
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.engine
 
 CATALOG = load(data_folder("exercises"))
 SOME = 4  # exercises that are solved in an order of chance

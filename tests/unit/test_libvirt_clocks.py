@@ -1,45 +1,69 @@
-"""Clocks are set together, only when they are far behind, and a machine that cannot be entered is told."""
+"""Clocks are set together, only when they are far behind, and a machine that does not take it is told."""
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from lab.backends.libvirt import clocks
-from lab.run import Done
+from lab.backends.libvirt.disks import LabFolder
 
-LOCK = threading.Lock()
+
+@contextmanager
+def machine(path: Path, *answers: bytes) -> Iterator[list[bytes]]:
+    """A machine that says its answers in turn, and hears a line after each but the last."""
+    heard: list[bytes] = []
+
+    def behave() -> None:
+        caller = server.accept()[0]
+        with caller:
+            for number, answer in enumerate(answers):
+                caller.sendall(answer)
+                if number < len(answers) - 1:
+                    heard.append(caller.recv(100))
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        thread = threading.Thread(target=behave)
+        thread.start()
+        yield heard
+        thread.join(5)
 
 
 @pytest.fixture
-def entered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-
-    def run(argv: Sequence[str], *, timeout: float, check: bool) -> Done:
-        node, command = argv[3], argv[-1]
-        with LOCK:
-            found.append((node, command.split("=")[0]))
-        shut = node == "c2"
-        return Done(tuple(argv), 69 if shut else 0, "", "error: c2 is not up" if shut else "", 0.0)
-
-    monkeypatch.setattr(clocks, "run", run)
-    return found
+def folder(tmp_path: Path) -> LabFolder:
+    made = LabFolder("try", tmp_path)
+    made.path.mkdir(parents=True)
+    return made
 
 
-def test_a_short_while_needs_nothing(entered: list[tuple[str, str]]) -> None:
-    clocks.set_forward("try", "sms", ["sms", "c1"], 59.0, lambda _line: None)
-    assert entered == []
-
-
-def test_all_are_set_then_the_controller_begins_anew(entered: list[tuple[str, str]]) -> None:
+def test_a_short_while_needs_nothing(folder: LabFolder) -> None:
     said: list[str] = []
-    clocks.set_forward("try", "sms", ["sms", "c1", "c2"], 3600.0, said.append)
-    assert {pair for pair in entered if pair[1].startswith("date")} == {
-        ("sms", "date --utc --set"),
-        ("c1", "date --utc --set"),
-    }
-    assert entered[-1] == ("sms", clocks.AFTERWARDS)
-    assert said[0] == "setting clocks forward by 3600 s"
-    assert [line for line in said if line.startswith("c2: ") and "is not up" in line]
+    clocks.set_forward(folder, ["sms", "c1"], 59.0, said.append)
+    assert said == []
+
+
+def test_all_are_told_the_time_of_now(folder: LabFolder) -> None:
+    said: list[str] = []
+    with (
+        machine(folder.clock("sms"), b"ready\n", b"set\n") as sms,
+        machine(folder.clock("c1"), b"left over\nready\n", b"set\n") as c1,
+    ):
+        clocks.set_forward(folder, ["sms", "c1"], 3600.0, said.append)
+    assert said == ["setting clocks forward by 3600 s"]
+    assert [abs(float(heard) - time.time()) < 5 for heard in (*sms, *c1)] == [True, True]
+
+
+def test_a_machine_that_hangs_up_or_is_not_there_is_told(folder: LabFolder) -> None:
+    said: list[str] = []
+    with machine(folder.clock("c1"), b"ready\n", b""):
+        clocks.set_forward(folder, ["c1", "c2"], 3600.0, said.append)
+    told = dict(line.split(": its clock stays behind: ") for line in said[1:])
+    assert told == {"c1": "it hung up", "c2": "[Errno 2] No such file or directory"}

@@ -142,14 +142,15 @@ class LibvirtBackend:
             name = snapshots.FIRST
         if name != HANDOUT:
             running, lag = snapshots.put_back(self.connection, lab, name, say)
-            clocks.set_forward(lab, spec.sms.name, running, lag, say)
+            clocks.set_forward(LabFolder(lab), running, lag, say)
             return
         say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))
-        fresh = [node.name for node in spec.nodes if has_system_disk(node) and node.name in present]
-        say(f"giving {' '.join(fresh)} a fresh disk")
-        for name in fresh:
-            LabFolder(lab).make_system_disk(name, self._store, anew=True)
+        folder = LabFolder(lab)
+        fresh = [node for node in spec.nodes if (has_system_disk(node) or node.disk) and node.name in present]
+        say(f"giving {' '.join(node.name for node in fresh)} a fresh disk")
+        for node in fresh:
+            assembly.make_disks_anew(node, folder, self._store)
         on = [node.name for node in spec.nodes if node.name in present]
         self._power_on(spec, on, say, kvm=inspection.kvm_verdict()[0])
 

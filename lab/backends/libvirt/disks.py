@@ -13,11 +13,13 @@ from pathlib import Path
 
 from lab.backends.shared import edition
 from lab.errors import LabError
+from lab.paths import PACKAGE
 from lab.run import run
 
 ROOT = Path("/var/lib/libvirt/images/rackling")
 """Where the machines' processes may read: libvirt's usual place, which its AppArmor profiles know."""
 PARTS = (".raw", ".kernel", ".initrd")
+MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
 BUILD = "lab --backend libvirt images build"
 AS_ROOT = "run it as root: the machines' disks lie there"
@@ -129,6 +131,10 @@ class LabFolder:
         """The socket behind which a machine's door is."""
         return self.path / f"{node}.door"
 
+    def clock(self, node: str) -> Path:
+        """The socket where a machine is told the time."""
+        return self.path / f"{node}.clock"
+
     def console(self, node: str) -> Path:
         """What a machine wrote to its console; the logging daemon keeps older parts as .0 and .1."""
         return self.path / f"{node}.console"
@@ -171,13 +177,14 @@ class LabFolder:
         )
         unfinished.rename(disk)
 
-    def make_blank_disk(self, node: str, size: int) -> None:
-        """An empty disk of so many GiB for a node; one that is there stays."""
+    def make_node_disk(self, node: str, size: int) -> None:
+        """A disk of so many GiB as the course hands it out; one that is there stays."""
         disk = self.disk(node, "a")
         if not disk.exists():
-            unfinished = disk.with_suffix(".new")
-            run(["qemu-img", "create", "-q", "-f", "qcow2", str(unfinished), f"{size}G"], timeout=60)
-            unfinished.rename(disk)
+            make = ["sh", str(MAKER), "make", disk.stem, str(size)]
+            run(
+                make, timeout=60, environ={"DISKS": str(self.path), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+            )
 
     def forget(self, node: str) -> None:
         """Removes a machine's files."""

@@ -27,6 +27,8 @@ TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
+    "sfdisk": "fdisk",
+    "mkfs.fat": "dosfstools",
     "ssh": "openssh-client",
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))

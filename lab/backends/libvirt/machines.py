@@ -97,7 +97,7 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
             for card in node.interfaces
         ],
         "console": str(folder.console(node.name)),
-        "door": str(folder.door(node.name)),
+        "ports": {"door": str(folder.door(node.name)), "clock": str(folder.clock(node.name))},
     }
 
 
@@ -116,9 +116,11 @@ def _given(spec: ClusterSpec, node: Node) -> list[str]:
 
 def _disks(node: Node, folder: LabFolder) -> list[dict[str, str]]:
     """The SMS has its system and its identity; a node one disk, where it is said to have any."""
-    formats = {"a": "qcow2"} if node.disk or has_system_disk(node) else {}
+    formats = {"a": "raw"} if node.disk else {}
+    if has_system_disk(node):
+        formats = {"a": "qcow2"}
     if node.role is Role.SMS:
-        formats = {"a": "qcow2", "b": "raw"}
+        formats["b"] = "raw"
     return [
         {"name": f"vd{letter}", "format": form, "path": str(folder.disk(node.name, letter))}
         for letter, form in formats.items()

@@ -10,8 +10,10 @@ install_door() {
     cp -r /lib/door "$NEWROOT/run/rackling/door"
     chmod 700 "$NEWROOT/run/rackling/door"
     echo "$key" >"$NEWROOT/run/rackling/door/authorized_keys"
-    mv "$NEWROOT/run/rackling/door/rackling-door.service" "$units/"
+    for unit in rackling-door rackling-clock; do
+        mv "$NEWROOT/run/rackling/door/$unit.service" "$units/"
+        ln -s "../$unit.service" "$units/sysinit.target.wants/"
+    done
     # Debian's own waits until udev has named the console, and there is no udev here.
     mv "$NEWROOT/run/rackling/door/serial-getty.service" "$units/serial-getty@ttyS0.service"
-    ln -s ../rackling-door.service "$units/sysinit.target.wants/"
 }
