@@ -14,6 +14,7 @@ PROGRAMS = {
     "wwinit": "lab.guest.warewulf.wwinit",
     "wwserver": "lab.guest.warewulf.server",
     "handout": "lab.guest.handout.program",
+    "renew": "lab.guest.handout.renewal",
 }
 """Program name to the module whose `main(arguments, system)` runs it."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from lab.guest.handout import cluster, machine, provisioning
+from lab.guest.handout import cluster, machine, program, provisioning, renewal
 from lab.guest.handout.adoption import FILES, IMAGES, MARK, Adoption
 from lab.guest.handout.identity import FOLDER, SSH_KEYS, Identity
 from lab.guest.system import Outcome
@@ -151,3 +153,33 @@ def test_a_link_in_a_home_is_not_followed(disk: Played) -> None:
     set_up(disk)
     assert disk.text("/etc/elsewhere") == former
     assert Path(disk.path("/home/user1/.ssh/link")).is_symlink()
+
+
+def test_a_cluster_that_runs_gets_another_identity_everywhere(
+    disk: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provisioning, "bring_up", lambda *_args, **_more: None)
+    monkeypatch.setattr(machine, "raise_network", lambda *_: None)
+    monkeypatch.setattr(machine, "write_services", lambda *_: None)
+    former = secrets(disk)
+    disk.outcomes["wwsh"] = Outcome(0, b"c1\ngone\n", b"")
+    disk.commands += [[]] * 100
+    assert renewal.main([], disk) == 0
+    assert [text for text in former if text in everything(disk)] == []
+    entered = [command for command in disk.commands if command[:1] == ["ssh"]]
+    assert [command[-2:] for command in entered] == [["root@c1", renewal.ON_NODE]]
+    with tarfile.open(fileobj=io.BytesIO(disk.input["ssh"])) as tar:
+        brought = {name: tar.extractfile(name).read().decode() for name in tar.getnames()}  # type: ignore[union-attr]
+    assert set(brought) == set(renewal.FROM_CHROOT)
+    assert brought["etc/ssh/ssh_host_ed25519_key"] == disk.text(f"{FOLDER}/ssh/host_nodes")
+    assert brought["root/.ssh/authorized_keys"] == f"{key(disk, 'root')} root\n"
+    assert tuple(disk.commands[-3:]) == renewal.ON_SMS
+
+
+def test_a_node_that_keeps_its_keys_is_told(
+    disk: Played, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "main", lambda *_: 0)
+    disk.outcomes |= {"wwsh": Outcome(0, b"c1\n", b""), "ssh": Outcome(255, b"", b"no route to c1\n")}
+    assert renewal.main([], disk) == 1
+    assert capsys.readouterr().err == "c1: its keys are still the former ones: no route to c1\n"

@@ -9,8 +9,9 @@ from typing import Any
 
 from lab.backends.base import HANDOUT, Capabilities, Say, State
 from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspection, removal, snapshots
-from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.disks import DiskStore, LabFolder, make_folder
 from lab.backends.libvirt.engine import unless_gone
+from lab.backends.libvirt.golden import Golden, renew_identity
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import has_system_disk, profile
 from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
@@ -23,6 +24,8 @@ from lab.wait import pause
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
+BOOTED, HALF, AWAKE = "booted", "half", "awake"
+"""How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
 
 
 class LibvirtBackend:
@@ -51,11 +54,18 @@ class LibvirtBackend:
         """Makes what is missing of the lab, and powers its new machines on."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        folder.make()
-        assembly.make_wires(self.connection, spec)
+        if folder.unsettled.exists() and folder.unsettled.read_text() == HALF:
+            say("making the lab was interrupted: beginning anew")
+            removal.lab(self.connection, spec.lab, say)
         present = self._present(spec.lab)
         if not present and not kvm:
             say(f"processors are emulated in software, as KVM cannot be used here: {why}")
+        if not present and self._put_together(spec, folder, say, kvm=kvm):
+            return
+        folder.make()
+        if not present:
+            folder.unsettled.write_text(BOOTED)
+        assembly.make_wires(self.connection, spec)
         gone = sorted(set(present) - {node.name for node in spec.nodes})
         stale = [node.name for node in spec.stateless if self._is_stale(present, spec, node, kvm=kvm)]
         for name in stale:
@@ -74,7 +84,15 @@ class LibvirtBackend:
 
     def settle(self, lab: str, say: Say) -> None:
         """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
+        folder = LabFolder(lab)
+        if not folder.unsettled.exists():
+            return  # what stands here now is a learner's
+        if folder.unsettled.read_text() == BOOTED:
+            spec = self._spec(lab)
+            with Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0]).keeping(say):
+                renew_identity(spec, say)
         snapshots.take(self.connection, lab, snapshots.FIRST, say)
+        folder.unsettled.unlink()
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab, or only the named machines."""
@@ -176,6 +194,26 @@ class LibvirtBackend:
 
     def drop(self, names: Sequence[str]) -> None:
         """There is none to remove."""
+
+    def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
+        """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
+        golden = Golden(self.connection, spec, self._store, kvm=kvm)
+        if not golden.is_there:
+            return False
+        make_folder(folder.path)
+        folder.unsettled.write_text(HALF)
+        try:
+            folder.make()
+            assembly.make_wires(self.connection, spec)
+            golden.put_together(say)
+            renew_identity(spec, say)
+        except LabError as problem:
+            say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
+            golden.forget()
+            removal.lab(self.connection, spec.lab, say)
+            return False
+        folder.unsettled.write_text(AWAKE)
+        return True
 
     def _present(self, lab: str) -> dict[str, Found]:
         return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}

@@ -85,6 +85,9 @@ class DiskStore:
             if disk not in kept and ".part" not in disk.name:
                 for part in PARTS:
                     disk.with_suffix(part).unlink(missing_ok=True)
+        for link in self.folder.parent.glob("golden/*/*.base"):
+            if not link.exists():  # of no use without it
+                shutil.rmtree(link.parent, ignore_errors=True)
 
 
 class LabFolder:
@@ -116,6 +119,11 @@ class LabFolder:
                 continue
             self.path.chmod(0o710)
             return
+
+    @property
+    def unsettled(self) -> Path:
+        """There from the first moment of a lab until it has stood well once: holds how it was made."""
+        return self.path / "unsettled"
 
     @property
     def key(self) -> Path:

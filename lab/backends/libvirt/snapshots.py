@@ -36,6 +36,19 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
     place = _place(folder, UNFINISHED)
     shutil.rmtree(place, ignore_errors=True)
     make_folder(place)
+    save(connection, lab, place, say)
+    final = _place(folder, name)
+    former = place.with_name(".old")
+    shutil.rmtree(former, ignore_errors=True)
+    if final.exists():
+        final.rename(former)
+    place.rename(final)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def save(connection: Any, lab: str, place: Path, say: Say) -> None:
+    """Writes memory and disks of the lab's machines to an empty folder; all go on in the same moment."""
+    folder = LabFolder(lab)
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
@@ -44,17 +57,10 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
         each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
         for node, found in present.items():
             (place / f"{node}.profile").write_text(found.marks["profile"])
-        _copy_disks(folder.path, place)
+        copy_disks(folder.path, place)
     finally:
         # What was not saved still stands paused; what was saved has to be brought back.
-        _bring_back(connection, running, place)
-    final = _place(folder, name)
-    former = place.with_name(".old")
-    shutil.rmtree(former, ignore_errors=True)
-    if final.exists():
-        final.rename(former)
-    place.rename(final)
-    shutil.rmtree(former, ignore_errors=True)
+        bring_back(connection, running, place)
 
 
 def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str, ...], float]:
@@ -69,18 +75,19 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     say("cutting the power of every machine")
     each(present.values(), lambda found: removal.unplug(found.thing))
-    _copy_disks(place, folder.path)
+    copy_disks(place, folder.path)
     say("giving every machine its memory back")
     for node in present:
         consoles.go_back(folder.console(node), place / f"{node}.said")
     saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
-    _bring_back(connection, saved, place)
+    bring_back(connection, saved, place)
     now = time.time()
     lag = max((now - (place / f"{node}.save").stat().st_mtime for node in saved), default=0.0)
-    return tuple(node for node in saved if _booted(folder, node, now)), lag
+    return tuple(node for node in saved if has_booted(folder, node, now)), lag
 
 
-def _booted(folder: LabFolder, node: str, now: float) -> bool:
+def has_booted(folder: LabFolder, node: str, now: float) -> bool:
+    """Whether a machine's own system runs, by what it has said."""
     said = consoles.read_since_power_on(folder.console(node))
     return consoles.stage_of(node, "", said, now).stage == "init"
 
@@ -139,7 +146,7 @@ def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
     unfinished.rename(place / f"{node}.save")
 
 
-def _bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> None:
+def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> None:
     """Memory from its files; then all go on in the same moment."""
     import libvirt
 
@@ -155,7 +162,7 @@ def _bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> 
             found.thing.resume()
 
 
-def _copy_disks(source: Path, target: Path) -> None:
+def copy_disks(source: Path, target: Path) -> None:
     """Layers over the base, identities and nodes' disks: as large as what was written to them."""
     for disk in source.glob("*-vd?.img"):
         unfinished = target / f"{disk.name}.new"

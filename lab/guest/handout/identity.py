@@ -9,10 +9,18 @@ from collections.abc import Callable
 from lab.guest.system import System
 
 FOLDER = "/var/lib/rackling"
+MUNGE_KEY, JWT_KEY, PASSWORDS = "munge.key", "jwt_hs256.key", "passwords.json"
 USERS = ("user1", "user2")
 SSH_KEYS = ("host_sms", "host_nodes", "root", *USERS)
 MUNGE_KEY_BYTES = 128  # munged(8): at least 32, at most 1024
 SYLLABLES = [c + v for c in "bdfghjklmnprstvz" for v in "aeiou"]
+
+
+def forget(system: System) -> None:
+    """Removes the lab's identity; the next look makes another."""
+    system.remove_tree(f"{FOLDER}/ssh")
+    for name in (MUNGE_KEY, JWT_KEY, PASSWORDS):
+        system.remove(f"{FOLDER}/{name}")
 
 
 class Identity:
@@ -25,16 +33,16 @@ class Identity:
 
     def munge_key(self) -> bytes:
         """The secret that all of the cluster's munge daemons share."""
-        return self._kept("munge.key", lambda: secrets.token_bytes(MUNGE_KEY_BYTES))
+        return self._kept(MUNGE_KEY, lambda: secrets.token_bytes(MUNGE_KEY_BYTES))
 
     def jwt_key(self) -> bytes:
         """The secret that signs Slurm's web tokens."""
-        return self._kept("jwt_hs256.key", lambda: secrets.token_bytes(32))
+        return self._kept(JWT_KEY, lambda: secrets.token_bytes(32))
 
     def passwords(self) -> dict[str, str]:
         """Password of each user, by name."""
         made = {user: _password() for user in USERS}
-        found: dict[str, str] = json.loads(self._kept("passwords.json", lambda: json.dumps(made).encode()))
+        found: dict[str, str] = json.loads(self._kept(PASSWORDS, lambda: json.dumps(made).encode()))
         return found
 
     def private_key(self, name: str) -> bytes:

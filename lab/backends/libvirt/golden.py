@@ -1,0 +1,149 @@
+"""The cached checkpoint: a lab that stood well right after its first boot; others are put together of it.
+
+To boot a lab takes minutes where processors are emulated. Memory and disks of the first one of a kind are
+kept; a lab made later of the same disk, by the same libvirt and of the same shape wakes up with them, under
+names and on wires of its own, and is then given an identity of its own (lab/guest/handout/renewal.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lab.backends.base import Say
+from lab.backends.libvirt import assembly, clocks, consoles, door, inspection, snapshots
+from lab.backends.libvirt.disks import ROOT, DiskStore, LabFolder, make_folder
+from lab.backends.libvirt.engine import explained
+from lab.backends.libvirt.machines import CMDLINE
+from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, packed
+from lab.errors import LabError
+from lab.model import ClusterSpec
+from lab.paths import data_folder
+from lab.run import run, run_bytes
+from lab.specjson import spec_to_json
+
+KEPT = 2  # of the newest: each takes as much room as all its machines have touched of their memory
+PLACE = ROOT / "golden"
+HEADER = struct.Struct("=16s5I56x")
+"""Magic, version, length of all texts, running, packing, place of the cookie (libvirt, qemu_saveimage.h)."""
+MAGIC, VERSION = b"LibvirtQemudSave", 2
+RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
+SECONDS = 600.0
+CHUNK = 1 << 26
+
+
+class Golden:
+    """The checkpoint that fits a lab, whether it is there or not."""
+
+    def __init__(self, connection: Any, spec: ClusterSpec, store: DiskStore, *, kvm: bool) -> None:
+        self._connection = connection
+        self._spec = spec
+        self._kvm = kvm
+        parts = (
+            spec_to_json(replace(spec, lab="golden")),
+            store.current("sms").disk.name,
+            (data_folder("vms") / "domain.xml").read_text(),
+            CMDLINE,
+            f"{kvm} {connection.getVersion()} {connection.getLibVersion()}",
+        )
+        self.place = PLACE / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a lab can be put together from it."""
+        return self.place.is_dir()
+
+    def forget(self) -> None:
+        """Removes it."""
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    @contextmanager
+    def keeping(self, say: Say) -> Iterator[None]:
+        """Keeps the lab as it is now; others may have it once the lab has another identity."""
+        make_folder(PLACE)
+        unfinished = self.place.with_name(f".{self.place.name}.{os.getpid()}")
+        folder = LabFolder(self._spec.lab)
+        try:
+            make_folder(unfinished)
+            snapshots.save(self._connection, self._spec.lab, unfinished, say)
+            for path in (folder.key, folder.key.with_suffix(".pub"), *folder.path.glob("*.base")):
+                shutil.copy2(path, unfinished, follow_symlinks=False)
+            yield
+            self.forget()
+            unfinished.rename(self.place)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        for old in sorted(PLACE.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(old)
+
+    def put_together(self, say: Say) -> None:
+        """Makes the whole lab, which must not be there yet, out of it; the machines then run."""
+        spec, folder = self._spec, LabFolder(self._spec.lab)
+        say("putting the lab together from one that was booted before")
+        for path in (self.place / "key", self.place / "key.pub", *self.place.glob("*.base")):
+            shutil.copy2(path, folder.path, follow_symlinks=False)
+        snapshots.copy_disks(self.place, folder.path)
+        saves = folder.path / "golden"
+        make_folder(saves)
+        try:
+            each(spec.nodes, lambda node: self._make(node.name, folder, saves))
+            machines = {one.marks["node"]: one for one in inspection.domains(self._connection, spec.lab)}
+            snapshots.bring_back(self._connection, machines, saves)
+        finally:
+            shutil.rmtree(saves, ignore_errors=True)
+        now = time.time()
+        lag = max(now - path.stat().st_mtime for path in self.place.glob("*.save"))
+        up = [node.name for node in spec.nodes if snapshots.has_booted(folder, node.name, now)]
+        clocks.set_forward(folder, up, lag, say)
+
+    def _make(self, name: str, folder: LabFolder, saves: Path) -> None:
+        node = self._spec.node(name)
+        domain = assembly.define(self._connection, self._spec, node, folder, kvm=self._kvm)
+        consoles.go_back(folder.console(name), self.place / f"{name}.said")
+        with explained(f"describing {name}"):
+            import libvirt
+
+            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE)
+        with (self.place / f"{name}.save").open("rb") as old, (saves / f"{name}.save").open("wb") as new:
+            describe_anew(old, text, new)
+
+
+def renew_identity(spec: ClusterSpec, say: Say) -> None:
+    """Gives a lab that runs keys and passwords that no other has."""
+    say("giving the lab keys and passwords of its own")
+
+    def enter(words: list[str]) -> list[str]:
+        return door.argv(spec.lab, spec.sms.name, words, user="root", tty=False)
+
+    unpack = ["tar", "-x", "-f", "-", "-C", SPEC_FOLDER]
+    run_bytes(enter(unpack), stdin=packed(SPEC_FILE, spec_to_json(spec)), timeout=SECONDS)
+    run(enter(RENEW), timeout=SECONDS)
+
+
+def describe_anew(old: BinaryIO, text: str, new: BinaryIO) -> None:
+    """Writes a saved memory under another description; LabError when it is not of a known form.
+
+    libvirt itself lets neither a machine's name nor its number be changed (virDomainSaveImageDefineXML).
+    """
+    head = old.read(HEADER.size)
+    magic, version, length, running, packing, cookie = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
+    if (magic, version) != (MAGIC, VERSION):
+        raise LabError(f"a saved memory is of an unknown form: {magic!r}, version {version}")
+    texts = old.read(length)
+    described = text.encode() + b"\0"
+    rest = texts[cookie:] if cookie else b""
+    place = len(described) if rest else 0
+    new.write(HEADER.pack(magic, version, len(described) + len(rest), running, packing, place))
+    new.write(described + rest)
+    new.flush()
+    place = HEADER.size + length
+    while sent := os.sendfile(new.fileno(), old.fileno(), place, CHUNK):
+        place += sent
