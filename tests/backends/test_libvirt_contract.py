@@ -16,6 +16,7 @@ from lab.backends.libvirt import inspection
 from lab.backends.libvirt.backend import LibvirtBackend
 from lab.backends.libvirt.disks import DiskStore, LabFolder, lab_names
 from lab.backends.libvirt.engine import bridge_name
+from lab.backends.libvirt.golden import Golden
 from lab.config import load
 from lab.errors import LabError
 from lab.model import ClusterSpec, Power
@@ -143,6 +144,59 @@ def test_a_lab_of_which_only_files_are_left_is_found_and_taken_away() -> None:
     finally:
         LibvirtBackend().delete("hvorphan", silent)
     assert not left_of("hvorphan")
+
+
+SECRETS = (
+    "base64 -w0 /etc/munge/munge.key",
+    "base64 -w0 /etc/slurm/jwt_hs256.key",
+    "cat /etc/rackling/credentials.json",
+    "cat /etc/ssh/ssh_host_ed25519_key.pub",
+    "cat /root/.ssh/cluster",
+    "cat /home/user1/.ssh/id_ed25519",
+)
+ON_NODES = (
+    "base64 -w0 /etc/munge/munge.key",
+    "cat /etc/ssh/ssh_host_ed25519_key",
+    "cat /root/.ssh/authorized_keys",
+)
+
+
+def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) -> None:
+    """Beside the first, under the same addresses: each has its own keys, and its own jobs run."""
+    other = Bed(LibvirtBackend(), small(libvirt_spec, "hvsecond", compute=1), SECONDS)
+    golden = Golden(LibvirtBackend().connection, other.spec, DiskStore(), kvm=inspection.kvm_verdict()[0])
+    golden.forget()
+    first = Bed(LibvirtBackend(), bed.spec, SECONDS)
+    first.backend.delete(LAB, silent)
+    try:
+        first.backend.create(first.spec, silent)
+        until(lambda: idle(first), SECONDS, first.status)
+        borrowed = [first.must("sms", secret) for secret in SECRETS]
+        first.backend.settle(LAB, silent)
+        assert golden.is_there
+        other.backend.create(other.spec, silent)
+        until(lambda: idle(other), SECONDS, other.status)
+        other.backend.settle(other.name, silent)
+        found = [[up.must("sms", secret) for secret in SECRETS] for up in (first, other)]
+        for kept, mine, theirs in zip(borrowed, *found, strict=True):
+            assert len({kept, mine, theirs}) == 3
+        on_nodes = [[up.must("c1", secret) for secret in ON_NODES] for up in (first, other)]
+        assert not set(on_nodes[0]) & set(on_nodes[1])
+        for up in (first, other):
+            assert up.must("sms", "srun -w c1 hostname", user="user1") == "c1"
+            assert up.must("sms", "ssh -o BatchMode=yes c1 id -un") == "root"
+        other.backend.stop(other.name, ["c1"], hard=True)
+        other.backend.start(other.name, ["c1"])
+        other.wait_for("c1")
+        assert [other.must("c1", secret) for secret in ON_NODES] == on_nodes[1]
+    finally:
+        other.backend.delete(other.name, silent)
+        golden.forget()
+    assert not left_of("hvsecond")
+
+
+def idle(up: Bed) -> bool:
+    return up.booted("sms") and up.run("sms", "sinfo -hN -n c1 -o %t | grep -x idle").returncode == 0
 
 
 class TestFaults:
