@@ -99,7 +99,8 @@ echo {_SECTION}dhcp; systemctl is-active dnsmasq
 echo {_SECTION}known; cut -d, -f1 "${{RACKLING_ROOT:-}}{RESERVATIONS}"
 echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
 echo {_SECTION}clock; date +%s
-nodes=$(TZ=UTC0 SLURM_TIME_FORMAT=standard timeout 3 scontrol -o show nodes 2>/dev/null) && echo "{_SECTION}nodes
+export TZ=UTC0 SLURM_TIME_FORMAT=standard
+nodes=$(timeout 3 scontrol -o show nodes 2>/dev/null) && echo "{_SECTION}nodes
 $nodes"
 """
 
