@@ -216,7 +216,10 @@ class Cluster:
         self.backend.drop(names)
 
     def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
-        noted = duty.write_note(self.sms, name, self._nodes())
+        nodes = self._nodes()
+        if nodes:
+            duty.await_saved_jobs(self.sms)
+        noted = duty.write_note(self.sms, name, nodes)
         try:
             take(self.spec.lab, name, self.say)
         finally:
