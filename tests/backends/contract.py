@@ -153,6 +153,13 @@ class Contract:
         up.backend.start(up.name, ["c1"])
         up.wait_for("c1")
 
+    def test_power_on_right_after_the_plug_was_pulled(self, up: Bed) -> None:
+        for _ in range(5):
+            up.backend.stop(up.name, ["c1"], hard=True)
+            up.backend.start(up.name, ["c1"])
+            until(lambda: up.status()["c1"].power is Power.ON, 10, up.status)
+        up.wait_for("c1")
+
     def test_asked_to_power_off_and_power_on_again(self, up: Bed) -> None:
         up.backend.stop(up.name, ["c1"])
         up.wait_off("c1")
