@@ -94,3 +94,16 @@ def test_a_lab_has_files_until_they_are_removed(tmp_path: Path) -> None:
     folder.remove()
     folder.remove()
     assert lab_names(tmp_path) == []
+
+
+def test_a_cached_checkpoint_goes_with_the_base_it_lies_on(store: DiskStore) -> None:
+    build(store, OLD)
+    store.use("sms", OLD)
+    kept = store.folder.parent / "golden" / "c0ffee"
+    kept.mkdir(parents=True)
+    (kept / "sms.base").symlink_to(store.current("sms").disk)
+    store.use("sms", OLD)
+    assert kept.is_dir()
+    build(store, NEW)
+    store.use("sms", NEW)
+    assert not kept.exists()

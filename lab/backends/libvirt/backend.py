@@ -88,9 +88,7 @@ class LibvirtBackend:
         if not folder.unsettled.exists():
             return  # what stands here now is a learner's
         if folder.unsettled.read_text() == BOOTED:
-            spec = self._spec(lab)
-            with Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0]).keeping(say):
-                renew_identity(spec, say)
+            self._keep_for_others(self._spec(lab), say)
         snapshots.take(self.connection, lab, snapshots.FIRST, say)
         folder.unsettled.unlink()
 
@@ -194,6 +192,14 @@ class LibvirtBackend:
 
     def drop(self, names: Sequence[str]) -> None:
         """There is none to remove."""
+
+    def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
+        """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
+        golden = Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
+        kept = None if golden.is_there else golden.save(say)
+        if kept is not None:
+            renew_identity(spec, say)
+            golden.publish(kept)
 
     def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
         """Makes a lab out of one that was kept, when there is one; says whether it now runs."""

@@ -12,8 +12,6 @@ import os
 import shutil
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -65,27 +63,39 @@ class Golden:
         """Removes it."""
         shutil.rmtree(self.place, ignore_errors=True)
 
-    @contextmanager
-    def keeping(self, say: Say) -> Iterator[None]:
-        """Keeps the lab as it is now; others may have it once the lab has another identity."""
-        make_folder(PLACE)
-        unfinished = self.place.with_name(f".{self.place.name}.{os.getpid()}")
-        folder = LabFolder(self._spec.lab)
+    def save(self, say: Say) -> Path | None:
+        """Keeps the lab as it is now, aside: `publish` makes it everybody's. None when there is no room."""
+        spec, folder = self._spec, LabFolder(self._spec.lab)
+        aside = self.place.with_name(f".{self.place.name}")
+        shutil.rmtree(aside, ignore_errors=True)
         try:
-            make_folder(unfinished)
-            snapshots.save(self._connection, self._spec.lab, unfinished, say)
+            make_folder(PLACE)
+            make_folder(aside)
+            snapshots.save(self._connection, spec.lab, aside, say)
             for path in (folder.key, folder.key.with_suffix(".pub"), *folder.path.glob("*.base")):
-                shutil.copy2(path, unfinished, follow_symlinks=False)
-            yield
-            self.forget()
-            unfinished.rename(self.place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+                shutil.copy2(path, aside, follow_symlinks=False)
+            if all((aside / f"{node.name}.save").exists() for node in spec.nodes):
+                return aside
+        except (LabError, OSError) as problem:
+            say(f"later labs will have to boot, as this one could not be kept for them: {problem}")
+        shutil.rmtree(aside, ignore_errors=True)
+        return None
+
+    def publish(self, aside: Path) -> None:
+        """Lets other labs have what was saved: the lab it was saved of has another identity by now."""
+        self.forget()
+        aside.rename(self.place)
         for old in sorted(PLACE.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(old)
 
     def put_together(self, say: Say) -> None:
         """Makes the whole lab, which must not be there yet, out of it; the machines then run."""
+        try:
+            self._put_together(say)
+        except OSError as problem:
+            raise LabError("a lab could not be put together", evidence=str(problem)) from problem
+
+    def _put_together(self, say: Say) -> None:
         spec, folder = self._spec, LabFolder(self._spec.lab)
         say("putting the lab together from one that was booted before")
         for path in (self.place / "key", self.place / "key.pub", *self.place.glob("*.base")):
