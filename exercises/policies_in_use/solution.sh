@@ -41,6 +41,8 @@ sbatch --time=1 sleep15.sh
 squeue --format='%i %D %t %l %Q %r'
 #: wait sacct -nX -o flags%40 | grep -q SchedBackfill within 180
 squeue --format='%i %D %t %l %Q %r'
+# It ends, and the one ahead of it waits still: who began first can then be told in whole seconds.
+#: wait test -z "$(squeue -h -u user1 -n sleep15.sh)" within 180
 scancel --user=user1 --state=running
 #: wait test -z "$(squeue -h -u user1)" within 180
 sacct --allocations --format=jobid,partition,account,state,start,flags%30
