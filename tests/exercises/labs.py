@@ -16,6 +16,7 @@ from lab.shape import Wrong
 
 LAB = [sys.executable, "-m", "lab.cli.main"]
 SECONDS = 900.0  # one command may take in containers; a chain of solutions is typed within one
+LINES = 25  # of a console
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,25 @@ class Lab:
 
     def run(self, *words: str, code: int = 0) -> str:
         """Runs `lab WORDS…` without a terminal, and wants that exit status."""
-        done = subprocess.run(
-            [*LAB, words[0], "-l", self.name, *words[1:]],
-            capture_output=True,
-            text=True,
-            timeout=self.seconds,
-            check=False,
-            env=self.environ,
-        )
+        done = self._ask(*words)
         told = f"lab {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert done.returncode == code, told
+        assert done.returncode == code, f"{told}\n{self._remains()}"
         return done.stdout
+
+    def _ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [*LAB, words[0], "-l", self.name, *words[1:]]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=self.seconds, check=False, env=self.environ
+        )
+
+    def _remains(self) -> str:
+        """How the nodes stand and what they wrote last: when this is read, the lab is gone."""
+        seen = self._ask("status")
+        nodes = [node.name for node in Desk(App(self.environ), self.name).spec.nodes]
+        consoles = [
+            f"--- console of {node}\n{self._ask('console', node, '-n', str(LINES)).stdout}" for node in nodes
+        ]
+        return "\n".join([seen.stdout, seen.stderr, *consoles])
 
     def check(self, exercise: Exercise, *more: str, code: int) -> dict[str, dict[str, Any]]:
         """The outcome of every check, by its name."""
