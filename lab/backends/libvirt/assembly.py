@@ -38,23 +38,14 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
                     wire.create()
 
 
-def make_disks(node: Node, folder: LabFolder, store: DiskStore) -> None:
-    """Makes what is missing of a machine's disks."""
+def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False) -> None:
+    """Makes what is missing of a machine's disks; with `anew` all but what is kept of an SMS."""
     if has_system_disk(node):
-        folder.make_system_disk(node.name, store)
+        folder.make_system_disk(node.name, store, anew=anew)
         if node.role is Role.SMS:
             folder.make_identity_disk(node.name)
     elif node.disk:
-        folder.make_node_disk(node.name, node.disk)
-
-
-def make_disks_anew(node: Node, folder: LabFolder, store: DiskStore) -> None:
-    """Makes a machine's disk as it was handed out; what is kept of an SMS stays."""
-    if has_system_disk(node):
-        folder.make_system_disk(node.name, store, anew=True)
-    else:
-        folder.disk(node.name, "a").unlink(missing_ok=True)
-        folder.make_node_disk(node.name, node.disk)
+        folder.make_node_disk(node.name, node.disk, anew=anew)
 
 
 def define(

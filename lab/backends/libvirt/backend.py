@@ -9,21 +9,22 @@ from typing import Any
 
 from lab.backends.base import HANDOUT, Capabilities, Say, State
 from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspection, removal, snapshots
-from lab.backends.libvirt.disks import DiskStore, LabFolder, make_folder
+from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import unless_gone
-from lab.backends.libvirt.golden import Golden, renew_identity
+from lab.backends.libvirt.golden import Golden
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import has_system_disk, profile
 from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
-from lab.run import run_bytes
+from lab.run import run, run_bytes
 from lab.specjson import spec_to_json
 from lab.wait import pause
 
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
+RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
 """How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
 
@@ -60,10 +61,11 @@ class LibvirtBackend:
         present = self._present(spec.lab)
         if not present and not kvm:
             say(f"processors are emulated in software, as KVM cannot be used here: {why}")
-        if not present and self._put_together(spec, folder, say, kvm=kvm):
+        fresh = not folder.path.exists()  # else there are disks, with a learner's work on them
+        if fresh and self._put_together(spec, folder, say, kvm=kvm):
             return
         folder.make()
-        if not present:
+        if fresh:
             folder.unsettled.write_text(BOOTED)
         assembly.make_wires(self.connection, spec)
         gone = sorted(set(present) - {node.name for node in spec.nodes})
@@ -162,13 +164,12 @@ class LibvirtBackend:
             return
         say("cutting the power of every machine")
         each(present.values(), lambda found: removal.unplug(found.thing))
-        folder = LabFolder(lab)
-        fresh = [node for node in spec.nodes if (has_system_disk(node) or node.disk) and node.name in present]
+        there = [node for node in spec.nodes if node.name in present]
+        fresh = [node for node in there if has_system_disk(node) or node.disk]
         say(f"giving {' '.join(node.name for node in fresh)} a fresh disk")
         for node in fresh:
-            assembly.make_disks_anew(node, folder, self._store)
-        on = [node.name for node in spec.nodes if node.name in present]
-        self._power_on(spec, on, say, kvm=inspection.kvm_verdict()[0])
+            assembly.make_disks(node, LabFolder(lab), self._store, anew=True)
+        self._power_on(spec, [node.name for node in there], say, kvm=inspection.kvm_verdict()[0])
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names of the snapshots kept for a lab, oldest first."""
@@ -198,7 +199,7 @@ class LibvirtBackend:
         golden = Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
         kept = None if golden.is_there else golden.save(say)
         if kept is not None:
-            renew_identity(spec, say)
+            self._renew_identity(spec, say)
             golden.publish(kept)
 
     def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
@@ -206,13 +207,12 @@ class LibvirtBackend:
         golden = Golden(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
             return False
-        make_folder(folder.path)
+        folder.make()
         folder.unsettled.write_text(HALF)
         try:
-            folder.make()
             assembly.make_wires(self.connection, spec)
             golden.put_together(say)
-            renew_identity(spec, say)
+            self._renew_identity(spec, say)
         except LabError as problem:
             say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
             golden.forget()
@@ -220,6 +220,15 @@ class LibvirtBackend:
             return False
         folder.unsettled.write_text(AWAKE)
         return True
+
+    def _renew_identity(self, spec: ClusterSpec, say: Say) -> None:
+        """Gives a lab that runs keys and passwords that no other has."""
+        say("giving the lab keys and passwords of its own")
+        self._hand_description(spec)
+        run(self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False), timeout=COPY_SECONDS)
+
+    def _hand_description(self, spec: ClusterSpec) -> None:
+        self.copy_in(spec.lab, spec.sms.name, packed(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
 
     def _present(self, lab: str) -> dict[str, Found]:
         return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}
@@ -266,7 +275,7 @@ class LibvirtBackend:
         assembly.define(self.connection, spec, spec.sms, folder, kvm=kvm, uuid=found.thing.UUIDString())
         if self._status(spec.lab, name, "", {name: found}).stage != INIT:
             return
-        self.copy_in(spec.lab, name, packed(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
+        self._hand_description(spec)
         again = ["systemctl", "restart", "rackling-handout"]
         try:
             run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)

@@ -185,9 +185,11 @@ class LabFolder:
         )
         unfinished.rename(disk)
 
-    def make_node_disk(self, node: str, size: int) -> None:
-        """A disk of so many GiB as the course hands it out; one that is there stays."""
+    def make_node_disk(self, node: str, size: int, *, anew: bool = False) -> None:
+        """A disk of so many GiB as the course hands it out; one that is there stays, or begins anew."""
         disk = self.disk(node, "a")
+        if anew:
+            disk.unlink(missing_ok=True)
         if not disk.exists():
             make = ["sh", str(MAKER), "make", disk.stem, str(size)]
             run(

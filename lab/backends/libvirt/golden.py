@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lab.backends.base import Say
-from lab.backends.libvirt import assembly, clocks, consoles, door, inspection, snapshots
+from lab.backends.libvirt import assembly, clocks, consoles, inspection, snapshots
 from lab.backends.libvirt.disks import ROOT, DiskStore, LabFolder, make_folder
 from lab.backends.libvirt.engine import explained
 from lab.backends.libvirt.machines import CMDLINE
-from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, packed
+from lab.backends.shared import each
 from lab.errors import LabError
 from lab.model import ClusterSpec
 from lab.paths import data_folder
-from lab.run import run, run_bytes
 from lab.specjson import spec_to_json
 
 KEPT = 2  # of the newest: each takes as much room as all its machines have touched of their memory
@@ -33,8 +32,6 @@ PLACE = ROOT / "golden"
 HEADER = struct.Struct("=16s5I56x")
 """Magic, version, length of all texts, running, packing, place of the cookie (libvirt, qemu_saveimage.h)."""
 MAGIC, VERSION = b"LibvirtQemudSave", 2
-RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
-SECONDS = 600.0
 CHUNK = 1 << 26
 
 
@@ -124,18 +121,6 @@ class Golden:
             text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE)
         with (self.place / f"{name}.save").open("rb") as old, (saves / f"{name}.save").open("wb") as new:
             describe_anew(old, text, new)
-
-
-def renew_identity(spec: ClusterSpec, say: Say) -> None:
-    """Gives a lab that runs keys and passwords that no other has."""
-    say("giving the lab keys and passwords of its own")
-
-    def enter(words: list[str]) -> list[str]:
-        return door.argv(spec.lab, spec.sms.name, words, user="root", tty=False)
-
-    unpack = ["tar", "-x", "-f", "-", "-C", SPEC_FOLDER]
-    run_bytes(enter(unpack), stdin=packed(SPEC_FILE, spec_to_json(spec)), timeout=SECONDS)
-    run(enter(RENEW), timeout=SECONDS)
 
 
 def describe_anew(old: BinaryIO, text: str, new: BinaryIO) -> None:
