@@ -268,6 +268,8 @@ def ci(session: nox.Session) -> None:
         print(f"{step.name.ljust(width)}  {step.outcome:<8}  {step.seconds:9.1f}")
     print(f"{'all'.ljust(width)}  {'':<8}  {sum(step.seconds for step in done):9.1f}", flush=True)
     failed = [step.name for step in done if step.outcome == "failed"]
+    for name in failed:
+        print(f"\n=== {name} failed; its closing lines once more ===\n{closing_lines(name)}", flush=True)
     if failed:
         session.error(f"{', '.join(failed)} failed; run one again with: .venv/bin/nox -s {failed[0]}")
 
@@ -281,7 +283,28 @@ def run_step(name: str) -> Step:
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
     command = [PYTHON, "-m", "nox", "-s", name, "--report", str(report)]
-    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+    with (
+        output_of(name).open("wb") as copy,
+        subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as running,
+    ):
+        assert running.stdout is not None
+        while piece := os.read(running.stdout.fileno(), 1 << 16):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+            copy.write(piece)
+    code = running.returncode
     skipped = report.exists() and '"skipped"' in report.read_text(encoding="utf-8")
     outcome = "failed" if code else "skipped" if skipped else "passed"
     return Step(name, outcome, time.monotonic() - start)
+
+
+def output_of(name: str) -> Path:
+    """Where everything is kept that a session said when `ci` last ran it."""
+    return ROOT / ".nox" / f"{name}.log"
+
+
+def closing_lines(name: str, count: int = 80) -> str:
+    """The last lines of a session: pytest's report of what failed ends there. A log may show its end only."""
+    return "\n".join(output_of(name).read_text(errors="replace").splitlines()[-count:])

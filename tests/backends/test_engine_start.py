@@ -43,10 +43,20 @@ def stop(machine: Machine) -> None:
         if pid:
             os.kill(pid, signal.SIGTERM)
             until_gone(pid)
-    # A killed engine leaves its mount, and the next one mounts over it.
-    data = machine.engine / "data"
-    while f" {data} " in Path("/proc/self/mounts").read_text():
-        subprocess.run(["umount", data], check=True)
+    take_off(machine.engine / "data")
+
+
+def take_off(place: Path) -> None:
+    """Unmount whatever is mounted there: a killed engine leaves its mount, and the next one mounts over it.
+
+    An engine holds its mount a little longer than its process can be seen, so that one attempt is not enough.
+    """
+    deadline = time.monotonic() + 20
+    said = ""
+    while f" {place} " in Path("/proc/self/mounts").read_text():
+        assert time.monotonic() < deadline, f"{place} stays mounted: {said}"
+        said = subprocess.run(["umount", place], capture_output=True, text=True, check=False).stderr
+        time.sleep(0.05)
 
 
 def engine_pid(machine: Machine, file: str = "docker.pid") -> int | None:
