@@ -43,13 +43,15 @@ class Runner:
         room: Room,
         *,
         patience: float = 1.0,
+        pace: float = 1.0,
         notice: Callable[[Notice], None] = lambda _: None,
         pause: float = PAUSE,
         grace: float = GRACE,
     ) -> None:
         self._trials = {check: _Trial(check) for check in checks}
         self._room = room
-        self._patience = patience
+        self._patience = patience  # how many times as long to wait for what may still settle
+        self._pace = max(patience, pace)  # of slow machines: one look may take that many times longer
         self._notice = notice
         self._pause = pause
         self._grace = grace
@@ -98,10 +100,11 @@ class Runner:
         for trial in self._trials.values():
             if trial.began is None or trial.verdict is not None:
                 continue
-            limit = (trial.check.settle + trial.check.timeout) * max(self._patience, 1.0) + self._grace
+            check = trial.check
+            limit = check.settle * self._patience + check.timeout * self._pace + self._grace
             if now - trial.began > limit:
                 actual = f"the checker itself did not finish within {limit:.0f} s"
-                verdict = _verdict(trial.check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
+                verdict = _verdict(check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
                 self._settle(trial, verdict)
 
     def _settle(self, trial: _Trial, verdict: Verdict) -> None:
@@ -122,7 +125,7 @@ class Runner:
 
     def _look(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._room, Budget(check.timeout * max(self._patience, 1.0))))
+            check(Cluster(self._room, Budget(check.timeout * self._pace)))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:

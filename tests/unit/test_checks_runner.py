@@ -335,7 +335,21 @@ def test_patience_stretches_the_deadlines() -> None:
         cluster.sms.run("true", timeout=100)
 
     Runner([asks], world.room(), patience=3).run()
-    assert limits == [6]
+    Runner([asks], world.room(), patience=0.1, pace=5).run()
+    assert limits == [6, 10]
+
+
+def test_a_slow_machine_does_not_stretch_what_is_waited_for() -> None:
+    looks = []
+
+    @check(step="x", settle=60)
+    def never(_: Cluster) -> None:
+        """Never."""
+        looks.append(1)
+        raise failed(expected="more", actual=len(looks))
+
+    Runner([never], World().room(), pause=0.01, patience=0, pace=5).run()
+    assert looks == [1]
 
 
 def test_no_checks_give_no_verdicts() -> None:
