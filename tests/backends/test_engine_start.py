@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or Path("/run/systemd/system").exists() or shutil.which("dockerd") is None,
     reason="quickstart starts the engine itself only where no init does, and as root",
 )
+BRIDGE = Path("/sys/class/net/docker0")
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ def until_gone(pid: int) -> None:
 
 
 def test_starts_an_engine_that_outlives_it_and_starts_it_again_when_killed(bare: Machine) -> None:
+    had_bridge = BRIDGE.exists()
     first = bare.run("-y", "--no-proof", "--no-link")
     assert first.returncode == 0, first.stderr
     pid = engine_pid(bare)
@@ -95,3 +97,4 @@ def test_starts_an_engine_that_outlives_it_and_starts_it_again_when_killed(bare:
     assert third.returncode == 0, third.stderr
     assert "the container engine answers" in third.stdout
     assert engine_pid(bare) not in (None, pid)
+    assert BRIDGE.exists() == had_bridge, "the machine's own engine keeps its bridge"
