@@ -41,7 +41,7 @@ def test_configuration_is_written_where_there_is_none(bare: Sms) -> None:
     bare.write("/etc/warewulf/vnfs.conf", "mine\n")
     assert bare.run("wwinit", "wwsh", "vnfs", "bootstrap").status == 0
     assert bare.read("/etc/warewulf/vnfs.conf") == "mine\n"
-    assert "drivers += kernel/drivers/net/" in bare.read("/etc/warewulf/bootstrap.conf")
+    assert "\ndrivers += kernel/drivers/virtio/" in bare.read("/etc/warewulf/bootstrap.conf")
     assert bare.path("/etc/warewulf/filesystem/examples/gpt_example.cmds").exists()
 
 

@@ -4,6 +4,8 @@ sudo scontrol update node=c1 state=resume
 echo 'RebootProgram="/sbin/shutdown -r now"' | sudo tee -a /etc/slurm/slurm.conf
 sudo scontrol reconfigure
 #: step reboot on sms as user1
+# slurmctld began anew with reconfigure, and does not miss a node that it has not heard of since.
+#: wait srun -w c1 true within 60
 #: wait sinfo -hN -n c1 -o %t | grep -qx idle within 30
 #: may-fail
 sudo ssh c1 reboot

@@ -50,11 +50,13 @@ hybridize += /usr/share/doc
 # What wwbootstrap packs, for every kernel, wherever that kernel comes from.
 
 # Modules by name, or all below a folder of lib/modules/VERSION; what they depend on comes along.
-drivers += kernel/drivers/net/, kernel/drivers/scsi/, kernel/drivers/ata/
-drivers += kernel/drivers/virtio/, kernel/drivers/message/, kernel/drivers/md/
-drivers += kernel/drivers/block/, kernel/drivers/usb/host/, kernel/drivers/firmware/efi/
-drivers += kernel/drivers/nvme/host/
-drivers += virtio_pci, virtio_mmio, virtio_ring
+# These are for the cards and disks that this lab's nodes have. Every node unpacks all of it at each boot, so
+# what no node has is left out. On metal, name what you have there, for instance:
+# drivers += kernel/drivers/net/, kernel/drivers/infiniband/, kernel/drivers/nvme/host/
+# drivers += kernel/drivers/scsi/, kernel/drivers/ata/, kernel/drivers/message/, kernel/drivers/usb/host/
+# firmware += bnx2/*, bnx2x/*, cxgb3/*, qed/*, tigon/*
+drivers += kernel/drivers/virtio/, kernel/drivers/block/, kernel/drivers/md/
+drivers += virtio_net, virtio_pci, virtio_mmio, virtio_ring
 # NFS
 drivers += nfs, nfsv2, nfsv3, nfsv4, lockd, sunrpc, auth_rpcgss, nfs_acl, grace, fscache
 # File systems
@@ -62,19 +64,13 @@ drivers += fuse, ext2, ext3, ext4, jbd2, mbcache, crc32c_generic
 drivers += xfs, fat, vfat, nls_cp437, nls_iso8859-1, nls_ascii
 # Management controllers
 drivers += ipmi_devintf, ipmi_si, ipmi_msghandler
-# InfiniBand
-drivers += ib_core, ib_cm, ib_umad, ib_uverbs, ib_ipoib, ib_mthca, mlx4_ib, mlx5_ib, rdma_cm, rdma_ucm, iw_cm
 # Frequency scaling
 drivers += acpi-cpufreq, pcc-cpufreq, powernow-k8
 # As OpenHPC adds
-drivers += msr, overlay, squashfs, kernel/drivers/infiniband/
+drivers += msr, overlay, squashfs
 
-# Firmware below lib/firmware.
-firmware += 3com/*, acenic/*, bnx2/*, bnx2x/*, cxgb3/*, e100/*, myricom/*, ti_*, tigon/*
-firmware += qed/*, hfi*
-
-# Loaded in this order when a node starts, before its hardware is looked at.
-modprobe += uhci-hcd, ohci-hcd, ehci-hcd, xhci-hcd, sd_mod
+# Loaded in this order when a node starts, before its hardware is looked at. On metal, for instance:
+# modprobe += uhci-hcd, ehci-hcd, xhci-hcd, sd_mod
 """,
     "defaults/node.conf": """\
 # What a new node has when nothing else is said.
