@@ -16,11 +16,12 @@ from lab.model import ClusterSpec, Network, Node, Role
 from lab.paths import data_folder
 from lab.specjson import spec_to_json
 
-# Slower features that a lab does not need; lab/guest/handout/hardware.py gives nodes the same.
+# Slower features that a lab does not need; lab/guest/handout/hardware.py gives nodes the same. Now and then a kernel
+# on two emulated processors trips over code that it patches itself, early in its boot: it shall begin anew then.
 CMDLINE = (
     "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 quiet mitigations=off apparmor=0 init_on_alloc=0 "
     "audit=0 nokaslr nowatchdog rcupdate.rcu_expedited=1 no_timer_check cryptomgr.notests "
-    "randomize_kstack_offset=off"
+    "randomize_kstack_offset=off oops=panic panic=1"
 )
 TRANSLATION_CACHE = {True: 128, False: 64}  # MiB, on top of a machine's memory, where KVM cannot be had
 
