@@ -16,8 +16,9 @@ from lab.model import ClusterSpec, Network, Node, Role
 from lab.paths import data_folder
 from lab.specjson import spec_to_json
 
-# Slower features that a lab does not need; lab/guest/handout/hardware.py gives nodes the same. Now and then a kernel
-# on two emulated processors trips over code that it patches itself, early in its boot: it shall begin anew then.
+# Slower features that a lab does not need; lab/guest/handout/hardware.py gives nodes the same. Now and then a
+# kernel on two emulated processors trips over code that it patches itself, early in its boot: it shall begin
+# anew then.
 CMDLINE = (
     "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 quiet mitigations=off apparmor=0 init_on_alloc=0 "
     "audit=0 nokaslr nowatchdog rcupdate.rcu_expedited=1 no_timer_check cryptomgr.notests "
