@@ -52,6 +52,8 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
+    # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
+    each(running, lambda node: Door(folder, node).close())
     _pause(running)
     try:
         each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
@@ -138,7 +140,6 @@ def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
     """Memory to a file; the machine's process ends with that."""
     import libvirt
 
-    Door(folder, node).close()
     (place / f"{node}.said").write_bytes(consoles.read_since_power_on(folder.console(node)))
     unfinished = place / f"{node}.part"
     with explained(f"saving {node}"):
