@@ -8,7 +8,6 @@ it, nothing typed ahead can be swallowed by the command, and a late answer is kn
 from __future__ import annotations
 
 import base64
-import itertools
 import os
 import re
 import secrets
@@ -83,21 +82,25 @@ class Wire:
         self._transcript = _open_private(transcript)
         self._buffer = bytearray()
         try:
-            self._child: pexpect.spawn[bytes] = pexpect.spawn(
-                self.argv[0],
-                self.argv[1:],
-                timeout=None,
-                echo=False,
-                dimensions=(ROWS, COLUMNS),
-                use_poll=True,
-            )
+            self._child = self._spawn()
         except pexpect.ExceptionPexpect as problem:
             if self._transcript is not None:
                 self._transcript.close()
             raise ConsoleLost(f"cannot start {short(self.argv)}", str(problem)) from problem
-        self._child.delaybeforesend = None
-        for owner in (self._child, vars(self._child)["ptyproc"]):
+
+    def _spawn(self) -> pexpect.spawn[bytes]:
+        child: pexpect.spawn[bytes] = pexpect.spawn(
+            self.argv[0],
+            self.argv[1:],
+            timeout=None,
+            echo=False,
+            dimensions=(ROWS, COLUMNS),
+            use_poll=True,
+        )
+        child.delaybeforesend = None
+        for owner in (child, vars(child)["ptyproc"]):
             owner.delayafterterminate = owner.delayafterclose = PATIENCE
+        return child
 
     def send(self, data: bytes) -> None:
         """Types bytes."""
@@ -133,19 +136,28 @@ class Wire:
             self._buffer += data
             self.note(data)
 
-    def knock(self, opening: bytes, answer: re.Pattern[bytes], pace: float) -> re.Match[bytes]:
-        """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time."""
+    def knock(
+        self, opening: bytes, answer: re.Pattern[bytes], pace: float, *, gently: bool = False
+    ) -> re.Match[bytes]:
+        """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time.
+
+        A line cut short by a shell that was still starting may have left it in a quotation; Ctrl-C gets it
+        out. But that kills what is not a shell yet, as on a busy machine: then another is started, gently.
+        """
         seconds = CONNECT * pace
         deadline = time.monotonic() + seconds
+        tries = 0
         try:
-            for tries in itertools.count():
-                if time.monotonic() >= deadline:
-                    break
-                # A line cut short by a shell that was still starting may have left it inside a quotation.
-                self.send((CTRL_C if tries > 1 else b"") + opening)
+            while time.monotonic() < deadline:
+                self.send((CTRL_C if tries > 1 and not gently else b"") + opening)
                 if match := self.read_until(answer, min(deadline, time.monotonic() + NUDGE * pace)):
                     return match
+                tries += 1
         except ConsoleLost as problem:
+            if tries > 1 and not gently:
+                self._child.close(force=True)
+                self._child = self._spawn()
+                return self.knock(opening, answer, pace, gently=True)
             self.close()
             raise ConsoleLost(f"cannot open a shell with {short(self.argv)}", problem.output) from None
         output = self.take()

@@ -168,6 +168,14 @@ def test_a_users_tastes_do_not_reach_what_is_asked(tmp_path: Path) -> None:
         assert console.run("true").output == ""
 
 
+def test_what_our_ctrl_c_kills_before_it_is_a_shell_is_started_again(tmp_path: Path) -> None:
+    """Ctrl-C comes when the opening lines have been typed twice in vain, three seconds after the start."""
+    starting = f"echo >>{tmp_path}/starts; sleep 4; exec /bin/sh"
+    with Console(["sh", "-c", starting]) as console:
+        assert console.run("echo here").output == "here\n"
+    assert (tmp_path / "starts").read_text() == "\n\n"
+
+
 def test_rc_files_that_talk_ask_and_dawdle(tmp_path: Path) -> None:
     rc = tmp_path / "rc"
     rc.write_text(
