@@ -28,7 +28,7 @@ PROGRAMS = {
     sed -i "/^NodeName=\($names\) /{s/State=[^ ]*/State=$state/;s/Reason=.*//}" "$NODE/nodes"
     now="root@$(date -u +%FT%T)"
     [ -z "$reason" ] || sed -i "/^NodeName=\($names\) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
-*) cat "$NODE/nodes" ;;
+*) grep -q UP "$NODE/ping" && cat "$NODE/nodes" ;;
 esac""",
     "journalctl": 'echo "journal of $NODE: $*"',
 }

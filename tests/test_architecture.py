@@ -110,7 +110,7 @@ def only_the_command_line_talks(source: Source) -> list[str]:
 
 
 # Never imported: the harness starts them as processes of their own.
-PROGRAMS = tuple(f"lab.backends.libvirt.{name}" for name in ("enter", "kvm_probe", "proxy"))
+PROGRAMS = tuple(f"lab.backends.libvirt.{name}" for name in ("enter", "kvm_probe", "proxy", "switch"))
 TALK = ("print", "input", "exit", "quit", "sys.exit", "os._exit")
 
 

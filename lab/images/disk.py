@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.backends.libvirt.disks import DiskStore
+from lab.backends.libvirt.disks import DiskStore, search_path
 from lab.errors import LabError
 from lab.images import pipeline, stages
 from lab.images.recipe import Recipe, digest, folder_parts, load
@@ -72,7 +72,9 @@ def build(store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = Fal
 
 
 def _require_tools() -> None:
-    missing = [tool for tool in ("mke2fs", "unshare", "mmdebstrap") if shutil.which(tool) is None]
+    missing = [
+        tool for tool in ("mke2fs", "unshare", "mmdebstrap") if shutil.which(tool, path=search_path()) is None
+    ]
     if missing:
         raise LabError(
             f"missing on this machine: {', '.join(missing)}",
@@ -124,7 +126,7 @@ def _as_root() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C.UTF-8", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    return {**os.environ, "LC_ALL": "C.UTF-8", "PATH": search_path()}
 
 
 @contextmanager

@@ -304,6 +304,15 @@ class RealContract(Contract):
         child.close()
         assert child.exitstatus == 0
 
+    def test_a_program_that_outgrows_its_node_is_killed_alone(self, up: Bed) -> None:
+        argv = up.backend.shell(up.name, "c1", ["sleep", "1000"], user="root", tty=False)
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as other:
+            done = up.run("c1", "tail /dev/zero; echo $?")  # it wants a line's end before it lets go
+            assert done.stdout.split()[-1:] == [b"137"]
+            assert other.poll() is None
+            up.must("c1", "pkill -x sleep")
+            assert other.wait(60) != 0
+
     def test_the_console_keeps_what_the_node_wrote(self, up: Bed) -> None:
         text = b"".join(up.backend.console(up.name, "c1", follow=False))
         assert b"iPXE" in text

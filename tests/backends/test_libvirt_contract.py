@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import inspection
+from lab.backends.libvirt import engine, inspection
 from lab.backends.libvirt.backend import LibvirtBackend
 from lab.backends.libvirt.disks import DiskStore, LabFolder, lab_names
 from lab.backends.libvirt.engine import bridge_name
@@ -34,7 +34,7 @@ def why_not() -> str:
         DiskStore().current("sms")
     except LabError as problem:
         return str(problem)
-    return "" if os.geteuid() == 0 else "the machines' disks are root's"
+    return ""
 
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(2 * SECONDS)]
@@ -130,7 +130,7 @@ def test_nothing_is_left_of_a_lab_whose_making_was_killed(seconds: float) -> Non
         process.kill()
     try:
         LibvirtBackend().delete(name, silent)
-        assert not left_of(name)
+        until(lambda: not left_of(name), 15, lambda: left_of(name))  # a program it had started may still end
     finally:
         LibvirtBackend().delete(name, silent)
 
@@ -244,15 +244,30 @@ class TestFaults:
 
 
 def restart_daemon() -> None:
-    """As an upgrade does; by hand where no init runs."""
-    if Path("/run/systemd/system").is_dir():
+    """As an upgrade does; by hand where no init runs. A user's own starts when it is asked."""
+    own = engine.is_session()
+    if Path("/run/systemd/system").is_dir() and not own:
         subprocess.run(["systemctl", "restart", "libvirtd"], check=True, timeout=60)
         return
-    pid = int(Path("/run/libvirtd.pid").read_text(encoding="utf-8"))
+    place = (
+        Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}"), "libvirt")
+        if own
+        else Path("/run")
+    )
+    pid = int((place / "libvirtd.pid").read_text(encoding="utf-8"))
     os.kill(pid, signal.SIGTERM)
-    until(lambda: not Path(f"/proc/{pid}").exists(), 30, lambda: f"libvirtd {pid} goes on")
-    subprocess.run(["libvirtd", "--daemon"], check=True, timeout=60)
+    until(lambda: not runs(pid), 30, lambda: f"libvirtd {pid} goes on")
+    if not own:
+        subprocess.run(["libvirtd", "--daemon"], check=True, timeout=60)
     until(answers, 30, lambda: "libvirtd does not answer")
+
+
+def runs(pid: int) -> bool:
+    """Whether a process lives; one that nobody has buried yet does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def answers() -> bool:
@@ -263,6 +278,7 @@ def answers() -> bool:
     return True
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is full")
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing() -> None:
     name = "hvfull"
     folder = LabFolder(name).path

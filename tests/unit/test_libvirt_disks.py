@@ -107,3 +107,11 @@ def test_a_cached_checkpoint_goes_with_the_base_it_lies_on(store: DiskStore) -> 
     build(store, NEW)
     store.use("sms", NEW)
     assert not kept.exists()
+
+
+def test_a_folder_too_deep_for_sockets_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    with pytest.raises(LabError) as caught:
+        LabFolder("try", deep).make()
+    assert "XDG_STATE_HOME" in caught.value.hint
+    assert not deep.exists()

@@ -20,6 +20,12 @@ from lab.specjson import spec_from_json
 KEY = "ssh-ed25519 AAAAC3Nza lab\n"
 
 
+@pytest.fixture(autouse=True)
+def _bridges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs these tests."""
+    monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SYSTEM)
+
+
 @pytest.fixture
 def spec() -> ClusterSpec:
     return load(None, (), {"LAB_BACKEND": "libvirt"}, "try")
@@ -128,6 +134,26 @@ def test_each_gpu_is_a_device_in_a_place_of_its_own(spec: ClusterSpec, folder: L
     devices = [value for value in found if value.startswith("bochs-display")]
     assert len(devices) == spec.node("g1").gpus == len(set(devices))
     assert not list(described(spec, "c1", folder).iter(f"{space}arg"))
+
+
+def test_without_root_cards_are_sockets_in_the_labs_folder(
+    spec: ClusterSpec, folder: LabFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_bridges = profile(spec, spec.node("login"), folder, kvm=False)
+    monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SESSION)
+    space = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    login = described(spec, "login", folder)
+    assert not list(login.iterfind("devices/interface"))
+    assert [one.get("dev") for one in login.iterfind("os/boot")] == ["network"]  # else the disk boots first
+    words = [str(one.get("value")) for one in login.iter(f"{space}arg")]
+    wires = [word for word in words if word.startswith("dgram,")]
+    assert [f"remote.path={folder.switch(name)}" in wire for name, wire in
+            zip(("internal", "external"), wires, strict=True)] == [True, True]  # fmt: skip
+    cards = [word for word in words if word.startswith("virtio-net-pci,")]
+    assert [("bootindex=1" in card, "romfile=" in card) for card in cards] == [(True, False), (False, True)]
+    assert len({card.split("addr=")[1].split(",")[0] for card in cards}) == len(cards)
+    assert not list(described(spec, "sms", folder).iterfind("os/boot"))
+    assert profile(spec, spec.node("login"), folder, kvm=False) != with_bridges
 
 
 def test_marks_come_back_from_what_was_described(spec: ClusterSpec, folder: LabFolder) -> None:

@@ -17,6 +17,9 @@ REAL = (
     "sleep tail test timeout touch tr true"
 ).split()
 
+ORDINARY = 'case "$1" in -u) echo 1000 ;; *) echo ann ;; esac'
+"""What `id` says when nobody is root."""
+
 NEW_LAB = """#!/bin/sh
 echo "lab $*" >>"$CALLS"
 [ -z "${XDG_DATA_HOME:-}" ] || { mkdir -p "$XDG_DATA_HOME"; echo "$*" >>"$XDG_DATA_HOME/progress"; }
@@ -293,11 +296,13 @@ def test_an_engine_that_does_not_start_is_told(machine: Machine) -> None:
 
 
 def test_developers_tools_stay_when_a_learner_runs_it(machine: Machine) -> None:
+    for name in ("virsh", "libvirtd", "virtlogd"):
+        machine.program(name, "")
     machine.run("test", ci=True)
     machine.run("-y", "--no-proof")
     pips = [call for call in machine.calls if " -m pip " in call]
     assert len(pips) == 1
-    assert pips[0].endswith("[dev]")
+    assert pips[0].endswith("[dev,libvirt]")
     assert any(call.endswith("-m nox -s ci") for call in machine.calls)
 
 
@@ -387,7 +392,7 @@ def test_it_explains_the_engines_group_and_joins_nobody_to_it(learner: Machine) 
     assert not labs(learner)
 
 
-# virtual machines instead
+# virtual machines instead, or besides
 
 
 @pytest.fixture
@@ -422,6 +427,18 @@ def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
     assert len([call for call in host.calls if " -m pip " in call]) == 1
 
 
+def test_the_tests_get_machines_and_containers(host: Machine) -> None:
+    host.program("docker", '[ -e "$CALLS.engine" ]')
+    host.program("dockerd", "")
+    host.program("setsid", 'touch "$CALLS.engine"')
+    done = host.run("test", ci=True)
+    assert done.returncode == 0, done.stderr
+    assert "the container engine answers" in done.stdout
+    assert "libvirt answers" in done.stdout
+    assert next(call for call in host.calls if " -m pip " in call).endswith("[dev,libvirt]")
+    assert host.calls[-1].endswith("-m nox -s ci")
+
+
 def test_a_kvm_device_closed_to_machines_is_opened(host: Machine) -> None:
     (host.folder / "kvm").touch()
     host.program("stat", 'case "$2" in %G) echo root ;; %a) echo 600 ;; esac')
@@ -431,11 +448,16 @@ def test_a_kvm_device_closed_to_machines_is_opened(host: Machine) -> None:
     assert "for the group kvm" in done.stdout
 
 
-def test_machines_are_for_root(host: Machine) -> None:
-    host.program("id", 'case "$1" in -u) echo 1000 ;; *) echo ann ;; esac')
-    done = host.run("-y", "--backend", "libvirt")
-    assert done.returncode == 2
-    assert "sudo ./quickstart --backend libvirt" in done.stderr
+def test_without_root_machines_are_of_a_libvirt_of_ones_own(host: Machine) -> None:
+    host.program("id", ORDINARY)
+    host.program("sudo", '"$@"')
+    host.program("virsh", 'case "$*" in *qemu:///session*) ;; *) exit 1 ;; esac')
+    done = host.run("-y", "--no-proof", "--backend", "libvirt")
+    assert done.returncode == 0, done.stderr
+    assert "start    libvirt" not in done.stdout
+    assert not [call for call in host.calls if "--daemon" in call]
+    assert f"in {host.folder}/home/.local/state/rackling" in done.stdout
+    assert labs(host) == ["lab images build", "lab up", "lab status"]
 
 
 @pytest.mark.parametrize("words", [("--backend",), ("--backend", "xen"), ("--backend=",)])

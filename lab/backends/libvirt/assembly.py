@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.backends.base import Say
-from lab.backends.libvirt import consoles, inspection
+from lab.backends.libvirt import consoles, engine, inspection, unprivileged
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import explained, unless_gone
 from lab.backends.libvirt.machines import domain_xml, has_system_disk, network_xml, wire_of
@@ -20,7 +20,10 @@ SERVICE_SECONDS = 600.0
 
 
 def make_wires(connection: Any, spec: ClusterSpec) -> None:
-    """Makes what is missing of the lab's networks, records the specification on them, and starts them."""
+    """Makes what is missing of the lab's networks, records the specification on them, and starts them.
+
+    Without root their descriptions are records only, and frames pass through a switch of the lab's own.
+    """
     there = {found.marks["network"]: found for found in inspection.networks(connection, spec.lab)}
     text = spec_to_json(spec)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -33,9 +36,13 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
                 uuid = found.thing.UUIDString() if found else ""
                 described = wire_of(spec, network, marks["owner"], marks["created"], uuid)
                 wire = connection.networkDefineXML(network_xml(described))
+            if engine.is_session():
+                continue
             with unless_gone():
                 if wire is not None and not wire.isActive():
                     wire.create()
+    if engine.is_session():
+        unprivileged.start_switch(LabFolder(spec.lab), spec)
 
 
 def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False) -> None:

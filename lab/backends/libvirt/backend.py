@@ -8,7 +8,17 @@ from functools import cached_property
 from typing import Any
 
 from lab.backends.base import HANDOUT, Capabilities, Say, State
-from lab.backends.libvirt import assembly, clocks, consoles, door, engine, inspection, removal, snapshots
+from lab.backends.libvirt import (
+    assembly,
+    clocks,
+    consoles,
+    door,
+    engine,
+    inspection,
+    removal,
+    snapshots,
+    unprivileged,
+)
 from lab.backends.libvirt.disks import DiskStore, LabFolder
 from lab.backends.libvirt.engine import unless_gone
 from lab.backends.libvirt.golden import Golden
@@ -109,7 +119,13 @@ class LibvirtBackend:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         names = [node.name for node in spec.nodes] if spec else sorted(present)
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
-        return tuple(self._status(lab, name, macs.get(name, ""), present) for name in names)
+        found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
+        if unprivileged.is_missing(LabFolder(lab)):
+            gone = ("unplugged", "the lab's switch is gone")
+            found = [
+                NodeStatus(one.name, one.power, *gone) if one.power is Power.ON else one for one in found
+            ]
+        return tuple(found)
 
     def start(self, lab: str, nodes: Sequence[str]) -> None:
         """Powers machines on."""
@@ -155,6 +171,7 @@ class LibvirtBackend:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         del borrowed  # no state is kept for other labs, so nothing of this one's gets there
         spec = self._spec(lab)
+        assembly.make_wires(self.connection, spec)  # the host may have booted since
         present = self._present(lab)
         if name == HANDOUT and snapshots.is_first_state(lab, spec, present):
             name = snapshots.FIRST

@@ -11,18 +11,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lab.backends.libvirt import engine, switch
 from lab.backends.shared import edition
 from lab.errors import LabError
 from lab.paths import PACKAGE
 from lab.run import run
 
-ROOT = Path("/var/lib/libvirt/images/rackling")
-"""Where the machines' processes may read: libvirt's usual place, which its AppArmor profiles know."""
+SYSTEM = Path("/var/lib/libvirt/images/rackling")
+"""Where root's machines may read: libvirt's usual place, which its AppArmor profiles know."""
+
+
+def root_folder() -> Path:
+    """Where all files of machines are: a user who has libvirt to themselves keeps them at home."""
+    if not engine.is_session():
+        return SYSTEM
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "rackling" / "machines"
+
+
+ROOT = root_folder()
 PARTS = (".raw", ".kernel", ".initrd")
 MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
+SOCKET_PATH, SOCKET_NAME = 107, 30
+"""Bytes that a socket's path may have (unix(7), sun_path); those that our longest names and ssh take."""
 BUILD = "lab --backend libvirt images build"
-AS_ROOT = "run it as root: the machines' disks lie there"
+CLOSED = "sudo lab …, where root's libvirt is meant; else name a folder of yours: export XDG_STATE_HOME=…"
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,12 @@ class LabFolder:
 
     def make(self) -> None:
         """Makes the folder, and the key that opens the machines' doors; what is there stays."""
+        if len(os.fsencode(self.path)) > SOCKET_PATH - SOCKET_NAME:
+            raise LabError(
+                "the folder of the lab has too long a name: sockets in it could not be reached",
+                evidence=f"{self.path} (a socket's path has {SOCKET_PATH} bytes at most)",
+                hint="give the lab a shorter name, or: export XDG_STATE_HOME=/var/tmp/$USER",
+            )
         make_folder(self.path)
         self._close_to_others()
         if not self.key.exists():
@@ -112,6 +132,9 @@ class LabFolder:
 
     def _close_to_others(self) -> None:
         """Only the machines' processes may pass, by their group; where it is not known, everybody may."""
+        if engine.is_session():  # they run as we do
+            self.path.chmod(0o700)
+            return
         for user in ("libvirt-qemu", "qemu"):
             try:
                 os.chown(self.path, -1, pwd.getpwnam(user).pw_gid)
@@ -142,6 +165,14 @@ class LabFolder:
     def clock(self, node: str) -> Path:
         """The socket where a machine is told the time."""
         return self.path / f"{node}.clock"
+
+    def wire(self, node: str, network: str) -> Path:
+        """The socket of a machine's card, where there are no bridges."""
+        return self.path / switch.WIRE.format(node=node, network=network)
+
+    def switch(self, network: str) -> Path:
+        """The socket of a network, where there are no bridges."""
+        return self.path / switch.SWITCH.format(network=network)
 
     def console(self, node: str) -> Path:
         """What a machine wrote to its console; the logging daemon keeps older parts as .0 and .1."""
@@ -182,6 +213,7 @@ class LabFolder:
         run(
             ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "identity", str(unfinished), f"{IDENTITY_MIB}M"],
             timeout=60,
+            environ={"PATH": search_path()},
         )
         unfinished.rename(disk)
 
@@ -192,9 +224,7 @@ class LabFolder:
             disk.unlink(missing_ok=True)
         if not disk.exists():
             make = ["sh", str(MAKER), "make", disk.stem, str(size)]
-            run(
-                make, timeout=60, environ={"DISKS": str(self.path), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
-            )
+            run(make, timeout=60, environ={"DISKS": str(self.path), "PATH": search_path()})
 
     def forget(self, node: str) -> None:
         """Removes a machine's files."""
@@ -205,6 +235,11 @@ class LabFolder:
         """Removes everything."""
         if self.path.exists():
             shutil.rmtree(self.path)
+
+
+def search_path() -> str:
+    """Where programs are looked for: an ordinary user's PATH often leaves out root's folders."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def lab_names(root: Path = ROOT) -> list[str]:
@@ -221,7 +256,7 @@ def make_folder(folder: Path) -> None:
         raise LabError(
             f"cannot make {folder}",
             evidence=str(problem),
-            hint=AS_ROOT,
+            hint=CLOSED,
         ) from problem
     if not os.access(folder, os.W_OK):
-        raise LabError(f"cannot write to {folder}", hint=AS_ROOT)
+        raise LabError(f"cannot write to {folder}", hint=CLOSED)

@@ -13,28 +13,38 @@ from lab.errors import LabError
 
 PREFIX = "rackling"
 NAMESPACE = "https://rackling.invalid/lab/1"
-URI = "qemu:///system"
+SYSTEM, SESSION = "qemu:///system", "qemu:///session"
+"""Root's daemon; and everybody's own, which can make no bridge."""
+
+
+def uri() -> str:
+    """The daemon that LAB_LIBVIRT_URI names; else the system's for root, and their own for all others."""
+    return os.environ.get("LAB_LIBVIRT_URI") or (SYSTEM if os.geteuid() == 0 else SESSION)
+
+
+def is_session() -> bool:
+    """Whether the daemon is a user's own: it has no rights beyond theirs."""
+    return uri().endswith("/session")
 
 
 def connect() -> Any:
-    """A connection to the daemon LAB_LIBVIRT_URI names, else the system's; LabError when none answers."""
+    """A connection to the daemon; LabError when none answers."""
     try:
         import libvirt
     except ImportError as problem:
         raise LabError(
             "Python's libvirt binding is not installed",
             evidence=str(problem),
-            hint="sudo ./quickstart --backend libvirt",
+            hint="./quickstart --backend libvirt",
         ) from problem
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
-    uri = os.environ.get("LAB_LIBVIRT_URI") or URI
     try:
-        return libvirt.open(uri)
+        return libvirt.open(uri())
     except libvirt.libvirtError as problem:
         raise LabError(
-            f"libvirt does not answer at {uri}",
+            f"libvirt does not answer at {uri()}",
             evidence=str(problem),
-            hint="sudo ./quickstart --backend libvirt   (starts it)",
+            hint="./quickstart --backend libvirt   (starts it)",
         ) from problem
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.disks import lab_names
+from lab.backends.libvirt.disks import ROOT, lab_names, search_path
 from lab.backends.libvirt.engine import PREFIX, explained, marks_of
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
@@ -138,7 +138,7 @@ def probe() -> Capabilities:
         _processor(),
         _device(),
         *_tools(),
-        _root(),
+        _place(),
     )
     return Capabilities(name, all(one.ok is not False for one in findings), findings, MISSING)
 
@@ -155,6 +155,9 @@ def _device() -> Finding:
     subject = "/dev/kvm's owner"
     if not KVM.exists():
         return Finding(subject, ok=True, evidence="there is none")
+    if engine.is_session():
+        may = "may" if os.access(KVM, os.R_OK | os.W_OK) else "may not (sudo usermod -aG kvm $USER)"
+        return Finding(subject, ok=True, evidence=f"the daemon and the machines are ours, and {may} open it")
     info = KVM.stat()
     import grp
 
@@ -168,15 +171,22 @@ def _device() -> Finding:
 
 
 def _tools() -> list[Finding]:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    path = search_path()
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None]
+    if os.geteuid() != 0 and shutil.which("newuidmap", path=path) is None:
+        missing.append("uidmap")
     if not any(rom.exists() for rom in ROMS):
         missing.append("ipxe-qemu")
     told = f"missing: {' '.join(missing)}" if missing else "all there"
     return [Finding("programs for machines", not missing, told, f"sudo apt-get install {' '.join(missing)}")]
 
 
-def _root() -> Finding:
-    root = os.geteuid() == 0
-    told = "we are root" if root else "we are not root; the machines' disks and sockets belong to it"
-    return Finding("files of machines", root, told, "sudo lab …")
+def _place() -> Finding:
+    """Who the machines belong to, and by which networks they talk."""
+    subject = "files of machines"
+    if not engine.is_session():
+        root = os.geteuid() == 0
+        told = f"in {ROOT}" if root else f"{ROOT} belongs to root, and we are not"
+        return Finding(subject, root, told, "sudo lab …, or without LAB_LIBVIRT_URI a libvirt of your own")
+    told = f"in {ROOT}; no root, so no bridges: each lab has a switch of its own"
+    return Finding(subject, ok=True, evidence=told)

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from lab.backends import beside
+from lab.backends.libvirt import engine
 from lab.backends.libvirt.disks import LabFolder
 from lab.backends.libvirt.engine import NAMESPACE, bridge_name, domain_name, network_name
 from lab.model import ClusterSpec, Network, Node, Role
 from lab.paths import data_folder
 from lab.specjson import spec_to_json
 
-# Slower features that a lab does not need; lab/guest/handout/hardware.py gives nodes the same. Now and then a
-# kernel on two emulated processors trips over code that it patches itself, early in its boot: it shall begin
-# anew then.
+# Without what a lab does not need: where processors are emulated in software, that saves a tenth of a boot's
+# work, and keeps its clock. And a kernel that trips over its own patching there (vms/domain.xml) shall begin
+# anew. The SMS passes it all on to its nodes, but for what is about its disk (lab/guest/handout/hardware.py).
 CMDLINE = (
     "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 quiet mitigations=off apparmor=0 init_on_alloc=0 "
     "audit=0 nokaslr nowatchdog rcupdate.rcu_expedited=1 no_timer_check cryptomgr.notests "
@@ -95,12 +96,21 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
                 "mac": card.mac,
                 "network": network_name(spec.lab, card.network),
                 "boots": card.network == "internal" and not boots_from_disk,
+                "sockets": _sockets(folder, node.name, card.network),
             }
             for card in node.interfaces
         ],
         "console": str(folder.console(node.name)),
         "ports": {"door": str(folder.door(node.name)), "clock": str(folder.clock(node.name))},
     }
+
+
+def _sockets(folder: LabFolder, node: str, network: str) -> dict[str, str]:
+    """Where a card sends from and to, when there is no bridge for it; a comma parts QEMU's arguments."""
+    if not engine.is_session():
+        return {}
+    found = {"local": folder.wire(node, network), "remote": folder.switch(network)}
+    return {name: str(path).replace(",", ",,") for name, path in found.items()}
 
 
 def has_system_disk(node: Node) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.backends.base import Say
-from lab.backends.libvirt import inspection
+from lab.backends.libvirt import inspection, unprivileged
 from lab.backends.libvirt.disks import LabFolder, lab_names
 from lab.backends.libvirt.door import Door
 from lab.backends.libvirt.engine import explained, unless_gone
@@ -27,6 +27,7 @@ def lab(connection: Any, name: str, say: Say) -> None:
         each(found, lambda one: machine(name, one.thing))
         for wire in wires:
             network(wire.thing)
+        unprivileged.stop_switch(LabFolder(name))
         LabFolder(name).remove()
     raise LabError(f"something of the lab {name} could not be removed", hint=f"lab down -l {name} again")
 

@@ -1,0 +1,141 @@
+"""The switch of a lab without root: frames reach whom they are for, and stay in their network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.backends.libvirt import engine, switch, unprivileged
+from lab.backends.libvirt.disks import LabFolder
+from lab.config import load
+from lab.model import ClusterSpec
+from lab.wait import monotonic, wait_for
+
+EVERYBODY = b"\xff" * 6
+SILENCE = 0.3  # seconds
+
+
+class Card:
+    """A machine's card, as QEMU has it."""
+
+    def __init__(self, folder: LabFolder, node: str, network: str, number: int) -> None:
+        self.mac = b"\x52\x54\x00\x00\x00" + bytes([number])
+        self._switch = str(folder.switch(network))
+        self._path = folder.wire(node, network)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self._path))
+
+    def send(self, target: bytes, text: bytes) -> None:
+        self._socket.sendto(target + self.mac + b"\x08\x00" + text, self._switch)
+
+    def hears(self, text: bytes) -> bool:
+        """Whether it hears that, perhaps after something else."""
+        self._socket.settimeout(5.0)
+        while not self._socket.recv(2000).endswith(text):
+            pass
+        return True
+
+    def hears_nothing(self) -> bool:
+        self._socket.settimeout(SILENCE)
+        try:
+            return not self._socket.recv(2000)
+        except TimeoutError:
+            return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[LabFolder]:
+    made = LabFolder("try", tmp_path)
+    made.path.mkdir(parents=True)
+    unprivileged.start_switch(made, spec())
+    yield made
+    unprivileged.stop_switch(made)
+    assert not unprivileged.runs(made.path)
+
+
+def spec() -> ClusterSpec:
+    return load(None, (), {"LAB_BACKEND": "libvirt"}, "try")
+
+
+@pytest.fixture
+def cards(folder: LabFolder) -> Iterator[dict[str, Card]]:
+    places = [("sms", "internal"), ("c1", "internal"), ("c2", "internal"), ("outside", "external")]
+    made = {node: Card(folder, node, network, number) for number, (node, network) in enumerate(places, 1)}
+    yield made
+    for card in made.values():
+        card.close()
+
+
+def test_what_is_for_everybody_reaches_all_others_of_its_network(cards: dict[str, Card]) -> None:
+    cards["c1"].send(EVERYBODY, b"who is the sms?")
+    assert cards["sms"].hears(b"who is the sms?")
+    assert cards["c2"].hears(b"who is the sms?")
+    assert cards["c1"].hears_nothing()
+    assert cards["outside"].hears_nothing()
+
+
+def test_an_answer_reaches_only_whom_it_is_for(cards: dict[str, Card]) -> None:
+    cards["c1"].send(EVERYBODY, b"who is the sms?")
+    assert cards["sms"].hears(b"who is the sms?")
+    assert cards["c2"].hears(b"who is the sms?")
+    cards["sms"].send(cards["c1"].mac, b"I am")
+    assert cards["c1"].hears(b"I am")
+    assert cards["c2"].hears_nothing()
+
+
+def test_a_machine_whose_power_was_cut_is_heard_again_later(
+    folder: LabFolder, cards: dict[str, Card]
+) -> None:
+    cards["c1"].send(EVERYBODY, b"1")
+    assert cards["sms"].hears(b"1")
+    cards["c1"].close()
+    cards["sms"].send(cards["c1"].mac, b"are you there?")
+    folder.wire("c1", "internal").unlink()  # as QEMU does before it makes one
+    cards["c1"] = Card(folder, "c1", "internal", 2)
+    cards["c1"].send(EVERYBODY, b"2")
+    assert cards["sms"].hears(b"2")
+    cards["sms"].send(cards["c1"].mac, b"there you are")
+    assert cards["c1"].hears(b"there you are")
+
+
+def test_nonsense_harms_nobody(folder: LabFolder, cards: dict[str, Card]) -> None:
+    nameless = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    nameless.sendto(EVERYBODY * 20, str(folder.switch("internal")))
+    nameless.sendto(b"", str(folder.switch("internal")))
+    nameless.close()
+    cards["c1"].send(EVERYBODY, b"all is well")
+    assert cards["sms"].hears(b"all is well")
+
+
+def test_a_second_start_changes_nothing(folder: LabFolder) -> None:
+    before = (folder.path / switch.PID).read_text()
+    unprivileged.start_switch(folder, spec())
+    assert (folder.path / switch.PID).read_text() == before
+
+
+def test_a_switch_that_died_is_missed_and_started_again(
+    folder: LabFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SESSION)
+    assert not unprivileged.is_missing(folder)
+    before = int((folder.path / switch.PID).read_text())
+    os.kill(before, 9)
+    assert not wait_for(
+        lambda: unprivileged.runs(folder.path), monotonic() + 10, done=lambda still: not still
+    )
+    assert unprivileged.is_missing(folder)
+    unprivileged.start_switch(folder, spec())
+    assert not unprivileged.is_missing(folder)
+    monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SYSTEM)
+    assert not unprivileged.is_missing(LabFolder("never", folder.path))
+
+
+def test_none_to_stop_is_fine(tmp_path: Path) -> None:
+    unprivileged.stop_switch(LabFolder("never", tmp_path))
