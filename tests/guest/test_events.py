@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.guest.warewulf import render
-from lab.guest.warewulf.model import Kind, NetDev, Record
+from lab.guest.warewulf.model import MACHINE_KARGS, Kind, NetDev, Record
 from lab.guest.warewulf.network import BootNetwork
 
 if TYPE_CHECKING:
@@ -128,9 +128,21 @@ def test_an_ipxe_script_appears_with_a_bootstrap_and_goes_with_it(sms: Sms) -> N
     assert list(sms.path("/srv/warewulf/ipxe/cfg").iterdir()) == []
 
 
+def test_what_the_machines_need_is_told_to_all_kernels_and_a_nodes_own_words_come_last(sms: Sms) -> None:
+    sms.system.write(MACHINE_KARGS, b"console=ttyS0  panic=1\n")
+    store = sms.store()
+    with store.transaction():
+        store.add(Record(Kind.BOOTSTRAP, {"NAME": "6.12", "ARCH": "x86_64"}))
+    store.close()
+    sms.must("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1")
+    sms.must("provision", "set", "c1", "--bootstrap=6.12", "--kargs=debug panic=0")
+    assert " console=ttyS0 panic=1 debug panic=0 " in sms.path(f"/srv/warewulf/ipxe/cfg/{MAC}").read_text()
+    assert 'KARGS            = "debug panic=0"' in sms.must("provision", "print", "c1")
+
+
 def test_the_ipxe_script_line_by_line() -> None:
     one = node(CONSOLE="ttyS0,115200")
-    text = render.ipxe(one, one.netdevs[0], MAC, BOOTSTRAP, NETWORK, "quiet")
+    text = render.ipxe(one, one.netdevs[0], MAC, BOOTSTRAP, render.Kernels(NETWORK, "quiet", "panic=1"))
     assert text is not None
     assert text.splitlines() == [
         "#!ipxe",
@@ -140,7 +152,7 @@ def test_the_ipxe_script_line_by_line() -> None:
         "set base http://172.16.0.1/WW/bootstrap",
         "initrd ${base}/x86_64/7/initfs.gz",
         (
-            "kernel ${base}/x86_64/7/kernel ro initrd=initfs.gz wwhostname=c1 wwtransport=http quiet"
+            "kernel ${base}/x86_64/7/kernel ro initrd=initfs.gz wwhostname=c1 wwtransport=http panic=1 quiet"
             " console=tty0 console=ttyS0,115200 wwmaster=172.16.0.1 wwipaddr=172.16.1.1 wwnetmask=255.255.0.0"
             f" wwnetdev=eth0 wwhwaddr={MAC}"
         ),
@@ -151,7 +163,7 @@ def test_the_ipxe_script_line_by_line() -> None:
 @pytest.mark.parametrize(("value", "last"), [("0", "sanboot --no-describe --drive 0x80"), ("-1", "exit 1")])
 def test_local_boot(value: str, last: str) -> None:
     one = node(BOOTLOCAL=value)
-    text = render.ipxe(one, one.netdevs[0], MAC, None, NETWORK, "")
+    text = render.ipxe(one, one.netdevs[0], MAC, None, render.Kernels(NETWORK))
     assert text is not None
     assert text.splitlines()[-1] == last
 

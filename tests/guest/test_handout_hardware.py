@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.guest.handout import cluster, hardware, machine
+from lab.guest.warewulf import model
 from tests.guest.test_handout_sms import LAB, Played
 
 FILES = Path(hardware.__file__).parents[1] / "files" / "sms"
-PROVISION = '# network\nnetwork device = eth1\n# Kernel arguments.\ndefault kargs = "quiet"\n'
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def played(tmp_path: Path) -> Played:
     template = FILES / machine.TEMPLATES.lstrip("/") / name
     system.write(f"{machine.TEMPLATES}/{name}", template.read_bytes())
     system.write(hardware.DNSMASQ, b"interface=eth1\n")
-    system.write(hardware.PROVISION, PROVISION.encode())
+    system.write(hardware.CMDLINE, b"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet audit=0 panic=1\n")
     system.write(hardware.EXPORTS, b"# Examples follow.\n")
     return system
 
@@ -59,14 +59,7 @@ def test_a_router_that_leads_nowhere_is_announced(played: Played) -> None:
     assert ["ip", "addr", "replace", hardware.ROUTER, "dev", "eth1"] in played.commands
 
 
-def test_kernel_arguments_are_set_once_and_a_learners_stay(played: Played) -> None:
+def test_kernels_are_told_what_their_machines_need_and_warewulfs_own_default_stays(played: Played) -> None:
     prepare(played)
-    text = played.text(hardware.PROVISION)
-    assert "network device = eth1\n" in text
-    assert [line for line in text.splitlines() if line.startswith("default kargs")] == [
-        f'default kargs = "{hardware.KARGS}"'
-    ]
-    mine = text.replace("quiet", "debug")
-    played.write(hardware.PROVISION, mine.encode())
-    prepare(played)
-    assert played.text(hardware.PROVISION) == mine
+    assert played.text(model.MACHINE_KARGS) == "console=ttyS0 audit=0 panic=1\n"
+    assert not played.exists("/etc/warewulf/provision.conf")

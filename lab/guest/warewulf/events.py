@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lab.guest.system import System
 from lab.guest.warewulf import conf, contents, render
-from lab.guest.warewulf.model import DEFAULT_KARGS, Kind, Record
+from lab.guest.warewulf.model import DEFAULT_KARGS, MACHINE_KARGS, Kind, Record
 from lab.guest.warewulf.network import BootNetwork, NetworkError, boot_network
 from lab.guest.warewulf.store import Store
 
@@ -75,13 +75,14 @@ def reload_dhcp(system: System) -> bool:
 def write_ipxe(system: System, store: Store, nodes: list[Record], network: BootNetwork) -> None:
     """Writes one iPXE script for each hardware address that may boot and removes all others."""
     bootstraps = {str(one.id): one for one in store.records(Kind.BOOTSTRAP)}
-    kargs = conf.read(system, "provision.conf").one("default kargs", DEFAULT_KARGS)
+    default = conf.read(system, "provision.conf").one("default kargs", DEFAULT_KARGS)
+    kernels = render.Kernels(network, default, system.text(MACHINE_KARGS, ""))
     wanted: dict[str, str] = {}
     for node in nodes:
         for device in node.netdevs if node.enabled else ():
             for hwaddr in device.hwaddr:
                 bootstrap = bootstraps.get(node.one("BOOTSTRAPID"))
-                text = render.ipxe(node, device, hwaddr, bootstrap, network, kargs)
+                text = render.ipxe(node, device, hwaddr, bootstrap, kernels)
                 if text is not None:
                     wanted.setdefault(hwaddr, text)
     for hwaddr, text in wanted.items():

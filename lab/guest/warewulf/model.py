@@ -14,6 +14,8 @@ UNDEF = "UNDEF"
 """How Warewulf writes "no value", in output and as an argument that clears a key."""
 
 DEFAULT_KARGS = "net.ifnames=0 biosdevname=0 quiet"
+MACHINE_KARGS = "/etc/rackling/kargs"
+"""Names what every kernel is told because of the machines, not of their use; only their maker writes it."""
 
 
 class Kind(Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from lab.guest.warewulf.model import DEFAULT_KARGS, NETDEV_FIELDS, NetDev, Record
 from lab.guest.warewulf.network import BootNetwork
@@ -99,9 +100,16 @@ def genders(nodes: Iterable[Record]) -> str:
 # Boot
 
 
-def ipxe(
-    node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, network: BootNetwork, kargs: str
-) -> str | None:
+@dataclass(frozen=True)
+class Kernels:
+    """What is the same for all kernels: where the SMS is, and what they are told."""
+
+    network: BootNetwork
+    default: str = ""  # where a node has no arguments of its own
+    always: str = ""  # before a node's own, which therefore win
+
+
+def ipxe(node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, kernels: Kernels) -> str | None:
     """What iPXE shall do for one hardware address; None when there is nothing to boot."""
     head = [
         "#!ipxe",
@@ -117,13 +125,13 @@ def ipxe(
         return "\n".join((*head, f"echo {node.name}: booting from the local disk", disk, ""))
     if bootstrap is None:
         return None
-    arguments = " ".join(_kernel_arguments(node, device, hwaddr, network, kargs))
+    arguments = " ".join(_kernel_arguments(node, device, hwaddr, kernels))
     place = f"${{base}}/{bootstrap.one('ARCH')}/{bootstrap.id}"
     return "\n".join(
         (
             *head,
             f"echo Now booting {node.name} with Warewulf bootstrap ({bootstrap.name})",
-            f"set base http://{network.address}/WW/bootstrap",
+            f"set base http://{kernels.network.address}/WW/bootstrap",
             f"initrd {place}/initfs.gz",
             f"kernel {place}/kernel ro initrd=initfs.gz {arguments}",
             "boot",
@@ -132,13 +140,12 @@ def ipxe(
     )
 
 
-def _kernel_arguments(
-    node: Record, device: NetDev, hwaddr: str, network: BootNetwork, kargs: str
-) -> Iterable[str]:
+def _kernel_arguments(node: Record, device: NetDev, hwaddr: str, kernels: Kernels) -> Iterable[str]:
+    network = kernels.network
     yield f"wwhostname={node.name}"
     yield f"wwtransport={node.one('TRANSPORT', 'http')}"
-    text = " ".join(node.many("KARGS")) or kargs or DEFAULT_KARGS
-    yield text
+    yield from kernels.always.split()
+    yield " ".join(node.many("KARGS")) or kernels.default or DEFAULT_KARGS
     if node.one("CONSOLE"):
         yield f"console=tty0 console={node.one('CONSOLE')}"
     yield f"wwmaster={node.one('MASTER', network.address)}"
