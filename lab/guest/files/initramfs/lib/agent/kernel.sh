@@ -71,8 +71,16 @@ name_gpus() {
 # In a chassis there is no kernel to load into: what one would have taken is written down, and given to the node's
 # own modprobe once its root is there (give_drivers).
 load_driver() {   # NAME: fails when the bootstrap does not carry it
-    [ -n "$in_chassis" ] || { modprobe "$1" 2>/dev/null; return; }
+    if [ -z "$in_chassis" ]; then load_before "$1"; modprobe "$1" 2>/dev/null; return; fi
     if listed "$1" modules.dep; then module_name "$1" >>$DRIVERS; else listed "$1" modules.builtin; fi
+}
+
+# What a module wants loaded first without depending on it, as crc32c for ext4: busybox's modprobe leaves it out, and
+# no kernel finds a modprobe here to ask for it later.
+load_before() {   # NAME
+    for wanted in $(sed -n "s/^softdep $(module_name "$1") pre: \([^:]*\).*/\1/p" $MODULES/*/modules.softdep 2>/dev/null); do
+        [ "$wanted" = post ] || modprobe "$wanted" 2>/dev/null
+    done
 }
 
 driver_loaded() {   # NAME
