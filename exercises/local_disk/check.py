@@ -16,6 +16,10 @@ ALIGNMENT = 2 * MIB
 NAMES = {2: "boot", 3: "swap", 4: "root", 5: "tmp"}
 PLACES = {"/": 4, "/boot": 2, "/tmp": 5}  # noqa: S108 (of the node)
 MODULES = ("virtio_blk", "ext4")
+BEGAN = """t=$(systemctl show -P KernelTimestamp --timestamp=unix)
+case $t in @*) echo "${t#@}" ;; *) date -d "$(uptime -s)" +%s ;; esac"""
+"""When a node began to boot, by its clock of then. `uptime` counts back from now, and the clock may have been
+set since; but a system in a container knows nothing else."""
 REMAKING = {"mklabel", "mktable", "mkpart", "rm"}
 
 
@@ -188,7 +192,7 @@ def the_rest_is_where_it_belongs(cluster: Cluster) -> None:
 def every_boot_starts_clean(cluster: Cluster) -> None:
     """The file systems on / and /tmp were made in this boot."""
     for node in nodes(cluster):
-        began = int(node.run('date -d "$(uptime -s)" +%s').output.strip() or 0)
+        began = int(node.run(BEGAN).output.strip() or 0)
         for place in [place for place in PLACES if place != "/boot"]:
             device = node.fact(storage.mount(place)).source
             made = node.fact(storage.made(device))
@@ -204,13 +208,13 @@ def every_boot_starts_clean(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[root_is_on_the_disk])
 def memory_is_free_again(cluster: Cluster) -> None:
-    """The memory in use is less than what the system takes on the disk: it is no longer in memory."""
+    """Files in memory take less than half of what the system takes on the disk: it is no longer in memory."""
     for node in nodes(cluster):
         memory, root = node.fact(storage.memory), node.fact(storage.mount("/"))
-        if memory.used > root.used:
+        if memory.shared > root.used // 2:
             raise failed(
-                expected=f"less than the {root.used // MIB} MiB of /",
-                actual=f"{node.name}: {memory.used // MIB} MiB in use",
+                expected=f"less than half of the {root.used // MIB} MiB of /",
+                actual=f"{node.name}: {memory.shared // MIB} MiB are files in memory (`shared`)",
                 node=node.name,
                 look="free -m; df -m /",
             )

@@ -26,6 +26,7 @@ class Memory:
 
     total: int
     used: int
+    shared: int  # files in memory, mostly
     available: int
     swap_total: int
     swap_used: int
@@ -138,7 +139,7 @@ def _memory(status: int, output: str) -> Memory:
     rows = {line.split(":")[0]: line.split()[1:] for line in output.splitlines() if ":" in line}
     try:
         ram, swap = rows["Mem"], rows["Swap"]
-        return Memory(int(ram[0]), int(ram[1]), int(ram[5]), int(swap[0]), int(swap[1]))
+        return Memory(int(ram[0]), int(ram[1]), int(ram[3]), int(ram[5]), int(swap[0]), int(swap[1]))
     except (KeyError, IndexError, ValueError) as problem:
         raise FactError("`free -b` printed no Mem and Swap lines", status, output) from problem
 

@@ -254,6 +254,7 @@ def test_mounts() -> None:
 def test_memory() -> None:
     memory = read(storage.memory, "free")
     assert (memory.total, memory.swap_total, memory.swap_used) == (25276502016, 0, 0)
+    assert (memory.used, memory.shared) == (2034520064, 1065459712)
     assert 0 < memory.available < memory.total
     with pytest.raises(FactError, match="no Mem and Swap"):
         storage.memory.parse(0, "")
