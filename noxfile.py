@@ -30,7 +30,8 @@ STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
 FLAWED = ("exercises/rolling_reboot/files/rolling-check",)
 """Scripts with faults that learners are to find."""
 
-CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "smoke", "firstrun")
+CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "smoke", "firstrun", "machines")
+ON_MACHINES = "tests/backends/test_libvirt_contract.py"
 COURSE = ("tests/exercises", "--durations=10")
 TWO_LABS = ("-n", "2")
 """At once: each worker takes whole chains of exercises, so that states are made once."""
@@ -169,9 +170,9 @@ def images(session: nox.Session) -> None:
 
 @nox.session
 def backends(session: nox.Session) -> None:
-    """The backend contract, against real engines."""
+    """The backend contract, against the container engine; `machines_contract` is the other."""
     need_images(session)
-    pytest(session, "tests/backends", "--timeout=600")
+    pytest(session, "tests/backends", f"--ignore={ON_MACHINES}", "--timeout=600")
 
 
 @nox.session
@@ -191,6 +192,20 @@ def exercises(session: nox.Session) -> None:
 def smoke(session: nox.Session) -> None:
     """Proves some exercises of each chapter: what `ci` has time for."""
     prove(session, "--smoke")
+
+
+@nox.session
+def machines(session: nox.Session) -> None:
+    """Boots a small lab of virtual machines and proves two exercises there; the rest is `exercises`'s."""
+    need_machines(session)
+    pytest(session, "tests/machines", "--durations=0")
+
+
+@nox.session
+def machines_contract(session: nox.Session) -> None:
+    """The backend contract and faults on virtual machines; half an hour where processors are emulated."""
+    need_machines(session)
+    pytest(session, ON_MACHINES, "--durations=10")
 
 
 @nox.session
@@ -260,7 +275,7 @@ class Step:
 
 @nox.session
 def ci(session: nox.Session) -> None:
-    """What `./quickstart test` runs: every session above but bench, then a table."""
+    """What `./quickstart test` runs: the sessions that take minutes, then a table."""
     done = [run_step(name) for name in (*session.posargs,) or CI_STEPS]
     width = max(len(step.name) for step in done)
     print(f"\n{'session'.ljust(width)}  outcome     seconds")

@@ -13,11 +13,10 @@ from xdist.scheduler import LoadScopeScheduling
 from lab.catalog import Catalog, Exercise, load
 from lab.cli.app import App
 from lab.paths import data_folder
-from tests.exercises.labs import SECONDS, Lab
+from tests.exercises.labs import PLAIN, SECONDS, Lab
 
 CATALOG = load(data_folder("exercises"))
 FIRST = 3  # exercises of the first chapter that belong to the quick selection
-MACHINES = ("login_node", "missing_modules")  # the quick selection where machines have kernels of their own
 LONG = 12  # exercises of a chain that one worker takes
 
 
@@ -42,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def environ(config: pytest.Config) -> dict[str, str]:
     """What the commands of this run are told."""
     backend = config.getoption("--backend")
-    told = dict(os.environ, NO_COLOR="1", LAB_PROGRESS="plain")
+    told = dict(os.environ, **PLAIN)
     return told | ({"LAB_BACKEND": backend} if backend else {})
 
 
@@ -56,8 +55,7 @@ def chosen(config: pytest.Config) -> tuple[Exercise, ...]:
         )
     found = CATALOG.exercises
     if config.getoption("--smoke"):
-        machines = environ(config).get("LAB_BACKEND") == "libvirt"
-        found = tuple(map(CATALOG.get, MACHINES)) if machines else smoke(CATALOG)
+        found = smoke(CATALOG)
     return tuple(exercise for exercise in found if not chapters or exercise.chapter in chapters)
 
 
@@ -108,8 +106,7 @@ def asked_for(request: pytest.FixtureRequest) -> tuple[Exercise, ...]:
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of this worker's own, gone afterwards; each exercise takes it over as the last one left it."""
-    told = environ(request.config) | {"XDG_DATA_HOME": str(tmp_path_factory.mktemp("learner"))}
-    found = Lab(f"proof{os.getpid()}", told, SECONDS * App(told).backend.pace)
+    found = Lab.called("proof", environ(request.config), tmp_path_factory.mktemp("learner"))
     try:
         found.run("up")
         yield found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.catalog import Exercise
@@ -14,6 +17,7 @@ from lab.cli.desk import Desk, type_blocks
 from lab.handout import fill_text
 from lab.shape import Wrong
 
+PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}
 LAB = [sys.executable, "-m", "lab.cli.main"]
 SECONDS = 900.0  # one command may take in containers; a chain of solutions is typed within one
 LINES = 25  # of a console
@@ -26,6 +30,12 @@ class Lab:
     name: str
     environ: dict[str, str]
     seconds: float = SECONDS
+
+    @classmethod
+    def called(cls, name: str, environ: Mapping[str, str], learner: Path) -> Lab:
+        """A lab of this process's own, not made yet; limits follow its backend's pace."""
+        told = {**environ, "XDG_DATA_HOME": str(learner)}
+        return cls(f"{name}{os.getpid()}", told, SECONDS * App(told).backend.pace)
 
     def run(self, *words: str, code: int = 0) -> str:
         """Runs `lab WORDS…` without a terminal, and wants that exit status."""
