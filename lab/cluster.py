@@ -289,7 +289,8 @@ class Cluster:
             self.watch(found, elapsed)
             return found
 
-        end, every = start + self.timeout, POLL * self.backend.pace**2  # each look costs the nodes time
+        # Each look costs nodes that boot some of their time; those that were restored have nothing to do.
+        end, every = start + self.timeout, POLL * self.backend.pace ** (1 if restored else 2)
         last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)

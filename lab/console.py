@@ -81,22 +81,22 @@ class Wire:
         self.argv = list(argv)
         self._transcript = _open_private(transcript)
         self._buffer = bytearray()
+        self._child = self._spawn()
+
+    def _spawn(self) -> pexpect.spawn[bytes]:
         try:
-            self._child = self._spawn()
+            child: pexpect.spawn[bytes] = pexpect.spawn(
+                self.argv[0],
+                self.argv[1:],
+                timeout=None,
+                echo=False,
+                dimensions=(ROWS, COLUMNS),
+                use_poll=True,
+            )
         except pexpect.ExceptionPexpect as problem:
             if self._transcript is not None:
                 self._transcript.close()
             raise ConsoleLost(f"cannot start {short(self.argv)}", str(problem)) from problem
-
-    def _spawn(self) -> pexpect.spawn[bytes]:
-        child: pexpect.spawn[bytes] = pexpect.spawn(
-            self.argv[0],
-            self.argv[1:],
-            timeout=None,
-            echo=False,
-            dimensions=(ROWS, COLUMNS),
-            use_poll=True,
-        )
         child.delaybeforesend = None
         for owner in (child, vars(child)["ptyproc"]):
             owner.delayafterterminate = owner.delayafterclose = PATIENCE

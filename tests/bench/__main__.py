@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lab.backends.libvirt.inspection import kvm_verdict
 from tests.bench.bed import ROOT, Bed, BenchError
 from tests.bench.figures import Figure, replaced, table
 from tests.bench.machines import SUBJECTS as OF_MACHINES
@@ -39,12 +40,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def machine() -> str:
+def machine(backend: str) -> str:
     """Where this was measured, in a line."""
     load = os.getloadavg()[0]
+    emulated = backend == "libvirt" and not kvm_verdict()[0]
     return (
-        f"Measured {time.strftime('%Y-%m-%d')} on {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, load {load:.1f} before the start."
+        f"Measured {time.strftime('%Y-%m-%d')} on {os.cpu_count()} cores"
+        f"{', of which the machines emulate theirs,' if emulated else ''} with Linux {platform.release()} "
+        f"and Python {platform.python_version()}, load {load:.1f} before the start."
     )
 
 
@@ -71,7 +74,7 @@ def measured(bed: Bed, wanted: Sequence[str]) -> tuple[list[Figure], int]:
 def main(argv: Sequence[str]) -> int:
     """Prints the table; 1 when anything could not be measured."""
     options = arguments(argv)
-    where = machine()
+    where = machine(options.backend)
     with TemporaryDirectory(prefix="bench-") as home:
         bed = Bed(options.lab, options.runs, say, Path(home), options.backend)
         figures, broken = measured(bed, options.subjects)

@@ -46,7 +46,7 @@ def test_a_time_out_kills_the_children_too(tmp_path: Path) -> None:
     assert time.monotonic() - start < 5
     pid = int(note.read_text())
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    assert state.stdout.strip() in ("", "Z")
+    assert state.stdout.strip()[:1] in ("", "Z")
 
 
 def test_an_interrupt_kills_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
