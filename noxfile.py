@@ -5,6 +5,7 @@ The sessions use the environment nox itself runs in (`./quickstart test` makes i
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,10 +70,13 @@ def need_images(session: nox.Session) -> None:
 
 def need_machines(session: nox.Session) -> None:
     """Skips, saying so, where there are no virtual machines; brings their disks up to date."""
-    doctor = [PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "doctor"]
+    doctor = [PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "doctor", "--json"]
     asked = subprocess.run(doctor, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        missing(session, f"no virtual machines here:\n{asked.stdout}", "./quickstart --backend libvirt")
+    found = json.loads(asked.stdout)["findings"]
+    wrong = [one for one in found if one["ok"] is False and one["subject"] != "images"]
+    if wrong:
+        words = "\n".join(f"{one['subject']}: {one['evidence']}" for one in wrong)
+        missing(session, f"no virtual machines here:\n{words}", "./quickstart --backend libvirt")
     session.run(PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "images", "build")
 
 
