@@ -62,11 +62,13 @@ class Door:
         said = self._log.read_text(errors="replace") if self._log.exists() else ""
         return "Connection refused" in said or "No such file" in said
 
-    def close(self) -> None:
-        """Ends the connection, when there is one."""
-        if self._control.exists():
-            self._tell("exit")
-            self._control.unlink(missing_ok=True)
+    def close(self) -> bool:
+        """Ends the connection; says whether there was one."""
+        if not self._control.exists():
+            return False
+        self._tell("exit")
+        self._control.unlink(missing_ok=True)
+        return True
 
     def argv(self, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """The argument list that opens a shell or runs a command over the connection."""

@@ -6,9 +6,10 @@ their clocks stand still meanwhile harms nobody, as they agree with each other.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ from lab.backends.shared import check_snapshot_name, each
 from lab.errors import UsageError
 from lab.model import ClusterSpec
 from lab.run import run
+from lab.wait import monotonic, pause, wait_for
 
 FIRST = ".first"  # what the handout was when all its machines stood well for the first time
 UNFINISHED = ".new"
 COPY_SECONDS = 300
+SERVED_SECONDS = 6.0
+DOOR = re.compile(r"name='rackling\.door' state='connected'")
+"""In a running machine's description: a process of its has the port open (QEMU's event VSERPORT_CHANGE)."""
 
 
 def take(connection: Any, lab: str, name: str, say: Say) -> None:
@@ -53,7 +58,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
     # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
-    each(running, lambda node: Door(folder, node).close())
+    until_served([found for node, found in running.items() if Door(folder, node).close()])
     _pause(running)
     try:
         each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
@@ -128,6 +133,23 @@ def names(lab: str) -> tuple[str, ...]:
 
 def _place(folder: LabFolder, name: str) -> Path:
     return folder.path / "snapshots" / name
+
+
+def until_served(machines: Sequence[Found], patience: float = SERVED_SECONDS) -> None:
+    """Waits until machines whose doors were closed have servers there again.
+
+    Else they would start them after every restore, all at once, and keep the first caller waiting.
+    """
+    began = monotonic()
+    away: set[int] = set()
+
+    def served() -> bool:
+        now = [number for number, found in enumerate(machines) if DOOR.search(found.thing.XMLDesc())]
+        away.update(set(range(len(machines))).difference(now))
+        return len(away) == len(now) == len(machines)
+
+    wait_for(served, began + patience, every=0.05)
+    pause(monotonic() - began)  # one that begins takes as long again to come to its greeting
 
 
 def _pause(running: Mapping[str, Found]) -> None:
