@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.backends.libvirt import golden
@@ -13,6 +14,7 @@ from tests.bench.figures import Figure
 from tests.bench.subjects import Subject
 
 SMS_SECONDS = 600
+CLUSTER, BESIDE = ("sms", "login", "c1", "c2", "g1", "g2"), ("outside", "client")
 
 
 def cold(bed: Bed) -> list[Figure]:
@@ -38,8 +40,12 @@ def up(bed: Bed) -> list[Figure]:
 
 
 def memory(bed: Bed) -> list[Figure]:
-    """Memory that the machines' processes hold: six machines, as they are handed out."""
-    return [Figure("memory of six machines", "GB", 2.6, (resident(bed.lab),))]
+    """Memory that the machines' processes hold, as they are handed out: the cluster's six, and all."""
+    six, all_eight = resident(bed.lab, CLUSTER), resident(bed.lab, (*CLUSTER, *BESIDE))
+    return [
+        Figure("memory of the cluster's six machines", "GB", 2.6, (six,)),
+        Figure("memory of all eight", "GB", None, (all_eight,)),
+    ]
 
 
 def node(bed: Bed) -> list[Figure]:
@@ -73,14 +79,13 @@ def sms(bed: Bed) -> list[Figure]:
     return [Figure("SMS: power on → slurmctld answers", "s", None, bed.several("sms", once))]
 
 
-def resident(lab: str) -> float:
+def resident(lab: str, nodes: Sequence[str]) -> float:
     """GB of memory that the processes of a lab's machines hold, shared pages counted in each."""
-    found = subprocess.run(
-        ["pgrep", "-f", f"qemu.*/labs/{lab}/"], capture_output=True, text=True, check=True
-    ).stdout.split()
     kib = 0
-    for pid in found:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    for node in nodes:
+        pattern = f"qemu-system.*/labs/{lab}/{node}[.-]"
+        found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True)
+        lines = Path(f"/proc/{found.stdout.split()[0]}/status").read_text(encoding="utf-8").splitlines()
         kib += next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
     return kib * 1024 / 1e9
 
