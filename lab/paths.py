@@ -38,17 +38,23 @@ def user_paths(environ: Mapping[str, str]) -> Paths:
     home = Path(environ.get("HOME") or Path.home())
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return Paths(state=_state(environ, home), data=data / "rackling", cache=cache / "rackling")
+    return Paths(state=_state(environ), data=data / "rackling", cache=cache / "rackling")
 
 
-def _state(environ: Mapping[str, str], home: Path) -> Path:
+def kept_state(environ: Mapping[str, str]) -> Path:
+    """Where state of ours lies that outlives a reboot of the host, by the XDG rules."""
+    home = Path(environ.get("HOME") or Path.home())
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
+
+
+def _state(environ: Mapping[str, str]) -> Path:
     runtime = environ.get("XDG_RUNTIME_DIR")
     if runtime:
         return Path(runtime) / "rackling"
     by_uid = Path(f"/run/user/{os.getuid()}")
     if by_uid.is_dir():
         return by_uid / "rackling"
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
+    return kept_state(environ)
 
 
 def find_config(folder: Path) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.backends.libvirt import engine, switch
 from lab.backends.shared import edition
 from lab.errors import LabError
-from lab.paths import PACKAGE
+from lab.paths import PACKAGE, kept_state
 from lab.run import run
 
 SYSTEM = Path("/var/lib/libvirt/images/rackling")
@@ -23,10 +23,7 @@ SYSTEM = Path("/var/lib/libvirt/images/rackling")
 
 def root_folder() -> Path:
     """Where all files of machines are: a user who has libvirt to themselves keeps them at home."""
-    if not engine.is_session():
-        return SYSTEM
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "rackling" / "machines"
+    return kept_state(os.environ) / "machines" if engine.is_session() else SYSTEM
 
 
 ROOT = root_folder()

@@ -148,8 +148,9 @@ def until_served(machines: Sequence[Found], patience: float = SERVED_SECONDS) ->
         away.update(set(range(len(machines))).difference(now))
         return len(away) == len(now) == len(machines)
 
-    wait_for(served, began + patience, every=0.05)
-    pause(monotonic() - began)  # one that begins takes as long again to come to its greeting
+    with explained("looking whether the doors are served again"):
+        if wait_for(served, began + patience, every=0.05):
+            pause(monotonic() - began)  # one that begins takes as long again to come to its greeting
 
 
 def _pause(running: Mapping[str, Found]) -> None:
