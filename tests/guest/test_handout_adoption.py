@@ -14,7 +14,7 @@ from lab.guest.handout import cluster, machine, program, provisioning, renewal
 from lab.guest.handout.adoption import FILES, IMAGES, MARK, Adoption
 from lab.guest.handout.identity import FOLDER, SSH_KEYS, Identity
 from lab.guest.system import Outcome
-from tests.guest.test_handout_sms import LAB, Played
+from tests.guest.test_handout_sms import LAB, Played, play_ours
 
 OTHER = f"{IMAGES}/gpu"
 LISTED = f"""\
@@ -29,6 +29,7 @@ gone                 12.0       x86_64     {IMAGES}/no-such
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     """An SMS set up for the first time; a learner's traces are on it."""
     monkeypatch.setattr("os.chown", lambda *_: None)
+    play_ours(monkeypatch)
     system = Played(tmp_path)
     system.commands += [[]] * 100  # their number is in each played key: three digits, so none is in another
     system.write(cluster.FILE, json.dumps(LAB).encode())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.guest.handout import cluster, machine, program, provisioning
+from lab.guest.handout import cluster, inline, machine, program, provisioning
 from lab.guest.handout.identity import FOLDER, SSH_KEYS, USERS, Identity
 from lab.guest.system import Outcome, System
 from tests.guest.conftest import Sms
@@ -44,6 +44,11 @@ class Played(System):
         return self.outcomes.get(words[0], Outcome(0, b"", b""))
 
 
+def play_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own programs are played as all others are."""
+    monkeypatch.setattr(inline, "run", lambda system, command, data=b"": system.run(command, data))
+
+
 def node(name: str, role: str, *cards: dict[str, Any], registered: bool = True) -> dict[str, Any]:
     sizes = {"cpus": 2, "memory": 2048, "disk": 0, "gpus": 0, "tag": "cpu"}
     return {"name": name, "role": role, "registered": registered, "interfaces": list(cards), **sizes}
@@ -74,15 +79,18 @@ LAB = {
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Played:
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
+    play_ours(monkeypatch)
     system = Played(tmp_path)
     system.write(cluster.FILE, json.dumps(LAB).encode())
     return system
 
 
 @pytest.fixture
-def lab(played: Played) -> cluster.Description:
-    return cluster.read(played)
+def lab(tmp_path: Path) -> cluster.Description:
+    system = System(str(tmp_path / "described"))
+    system.write(cluster.FILE, json.dumps(LAB).encode())
+    return cluster.read(system)
 
 
 def mode(system: System, path: str) -> int:
@@ -286,22 +294,8 @@ def test_passwords_that_are_refused_stop_the_set_up(played: Played) -> None:
 # Warewulf
 
 
-class Typed(System):
-    """A system whose commands are the real programs, run in this process."""
-
-    def __init__(self, sms: Sms) -> None:
-        super().__init__(str(sms.root), uid=0)
-        self.sms = sms
-        self.commands: list[list[str]] = []
-
-    def run(self, command: Any, data: bytes = b"", **_more: Any) -> Outcome:
-        self.commands.append(list(command))
-        done = self.sms.run(*command, stdin=data.decode())
-        return Outcome(done.status, done.out.encode(), done.err.encode())
-
-
 @pytest.fixture
-def typed(sms: Sms) -> Typed:
+def typed(sms: Sms, monkeypatch: pytest.MonkeyPatch) -> Sms:
     """An SMS with a chroot, a kernel and the files that nodes get, and an empty datastore."""
     kernel = os.uname().release
     for name in ("etc/passwd", "etc/group", "etc/shadow", "etc/munge/munge.key", f"boot/vmlinuz-{kernel}"):
@@ -310,16 +304,17 @@ def typed(sms: Sms) -> Typed:
     sms.write("usr/lib/rackling/initramfs/init", "#!/bin/sh\n", 0o755)
     sms.write("bin/busybox", "busybox", 0o755)
     sms.write(f"{machine.CHROOT}/sbin/init", "", 0o755)
-    return Typed(sms)
+    monkeypatch.setattr("lab.guest.warewulf.wwsh.signal.signal", lambda *_: None)
+    return sms
 
 
 def test_the_database_is_brought_to_the_handout_by_the_real_programs(
-    typed: Typed, lab: cluster.Description
+    typed: Sms, lab: cluster.Description
 ) -> None:
-    provisioning.bring_up(typed, lab, chroot_changed=True)
-    sms, kernel = typed.sms, os.uname().release
-    assert provisioning.known_nodes(typed) == {"c1", "g1"}  # login is the learner's to register
-    assert provisioning.has_bootstrap(typed, kernel)
+    provisioning.bring_up(typed.system, lab, chroot_changed=True)
+    sms, kernel = typed, os.uname().release
+    assert provisioning.known_nodes(typed.system) == {"c1", "g1"}  # login is the learner's to register
+    assert provisioning.has_bootstrap(typed.system, kernel)
     listed = {line.split()[0] for line in sms.must("file", "list").splitlines() if line.strip()}
     assert listed >= set(provisioning.FILES)
     printed = sms.must("node", "print", "c1") + sms.must("provision", "print", "c1")
@@ -330,34 +325,40 @@ def test_the_database_is_brought_to_the_handout_by_the_real_programs(
 
 
 def test_a_second_boot_changes_nothing_and_a_new_node_is_added_beside_a_learners_edits(
-    typed: Typed, lab: cluster.Description
+    typed: Sms, lab: cluster.Description, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer = cluster.Description(lab.subnets, lab.machines[:-1])
-    provisioning.bring_up(typed, fewer, chroot_changed=True)
-    typed.sms.must("-y", "node", "set", "c1", "--netdev=eth0", "--ipaddr=172.16.9.9")
-    typed.commands.clear()
-    provisioning.bring_up(typed, fewer, chroot_changed=False)
-    assert [words[1:] for words in typed.commands] == [["bootstrap", "list", "-1"], ["node", "list", "-1"]]
-    provisioning.bring_up(typed, lab, chroot_changed=False)
-    assert provisioning.known_nodes(typed) == {"c1", "g1"}
-    assert "172.16.9.9" in typed.sms.must("node", "print", "c1")
+    provisioning.bring_up(typed.system, fewer, chroot_changed=True)
+    typed.must("-y", "node", "set", "c1", "--netdev=eth0", "--ipaddr=172.16.9.9")
+    commands: list[str] = []
+    really_run = inline.run
+
+    def noted(system: System, command: Any, data: bytes = b"") -> Outcome:
+        commands.append(" ".join(command))
+        return really_run(system, command, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inline, "run", noted)
+        provisioning.bring_up(typed.system, fewer, chroot_changed=False)
+    assert commands == ["wwsh bootstrap list -1", "wwsh node list -1"]
+    provisioning.bring_up(typed.system, lab, chroot_changed=False)
+    assert provisioning.known_nodes(typed.system) == {"c1", "g1"}
+    assert "172.16.9.9" in typed.must("node", "print", "c1")
 
 
-def test_a_node_that_the_learner_deleted_stays_deleted(
-    typed: Typed, sms: Sms, lab: cluster.Description
-) -> None:
-    provisioning.bring_up(typed, lab, chroot_changed=True)
-    sms.must("-y", "node", "delete", "g1")
-    provisioning.bring_up(typed, lab, chroot_changed=False)
-    assert provisioning.known_nodes(typed) == {"c1"}
+def test_a_node_that_the_learner_deleted_stays_deleted(typed: Sms, lab: cluster.Description) -> None:
+    provisioning.bring_up(typed.system, lab, chroot_changed=True)
+    typed.must("-y", "node", "delete", "g1")
+    provisioning.bring_up(typed.system, lab, chroot_changed=False)
+    assert provisioning.known_nodes(typed.system) == {"c1"}
 
 
 def test_a_program_that_complains_stops_the_set_up_with_its_words(
-    typed: Typed, lab: cluster.Description
+    typed: Sms, lab: cluster.Description
 ) -> None:
-    Path(typed.path(f"/boot/vmlinuz-{os.uname().release}")).unlink()
+    typed.path(f"/boot/vmlinuz-{os.uname().release}").unlink()
     with pytest.raises(OSError, match=r"^wwbootstrap "):
-        provisioning.bring_up(typed, lab, chroot_changed=True)
+        provisioning.bring_up(typed.system, lab, chroot_changed=True)
 
 
 # the program

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from lab.guest.handout import inline
 from lab.guest.handout.identity import SSH_KEYS, USERS, Identity
 from lab.guest.system import System
 
@@ -58,7 +59,8 @@ class Adoption:
 
     def vnfs_of(self, chroots: list[str]) -> Iterator[tuple[str, str]]:
         """Name and chroot of each VNFS that is packed from one of these chroots."""
-        for line in self.system.run(["wwsh", "vnfs", "list"]).out.decode(errors="replace").splitlines():
+        listed = inline.run(self.system, ["wwsh", "vnfs", "list"]).out.decode(errors="replace")
+        for line in listed.splitlines():
             words = line.split()
             if len(words) >= 4 and words[-1] in chroots:
                 yield words[0], words[-1]
