@@ -152,6 +152,12 @@ class FakeBackend:
         lines = self._lab(lab).console.get(node, b"").splitlines(keepends=True)
         yield b"".join(lines if tail is None else lines[-tail:] if tail else [])
 
+    def attach(self, lab: str, node: str) -> list[str]:
+        """A program of this machine that says what it hears."""
+        if self._lab(lab).power.get(node) is not Power.ON:
+            raise LabError(f"{node} is off", hint=f"lab power on {node}")
+        return ["/usr/bin/env", f"NODE={self.folder(lab, node)}", "cat"]
+
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks under the node's folder."""
         with tarfile.open(fileobj=io.BytesIO(tar)) as archive:

@@ -88,6 +88,12 @@ class Backend(Protocol):
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the node wrote to its console, oldest first; with `follow`, without end."""
 
+    def attach(self, lab: str, node: str) -> list[str]:
+        """Returns the argument list of a host process that connects its terminal to the node's console.
+
+        A backend whose consoles only show raises UsageError.
+        """
+
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the node's running system."""
 

@@ -30,7 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "status": "Show how each node stands.",
         "ls": "List every lab on this machine, orphans included.",
         "shell": "Open a shell in a node, or run one command there.",
-        "console": "Show what a node wrote to its console.",
+        "console": "Show what a node wrote to its console, or type there.",
         "logs": "Show a node's journal.",
         "cp": "Copy files into a node or out of it.",
         "credentials": "Show the accounts and passwords generated for this lab.",

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from lab.backends.docker import chassis
+from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.chassis import cables, chassis_of, host_config, processor_time, switch_host_config
 from lab.backends.docker.switchboard import parse_stage
 from lab.config import load
+from lab.errors import UsageError
 from lab.model import ClusterSpec, NodeStatus, Power, Root
 
 SPEC = load(None, (), {}, "mine")
@@ -139,3 +141,9 @@ def test_external_cards_come_with_an_address_but_the_sms_sees_to_its_own() -> No
     assert login["LAB_EXTERNAL"] == "eth1=203.0.113.11/24"
     for name in ("sms", "c1"):
         assert "LAB_EXTERNAL" not in chassis_of(SPEC, SPEC.node(name), "image").environment
+
+
+def test_a_containers_console_cannot_be_typed_into_and_a_shell_is_offered() -> None:
+    with pytest.raises(UsageError) as caught:
+        DockerBackend().attach("mine", "c1")
+    assert caught.value.hint == "lab shell c1"

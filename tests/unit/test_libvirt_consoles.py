@@ -1,4 +1,4 @@
-"""What a machine's console tells: its stage, its boot, its last lines, however the log is rotated."""
+"""What a machine's console tells, however its log is rotated, and the program that types into it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import consoles
+from lab.backends.libvirt import consoles, engine
+from lab.backends.libvirt.backend import LibvirtBackend
+from lab.backends.libvirt.inspection import Found
+from lab.errors import LabError
 from lab.model import Power
 
 MAC = "52:54:00:f4:8a:7a"
@@ -67,6 +70,28 @@ def test_a_console_is_read_over_the_files_it_was_rotated_to(tmp_path: Path) -> N
     assert consoles.read(log, tail=8) == b"r newest"
 
 
+def test_a_console_is_read_whole_while_its_files_are_being_moved_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "c1.console"
+    older, oldest = tmp_path / "c1.console.0", tmp_path / "c1.console.1"
+    log.write_bytes(b"newest")
+    oldest.write_bytes(b"older ")
+    assert consoles.read(log) == b"older newest"
+    log.rename(older)
+    assert consoles.read(log) == b"older newest"
+    monkeypatch.setattr(consoles, "_files", lambda _log: (older, older, oldest))
+    assert consoles.read(log) == b"older newest"
+
+
+def test_what_is_said_after_power_came_on_amid_a_rotation_counts(tmp_path: Path) -> None:
+    log = tmp_path / "c1.console"
+    (tmp_path / "c1.console.0").write_bytes(mark("init", 100))
+    consoles.note_power_on(log)
+    log.write_bytes(POST)
+    assert consoles.read_since_power_on(log) == POST
+
+
 def test_only_what_was_written_since_power_came_on_counts_also_after_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "c1.console"
     consoles.note_power_on(log)
@@ -115,3 +140,42 @@ def test_following_goes_on_in_the_new_file_when_the_log_is_rotated(tmp_path: Pat
         return step is not None
 
     assert b"".join(consoles.follow(log, moment)) == b"one\ntwo\n"
+
+
+def test_following_loses_nothing_of_a_file_that_was_moved_on_between_two_looks(tmp_path: Path) -> None:
+    log = tmp_path / "c1.console"
+    log.write_bytes(b"old\n")
+
+    def fill_and_rotate_twice() -> None:
+        log.write_bytes(b"old\none\n")
+        log.rename(tmp_path / "c1.console.1")
+        (tmp_path / "c1.console.0").write_bytes(b"two\n")
+        log.write_bytes(b"three\n")
+
+    def write_four() -> None:
+        log.write_bytes(b"three\nfour\n")
+
+    steps = iter([fill_and_rotate_twice, write_four])
+
+    def moment() -> bool:
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is not None
+
+    assert list(consoles.follow(log, moment)) == [b"one\ntwo\nthree\n", b"four\n"]
+
+
+@pytest.mark.parametrize("uri", [engine.SYSTEM, engine.SESSION])
+def test_a_machines_console_is_attached_to_by_virsh(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
+    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: Found(None, {}, active=True))
+    argv = ["virsh", "-q", "-c", uri, "console", "--force", "rackling-try-c1"]
+    assert LibvirtBackend().attach("try", "c1") == argv
+
+
+def test_a_machine_without_power_has_no_console_to_type_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: Found(None, {}, active=False))
+    with pytest.raises(LabError) as caught:
+        LibvirtBackend().attach("try", "c1")
+    assert (caught.value.message, caught.value.hint) == ("c1 is off", "lab power on c1")

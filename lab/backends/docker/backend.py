@@ -12,7 +12,7 @@ from lab.backends.docker.chassis import BORROWED, IDENTITY, Chassis, cables, cha
 from lab.backends.docker.engine import container_name, explained
 from lab.backends.docker.peek import Peek
 from lab.backends.shared import each, edition
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
 
@@ -141,6 +141,13 @@ class DockerBackend:
                 container_name(lab, node), stream=True, follow=follow, tail="all" if tail is None else tail
             )
             yield from lines
+
+    def attach(self, lab: str, node: str) -> list[str]:
+        """Refuses: a container's console only shows, and `lab shell` opens the boot agent's shells too."""
+        del lab
+        raise UsageError(
+            f"nobody can type into {node}'s console: a container's only shows", hint=f"lab shell {node}"
+        )
 
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the node's running system."""

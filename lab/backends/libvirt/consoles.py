@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lab.model import NodeStatus, Power
 
+Place = tuple[int, int]
+"""Inode of one of a log's files, and how many bytes of it stand before."""
+NOWHERE: Place = (0, 0)
 TAIL = 1 << 18
 """Bytes from the end in which a machine's latest boot is looked for."""
 MARK = re.compile(rb"\x1b\]7337;(\S+) (\d+) ?([^\x07]*)\x07")
@@ -37,14 +41,44 @@ def read(log: Path, tail: int = TAIL) -> bytes:
     return text[-tail:]
 
 
+def _files(log: Path) -> tuple[Path, ...]:
+    """The files of a log, newest first: the logging daemon moves a full one aside."""
+    return (log, *(log.with_name(f"{log.name}.{number}") for number in range(3)))
+
+
 def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
-    """Inode and text of each file of a log, newest first: the logging daemon moves a full one aside."""
-    for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(3))):
-        try:
-            with path.open("rb") as file:
-                yield os.fstat(file.fileno()).st_ino, file.read()
-        except OSError:
-            return
+    """Inode and text of each file of a log, newest first.
+
+    While the daemon moves them on, one may be missing for a moment, and another be met twice.
+    """
+    seen: set[int] = set()
+    for path in _files(log):
+        with suppress(OSError), path.open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            if inode not in seen:
+                seen.add(inode)
+                yield inode, file.read()
+
+
+def _end(log: Path) -> Place:
+    """Where a log ends now."""
+    for path in _files(log):
+        with suppress(OSError):
+            found = path.stat()
+            return found.st_ino, found.st_size
+    return NOWHERE
+
+
+def _since(log: Path, place: Place) -> tuple[bytes, Place]:
+    """What was written after a place, in newer files too, and where that ends."""
+    text, end = b"", NOWHERE
+    for inode, part in _parts(log):
+        end = (inode, len(part)) if end == NOWHERE else end
+        here = inode == place[0]
+        text = part[place[1] if here and place[1] <= len(part) else 0 :] + text
+        if here:
+            break
+    return text, end
 
 
 def note_power_on(log: Path) -> None:
@@ -61,20 +95,15 @@ def go_back(log: Path, said: Path) -> None:
 
 
 def _mark_place(log: Path) -> None:
-    place = log.stat() if log.exists() else None
-    _note(log).write_text(f"{place.st_ino} {place.st_size}" if place else "0 0")
+    inode, offset = _end(log)
+    _note(log).write_text(f"{inode} {offset}")
 
 
 def read_since_power_on(log: Path) -> bytes:
     """What a machine wrote since it got power, or the end of that."""
     note = _note(log)
-    inode, _, offset = (note.read_text() if note.exists() else "0 0").partition(" ")
-    text = b""
-    for number, part in _parts(log):
-        here = str(number) == inode
-        text = part[int(offset) if here else 0 :] + text
-        if here:
-            break
+    inode, offset = map(int, (note.read_text() if note.exists() else "").split() or NOWHERE)
+    text, _ = _since(log, (inode, offset))
     before = _before(log)
     return ((before.read_bytes() if before.exists() else b"") + text)[-TAIL:]
 
@@ -135,21 +164,9 @@ def last_lines(text: bytes, count: int) -> bytes:
 
 
 def follow(log: Path, wait: Callable[[], bool]) -> Iterator[bytes]:
-    """Yields what is written from now on; ends when `wait`, which passes a moment, says that it is over.
-
-    The logging daemon starts a new file when one is full: then the new one is read from its beginning.
-    """
-    place, number = (log.stat().st_size, log.stat().st_ino) if log.exists() else (0, 0)
+    """Yields what is written from now on; ends when `wait`, which passes a moment, says that it is over."""
+    place = _end(log)
     while wait():
-        try:
-            found = log.stat()
-        except OSError:
-            continue
-        if found.st_ino != number or found.st_size < place:
-            place, number = 0, found.st_ino
-        if found.st_size > place:
-            with log.open("rb") as file:
-                file.seek(place)
-                data = file.read()
-            place += len(data)
-            yield data
+        if _end(log) != place:
+            text, place = _since(log, place)
+            yield text

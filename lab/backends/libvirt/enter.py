@@ -19,6 +19,7 @@ from lab.backends.libvirt.door import NOT_UP, Closed, Door  # noqa: E402
 from lab.run import replace  # noqa: E402
 
 BOOTED = "init"
+SHELLS = ("preshell", "postshell")  # of the ramdisk: on the console
 OPEN, OFF, SILENT, BROKEN = range(4)
 WHY = {OFF: "its power is off", SILENT: "nobody answers at its door yet"}
 
@@ -29,7 +30,8 @@ def main(lab: str, node: str, user: str, tty: str, *words: str) -> int:
     text = consoles.read_since_power_on(folder.console(node))
     status = consoles.stage_of(node, "", text, time.time())
     if status.stage != BOOTED:
-        return refused(node, f"stage {status.stage}{f' ({status.detail})' if status.detail else ''}")
+        told = f"stage {status.stage}{f' ({status.detail})' if status.detail else ''}"
+        return refused(node, told, " --attach" if status.stage in SHELLS else "")
     door = Door(folder, node)
     code = opened(door, consoles.booted_at(text))
     if code == OPEN:
@@ -37,9 +39,9 @@ def main(lab: str, node: str, user: str, tty: str, *words: str) -> int:
     return refused(node, WHY.get(code, "its door cannot be opened"))
 
 
-def refused(node: str, why: str) -> int:
+def refused(node: str, why: str, attach: str = "") -> int:
     """Tells why there is no shell."""
-    sys.stderr.write(f"error: {node} is not up: {why}\nhint: lab console {node}\n")
+    sys.stderr.write(f"error: {node} is not up: {why}\nhint: lab console {node}{attach}\n")
     return NOT_UP
 
 

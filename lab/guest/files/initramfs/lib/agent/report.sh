@@ -23,7 +23,7 @@ operator_shell() {
         until [ -e /chassis/go-on ]; do sleep 0.2; done
         rm -f /chassis/go-on
     else
-        say "Starting the $2: exit goes on with the boot"
+        say "Starting the $2: lab console $WWNODENAME --attach opens it, exit goes on with the boot"
         setsid cttyhack sh -i </dev/console >/dev/console 2>&1
     fi
 }
