@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NEEDED_GIB = 5.0  # images, their build, and a lab's changes
 NEEDED_INSTANCES = 8192
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+ENGINE = Path("/var/lib/docker")
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("could not look", "magenta")}
 
 
@@ -73,17 +74,30 @@ def _findings(app: App) -> Iterator[Finding]:
 
 
 def _disk(app: App) -> Finding:
+    """The fullest of the disks that a lab is written to."""
     from lab.backends.base import Finding
 
-    place = next(path for path in (app.paths.data, *app.paths.data.parents) if path.exists())
-    engine = Path("/var/lib/docker")
-    free = min(shutil.disk_usage(path).free for path in (place, engine) if path.exists()) / 2**30
-    return Finding(
-        "disk space",
-        free >= NEEDED_GIB,
-        f"{free:.1f} GiB free, {NEEDED_GIB:.0f} needed",
-        "docker system prune frees what no container uses",
-    )
+    kept, fix = _room(app)
+    places = [(shutil.disk_usage(place).free / 2**30, place) for place in (kept, _there(app.paths.data))]
+    free, place = min(places, key=lambda one: one[0])
+    told = f"{free:.1f} GiB free in {place}, {NEEDED_GIB:.0f} needed"
+    return Finding("disk space", free >= NEEDED_GIB, told, fix)
+
+
+def _room(app: App) -> tuple[Path, str]:
+    """Where the backend keeps what it makes, and what frees room there."""
+    if app.backend.name == "libvirt":
+        from lab.backends.libvirt.disks import ROOT
+
+        lab = "lab --backend libvirt"
+        return _there(ROOT), f"{lab} down -l LAB removes a lab and its disks; {lab} ls names them all"
+    place = ENGINE if ENGINE.exists() else _there(app.paths.data)
+    return place, "docker system prune frees what no container uses"
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the one that it would be made in."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _inotify() -> Finding:
@@ -108,4 +122,4 @@ def _images(app: App) -> Finding:
     found = disk.inventory(DiskStore()) if app.backend.name == "libvirt" else inventory(ImageStore())
     missing = [record.name for record in found if not record.built]
     told = f"not built: {', '.join(missing)}" if missing else "all built and up to date"
-    return Finding("images", not missing, told, "lab images build")
+    return Finding("images", not missing, told, f"lab --backend {app.backend.name} images build")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import click
@@ -23,6 +24,7 @@ from lab.cli.cp import unpack
 from lab.cli.main import SECTIONS, main
 from lab.cli.shell import split_command
 from lab.errors import Exit, LabError
+from lab.images.pipeline import ImageRecord
 from lab.lock import hold
 from lab.model import LabRecord, Power
 from tests.fakes import FakeBackend
@@ -279,6 +281,37 @@ def test_console_shows_colours_and_nothing_that_steers_the_terminal(up: Desk) ->
     assert up("console", "c1").stdout.replace("\x1b[32m", "").replace("\x1b[0m", "") == "one\ntwo\nthree\n"
     assert up("console", "c1", "-n", "1").stdout == "three\n"
     assert up("console", "c9").exit_code == Exit.USAGE
+
+
+def test_an_attached_console_becomes_the_backends_program(up: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("lab.cli.output.note", said.append)
+    up.someone = True
+    up("console", "c1", "--attach")
+    assert up.became == up.backend.attach("lab", "c1")
+    assert said == ["this is c1's console: Enter shows a prompt, Ctrl-] leaves"]
+
+
+@pytest.mark.parametrize("other", [["-f"], ["-n", "0"]])
+def test_an_attached_console_cannot_be_shown_as_well(up: Desk, other: list[str]) -> None:
+    up.someone = True
+    result = up("console", "c1", "--attach", *other)
+    assert result.exit_code == Exit.USAGE
+    assert result.stderr == "error: --attach goes with neither --follow nor --lines\n"
+    assert not up.became
+
+
+def test_attaching_takes_a_terminal_and_a_node_under_power(up: Desk) -> None:
+    result = up("console", "c1", "--attach")
+    assert result.exit_code == Exit.USAGE
+    assert result.stderr == "error: --attach needs a terminal to type on\nhint: lab console c1\n"
+    up.backend.stop("lab", ["c1"], hard=True)
+    up.someone = True
+    result = up("console", "c1", "--attach")
+    assert result.exit_code == Exit.BROKEN
+    assert result.stderr == "error: c1 is off\nhint: lab power on c1\n"
+    assert up("console", "c9", "--attach").exit_code == Exit.USAGE
+    assert not up.became
 
 
 def test_logs_is_the_journal_or_the_console(up: Desk) -> None:
@@ -564,6 +597,44 @@ def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.M
     assert "fix: sudo systemctl start docker" in result.stdout
     subjects = {row["subject"] for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
     assert {"engine", "disk space", "inotify instances"} <= subjects
+
+
+@pytest.mark.parametrize(("engine", "full"), [("libvirt", True), ("docker", False)])
+def test_doctor_looks_at_the_disk_that_the_backend_writes_to(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, full: bool
+) -> None:
+    disk = tmp_path / "machines"
+    disk.mkdir()
+    unbuilt = (ImageRecord("sms", "c0ffee", built=False, size=0, created=""),)
+    monkeypatch.setattr("lab.backends.libvirt.disks.ROOT", disk / "not" / "yet")
+    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt)
+    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: unbuilt)
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
+    )
+    monkeypatch.setattr(desk.backend, "name", engine)
+    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
+    room = found["disk space"]
+    assert room["ok"] is not full
+    assert (f"1.0 GiB free in {disk}," in room["evidence"]) is full
+    assert ("docker" in room["fix"]) is not full
+    assert ("lab --backend libvirt down" in room["fix"]) is full
+    assert found["images"]["fix"] == f"lab --backend {engine} images build"
+
+
+def test_doctor_looks_at_the_disk_of_dockers_engine(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    disk = tmp_path / "engine"
+    disk.mkdir()
+    monkeypatch.setattr("lab.cli.doctor.ENGINE", disk)
+    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: ())
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
+    )
+    result = desk("doctor")
+    assert f"disk space: 1.0 GiB free in {disk}, 5 needed" in result.stdout
+    assert "fix: docker system prune" in result.stdout
 
 
 # the last catch

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
+import grp
 import os
+import pwd
+import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.disks import ROOT, lab_names, search_path
+from lab.backends.libvirt.disks import ROOT, LabFolder, lab_names, search_path
 from lab.backends.libvirt.engine import PREFIX, explained, marks_of
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
@@ -23,6 +26,8 @@ from lab.specjson import spec_from_json
 
 KVM = Path("/dev/kvm")
 PROBE = Path(__file__).with_name("kvm_probe.py")
+QEMU_CONF = Path("/etc/libvirt/qemu.conf")
+USER = re.compile(r"""^[ \t]*user[ \t]*=[ \t]*["']([^"'\n]+)["']""", re.MULTILINE)
 TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
@@ -30,6 +35,10 @@ TOOLS = {
     "sfdisk": "fdisk",
     "mkfs.fat": "dosfstools",
     "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "mmdebstrap": "mmdebstrap",
+    "unshare": "util-linux",
+    "virsh": "libvirt-clients",
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
 
@@ -77,6 +86,13 @@ def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[Found]:
     return found
 
 
+def stands_still(domain: Any) -> bool:
+    """Whether a machine that has power is paused: it is being saved, or its disk could not be written to."""
+    import libvirt
+
+    return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
+
+
 def record(connection: Any, lab: str) -> dict[str, str]:
     """What is recorded of a lab on its wires; empty when there is no such lab."""
     found = [wire.marks for wire in networks(connection, lab)]
@@ -110,7 +126,15 @@ def _record(lab: str, machines: Iterable[Found], wires: Iterable[Found]) -> LabR
         nodes=tuple(sorted(found.marks["node"] for found in mine)),
         running=sum(found.active for found in mine),
         spec=spec_of(kept),
+        pending=_pending(lab),
     )
+
+
+def _pending(lab: str) -> str:
+    try:
+        return LabFolder(lab).pending.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @functools.cache
@@ -124,23 +148,22 @@ def kvm_verdict() -> tuple[bool, str]:
 
 def probe() -> Capabilities:
     """Says what this computer can do with libvirt; each finding ends with its fix."""
+    daemon = _daemon()
+    findings = (daemon, _processor(), _device(), _tools(), _place())
+    name = daemon.evidence if daemon.ok else "libvirt"
+    return Capabilities(name, all(one.ok is not False for one in findings), findings, MISSING)
+
+
+def _daemon() -> Finding:
+    """The only one that needs a connection: without one, the others still say what is amiss."""
     try:
         connection = engine.connect()
+        with explained("asking for its version", "./quickstart --backend libvirt"):  # it needs a QEMU
+            version = connection.getVersion()
+            name = f"{version // 1000000}.{version // 1000 % 1000}.{version % 1000}"
+            return Finding("libvirt", ok=True, evidence=f"QEMU {name}, libvirt {connection.getURI()}")
     except LabError as problem:
-        finding = Finding("libvirt", ok=False, evidence=problem.evidence or problem.message, fix=problem.hint)
-        return Capabilities("libvirt", usable=False, findings=(finding,), missing=frozenset())
-    version = connection.getVersion()
-    name = (
-        f"QEMU {version // 1000000}.{version // 1000 % 1000}.{version % 1000}, libvirt {connection.getURI()}"
-    )
-    findings = (
-        Finding("libvirt", ok=True, evidence=name),
-        _processor(),
-        _device(),
-        *_tools(),
-        _place(),
-    )
-    return Capabilities(name, all(one.ok is not False for one in findings), findings, MISSING)
+        return Finding("libvirt", ok=False, evidence=problem.evidence or problem.message, fix=problem.hint)
 
 
 def _processor() -> Finding:
@@ -159,26 +182,55 @@ def _device() -> Finding:
         may = "may" if os.access(KVM, os.R_OK | os.W_OK) else "may not (sudo usermod -aG kvm $USER)"
         return Finding(subject, ok=True, evidence=f"the daemon and the machines are ours, and {may} open it")
     info = KVM.stat()
-    import grp
-
-    try:
-        group = grp.getgrgid(info.st_gid).gr_name
-    except KeyError:
-        group = str(info.st_gid)
-    good = bool(info.st_mode & stat.S_IWOTH) or (group == "kvm" and bool(info.st_mode & stat.S_IWGRP))
-    told = f"{stat.filemode(info.st_mode)} root:{group}"
+    owner, group = _name(pwd.getpwuid, info.st_uid), _name(grp.getgrgid, info.st_gid)
+    user = _user_of_machines()
+    good = (
+        bool(info.st_mode & stat.S_IWOTH)
+        or (group == "kvm" and bool(info.st_mode & stat.S_IWGRP))
+        or (user == info.st_uid and bool(info.st_mode & stat.S_IWUSR))
+    )
+    told = f"{stat.filemode(info.st_mode)} {owner}:{group}"
+    if user is not None:
+        told += f", machines run as {_name(pwd.getpwuid, user)}"
     return Finding(subject, good, told, "sudo chgrp kvm /dev/kvm; sudo chmod 660 /dev/kvm")
 
 
-def _tools() -> list[Finding]:
+def _name(look_up: Callable[[int], tuple[Any, ...]], number: int) -> str:
+    """What a user or a group is called; its number where it has no name."""
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def _user_of_machines() -> int | None:
+    """Whom qemu.conf has machines run as; None where it leaves that to libvirt, or cannot be read."""
+    try:
+        found = USER.search(QEMU_CONF.read_text(encoding="utf-8", errors="replace"))
+        return _number(found[1]) if found else None
+    except (OSError, ValueError):
+        return None
+
+
+def _number(user: str) -> int:
+    """As libvirt reads it: a name rather than a number, which a plus sign tells from a name."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return int(user)
+
+
+def _tools() -> Finding:
     path = search_path()
-    missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None]
+    missing = list(
+        dict.fromkeys(package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None)
+    )
     if os.geteuid() != 0 and shutil.which("newuidmap", path=path) is None:
         missing.append("uidmap")
     if not any(rom.exists() for rom in ROMS):
         missing.append("ipxe-qemu")
     told = f"missing: {' '.join(missing)}" if missing else "all there"
-    return [Finding("programs for machines", not missing, told, f"sudo apt-get install {' '.join(missing)}")]
+    return Finding("programs for machines", not missing, told, f"sudo apt-get install {' '.join(missing)}")
 
 
 def _place() -> Finding:
