@@ -131,7 +131,8 @@ class Cluster:
             return ()
         powered = freshly_powered(actions)
         readings = self.wait(chosen, powered=powered, began=began, served=served)
-        if len(powered) == len(self.spec.nodes):
+        made = [name for action in actions if action.verb is Verb.CREATE for name in action.nodes]
+        if len(made) == len(chosen) == len(self.spec.nodes):
             self.backend.settle(self.spec.lab, self.say)
         return readings
 
@@ -212,8 +213,11 @@ class Cluster:
         self._keep(name, self.backend.keep)
 
     def drop(self, names: Sequence[str]) -> None:
-        """Removes start states."""
-        self.backend.drop(names)
+        """Removes start states, wherever they are kept."""
+        own = set(names).intersection(self.snapshots())
+        for name in own:
+            self.backend.forget(self.spec.lab, name)
+        self.backend.drop([name for name in names if name not in own])
 
     def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
         nodes = self._nodes()

@@ -18,6 +18,7 @@ class Verb(Enum):
     CHANGE = "change"
     REMOVE = "remove"
     WIRE = "wire"
+    RESUME = "let go on"
     POWER_ON = "power on"
     WAIT = "wait for"
 
@@ -28,6 +29,7 @@ _TOLD = {
     Verb.CHANGE: "its disk is kept",
     Verb.REMOVE: "no longer part of the lab",
     Verb.WIRE: "they stand without network",
+    Verb.RESUME: "their processors stand still",
     Verb.POWER_ON: "",
     Verb.WAIT: "",
 }
@@ -64,12 +66,14 @@ def plan_up(
     gone = sorted(set(record.nodes if record else ()) - {node.name for node in spec.nodes})
     off = [n.name for n in kept if n.name in names and _power(found, n.name) is Power.OFF]
     loose = [n.name for n in kept if found[n.name].stage == "unplugged"]
+    still = [n.name for n in kept if found[n.name].stage == "paused"]
     steps = (
         (Verb.CREATE, missing),
         (Verb.REMAKE, [node.name for node in changed if node.role is not Role.SMS]),
         (Verb.CHANGE, [node.name for node in changed if node.role is Role.SMS]),
         (Verb.REMOVE, gone),
         (Verb.WIRE, loose),
+        (Verb.RESUME, still),
         (Verb.POWER_ON, off),
         (Verb.WAIT, [node.name for node in spec.nodes if node.name in names]),
     )

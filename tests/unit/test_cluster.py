@@ -69,9 +69,34 @@ def test_only_a_lab_made_just_now_is_told_to_be_in_its_first_state(up: Room, bac
     up.cluster.up()
     up.cluster.power_off(["c1"], hard=True)
     up.cluster.up()
-    assert backend.settled == []
+    names = [node.name for node in up.cluster.spec.nodes]
+    up.cluster.power_off(names, hard=True)
+    up.cluster.up()
+    assert backend.settled == [], "all of it boots, but somebody worked there before"
+    up.cluster.down()
+    up.cluster.up(["c1"])
+    assert backend.settled == [], "the others were not waited for"
     up.cluster.recreate()
     assert backend.settled == ["lab"]
+
+
+def test_machines_that_stand_still_are_let_go_on(up: Room, backend: FakeBackend) -> None:
+    backend.stuck["c1"] = ("paused", "its processor stands still")
+    up.cluster.cycle("c1", wait=False)
+    first = up.cluster.plan()[0]
+    assert (first.verb, first.nodes) == (Verb.RESUME, ("c1",))
+    backend.calls.clear()
+    with pytest.raises(LabError, match="c1"):
+        up.cluster.up(["c1"])
+    assert backend.calls == ["create lab"]
+
+
+def test_states_are_dropped_where_they_are_kept(up: Room, backend: FakeBackend) -> None:
+    up.cluster.snapshot("after-one")
+    backend.kept["after-two"] = {}
+    up.cluster.drop(["after-one", "after-two", "after-none"])
+    assert "after-one" not in up.cluster.snapshots()
+    assert backend.kept == {}
 
 
 def test_up_again_touches_nothing(up: Room, backend: FakeBackend) -> None:

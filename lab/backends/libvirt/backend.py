@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -19,9 +20,9 @@ from lab.backends.libvirt import (
     snapshots,
     unprivileged,
 )
-from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt.disks import ROOT, DiskStore, LabFolder
 from lab.backends.libvirt.engine import unless_gone
-from lab.backends.libvirt.golden import Golden
+from lab.backends.libvirt.golden import Golden, Spoilt
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import has_system_disk, profile
 from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
@@ -34,6 +35,7 @@ from lab.wait import pause
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
+STILL = "its processor stands still; when no other command is at work: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
 """How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
@@ -68,15 +70,32 @@ class LibvirtBackend:
         if folder.unsettled.exists() and folder.unsettled.read_text() == HALF:
             say("making the lab was interrupted: beginning anew")
             removal.lab(self.connection, spec.lab, say)
+        fresh = not folder.key.exists()  # else there are disks, with a learner's work on them
         present = self._present(spec.lab)
+        if fresh and present:
+            say("the lab's files are gone: making it anew")
+            removal.lab(self.connection, spec.lab, say)
+            present = {}
         if not present and not kvm:
             say(f"processors are emulated in software, as KVM cannot be used here: {why}")
-        fresh = not folder.path.exists()  # else there are disks, with a learner's work on them
+        snapshots.recover(self.connection, spec.lab, say)
         if fresh and self._put_together(spec, folder, say, kvm=kvm):
             return
-        folder.make()
-        if fresh:
-            folder.unsettled.write_text(BOOTED)
+        try:
+            folder.make()
+            if fresh:
+                folder.unsettled.write_text(BOOTED)
+            else:
+                folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
+            self._make(spec, present, folder, say, kvm=kvm)
+        except LabError:
+            if fresh:  # nothing half made
+                removal.lab(self.connection, spec.lab, say)
+            raise
+
+    def _make(
+        self, spec: ClusterSpec, present: dict[str, Found], folder: LabFolder, say: Say, *, kvm: bool
+    ) -> None:
         assembly.make_wires(self.connection, spec)
         gone = sorted(set(present) - {node.name for node in spec.nodes})
         stale = [node.name for node in spec.stateless if self._is_stale(present, spec, node, kvm=kvm)]
@@ -130,6 +149,7 @@ class LibvirtBackend:
     def start(self, lab: str, nodes: Sequence[str]) -> None:
         """Powers machines on."""
         spec = self._spec(lab)
+        snapshots.recover(self.connection, lab, lambda _line: None)
         assembly.make_wires(self.connection, spec)
         self._power_on(spec, nodes, lambda _line: None, kvm=inspection.kvm_verdict()[0])
 
@@ -149,6 +169,13 @@ class LibvirtBackend:
         yield text if tail is None else consoles.last_lines(text, tail)
         if follow:
             yield from consoles.follow(log, lambda: self._moment(lab, node))
+
+    def attach(self, lab: str, node: str) -> list[str]:
+        """Returns the argument list of a host process that connects its terminal to the machine's console."""
+        if not self._machine(lab, node).active:
+            raise LabError(f"{node} is off", hint=f"lab power on {node}")
+        # By force: whoever was attached before, and may have gone without a word, is let go.
+        return ["virsh", "-q", "-c", engine.uri(), "console", "--force", engine.domain_name(lab, node)]
 
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the machine's running system."""
@@ -171,6 +198,14 @@ class LibvirtBackend:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         del borrowed  # no state is kept for other labs, so nothing of this one's gets there
         spec = self._spec(lab)
+        snapshots.check_there(lab, name)
+        pending = LabFolder(lab).pending
+        pending.write_text(name, encoding="utf-8")
+        self._restore(spec, name, say)
+        pending.unlink()
+
+    def _restore(self, spec: ClusterSpec, name: str, say: Say) -> None:
+        lab = spec.lab
         assembly.make_wires(self.connection, spec)  # the host may have booted since
         present = self._present(lab)
         if name == HANDOUT and snapshots.is_first_state(lab, spec, present):
@@ -209,30 +244,35 @@ class LibvirtBackend:
         return ()
 
     def drop(self, names: Sequence[str]) -> None:
-        """There is none to remove."""
+        """None is there to remove: they are snapshots."""
 
     def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
         """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
         golden = Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
         kept = None if golden.is_there else golden.save(say)
-        if kept is not None:
+        if kept is None:
+            return
+        try:
             self._renew_identity(spec, say)
             golden.publish(kept)
+        finally:
+            shutil.rmtree(kept, ignore_errors=True)
 
     def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
         """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
         golden = Golden(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
             return False
-        folder.make()
-        folder.unsettled.write_text(HALF)
         try:
+            folder.make()
+            folder.unsettled.write_text(HALF)
             assembly.make_wires(self.connection, spec)
             golden.put_together(say)
             self._renew_identity(spec, say)
         except LabError as problem:
             say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
-            golden.forget()
+            if isinstance(problem, Spoilt):
+                golden.forget()
             removal.lab(self.connection, spec.lab, say)
             return False
         folder.unsettled.write_text(AWAKE)
@@ -304,6 +344,9 @@ class LibvirtBackend:
             return NodeStatus(name, Power.ABSENT)
         if not present[name].active:
             return NodeStatus(name, Power.OFF, "off")
+        with unless_gone():
+            if inspection.stands_still(present[name].thing):
+                return NodeStatus(name, Power.ON, "paused", STILL.format(ROOT))
         return consoles.stage_of(
             name, mac, consoles.read_since_power_on(LabFolder(lab).console(name)), time.time()
         )
@@ -315,9 +358,8 @@ class LibvirtBackend:
         elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
             command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
             run_bytes(command, timeout=60, check=False)
-        elif found.active:
-            with unless_gone():
-                found.thing.shutdown()
+        else:  # there is no system yet that could be asked: its firmware switches off
+            removal.unplug(found.thing)
 
     def _moment(self, lab: str, node: str) -> bool:
         """Waits a little; False when there is no such machine any more."""

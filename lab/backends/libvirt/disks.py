@@ -146,6 +146,11 @@ class LabFolder:
         return self.path / "unsettled"
 
     @property
+    def pending(self) -> Path:
+        """There while the lab is on its way to a snapshot: holds its name."""
+        return self.path / "pending"
+
+    @property
     def key(self) -> Path:
         """The private key; for its owner only."""
         return self.path / "key"

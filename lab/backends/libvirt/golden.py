@@ -7,11 +7,14 @@ names and on wires of its own, and is then given an identity of its own (lab/gue
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +36,10 @@ HEADER = struct.Struct("=16s5I56x")
 """Magic, version, length of all texts, running, packing, place of the cookie (libvirt, qemu_saveimage.h)."""
 MAGIC, VERSION = b"LibvirtQemudSave", 2
 CHUNK = 1 << 26
+
+
+class Spoilt(LabError):
+    """No lab can be put together from a checkpoint."""
 
 
 class Golden:
@@ -57,38 +64,43 @@ class Golden:
         return self.place.is_dir()
 
     def forget(self) -> None:
-        """Removes it."""
-        shutil.rmtree(self.place, ignore_errors=True)
+        """Removes it, once no lab is just being put together from it."""
+        with _alone():
+            shutil.rmtree(self.place, ignore_errors=True)
 
     def save(self, say: Say) -> Path | None:
         """Keeps the lab as it is now, aside: `publish` makes it everybody's. None when there is no room."""
         spec, folder = self._spec, LabFolder(self._spec.lab)
-        aside = self.place.with_name(f".{self.place.name}")
-        shutil.rmtree(aside, ignore_errors=True)
+        aside = snapshots.for_others(folder)  # the lab's own until then: it goes with the lab
         try:
-            make_folder(PLACE)
-            make_folder(aside)
             snapshots.save(self._connection, spec.lab, aside, say)
             for path in (folder.key, folder.key.with_suffix(".pub"), *folder.path.glob("*.base")):
                 shutil.copy2(path, aside, follow_symlinks=False)
             if all((aside / f"{node.name}.save").exists() for node in spec.nodes):
                 return aside
         except (LabError, OSError) as problem:
+            if not all(one.active for one in inspection.domains(self._connection, spec.lab)):
+                raise  # a machine's memory is nowhere else: snapshots.recover
             say(f"later labs will have to boot, as this one could not be kept for them: {problem}")
         shutil.rmtree(aside, ignore_errors=True)
         return None
 
     def publish(self, aside: Path) -> None:
         """Lets other labs have what was saved: the lab it was saved of has another identity by now."""
-        self.forget()
-        aside.rename(self.place)
-        for old in sorted(PLACE.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-            shutil.rmtree(old)
+        with _alone():
+            shutil.rmtree(self.place, ignore_errors=True)
+            aside.rename(self.place)
+            for old in sorted(PLACE.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+                shutil.rmtree(old)
 
     def put_together(self, say: Say) -> None:
-        """Makes the whole lab, which must not be there yet, out of it; the machines then run."""
+        """Makes the whole lab, which must not be there yet, out of it; the machines then run.
+
+        Raises Spoilt when the fault is the checkpoint's own.
+        """
         try:
-            self._put_together(say)
+            with _alone(fcntl.LOCK_SH):
+                self._put_together(say)
         except OSError as problem:
             raise LabError("a lab could not be put together", evidence=str(problem)) from problem
 
@@ -103,7 +115,10 @@ class Golden:
         try:
             each(spec.nodes, lambda node: self._make(node.name, folder, saves))
             machines = {one.marks["node"]: one for one in inspection.domains(self._connection, spec.lab)}
-            snapshots.bring_back(self._connection, machines, saves)
+            try:
+                snapshots.bring_back(self._connection, machines, saves)
+            except LabError as problem:
+                raise Spoilt(problem.message, evidence=problem.evidence, hint=problem.hint) from problem
         finally:
             shutil.rmtree(saves, ignore_errors=True)
         now = time.time()
@@ -123,15 +138,24 @@ class Golden:
             describe_anew(old, text, new)
 
 
+@contextmanager
+def _alone(how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Holds what labs share, alone or (LOCK_SH) with others who only read; the kernel lets it go with us."""
+    make_folder(PLACE)
+    with (PLACE / ".lock").open("w") as file:
+        fcntl.flock(file, how)
+        yield
+
+
 def describe_anew(old: BinaryIO, text: str, new: BinaryIO) -> None:
-    """Writes a saved memory under another description; LabError when it is not of a known form.
+    """Writes a saved memory under another description; Spoilt when it is not of a known form.
 
     libvirt itself lets neither a machine's name nor its number be changed (virDomainSaveImageDefineXML).
     """
     head = old.read(HEADER.size)
     magic, version, length, running, packing, cookie = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
     if (magic, version) != (MAGIC, VERSION):
-        raise LabError(f"a saved memory is of an unknown form: {magic!r}, version {version}")
+        raise Spoilt(f"a saved memory is of an unknown form: {magic!r}, version {version}")
     texts = old.read(length)
     described = text.encode() + b"\0"
     rest = texts[cookie:] if cookie else b""

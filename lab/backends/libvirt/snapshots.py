@@ -17,7 +17,7 @@ from lab.backends.base import HANDOUT, Say
 from lab.backends.libvirt import consoles, inspection, removal
 from lab.backends.libvirt.disks import LabFolder, make_folder
 from lab.backends.libvirt.door import Door
-from lab.backends.libvirt.engine import explained
+from lab.backends.libvirt.engine import explained, unless_gone
 from lab.backends.libvirt.inspection import Found
 from lab.backends.shared import check_snapshot_name, each
 from lab.errors import UsageError
@@ -27,8 +27,12 @@ from lab.wait import monotonic, pause, wait_for
 
 FIRST = ".first"  # what the handout was when all its machines stood well for the first time
 UNFINISHED = ".new"
+FOR_OTHERS = ".golden"  # while the lab is being kept for later ones (golden.py)
 COPY_SECONDS = 300
 SERVED_SECONDS = 6.0
+SAVING_SECONDS = 120.0
+WHOLE = b"LibvirtQemudSave"
+"""How a saved memory begins once all of it is there (libvirt, qemu_saveimage.h)."""
 DOOR = re.compile(r"name='rackling\.door' state='connected'")
 """In a running machine's description: a process of its has the port open (QEMU's event VSERPORT_CHANGE)."""
 
@@ -39,8 +43,6 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
         check_snapshot_name(name)
     folder = LabFolder(lab)
     place = _place(folder, UNFINISHED)
-    shutil.rmtree(place, ignore_errors=True)
-    make_folder(place)
     save(connection, lab, place, say)
     final = _place(folder, name)
     former = place.with_name(".old")
@@ -52,22 +54,74 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
 
 
 def save(connection: Any, lab: str, place: Path, say: Say) -> None:
-    """Writes memory and disks of the lab's machines to an empty folder; all go on in the same moment."""
+    """Writes memory and disks of the lab's machines to a folder made anew; all go on in the same moment.
+
+    When that fails the folder is removed, unless it holds the only memory of a machine: see `recover`.
+    """
     folder = LabFolder(lab)
+    shutil.rmtree(place, ignore_errors=True)
+    make_folder(place)
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
-    # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
-    until_served([found for node, found in running.items() if Door(folder, node).close()])
-    _pause(running)
+    whole = False
     try:
+        # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
+        until_served([found for node, found in running.items() if Door(folder, node).close()])
+        _pause(running)
         each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
         for node, found in present.items():
             (place / f"{node}.profile").write_text(found.marks["profile"])
         copy_disks(folder.path, place)
+        whole = True
     finally:
         # What was not saved still stands paused; what was saved has to be brought back.
         bring_back(connection, running, place)
+        if not whole:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def recover(connection: Any, lab: str, say: Say) -> None:
+    """Ends what a killed save left: machines get their memory back, and those that stand still go on."""
+    folder = LabFolder(lab)
+    places = [place for place in (_place(folder, UNFINISHED), for_others(folder)) if place.is_dir()]
+    found = inspection.domains(connection, lab)
+    if not places and not any(inspection.stands_still(one.thing) for one in found if one.active):
+        return
+    say("the lab was interrupted while its machines stood still: letting them go on")
+    # The daemon ends what it was asked for, whether or not he who asked still lives.
+    wait_for(lambda: not any(map(_is_being_saved, found)), monotonic() + SAVING_SECONDS, every=0.5)
+    found = inspection.domains(connection, lab)
+    for place in places:
+        asleep = {one.marks["node"]: one for one in found if not one.active}
+        saved = {node: one for node, one in asleep.items() if _has_memory(place, node)}
+        bring_back(connection, saved, place)
+        shutil.rmtree(place)
+    _go_on({one.marks["node"]: one for one in found if one.active})
+
+
+def _is_being_saved(found: Found) -> bool:
+    import libvirt
+
+    at_work = False
+    with unless_gone():
+        at_work = found.thing.isActive() and found.thing.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE
+    return bool(at_work)
+
+
+def _has_memory(place: Path, node: str) -> bool:
+    unfinished, saved = place / f"{node}.part", place / f"{node}.save"
+    if unfinished.exists():
+        with unfinished.open("rb") as file:
+            whole = file.read(len(WHOLE)) == WHOLE
+        if whole:
+            unfinished.rename(saved)
+    return saved.exists()
+
+
+def for_others(folder: LabFolder) -> Path:
+    """Where a lab is kept for later ones, until they may have it."""
+    return _place(folder, FOR_OTHERS)
 
 
 def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str, ...], float]:
@@ -77,8 +131,6 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
     """
     folder = LabFolder(lab)
     place = _place(folder, name)
-    if not place.is_dir():
-        raise _unknown(lab, name)
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     say("cutting the power of every machine")
     each(present.values(), lambda found: removal.unplug(found.thing))
@@ -110,9 +162,16 @@ def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, Found]) ->
 
 def forget(lab: str, name: str) -> None:
     """Removes a snapshot; the handout takes no room and stays."""
-    if name == HANDOUT or name not in names(lab):
+    if name == HANDOUT:
         raise _unknown(lab, name)
+    check_there(lab, name)
     shutil.rmtree(_place(LabFolder(lab), name))
+
+
+def check_there(lab: str, name: str) -> None:
+    """Raises UsageError, which names the snapshots there are, when a lab has none of that name."""
+    if name not in names(lab):
+        raise _unknown(lab, name)
 
 
 def _unknown(lab: str, name: str) -> UsageError:
@@ -171,7 +230,7 @@ def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
 
 
 def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> None:
-    """Memory from its files; then all go on in the same moment."""
+    """Memory from its files; then all go on in the same moment, even when one could not be brought back."""
     import libvirt
 
     def restore(node: str) -> None:
@@ -180,10 +239,20 @@ def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> N
                 saved = str(place / f"{node}.save")
                 connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
 
-    each(machines, restore)
-    for node, found in machines.items():
+    try:
+        each(machines, restore)
+    finally:
+        _go_on(machines)
+
+
+def _go_on(machines: Mapping[str, Found]) -> None:
+    def resume(node: str) -> None:
+        thing = machines[node].thing
         with explained(f"letting {node} go on"):
-            found.thing.resume()
+            if thing.isActive() and inspection.stands_still(thing):
+                thing.resume()
+
+    each(machines, resume)
 
 
 def copy_disks(source: Path, target: Path) -> None:
@@ -198,5 +267,8 @@ def copy_disks(source: Path, target: Path) -> None:
             str(disk),
             str(unfinished),
         ]
-        run(copy, timeout=COPY_SECONDS)
-        unfinished.rename(target / disk.name)
+        try:
+            run(copy, timeout=COPY_SECONDS)
+            unfinished.rename(target / disk.name)
+        finally:
+            unfinished.unlink(missing_ok=True)
