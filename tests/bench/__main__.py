@@ -40,6 +40,11 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def of(backend: str) -> str:
+    """The name of the table: machines with KVM have one of their own."""
+    return f"{backend} with KVM" if backend == "libvirt" and kvm_verdict()[0] else backend
+
+
 def machine(backend: str) -> str:
     """Where this was measured, in a line."""
     load = os.getloadavg()[0]
@@ -84,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
     if options.write and not broken:
         readme = ROOT / "README.md"
         readme.write_text(
-            replaced(readme.read_text(encoding="utf-8"), block, options.backend), encoding="utf-8"
+            replaced(readme.read_text(encoding="utf-8"), block, of(options.backend)), encoding="utf-8"
         )
     return 1 if broken else 0
 
