@@ -34,6 +34,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     system.commands += [[]] * 100  # their number is in each played key: three digits, so none is in another
     system.write(cluster.FILE, json.dumps(LAB).encode())
     system.write("/etc/skel/.bashrc", b"")
+    system.write("/etc/shadow", b"root:*:1::::::\n", mode=0o640)
     set_up(system)
     system.make_dir(f"{OTHER}/etc/ssh")
     for name in ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "ssh_known_hosts"):
@@ -170,8 +171,9 @@ def test_a_cluster_that_runs_gets_another_identity_everywhere(
     entered = [command for command in disk.commands if command[:1] == ["ssh"]]
     assert [command[-2:] for command in entered] == [["root@c1", renewal.ON_NODE]]
     with tarfile.open(fileobj=io.BytesIO(disk.input["ssh"])) as tar:
-        brought = {name: tar.extractfile(name).read().decode() for name in tar.getnames()}  # type: ignore[union-attr]
-    assert set(brought) == set(renewal.FROM_CHROOT)
+        brought = {name: tar.extractfile(name).read().decode("latin-1") for name in tar.getnames()}  # type: ignore[union-attr]
+    assert set(brought) == {*renewal.FROM_CHROOT, *renewal.FROM_FILES}
+    assert brought["etc/munge/munge.key"] == disk.read("/etc/munge/munge.key").decode("latin-1")
     assert brought["etc/ssh/ssh_host_ed25519_key"] == disk.text(f"{FOLDER}/ssh/host_nodes")
     assert brought["root/.ssh/authorized_keys"] == f"{key(disk, 'root')} root\n"
     assert tuple(disk.commands[-3:]) == renewal.ON_SMS

@@ -25,8 +25,10 @@ FROM_CHROOT = (
     "etc/ssh/ssh_known_hosts",
     "root/.ssh/authorized_keys",
 )
-ON_NODE = "tar -xC / && /warewulf/bin/wwgetfiles && systemctl reload ssh && systemctl restart munge"
-"""What the image brings to a node, what Warewulf's files bring, and the services that use either."""
+FROM_FILES = ("etc/shadow", "etc/munge/munge.key")
+"""What Warewulf brings to nodes of the SMS's own; they will fetch it again, but need it now."""
+ON_NODE = "tar -xC / && pkill -HUP -o -x sshd && systemctl restart munge"
+"""What the image and Warewulf's files bring to a node, and the services that use either."""
 ON_SMS = (
     ["systemctl", "restart", "munge"],
     ["systemctl", "reload-or-restart", "ssh"],
@@ -73,8 +75,9 @@ def _bring_to_nodes(system: System) -> list[tuple[str, str]]:
 def _archive(system: System) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name in FROM_CHROOT:
-            tar.add(system.path(f"{CHROOT}/{name}"), arcname=name)
+        for folder, names in ((CHROOT, FROM_CHROOT), ("", FROM_FILES)):
+            for name in names:
+                tar.add(system.path(f"{folder}/{name}"), arcname=name)
     return buffer.getvalue()
 
 
