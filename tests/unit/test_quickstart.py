@@ -403,6 +403,8 @@ def host(machine: Machine) -> Machine:
     for name in ("mke2fs", "sfdisk", "mkfs.fat", "ssh-keygen", "dpkg-query", "virtlogd", "stat", "chgrp"):
         machine.program(name, "")
     machine.program("dpkg-query", "echo install ok installed")
+    machine.program("setsid", 'exec "$@"')
+    machine.program("tini", 'shift 2; exec "$@"')
     machine.program("libvirtd", 'touch "$CALLS.answers"')
     machine.program("virsh", '[ -e "$CALLS.answers" ]')
     return machine
@@ -413,7 +415,8 @@ def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
     assert done.returncode == 0, done.stderr
     installs = [call.split()[-3:] for call in host.calls if call.startswith("apt-get install")]
     assert installs == [["qemu-system-x86", "qemu-utils", "ipxe-qemu"]]
-    assert [call for call in host.calls if "--daemon" in call] == ["virtlogd --daemon", "libvirtd --daemon"]
+    started = [call for call in host.calls if call.startswith(("virtlogd", "setsid"))]
+    assert started == ["virtlogd --daemon", "setsid tini -s -- libvirtd"]
     assert next(call for call in host.calls if " -m pip " in call).endswith("[libvirt]")
     assert labs(host) == ["lab images build", "lab up", "lab status"]
     assert "export LAB_BACKEND=libvirt" in done.stdout
@@ -430,7 +433,7 @@ def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
 def test_the_tests_get_machines_and_containers(host: Machine) -> None:
     host.program("docker", '[ -e "$CALLS.engine" ]')
     host.program("dockerd", "")
-    host.program("setsid", 'touch "$CALLS.engine"')
+    host.program("setsid", '[ "$1" != tini ] || exec "$@"; touch "$CALLS.engine"')
     done = host.run("test", ci=True)
     assert done.returncode == 0, done.stderr
     assert "the container engine answers" in done.stdout
@@ -455,7 +458,7 @@ def test_without_root_machines_are_of_a_libvirt_of_ones_own(host: Machine) -> No
     done = host.run("-y", "--no-proof", "--backend", "libvirt")
     assert done.returncode == 0, done.stderr
     assert "start    libvirt" not in done.stdout
-    assert not [call for call in host.calls if "--daemon" in call]
+    assert not [call for call in host.calls if call.startswith(("virtlogd", "setsid"))]
     assert f"in {host.folder}/home/.local/state/rackling" in done.stdout
     assert labs(host) == ["lab images build", "lab up", "lab status"]
 
