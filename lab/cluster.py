@@ -15,7 +15,7 @@ from lab.backends.base import Backend, Say
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
 from lab.handle import NodeHandle
-from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Role
+from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power, Role
 from lab.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.probes import (
     BOOTED,
@@ -283,10 +283,12 @@ class Cluster:
         chosen = list(names)
         start = self._clock() if began is None else began
         told: set[str] = set()
+        revived: set[str] = set()
 
         def readings() -> tuple[Reading, ...]:
             elapsed = self._clock() - start
             seen = self.look(powered, elapsed, restored)
+            self._revive(seen, revived)
             view = replace(seen, posted=frozenset(told), served=served)
             duty.report(self.sms, view, told, self.say)
             found = judge(self.spec, view, chosen)
@@ -294,11 +296,25 @@ class Cluster:
             return found
 
         # Each look costs nodes that boot some of their time; those that were restored have nothing to do.
-        end, every = start + self.timeout, POLL * self.backend.pace ** (1 if restored else 2)
-        last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every)
+        end, quick = start + self.timeout, POLL * self.backend.pace
+        every = quick if restored else quick * self.backend.pace
+        last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every, first=quick)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last
+
+    def _revive(self, view: View, revived: set[str]) -> None:
+        """Gives power again, once, to nodes whose chassis failed after we had powered them on."""
+        fallen = [
+            name
+            for name in sorted(view.powered - revived)
+            if name in view.statuses and view.statuses[name].stage == CRASHED
+        ]
+        for name in fallen:
+            self.say(f"{name} lost its power ({view.statuses[name].detail}): giving it power again")
+        if fallen:
+            revived.update(fallen)
+            self.backend.start(self.spec.lab, fallen)
 
     def last_line(self, name: str) -> str:
         """The last line a node wrote to its console, or "" where there is none."""

@@ -134,6 +134,10 @@ class Power(Enum):
     ABSENT = "absent"  # the engine has no such machine (never made, or removed by hand)
 
 
+CRASHED = "crashed"
+"""The stage of a node whose chassis failed: it lost its power, and nobody had switched it off."""
+
+
 @dataclass(frozen=True)
 class NodeStatus:
     """What the backend can say about one node without entering it.

@@ -24,12 +24,14 @@ def wait_for(
     *,
     done: Callable[[T], bool] = bool,
     every: float = POLL,
+    first: float | None = None,
 ) -> T:
     """Calls `probe` until `done` likes its value or the clock passes `deadline`; returns the last value.
 
     The probe is always called at least once, `say` gets each value, and the caller judges what
-    it means that time ran out.
+    it means that time ran out. With `first` the pause begins so short, and doubles until it is `every`.
     """
+    wait = every if first is None else first
     while True:
         begun = clock()
         value = probe()
@@ -38,4 +40,5 @@ def wait_for(
         now = clock()
         if done(value) or now >= deadline:
             return value
-        sleep(max(0.0, min(every - (now - begun), deadline - now)))
+        sleep(max(0.0, min(wait - (now - begun), deadline - now)))
+        wait = min(every, 2 * wait)

@@ -12,7 +12,7 @@ from lab.cluster import Cluster
 from lab.config import load
 from lab.errors import Exit, LabError, UsageError
 from lab.facts import slurm
-from lab.model import ClusterSpec, Power
+from lab.model import CRASHED, ClusterSpec, Power
 from lab.plan import Verb
 from lab.probes import Answer, Outlook, Reading
 from tests.fakes import FakeBackend
@@ -89,6 +89,30 @@ def test_machines_that_stand_still_are_let_go_on(up: Room, backend: FakeBackend)
     with pytest.raises(LabError, match="c1"):
         up.cluster.up(["c1"])
     assert backend.calls == ["create lab"]
+
+
+def test_a_node_whose_chassis_fails_gets_power_again_once(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, really_start = backend.found["lab"], backend.start
+    starts: list[list[str]] = []
+
+    def start(name: str, nodes: Sequence[str]) -> None:
+        starts.append(list(nodes))
+        really_start(name, nodes)
+        if len(starts) in fails:
+            lab.power["c1"], lab.stage["c1"] = Power.OFF, CRASHED
+
+    monkeypatch.setattr(backend, "start", start)
+    fails = {1}
+    up.cluster.cycle("c1")
+    assert starts == [["c1"], ["c1"]]
+    assert [line for line in up.said if line.startswith("c1 lost its power")]
+    fails = {3, 4, 5}
+    up.cluster.timeout = 1.0
+    with pytest.raises(LabError, match="c1"):
+        up.cluster.cycle("c1")
+    assert len(starts) == 4
 
 
 def test_states_are_dropped_where_they_are_kept(up: Room, backend: FakeBackend) -> None:

@@ -54,3 +54,9 @@ def test_the_time_a_look_takes_is_not_slept_again() -> None:
     slow = Time(look=0.9)
     wait_for(slow.count, 200.0, slow.clock, slow.sleep, done=lambda n: n == 2, every=0.5)
     assert slow.naps == [0.0]
+
+
+def test_looks_become_rarer_when_the_first_pause_is_short() -> None:
+    time = Time()
+    wait_for(time.count, 120.0, time.clock, time.sleep, done=lambda n: n == 6, every=5.0, first=1.0)
+    assert time.naps == [1.0, 2.0, 4.0, 5.0, 5.0]

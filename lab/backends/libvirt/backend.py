@@ -343,7 +343,7 @@ class LibvirtBackend:
         if name not in present:
             return NodeStatus(name, Power.ABSENT)
         if not present[name].active:
-            return NodeStatus(name, Power.OFF, "off")
+            return inspection.without_power(name, present[name].thing)
         with unless_gone():
             if inspection.stands_still(present[name].thing):
                 return NodeStatus(name, Power.ON, "paused", STILL.format(ROOT))

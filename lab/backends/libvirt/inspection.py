@@ -20,7 +20,7 @@ from lab.backends.libvirt import engine
 from lab.backends.libvirt.disks import ROOT, LabFolder, lab_names, search_path
 from lab.backends.libvirt.engine import PREFIX, explained, marks_of
 from lab.errors import LabError
-from lab.model import ClusterSpec, LabRecord
+from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.run import run
 from lab.specjson import spec_from_json
 
@@ -91,6 +91,16 @@ def stands_still(domain: Any) -> bool:
     import libvirt
 
     return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
+
+
+def without_power(name: str, domain: Any) -> NodeStatus:
+    """How a machine stands that is off: it was switched off, or its process died."""
+    import libvirt
+
+    with engine.unless_gone():
+        if domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED]:
+            return NodeStatus(name, Power.OFF, CRASHED, "its emulator, QEMU, died")
+    return NodeStatus(name, Power.OFF, "off")
 
 
 def record(connection: Any, lab: str) -> dict[str, str]:
