@@ -178,7 +178,7 @@ class TestLibvirt(RealContract):
             assert b"hint: lab console c1 --attach" in up.run("c1", "true").stderr
             with attached(up, "c1") as child:
                 knock(child, "# ")
-                child.send("test -x /lib/agent/report.sh && echo ramdisk-$((40 + 2))\r")
+                child.send("test -e /lib/agent/report.sh && echo ramdisk-$((40 + 2))\r")
                 child.expect_exact("ramdisk-42")
                 child.send("exit\r")
                 child.expect_exact("Starting the provision handler")
@@ -278,9 +278,8 @@ def test_a_lab_whose_files_are_gone_is_found_and_taken_away() -> None:
             assembly.make_disks(node, folder, DiskStore())
             assembly.define(backend.connection, shape, node, folder, kvm=False)
         shutil.rmtree(folder.path)
-        listed = json.loads(run_lab("ls", "--json", name="hvfileless").stdout)
-        found = next(one for one in listed["labs"] if one["lab"] == "hvfileless")
-        assert found["backend"] == "libvirt"
+        record = next(found for found in backend.labs() if found.lab == "hvfileless")
+        assert (record.nodes, record.running, record.spec) == (("c1", "sms"), 0, shape)
         assert {one.name for one in backend.status("hvfileless")} == {"sms", "c1"}
         nothing_is_left_after_down("hvfileless")
     finally:

@@ -27,7 +27,7 @@ FROM_CHROOT = (
 )
 FROM_FILES = ("etc/shadow", "etc/munge/munge.key")
 """What Warewulf brings to nodes of the SMS's own; they will fetch it again, but need it now."""
-ON_NODE = "tar -xC / && pkill -HUP -o -x sshd && systemctl restart munge"
+ON_NODE = "tar -xC / && (kill -HUP $(cat /run/sshd.pid) || systemctl reload ssh) && systemctl restart munge"
 """What the image and Warewulf's files bring to a node, and the services that use either."""
 ON_SMS = (
     ["systemctl", "restart", "munge"],
