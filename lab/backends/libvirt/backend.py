@@ -35,6 +35,7 @@ from lab.wait import pause
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
+UNMADE = "it was being made when that was interrupted: lab up begins anew"
 STILL = "its processor stands still; when no other command is at work: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
@@ -67,7 +68,7 @@ class LibvirtBackend:
         """Makes what is missing of the lab, and powers its new machines on."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        if folder.unsettled.exists() and folder.unsettled.read_text() == HALF:
+        if _is_half_made(folder):
             say("making the lab was interrupted: beginning anew")
             removal.lab(self.connection, spec.lab, say)
         fresh = not folder.key.exists()  # else there are disks, with a learner's work on them
@@ -138,6 +139,8 @@ class LibvirtBackend:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         names = [node.name for node in spec.nodes] if spec else sorted(present)
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
+        if _is_half_made(LabFolder(lab)):  # its machines may run, with another lab's keys
+            return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
         if unprivileged.is_missing(LabFolder(lab)):
             gone = ("unplugged", "the lab's switch is gone")
@@ -365,3 +368,8 @@ class LibvirtBackend:
         """Waits a little; False when there is no such machine any more."""
         pause(FOLLOW_SECONDS)
         return node in self._present(lab)
+
+
+def _is_half_made(folder: LabFolder) -> bool:
+    """Whether a lab was being put together from another one's memory, or still is."""
+    return folder.unsettled.exists() and folder.unsettled.read_text() == HALF
