@@ -465,7 +465,7 @@ class TestFaults:
         time.sleep(5)
         up.backend.restore(LAB, "busy", silent)
         up.wait_for("sms", "c1")
-        assert "STATUS:           Success" in up.must("sms", "munge -n | ssh c1 unmunge")
+        assert "Success (0)" in up.must("sms", "munge -n | ssh c1 unmunge")
         assert up.must("sms", "srun -w c1 hostname", user="user1") == "c1"
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is full")

@@ -85,7 +85,7 @@ class LibvirtBackend:
         try:
             folder.make()
             if fresh:
-                folder.unsettled.write_text(BOOTED)
+                folder.make_unsettled(BOOTED)
             else:
                 folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
             self._make(spec, present, folder, say, kvm=kvm)
@@ -268,7 +268,7 @@ class LibvirtBackend:
             return False
         try:
             folder.make()
-            folder.unsettled.write_text(HALF)
+            folder.make_unsettled(HALF)
             assembly.make_wires(self.connection, spec)
             golden.put_together(say)
             self._renew_identity(spec, say)
@@ -278,7 +278,7 @@ class LibvirtBackend:
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)
             return False
-        folder.unsettled.write_text(AWAKE)
+        folder.make_unsettled(AWAKE)
         return True
 
     def _renew_identity(self, spec: ClusterSpec, say: Say) -> None:

@@ -30,6 +30,7 @@ ROOT = root_folder()
 PARTS = (".raw", ".kernel", ".initrd")
 MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
+FULL = "df -h {}"
 SOCKET_PATH, SOCKET_NAME = 107, 30
 """Bytes that a socket's path may have (unix(7), sun_path); those that our longest names and ssh take."""
 BUILD = "lab --backend libvirt images build"
@@ -145,6 +146,14 @@ class LabFolder:
         """There from the first moment of a lab until it has stood well once: holds how it was made."""
         return self.path / "unsettled"
 
+    def make_unsettled(self, how: str) -> None:
+        """Notes how the lab is being made."""
+        try:
+            self.unsettled.write_text(how)
+        except OSError as problem:
+            hint = FULL.format(self.path)
+            raise LabError(f"cannot write to {self.path}", evidence=str(problem), hint=hint) from problem
+
     @property
     def pending(self) -> Path:
         """There while the lab is on its way to a snapshot: holds its name."""
@@ -254,11 +263,8 @@ def make_folder(folder: Path) -> None:
     """Makes a folder that the machines' processes may pass through but not list."""
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-    except PermissionError as problem:
-        raise LabError(
-            f"cannot make {folder}",
-            evidence=str(problem),
-            hint=CLOSED,
-        ) from problem
+    except OSError as problem:
+        hint = CLOSED if isinstance(problem, PermissionError) else FULL.format(folder.parent)
+        raise LabError(f"cannot make {folder}", evidence=str(problem), hint=hint) from problem
     if not os.access(folder, os.W_OK):
         raise LabError(f"cannot write to {folder}", hint=CLOSED)
