@@ -503,8 +503,9 @@ def restart_daemon() -> None:
     pid = int((place / "libvirtd.pid").read_text(encoding="utf-8"))
     os.kill(pid, signal.SIGTERM)
     until(lambda: not runs(pid), 30, lambda: f"libvirtd {pid} goes on")
-    if not own:
-        subprocess.run(["libvirtd", "--daemon"], check=True, timeout=60)
+    if not own:  # as quickstart does where no init runs
+        command, quiet = ["setsid", "--fork", "tini", "-s", "--", "libvirtd"], subprocess.DEVNULL
+        subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=True, timeout=60)
     until(answers, 30, lambda: "libvirtd does not answer")
 
 
