@@ -134,8 +134,8 @@ class Power(Enum):
     ABSENT = "absent"  # the engine has no such machine (never made, or removed by hand)
 
 
-CRASHED = "crashed"
-"""The stage of a node whose chassis failed: it lost its power, and nobody had switched it off."""
+UNPLUGGED, PAUSED, CRASHED = "unplugged", "paused", "crashed"
+"""Stages that are the chassis's: its cables lie loose, its processor stands still, or it failed."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from lab.errors import UsageError
-from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 
 
 class Verb(Enum):
@@ -65,8 +65,8 @@ def plan_up(
     changed = [node for node in kept if _differs(node, spec, old)]
     gone = sorted(set(record.nodes if record else ()) - {node.name for node in spec.nodes})
     off = [n.name for n in kept if n.name in names and _power(found, n.name) is Power.OFF]
-    loose = [n.name for n in kept if found[n.name].stage == "unplugged"]
-    still = [n.name for n in kept if found[n.name].stage == "paused"]
+    loose = [n.name for n in kept if found[n.name].stage == UNPLUGGED]
+    still = [n.name for n in kept if found[n.name].stage == PAUSED]
     steps = (
         (Verb.CREATE, missing),
         (Verb.REMAKE, [node.name for node in changed if node.role is not Role.SMS]),

@@ -115,7 +115,7 @@ class TestLibvirt(RealContract):
         assert "wwmaster=172.16.0.1" in up.must("c1", "cat /proc/cmdline")
         assert up.must("c1", "stat -f -c %T /") == "tmpfs"
         assert up.must("c1", "findmnt -no SOURCE,FSTYPE /home").split() == ["172.16.0.1:/home", "nfs4"]
-        text = b"".join(up.backend.console(LAB, "c1", follow=False))
+        text = shown(up, "c1")
         for word in (b"SeaBIOS", b"iPXE", b"Now Booting Warewulf", b"30-getvnfs"):
             assert word in text
 
@@ -245,7 +245,7 @@ def nothing_is_left_after_down(name: str) -> None:
 def test_nothing_is_left_of_a_lab_whose_making_was_killed(step: str, seconds: float) -> None:
     name = "hvkilled"
     shape = small(libvirt_spec, name, compute=1)
-    Golden(LibvirtBackend().connection, shape, DiskStore(), kvm=inspection.kvm_verdict()[0]).forget()
+    checkpoint(shape).forget()
     if step.startswith("waiting") and inspection.kvm_verdict()[0]:
         pytest.skip("with KVM nobody waits for the SMS")
     try:
@@ -305,7 +305,7 @@ ON_NODES = (
 def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) -> None:
     """Beside the first, under the same addresses: each has its own keys, and its own jobs run."""
     other = Bed(LibvirtBackend(), small(libvirt_spec, "hvsecond", compute=1), SECONDS)
-    golden = Golden(LibvirtBackend().connection, other.spec, DiskStore(), kvm=inspection.kvm_verdict()[0])
+    golden = checkpoint(other.spec)
     golden.forget()
     first = Bed(LibvirtBackend(), bed.spec, SECONDS)
     first.backend.delete(LAB, silent)
@@ -349,6 +349,11 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
     assert not left_of("hvsecond")
 
 
+def checkpoint(spec: ClusterSpec) -> Golden:
+    """What labs of this shape are put together of."""
+    return Golden(LibvirtBackend().connection, spec, DiskStore(), kvm=inspection.kvm_verdict()[0])
+
+
 def host_addresses(lab: str) -> list[str]:
     """Addresses by which this computer itself would be on a lab's wires."""
     told = subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout
@@ -361,7 +366,7 @@ def test_a_lab_killed_while_its_first_state_is_kept_goes_on(bed: Bed) -> None:
     Bed(LibvirtBackend(), bed.spec, SECONDS).backend.delete(LAB, silent)
     name = "hvkilled"
     shape = small(libvirt_spec, name, compute=1)
-    golden = Golden(LibvirtBackend().connection, shape, DiskStore(), kvm=inspection.kvm_verdict()[0])
+    golden = checkpoint(shape)
     golden.forget()
     again = Bed(LibvirtBackend(), shape, SECONDS)
     try:
@@ -437,7 +442,7 @@ class TestFaults:
         up.must("c1", f"setsid sh -c '{crash}' </dev/null >/dev/null 2>&1 &")
         until(lambda: up.status()["c1"].stage != "init", SECONDS, up.status)
         until(lambda: rebooted(up, "c1", first), SECONDS, up.status)
-        assert b"sysrq triggered crash" in b"".join(up.backend.console(LAB, "c1", follow=False))
+        assert b"sysrq triggered crash" in shown(up, "c1")
 
     def test_machines_that_stand_still_are_shown_and_go_on(self, up: Bed) -> None:
         boots = [up.must(node, BOOT) for node in ("sms", "c1")]

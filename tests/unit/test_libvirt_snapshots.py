@@ -124,7 +124,7 @@ def test_all_go_on_even_when_one_cannot_be_brought_back(
 def test_a_killed_save_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str) -> None:
     """Saved, saved but not yet called so, half saved, still paused, and without power from the beginning."""
     lab = Saved(monkeypatch, tmp_path, sms="off", c1="off", c2="paused", c3="paused", g1="off")
-    folder = lab.put(place, sms_save=WHOLE, c1_part=WHOLE + b"...", c2_part=b"LibvirtQemudPart")
+    folder = lab.put(place, asleep=b"", sms_save=WHOLE, c1_part=WHOLE + b"...", c2_part=b"LibvirtQemudPart")
     said: list[str] = []
     snapshots.recover(lab.daemon, "x", said.append)
     assert lab.states() == dict.fromkeys(["sms", "c1", "c2", "c3"], "running") | {"g1": "off"}
@@ -141,7 +141,18 @@ def test_where_nothing_stands_still_nothing_is_done(monkeypatch: pytest.MonkeyPa
 
 def test_memory_that_is_nowhere_else_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lab = Saved(monkeypatch, tmp_path, sms="off")
-    folder = lab.put(snapshots.UNFINISHED, sms_save=b"rubbish")
+    folder = lab.put(snapshots.UNFINISHED, asleep=b"", sms_save=b"rubbish")
     with pytest.raises(LabError):
         snapshots.recover(lab.daemon, "x", lambda _line: None)
     assert (folder / "sms.save").exists()
+
+
+def test_a_machine_switched_off_later_does_not_wake_up_with_what_was_saved_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All were brought back; it was killed while it gave the lab other keys than those in the files."""
+    lab = Saved(monkeypatch, tmp_path, sms="running", c1="off")
+    folder = lab.put(snapshots.FOR_OTHERS, sms_save=WHOLE, c1_save=WHOLE)
+    snapshots.recover(lab.daemon, "x", lambda _line: None)
+    assert lab.states() == {"sms": "running", "c1": "off"}
+    assert not folder.exists()

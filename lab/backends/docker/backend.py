@@ -13,7 +13,7 @@ from lab.backends.docker.engine import container_name, explained
 from lab.backends.docker.peek import Peek
 from lab.backends.shared import each, edition
 from lab.errors import LabError, UsageError
-from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.run import run
 
 if TYPE_CHECKING:
@@ -293,4 +293,4 @@ def _status(name: str, found: Iterable[str], running: set[str], stages: dict[str
         return NodeStatus(name, Power.ABSENT)
     if name not in running:
         return NodeStatus(name, Power.OFF, "off", "its container is stopped")
-    return stages.get(name, NodeStatus(name, Power.ON, "unplugged", "no cable yet"))
+    return stages.get(name, NodeStatus(name, Power.ON, UNPLUGGED, "no cable yet"))

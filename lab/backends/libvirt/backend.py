@@ -27,7 +27,7 @@ from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.machines import has_system_disk, profile
 from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
 from lab.errors import LabError
-from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power
+from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power
 from lab.run import run, run_bytes
 from lab.specjson import spec_to_json
 from lab.wait import pause
@@ -85,7 +85,7 @@ class LibvirtBackend:
         try:
             folder.make()
             if fresh:
-                folder.make_unsettled(BOOTED)
+                folder.note(folder.unsettled, BOOTED)
             else:
                 folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
             self._make(spec, present, folder, say, kvm=kvm)
@@ -143,7 +143,7 @@ class LibvirtBackend:
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
         if unprivileged.is_missing(LabFolder(lab)):
-            gone = ("unplugged", "the lab's switch is gone")
+            gone = (UNPLUGGED, "the lab's switch is gone")
             found = [
                 NodeStatus(one.name, one.power, *gone) if one.power is Power.ON else one for one in found
             ]
@@ -202,10 +202,10 @@ class LibvirtBackend:
         del borrowed  # no state is kept for other labs, so nothing of this one's gets there
         spec = self._spec(lab)
         snapshots.check_there(lab, name)
-        pending = LabFolder(lab).pending
-        pending.write_text(name, encoding="utf-8")
+        folder = LabFolder(lab)
+        folder.note(folder.pending, name)
         self._restore(spec, name, say)
-        pending.unlink()
+        folder.pending.unlink()
 
     def _restore(self, spec: ClusterSpec, name: str, say: Say) -> None:
         lab = spec.lab
@@ -268,7 +268,7 @@ class LibvirtBackend:
             return False
         try:
             folder.make()
-            folder.make_unsettled(HALF)
+            folder.note(folder.unsettled, HALF)
             assembly.make_wires(self.connection, spec)
             golden.put_together(say)
             self._renew_identity(spec, say)
@@ -278,7 +278,7 @@ class LibvirtBackend:
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)
             return False
-        folder.make_unsettled(AWAKE)
+        folder.note(folder.unsettled, AWAKE)
         return True
 
     def _renew_identity(self, spec: ClusterSpec, say: Say) -> None:
@@ -349,7 +349,7 @@ class LibvirtBackend:
             return inspection.without_power(name, present[name].thing)
         with unless_gone():
             if inspection.stands_still(present[name].thing):
-                return NodeStatus(name, Power.ON, "paused", STILL.format(ROOT))
+                return NodeStatus(name, Power.ON, PAUSED, STILL.format(ROOT))
         return consoles.stage_of(
             name, mac, consoles.read_since_power_on(LabFolder(lab).console(name)), time.time()
         )

@@ -30,10 +30,10 @@ ROOT = root_folder()
 PARTS = (".raw", ".kernel", ".initrd")
 MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
-FULL = "df -h {}"
 SOCKET_PATH, SOCKET_NAME = 107, 30
 """Bytes that a socket's path may have (unix(7), sun_path); those that our longest names and ssh take."""
 BUILD = "lab --backend libvirt images build"
+FULL = "df -h {}"
 CLOSED = "sudo lab …, where root's libvirt is meant; else name a folder of yours: export XDG_STATE_HOME=…"
 
 
@@ -141,18 +141,18 @@ class LabFolder:
             self.path.chmod(0o710)
             return
 
+    def note(self, path: Path, text: str) -> None:
+        """Writes one of the small files below; LabError when there is no room for it."""
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            hint = FULL.format(self.path)
+            raise LabError(f"cannot write to {self.path}", evidence=str(problem), hint=hint) from problem
+
     @property
     def unsettled(self) -> Path:
         """There from the first moment of a lab until it has stood well once: holds how it was made."""
         return self.path / "unsettled"
-
-    def make_unsettled(self, how: str) -> None:
-        """Notes how the lab is being made."""
-        try:
-            self.unsettled.write_text(how)
-        except OSError as problem:
-            hint = FULL.format(self.path)
-            raise LabError(f"cannot write to {self.path}", evidence=str(problem), hint=hint) from problem
 
     @property
     def pending(self) -> Path:

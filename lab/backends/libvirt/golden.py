@@ -79,7 +79,7 @@ class Golden:
             if all((aside / f"{node.name}.save").exists() for node in spec.nodes):
                 return aside
         except (LabError, OSError) as problem:
-            if not all(one.active for one in inspection.domains(self._connection, spec.lab)):
+            if (aside / snapshots.ASLEEP).exists():
                 raise  # a machine's memory is nowhere else: snapshots.recover
             say(f"later labs will have to boot, as this one could not be kept for them: {problem}")
         shutil.rmtree(aside, ignore_errors=True)

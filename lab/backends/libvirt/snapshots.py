@@ -31,6 +31,7 @@ FOR_OTHERS = ".golden"  # while the lab is being kept for later ones (golden.py)
 COPY_SECONDS = 300
 SERVED_SECONDS = 6.0
 SAVING_SECONDS = 120.0
+ASLEEP = "asleep"  # in a folder of saved memories while it may hold the only one of a machine
 WHOLE = b"LibvirtQemudSave"
 """How a saved memory begins once all of it is there (libvirt, qemu_saveimage.h)."""
 DOOR = re.compile(r"name='rackling\.door' state='connected'")
@@ -64,6 +65,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
+    (place / ASLEEP).touch()
     whole = False
     try:
         # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
@@ -77,6 +79,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     finally:
         # What was not saved still stands paused; what was saved has to be brought back.
         bring_back(connection, running, place)
+        (place / ASLEEP).unlink()
         if not whole:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -84,7 +87,12 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
 def recover(connection: Any, lab: str, say: Say) -> None:
     """Ends what a killed save left: machines get their memory back, and those that stand still go on."""
     folder = LabFolder(lab)
-    places = [place for place in (_place(folder, UNFINISHED), for_others(folder)) if place.is_dir()]
+    places = []
+    for place in (_place(folder, UNFINISHED), for_others(folder)):
+        if (place / ASLEEP).exists():
+            places.append(place)
+        else:  # all run, perhaps under other keys by now
+            shutil.rmtree(place, ignore_errors=True)
     found = inspection.domains(connection, lab)
     if not places and not any(inspection.stands_still(one.thing) for one in found if one.active):
         return
@@ -94,7 +102,7 @@ def recover(connection: Any, lab: str, say: Say) -> None:
     found = inspection.domains(connection, lab)
     for place in places:
         asleep = {one.marks["node"]: one for one in found if not one.active}
-        saved = {node: one for node, one in asleep.items() if _has_memory(place, node)}
+        saved = {node: one for node, one in asleep.items() if _find_memory(place, node)}
         bring_back(connection, saved, place)
         shutil.rmtree(place)
     _go_on({one.marks["node"]: one for one in found if one.active})
@@ -109,7 +117,8 @@ def _is_being_saved(found: Found) -> bool:
     return bool(at_work)
 
 
-def _has_memory(place: Path, node: str) -> bool:
+def _find_memory(place: Path, node: str) -> bool:
+    """Whether a machine's memory is there; one that only lacks its name is given it."""
     unfinished, saved = place / f"{node}.part", place / f"{node}.save"
     if unfinished.exists():
         with unfinished.open("rb") as file:
