@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 CONFIG_NAME = "lab.toml"
-SCHEMA = PACKAGE / "schema.json"
+SCHEMA = PACKAGE / "config" / "schema.json"
 
 
 @dataclass(frozen=True)

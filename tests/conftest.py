@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import load
+from lab.backends.fake import FakeBackend
+from lab.config.loader import load
 from lab.model import ClusterSpec
-from tests.fakes import FakeBackend
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ BANNED_NAMES = ("utils", "helpers", "common", "misc")
 DOORS = {
     "docker": ("lab.backends",),
     "libvirt": ("lab.backends",),
-    "pexpect": ("lab.console",),
-    "subprocess": ("lab.run", "lab.guest.system", "lab.slurm.pack"),
+    "pexpect": ("lab.nodes.pty",),
+    "subprocess": ("lab.process", "lab.guest.system", "lab.slurm.pack"),
     "sqlite3": ("lab.guest.warewulf",),
 }
 
@@ -32,7 +32,6 @@ PURE = (
     "lab.errors",
     "lab.model",
     "lab.facts",
-    "lab.reboot.plan",
     *(f"lab.slurm.{name}" for name in PURE_SLURM),
 )
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
@@ -109,14 +108,14 @@ def only_the_command_line_talks(source: Source) -> list[str]:
     ]
 
 
-# Never imported: the harness starts them as processes of their own.
-PROGRAMS = tuple(f"lab.backends.libvirt.{name}" for name in ("enter", "kvm_probe", "proxy", "switch"))
+# Programs that the harness starts as processes of their own.
+PROGRAMS = ("lab.backends.libvirt.programs",)
 TALK = ("print", "input", "exit", "quit", "sys.exit", "os._exit")
 
 
 def only_wait_sleeps(source: Source) -> list[str]:
-    """The harness's only sleep is in `lab.wait`."""
-    if source.within("lab.wait", "lab.guest"):
+    """The harness's only sleep is in `lab.polling`."""
+    if source.within("lab.polling", "lab.guest"):
         return []
     found = [f"calls {called(node)}()" for node in ast.walk(source.tree) if called(node) == "time.sleep"]
     return found + ["imports time.sleep" for name in source.imports() if name == "time.sleep"]
@@ -255,30 +254,30 @@ LONG = "def f():\n" + "    x = 1\n" * FUNCTION_LINES
 @pytest.mark.parametrize(
     ("rule", "name", "text"),
     [
-        (behind_doors, "lab.cluster", "def f():\n    import docker"),
+        (behind_doors, "lab.cluster.cluster", "def f():\n    import docker"),
         (behind_doors, "lab.checks.api", "from pexpect import spawn"),
         (pure_modules, "lab.facts.slurm", "import subprocess"),
         (pure_modules, "lab.model", "from os import path"),
-        (only_the_command_line_talks, "lab.cluster", "def f():\n    print(1)"),
-        (only_the_command_line_talks, "lab.run", "import sys\nsys.exit(1)"),
-        (only_the_command_line_talks, "lab.run", "import sys\nx = sys.argv"),
-        (only_wait_sleeps, "lab.cluster", "import time\ntime.sleep(1)"),
-        (only_wait_sleeps, "lab.cluster", "from time import sleep"),
-        (only_the_outermost_catches_all, "lab.run", "try:\n    pass\nexcept Exception:\n    pass"),
-        (only_the_outermost_catches_all, "lab.run", "try:\n    pass\nexcept:\n    pass"),
-        (no_state_in_modules, "lab.run", "cache = {}"),
-        (no_state_in_modules, "lab.run", "cache: dict[str, str] = {}"),
-        (no_state_in_modules, "lab.run", "def f():\n    global x"),
-        (dataclasses_are_frozen, "lab.run", "@dataclass\nclass A: ..."),
-        (dataclasses_are_frozen, "lab.run", "@dataclasses.dataclass(slots=True)\nclass A: ..."),
-        (sizes, "lab.run", LONG),
-        (sizes, "lab.run", "x = 1\n" * (MODULE_LINES + 1)),
-        (opens_with_its_purpose, "lab.run", "x = 1"),
+        (only_the_command_line_talks, "lab.cluster.cluster", "def f():\n    print(1)"),
+        (only_the_command_line_talks, "lab.process", "import sys\nsys.exit(1)"),
+        (only_the_command_line_talks, "lab.process", "import sys\nx = sys.argv"),
+        (only_wait_sleeps, "lab.cluster.cluster", "import time\ntime.sleep(1)"),
+        (only_wait_sleeps, "lab.cluster.cluster", "from time import sleep"),
+        (only_the_outermost_catches_all, "lab.process", "try:\n    pass\nexcept Exception:\n    pass"),
+        (only_the_outermost_catches_all, "lab.process", "try:\n    pass\nexcept:\n    pass"),
+        (no_state_in_modules, "lab.process", "cache = {}"),
+        (no_state_in_modules, "lab.process", "cache: dict[str, str] = {}"),
+        (no_state_in_modules, "lab.process", "def f():\n    global x"),
+        (dataclasses_are_frozen, "lab.process", "@dataclass\nclass A: ..."),
+        (dataclasses_are_frozen, "lab.process", "@dataclasses.dataclass(slots=True)\nclass A: ..."),
+        (sizes, "lab.process", LONG),
+        (sizes, "lab.process", "x = 1\n" * (MODULE_LINES + 1)),
+        (opens_with_its_purpose, "lab.process", "x = 1"),
         (opens_with_its_purpose, "lab.utils", '"""Everything."""'),
-        (opens_with_its_purpose, "lab.run", '"""One\ntwo\nthree\nfour."""'),
+        (opens_with_its_purpose, "lab.process", '"""One\ntwo\nthree\nfour."""'),
         (guest_is_an_island, "lab.guest.boot", "import click"),
         (guest_is_an_island, "lab.guest.boot", "from lab.model import Node"),
-        (guest_is_an_island, "lab.bundle", "from lab.guest import main"),
+        (guest_is_an_island, "lab.images.bundle", "from lab.guest import main"),
         (checks_see_what_a_learner_sees, "exercises.x.check", "from lab.backends import base"),
         (checks_see_what_a_learner_sees, "exercises.x.check", "import subprocess"),
     ],
@@ -292,13 +291,13 @@ def test_rule_catches(rule: Rule, name: str, text: str) -> None:
     [
         (behind_doors, "lab.backends.docker", "import docker"),
         (behind_doors, "lab.cli.shell", "from lab.backends import docker"),
-        (only_wait_sleeps, "lab.wait", "import time\ntime.sleep(1)"),
+        (only_wait_sleeps, "lab.polling", "import time\ntime.sleep(1)"),
         (
             only_the_outermost_catches_all,
-            "lab.run",
+            "lab.process",
             "try:\n    f()\nexcept BaseException:\n    g()\n    raise",
         ),
-        (no_state_in_modules, "lab.run", "LIMITS = {'a': 1}\n__all__ = []"),
+        (no_state_in_modules, "lab.process", "LIMITS = {'a': 1}\n__all__ = []"),
         (guest_is_an_island, "lab.guest.boot", "import json\nfrom lab.slurm import wire"),
         (checks_see_what_a_learner_sees, "exercises.x.check", "import re\nfrom lab.checks import check"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.checks import Cluster, check, failed
-from lab.facts import accounting, queues
+from lab.facts import accounting, partitions
 
 PROJECT = "paygo-project1"
 ACCOUNTS = "sacctmgr show assoc format=account,user,parentname,share,qos"
@@ -175,7 +175,7 @@ def a_paid_job_ran(cluster: Cluster) -> None:
 def more_than_the_quota_is_refused(cluster: Cluster) -> None:
     """For user2, the controller takes a job of one CPU-minute on the quota, and refuses one of eleven."""
     paid = f"--account={PROJECT} --qos={PROJECT} --ntasks=1"
-    small, large = queues.refusal(f"{paid} --time=1"), queues.refusal(f"{paid} --time=11")
+    small, large = partitions.refusal(f"{paid} --time=1"), partitions.refusal(f"{paid} --time=11")
     against = cluster.sms.fact(small, user="user2")
     if against:
         raise failed(expected="one minute is taken", actual=against, node="sms", look=small.command)
@@ -193,7 +193,7 @@ def more_than_the_quota_is_refused(cluster: Cluster) -> None:
 def accounts_of_others_are_refused(cluster: Cluster) -> None:
     """The controller takes no job of user2 under member1, and none of user1 under paygo-project1."""
     for user, account in (("user2", "member1"), ("user1", PROJECT)):
-        if not cluster.sms.fact(queues.refusal(f"--account={account} --time=1"), user=user):
+        if not cluster.sms.fact(partitions.refusal(f"--account={account} --time=1"), user=user):
             raise failed(
                 expected=f"{user} is refused under {account}",
                 actual="the controller takes the job",

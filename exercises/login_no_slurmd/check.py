@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lab.checks import Cluster, check, chroot_of, failed
-from lab.checks.view import NodeView
+from lab.checks.cluster_view import NodeView
 from lab.facts import slurm, warewulf
 
 UNIT = "slurmd.service"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.checks import Cluster, check, failed
-from lab.facts import accounting, queues
+from lab.facts import accounting, partitions
 
 HOUR, DAY = 60.0, 24 * 60.0
 NAMES = ("short", "medium", "long")
@@ -20,7 +20,7 @@ def hours(minutes: float | None) -> str:
 @check(step="define", settle=5)
 def three_partitions_instead_of_one(cluster: Cluster) -> None:
     """The cluster's partitions are short, medium and long; normal is gone."""
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     if not set(NAMES) <= set(found) or "normal" in found:
         raise failed(expected=NAMES, actual=list(found), hint=STALE, node="sms", look="sinfo")
 
@@ -28,7 +28,7 @@ def three_partitions_instead_of_one(cluster: Cluster) -> None:
 @check(step="define", needs=[three_partitions_instead_of_one])
 def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
     """A job that names no partition goes to medium."""
-    found = [queue.name for queue in cluster.sms.fact(queues.queues).values() if queue.default]
+    found = [queue.name for queue in cluster.sms.fact(partitions.queues).values() if queue.default]
     if found != ["medium"]:
         raise failed(
             expected="medium as the default",
@@ -42,7 +42,7 @@ def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
 @check(step="define", needs=[three_partitions_instead_of_one])
 def times_are_limited(cluster: Cluster) -> None:
     """Jobs end after 2 hours in short, a day or two in medium, and 7 days in long; each has a default."""
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     for name, (least, most) in LONGEST.items():
         limit, default = found[name].max_minutes, found[name].default_minutes
         if limit is None or not least <= limit <= most:
@@ -66,7 +66,7 @@ def times_are_limited(cluster: Cluster) -> None:
 @check(step="define", needs=[three_partitions_instead_of_one])
 def short_jobs_come_first(cluster: Cluster) -> None:
     """Jobs of short come before those of medium, and these before those of long."""
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     tiers = {name: found[name].tier for name in NAMES}
     if not tiers["short"] > tiers["medium"] > tiers["long"]:
         raise failed(
@@ -81,7 +81,7 @@ def short_jobs_come_first(cluster: Cluster) -> None:
 @check(step="define", needs=[three_partitions_instead_of_one])
 def they_have_nodes(cluster: Cluster) -> None:
     """Each of them has nodes."""
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     empty = [name for name in NAMES if not found[name].nodes]
     if empty:
         raise failed(
@@ -96,7 +96,7 @@ def they_have_nodes(cluster: Cluster) -> None:
 @check(step="define", needs=[three_partitions_instead_of_one])
 def long_is_closed_to_gratis(cluster: Cluster) -> None:
     """Jobs of gratis may use short and medium, and not long; those of member1 may use all three."""
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     open_to = {who: [n for n in NAMES if found[n].admits(who)] for who in ("gratis", "member1")}
     if open_to != {"gratis": ["short", "medium"], "member1": list(NAMES)}:
         raise failed(
@@ -113,16 +113,16 @@ def ordinary_jobs_fit(cluster: Cluster) -> None:
     """In each partition, a job that says nothing of memory gets a bounded amount, and fits on a node."""
     for name in NAMES:
         options = f"--partition={name}" + (" --account=member1" if name == "long" else "")
-        against = cluster.sms.fact(queues.refusal(options), user="user1")
+        against = cluster.sms.fact(partitions.refusal(options), user="user1")
         if against:
             raise failed(
                 expected=f"the controller takes a plain job in {name}",
                 actual=against,
                 hint="How much memory does a node have, how many CPUs, and what is DefMemPerCPU?",
                 node="sms",
-                look=queues.refusal(options).command,
+                look=partitions.refusal(options).command,
             )
-    found = cluster.sms.fact(queues.queues)
+    found = cluster.sms.fact(partitions.queues)
     unbounded = [name for name in NAMES if found[name].memory_per_cpu is None]
     if unbounded:
         raise failed(
@@ -137,13 +137,13 @@ def ordinary_jobs_fit(cluster: Cluster) -> None:
 def closed_doors_are_closed(cluster: Cluster) -> None:
     """The controller refuses three hours in short, and gratis in long, when such a job is submitted."""
     for options in ("--partition=short --time=3:00:00", "--partition=long --account=gratis"):
-        if not cluster.sms.fact(queues.refusal(options), user="user1"):
+        if not cluster.sms.fact(partitions.refusal(options), user="user1"):
             raise failed(
                 expected="the job is refused",
                 actual="the controller takes it",
                 hint="Is EnforcePartLimits still ALL? Without it, such a job would wait for ever.",
                 node="sms",
-                look=queues.refusal(options).command,
+                look=partitions.refusal(options).command,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.checks import Cluster, check, failed
-from lab.facts import accounting, queues, slurm
+from lab.facts import accounting, partitions, slurm
 
 SCRIPT = "sleep15.sh"
 PROJECT = "paygo-project1"
@@ -42,7 +42,7 @@ def the_plain_job_ran_as_gratis(cluster: Cluster) -> None:
 @check(step="gratis", needs=[the_plain_job_ran_as_gratis], settle=5)
 def long_is_refused_to_gratis(cluster: Cluster) -> None:
     """The same job is refused in long, as long as nobody pays for it."""
-    question = queues.refusal("--partition=long")
+    question = partitions.refusal("--partition=long")
     if not cluster.sms.fact(question, user="user1"):
         raise failed(
             expected="the job is refused",

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 
-from lab.checks import Cluster, check, failed, parcel
+from lab.checks import Cluster, check, failed, packed_files
 from lab.facts import slurm
 
 SHARED = "/opt/ohpc/pub/"
@@ -26,7 +26,7 @@ def rehearse(cluster: Cluster, *groups: str) -> None:
     wanted = " ".join(f"--group {group}" for group in groups)
     command = (
         f"d=$(mktemp -d) && chmod 755 $d && install -m 755 {SCRIPT} $d/check && "
-        f"echo {parcel(__file__)} | base64 -d | tar -xz -C $d --no-same-owner && "
+        f"echo {packed_files(__file__)} | base64 -d | tar -xz -C $d --no-same-owner && "
         f"{AS_NOBODY} python3 -I -B $d/rehearse.py --json {wanted} $d/check; s=$?; rm -rf $d; exit $s"
     )
     answer = cluster.sms.run(command, timeout=SECONDS)

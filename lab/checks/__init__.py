@@ -2,7 +2,7 @@
 
 from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
-from lab.checks.parcel import parcel
-from lab.checks.view import Cluster, NodeView
+from lab.checks.cluster_view import Cluster, NodeView
+from lab.checks.exercise_files import packed_files
 
-__all__ = ["Check", "CheckFailedError", "Cluster", "NodeView", "check", "chroot_of", "failed", "parcel"]
+__all__ = ["Check", "CheckFailedError", "Cluster", "NodeView", "check", "chroot_of", "failed", "packed_files"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
 
-from lab.checks.view import Cluster
+from lab.checks.cluster_view import Cluster
 
 CheckFunction = Callable[[Cluster], None]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.checks.api import failed
-from lab.checks.view import Cluster
+from lab.checks.cluster_view import Cluster
 from lab.facts import warewulf
 
 

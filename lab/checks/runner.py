@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
-from lab.checks.view import Budget, Cluster, NoAnswerError, NotUpError, RefusedError, Room
+from lab.checks.cluster_view import Budget, Cluster, NoAnswerError, NotUpError, RefusedError, Room
 
 PAUSE = 0.5  # seconds between two looks of a check that may still settle
 GRACE = 5.0  # seconds a look may outlive its time before its checker counts as hung

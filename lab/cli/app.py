@@ -15,8 +15,8 @@ from lab.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from lab.backends.base import Backend
-    from lab.cli.live import Progress
-    from lab.cluster import Cluster
+    from lab.cli.progress_display import Progress
+    from lab.cluster.cluster import Cluster
     from lab.lock import Lock
     from lab.model import ClusterSpec, LabRecord
     from lab.paths import Paths
@@ -32,7 +32,7 @@ def _open_backend(name: str) -> Backend:
 
 
 def _replace(argv: Sequence[str]) -> NoReturn:
-    from lab.run import replace
+    from lab.process import replace
 
     replace(argv)
 
@@ -86,7 +86,7 @@ class App:
 
     def spec(self, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
         """The specification that the configuration asks for."""
-        from lab.config import load
+        from lab.config.loader import load
 
         return load(self.config_path(config), sets, self.environ, lab)
 
@@ -121,7 +121,7 @@ class App:
     @contextmanager
     def cluster(self, spec: ClusterSpec, progress: Progress | None = None) -> Iterator[Cluster]:
         """The lab of a specification; its shells are closed at the end of the block."""
-        from lab.cluster import Cluster
+        from lab.cluster.cluster import Cluster
 
         cluster = Cluster(spec, self.backend, transcripts=self.paths.data / "transcripts" / spec.lab)
         if progress is not None:
@@ -153,7 +153,7 @@ class App:
         path = self.config_path(None)
         if path is None:
             return None
-        from lab.config import peek  # not before: most labs have no such file
+        from lab.config.loader import peek  # not before: most labs have no such file
 
         try:
             return peek(path, key)

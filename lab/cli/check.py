@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, Waiting, exercise_argument, judge, style
+from lab.cli.context import Desk, Waiting, exercise_argument, judge, style
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import note, show_json
 

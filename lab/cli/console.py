@@ -25,7 +25,7 @@ def command(app: App, node: str, follow: bool, lines: int | None, attach: bool, 
     With --attach your terminal is the console of a virtual machine: for its login prompt, and for the
     shells that --preshell and --postshell ask for. A container's console only shows.
     """
-    from lab.plan import check_names
+    from lab.cluster.plan import check_names
 
     if attach and (follow or lines is not None):
         raise UsageError("--attach goes with neither --follow nor --lines")

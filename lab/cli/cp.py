@@ -14,8 +14,8 @@ from lab.cli.app import App
 from lab.cli.options import lab_option
 
 if TYPE_CHECKING:
-    from lab.cluster import Cluster
-    from lab.handle import NodeHandle
+    from lab.cluster.cluster import Cluster
+    from lab.nodes.client import NodeHandle
 
 LOOK_SECONDS = 10.0
 

@@ -11,7 +11,7 @@ from lab.cli.app import App
 from lab.cli.options import json_option, lab_option
 
 if TYPE_CHECKING:
-    from lab.cluster import Cluster
+    from lab.cluster.cluster import Cluster
 
 PLACE = "/etc/rackling/credentials.json"
 READ_SECONDS = 10.0

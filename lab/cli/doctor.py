@@ -87,7 +87,7 @@ def _disk(app: App) -> Finding:
 def _room(app: App) -> tuple[Path, str]:
     """Where the backend keeps what it makes, and what frees room there."""
     if app.backend.name == "libvirt":
-        from lab.backends.libvirt.disks import ROOT
+        from lab.backends.libvirt.storage import ROOT
 
         lab = "lab --backend libvirt"
         return _there(ROOT), f"{lab} down -l LAB removes a lab and its disks; {lab} ls names them all"
@@ -114,8 +114,8 @@ def _inotify() -> Finding:
 
 def _images(app: App) -> Finding:
     from lab.backends.base import Finding
-    from lab.backends.docker.imaging import ImageStore
-    from lab.backends.libvirt.disks import DiskStore
+    from lab.backends.docker.images import ImageStore
+    from lab.backends.libvirt.storage import DiskStore
     from lab.images import disk
     from lab.images.pipeline import inventory
 

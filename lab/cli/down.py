@@ -33,8 +33,8 @@ def command(
     Needs no configuration: the engine's labels say what belongs to a lab. With NODEs, only these
     are removed, and lab up makes them anew.
     """
-    from lab.cli.live import showing
     from lab.cli.output import note
+    from lab.cli.progress_display import showing
     from lab.errors import UsageError
 
     if (everything or orphans) and (nodes or (everything and orphans)):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, complete_exercises, reflow
+from lab.cli.context import Desk, complete_exercises, reflow
 from lab.cli.options import lab_option
 from lab.errors import UsageError
 
 if TYPE_CHECKING:
-    from lab.catalog import Exercise
+    from lab.course.catalog import Exercise
 
 
 @click.command(short_help="Give a hint, then a bigger one.")

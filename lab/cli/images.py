@@ -10,8 +10,8 @@ from lab.cli.app import App
 from lab.cli.options import json_option, progress_option
 
 if TYPE_CHECKING:
-    from lab.backends.docker.imaging import ImageStore
-    from lab.backends.libvirt.disks import DiskStore
+    from lab.backends.docker.images import ImageStore
+    from lab.backends.libvirt.storage import DiskStore
 
 LOCK = "+images"  # no lab can be called so; two builds at once would name each other's images
 
@@ -31,7 +31,7 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
 
     With the backend libvirt, a lab needs the disk of its SMS instead; names are always containers' images.
     """
-    from lab.cli.live import showing
+    from lab.cli.progress_display import showing
     from lab.images import disk
     from lab.images.pipeline import build
     from lab.paths import private_folder
@@ -77,13 +77,13 @@ def list_images(app: App, as_json: bool) -> None:
 
 
 def _store() -> ImageStore:
-    from lab.backends.docker.imaging import ImageStore
+    from lab.backends.docker.images import ImageStore
 
     return ImageStore()
 
 
 def _disk_store() -> DiskStore:
-    from lab.backends.libvirt.disks import DiskStore
+    from lab.backends.libvirt.storage import DiskStore
 
     return DiskStore()
 

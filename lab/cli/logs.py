@@ -27,8 +27,8 @@ def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab
     """Show a node's journal; of a node that has not booted, its console."""
     from lab.cli.console import show_console
     from lab.cli.output import note
-    from lab.plan import check_names
-    from lab.probes import BOOTED
+    from lab.cluster.plan import check_names
+    from lab.cluster.readiness import BOOTED
 
     spec = app.known_spec(lab)
     check_names(spec, [node])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk
+from lab.cli.context import Desk
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json
 

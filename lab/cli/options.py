@@ -75,7 +75,7 @@ class SetOption(click.Option):
     """`--set`, whose variable LAB_SET is read with the configuration: it must not be read twice."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> Any:
-        """No value: `lab.config.load` reads LAB_SET."""
+        """No value: `lab.config.loader.load` reads LAB_SET."""
         del ctx
 
 

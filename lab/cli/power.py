@@ -32,8 +32,8 @@ def command(
     off asks the node's system to stop; cycle is off, then on; reset pulls the plug and puts it back.
     Other nodes are left alone.
     """
-    from lab.cli.live import showing
-    from lab.plan import check_names
+    from lab.cli.progress_display import showing
+    from lab.cluster.plan import check_names
 
     spec = app.known_spec(lab)
     check_names(spec, nodes)

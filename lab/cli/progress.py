@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk
+from lab.cli.context import Desk
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json, show_table
 from lab.errors import UsageError
@@ -42,7 +42,7 @@ def command(app: App, lab: str | None, *, as_json: bool, as_csv: bool) -> int:
 
 
 def _export(desk: Desk, *, csv: bool) -> None:
-    from lab.progress import as_csv, as_data
+    from lab.course.progress import as_csv, as_data
 
     book = desk.progress.book()
     if csv:

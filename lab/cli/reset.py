@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, complete_exercises
+from lab.cli.context import Desk, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 
 
@@ -21,7 +21,7 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     An exercise: its start state is restored on all nodes, and what you did in it is forgotten. A node:
     its plug is pulled and put back; the others are not touched. Works however broken things are.
     """
-    from lab.course import target
+    from lab.course.runner import target
 
     desk = Desk(app, lab)
     found = desk.exercise(None) if name is None else target(name, desk.spec, desk.catalog)

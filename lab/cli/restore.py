@@ -25,7 +25,7 @@ def command(
 
     Nodes get the power they had when the snapshot was taken.
     """
-    from lab.cli.live import showing
+    from lab.cli.progress_display import showing
     from lab.errors import UsageError
 
     spec = app.known_spec(lab)

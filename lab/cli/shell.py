@@ -58,7 +58,7 @@ def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: 
     A CMD of one word is read by the node's shell, so that 'ls | wc -l' works; several words are run
     as they are. The exit status is the command's.
     """
-    from lab.plan import check_names
+    from lab.cluster.plan import check_names
 
     spec = app.known_spec(lab)
     check_names(spec, [node])

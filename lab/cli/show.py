@@ -7,7 +7,7 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import PROSE, Desk, exercise_argument
+from lab.cli.context import PROSE, Desk, exercise_argument
 from lab.cli.options import lab_option
 
 WHERE = {"host": "on your own machine", "output": "it prints"}

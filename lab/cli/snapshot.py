@@ -30,7 +30,7 @@ def command(
     A snapshot of the same name is replaced. Start states of exercises (after-…) are made when they are
     first needed and are kept for every lab; removing them costs only the time to make them again.
     """
-    from lab.cli.live import showing
+    from lab.cli.progress_display import showing
     from lab.errors import UsageError
 
     if delete and (name is None or listing):

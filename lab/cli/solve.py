@@ -7,7 +7,7 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.desk import Desk, exercise_argument, type_blocks
+from lab.cli.context import Desk, exercise_argument, type_blocks
 from lab.cli.options import lab_option
 from lab.cli.output import console_text, note
 
@@ -27,7 +27,7 @@ def command(
     It stops at the first line that goes wrong. The exercise then counts as shown, not as solved by
     you; `lab reset` lets you try yourself.
     """
-    from lab.entry import await_entry
+    from lab.cluster.wait_ready import await_entry
 
     desk = Desk(app, lab)
     found = desk.exercise(exercise)

@@ -13,9 +13,9 @@ from lab.errors import LabError
 
 if TYPE_CHECKING:
     from lab.backends.base import Backend
+    from lab.cluster.readiness import Reading, SmsView, View
     from lab.model import ClusterSpec, NodeStatus
-    from lab.probes import Reading, SmsView, View
-    from lab.run import Done
+    from lab.process import Done
 
 SMS, LOGIN = "sms", "login"  # what nodes that are entered are called, unless lab.toml says otherwise
 ENTER_SECONDS = 5.0
@@ -32,7 +32,7 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
     Asks the engine's labels and the SMS once; needs no configuration and never waits for the lab.
     """
     from lab.cli.output import note, show_json, show_table
-    from lab.probes import judge
+    from lab.cluster.readiness import judge
 
     with Glance(app.backend, app.lab_name(lab)) as glance:
         record = app.record(lab)
@@ -66,7 +66,7 @@ class Glance:
     """One look: it enters nodes before it knows what the lab is, and a wrong guess costs nothing."""
 
     def __init__(self, backend: Backend, lab: str) -> None:
-        from lab.probes import SYSTEM, look
+        from lab.cluster.readiness import SYSTEM, look
 
         self._backend = backend
         self._lab = lab
@@ -84,8 +84,8 @@ class Glance:
 
     def view(self, spec: ClusterSpec) -> View:
         """What was found; nodes whose names were not guessed are asked now."""
+        from lab.cluster.readiness import BOOTED, NOT_BOOTED, SYSTEM, SmsView, View, look
         from lab.model import Role
-        from lab.probes import BOOTED, NOT_BOOTED, SYSTEM, SmsView, View, look
 
         statuses = {status.name: status for status in self._statuses.result()}
         booted = {name for name, status in statuses.items() if status.stage == BOOTED}
@@ -101,14 +101,14 @@ class Glance:
             self._asked[node] = self._pool.submit(self._run, node, question)
 
     def _run(self, node: str, question: str) -> Done:
-        from lab.run import run
+        from lab.process import run
 
         command = ("/bin/sh", "-c", question)
         argv = self._backend.shell(self._lab, node, command, user="root", tty=False)
         return run(argv, timeout=ENTER_SECONDS * self._backend.pace, check=False)
 
     def _sms(self, name: str, question: str) -> SmsView:
-        from lab.probes import SmsView, parse_look
+        from lab.cluster.readiness import SmsView, parse_look
 
         self._enter(name, question)
         try:
@@ -141,7 +141,7 @@ def as_row(reading: Reading, status: NodeStatus | None = None) -> dict[str, obje
 
 
 def _state(reading: Reading) -> str:
-    from lab.probes import Outlook
+    from lab.cluster.readiness import Outlook
 
     return "left so" if reading.outlook is Outlook.LEFT else _WORDS[reading.answer.value]
 

@@ -23,10 +23,10 @@ from lab.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from lab.cluster import Cluster
+    from lab.cluster.cluster import Cluster
+    from lab.cluster.plan import Action
+    from lab.cluster.readiness import Reading
     from lab.model import ClusterSpec
-    from lab.plan import Action
-    from lab.probes import Reading
 
 
 @click.command("up", short_help="Bring the lab up, or change it to what lab.toml says.")
@@ -59,7 +59,7 @@ def command(  # noqa: PLR0917 - click hands each option over by name
     Run it again and it does nothing more. With NODEs, only these (and the SMS) are powered on and
     waited for. A lab that exists is brought back as it was, unless a lab.toml or --set says otherwise.
     """
-    from lab.cli.live import showing
+    from lab.cli.progress_display import showing
 
     spec = _wanted(app, config, sets, lab)
     if spec.backend != app.backend.name:
@@ -103,7 +103,7 @@ def _show_plan(cluster: Cluster, nodes: Iterable[str], *, as_json: bool) -> None
 
 
 def _ask(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: bool) -> None:
-    from lab.plan import Verb
+    from lab.cluster.plan import Verb
 
     losing = [action.text for action in actions if action.verb in (Verb.REMOVE, Verb.REMAKE)]
     if losing:
@@ -114,14 +114,14 @@ def _ask(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: bool) -
 
 
 def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> None:
-    from lab.cli.live import describe
     from lab.cli.output import note, show_json
+    from lab.cli.progress_display import describe
     from lab.cli.status import as_row
 
     if as_json:
         show_json({"lab": spec.lab, "nodes": [as_row(reading) for reading in readings]})
         return
-    from lab.probes import Answer
+    from lab.cluster.readiness import Answer
 
     for reading in readings:
         if reading.answer is not Answer.YES:

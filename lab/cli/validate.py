@@ -26,7 +26,7 @@ def command(
     """
     from lab.cli.output import show_json
     from lab.paths import SCHEMA
-    from lab.specjson import spec_to_dict
+    from lab.serialize import spec_to_dict
 
     if schema:
         click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)

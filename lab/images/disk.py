@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.backends.libvirt.disks import DiskStore, search_path
+from lab.backends.libvirt.storage import DiskStore, search_path
 from lab.errors import LabError
 from lab.images import pipeline, stages
 from lab.images.recipe import Recipe, digest, folder_parts, load
 from lab.paths import PACKAGE, data_folder
-from lab.run import run
+from lab.process import run
 
 INIT = PACKAGE / "guest/files/machine/init"
 OUTSIDE = PACKAGE / "guest/files/outside"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.images.recipe import KEY_DIGITS, Store, Tree
-from lab.run import run
+from lab.process import run
 
 FETCH_MINUTES = 15
 APT = ("var/lib/dpkg/status", "etc/apt/sources.list", "etc/apt/trusted.gpg.d/")

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.backends.docker.imaging import ImageStore
-from lab.bundle import write_bundle
+from lab.backends.docker.images import ImageStore
 from lab.errors import LabError
 from lab.images import packages, stages
+from lab.images.bundle import write_bundle
 from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
 
 Say = Callable[[str], None]

@@ -9,11 +9,11 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from lab.bundle import write_bundle
 from lab.errors import LabError
+from lab.images.bundle import write_bundle
 from lab.images.recipe import KEY_DIGITS, Recipe, Tree
 from lab.paths import data_folder
-from lab.run import run
+from lab.process import run
 
 TREE_MINUTES = 20
 STALE = (

@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from lab.backends.base import Backend
-from lab.config import load
+from lab.config.loader import load
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 

@@ -12,7 +12,7 @@ import pytest
 from lab.backends.docker import assembly
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.engine import container_name, volume_name
-from lab.config import load
+from lab.config.loader import load
 from lab.model import Power
 from tests.backends.contract import Bed, RealContract, silent, small, until, wait_for_home, wait_ready
 

@@ -17,10 +17,10 @@ import pytest
 
 from lab.backends.libvirt import assembly, engine, inspection
 from lab.backends.libvirt.backend import LibvirtBackend
-from lab.backends.libvirt.disks import DiskStore, LabFolder, lab_names
+from lab.backends.libvirt.checkpoint_cache import Golden
 from lab.backends.libvirt.engine import bridge_name
-from lab.backends.libvirt.golden import Golden
-from lab.config import load
+from lab.backends.libvirt.storage import DiskStore, LabFolder, lab_names
+from lab.config.loader import load
 from lab.errors import LabError
 from lab.model import ClusterSpec, Power
 from tests.backends.contract import Bed, RealContract, silent, small, until

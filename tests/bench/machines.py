@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.backends.libvirt import engine, inspection
-from lab.backends.libvirt.disks import DiskStore
-from lab.backends.libvirt.golden import Golden
-from lab.config import load
+from lab.backends.libvirt.checkpoint_cache import Golden
+from lab.backends.libvirt.storage import DiskStore
+from lab.config.loader import load
 from tests.bench.bed import Bed, BenchError
 from tests.bench.figures import Figure
 from tests.bench.subjects import Subject

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from lab.catalog import Catalog, Exercise, load
 from lab.cli.app import App
+from lab.course.catalog import Catalog, Exercise, load
 from lab.paths import data_folder
 from tests.exercises.labs import PLAIN, SECONDS, Lab
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.catalog import Exercise
 from lab.cli.app import App
-from lab.cli.desk import Desk, type_blocks
-from lab.handout import fill_text
-from lab.shape import Wrong
+from lab.cli.context import Desk, type_blocks
+from lab.course.catalog import Exercise
+from lab.course.lint import Wrong
+from lab.course.variables import fill_text
 
 PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}
 LAB = [sys.executable, "-m", "lab.cli.main"]

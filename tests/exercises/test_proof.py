@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lab.catalog import Exercise, load
+from lab.course.catalog import Exercise, load
+from lab.course.lint import Wrong, wrongs
 from lab.paths import data_folder
-from lab.shape import Wrong, wrongs
 from tests.exercises.labs import Lab
 
 pytestmark = pytest.mark.engine

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.catalog import load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.runner import Runner
-from lab.handout import fill_shell, fill_text
+from lab.course.catalog import load
+from lab.course.lint import Wrong, wrongs
+from lab.course.script import Block, Expect, Typed
+from lab.course.variables import fill_shell, fill_text
 from lab.paths import data_folder
-from lab.script import Block, Expect, Typed
-from lab.shape import Wrong, wrongs
 from tests.unit.checks_world import Said, World
 from tests.unit.test_checks_login import TWO_LINES, with_option_two
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.catalog import Exercise, load
 from lab.cli.main import SECTIONS
+from lab.course.catalog import Exercise, load
+from lab.course.lint import problems, wrongs
+from lab.course.script import Typed, parse_fences
 from lab.model import Role
 from lab.paths import data_folder
-from lab.script import Typed, parse_fences
-from lab.shape import problems, wrongs
 
 ROOT = data_folder("exercises")
 EXERCISES = load(ROOT).exercises

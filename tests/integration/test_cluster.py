@@ -6,7 +6,7 @@ import re
 import subprocess
 from contextlib import ExitStack
 
-from lab.console import Console
+from lab.nodes.shell import Console
 from tests.integration.conftest import Lab, wait_until
 
 FILES = "dynamic_hosts,passwd,group,shadow,munge.key,network"

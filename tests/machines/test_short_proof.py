@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.catalog import Exercise, load
+from lab.course.catalog import Exercise, load
 from lab.paths import data_folder
 from tests.exercises.labs import PLAIN, Lab
 from tests.exercises.test_proof import BRIEFLY, unsolved

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from lab.cli.app import App
-from lab.cli.desk import Desk
-from lab.handout import fill_text
-from lab.session import Session
+from lab.cli.context import Desk
+from lab.course.variables import fill_text
+from lab.nodes.interactive import Session
 from tests.record.film import COLUMNS, ROWS, cast, svg
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from lab.checks.view import Room
+from lab.checks.cluster_view import Room
 from lab.errors import LabError
 from lab.model import ClusterSpec, Interface, Network, Node, NodeStatus, Power, Role, Tag
 

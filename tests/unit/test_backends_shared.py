@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lab.backends.shared import check_snapshot_name, each, edition, packed, unpacked
+from lab.backends.archives import read_single_file, tar_single_file
+from lab.backends.editions import check_snapshot_name, edition
+from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 
 
 def test_a_packed_file_unpacks_to_itself() -> None:
-    assert unpacked(packed("cluster.json", "Grüße")) == "Grüße".encode()
+    assert read_single_file(tar_single_file("cluster.json", "Grüße")) == "Grüße".encode()
 
 
 def test_the_first_error_of_several_is_raised_when_all_were_tried() -> None:
@@ -21,7 +23,7 @@ def test_the_first_error_of_several_is_raised_when_all_were_tried() -> None:
             raise LabError("one")
 
     with pytest.raises(LabError, match="one"):
-        each(range(9), act)
+        for_each_parallel(range(9), act)
     assert sorted(done) == list(range(9))
 
 

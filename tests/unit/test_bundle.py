@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bundle import write_bundle
+from lab.images.bundle import write_bundle
 
 
 @pytest.fixture

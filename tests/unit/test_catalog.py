@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.catalog import Catalog, load, survey
+from lab.course.catalog import Catalog, load, survey
 from lab.errors import LabError, UsageError
 from lab.model import Role
 from lab.paths import data_folder

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from lab.catalog import load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.runner import Runner
+from lab.course.catalog import load
 from lab.model import NodeStatus, Power
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, World

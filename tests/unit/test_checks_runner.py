@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.catalog import load_checks
 from lab.checks import Cluster, check, failed
 from lab.checks.api import Check, Outcome, Verdict, as_text
+from lab.checks.cluster_view import SHELLS_PER_NODE, Answer
 from lab.checks.runner import Notice, Runner
-from lab.checks.view import SHELLS_PER_NODE, Answer
+from lab.course.catalog import load_checks
 from lab.facts import slurm
 from lab.model import NodeStatus, Power
 from tests.unit.checks_world import Said, SlowError, World

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab.backends.base import Finding
+from lab.backends.fake import FakeBackend
 from lab.cli import output
 from lab.cli.app import App
 from lab.cli.cp import unpack
@@ -27,7 +28,6 @@ from lab.errors import Exit, LabError
 from lab.images.pipeline import ImageRecord
 from lab.lock import hold
 from lab.model import LabRecord, Power
-from tests.fakes import FakeBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = [name for section in ("Life of the lab", "Looking", "Care") for name in SECTIONS[section]]
@@ -606,7 +606,7 @@ def test_doctor_looks_at_the_disk_that_the_backend_writes_to(
     disk = tmp_path / "machines"
     disk.mkdir()
     unbuilt = (ImageRecord("sms", "c0ffee", built=False, size=0, created=""),)
-    monkeypatch.setattr("lab.backends.libvirt.disks.ROOT", disk / "not" / "yet")
+    monkeypatch.setattr("lab.backends.libvirt.storage.ROOT", disk / "not" / "yet")
     monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt)
     monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: unbuilt)
     monkeypatch.setattr(

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab.backends.base import Capabilities, Say, State
-from lab.catalog import load
 from lab.cli.app import App
 from lab.cli.main import main
 from lab.cli.show import render
+from lab.course.catalog import load
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, small_spec
@@ -182,7 +182,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     write(root, "needs_kernel", made.nodes / "three", more='capabilities = ["kernel-version"]')
     (root / "index.toml").write_text(INDEX)
     monkeypatch.setattr("lab.paths.data_folder", lambda _: root)
-    monkeypatch.setattr("lab.cluster.Cluster.wait", lambda *_args, **_named: ())
+    monkeypatch.setattr("lab.cluster.cluster.Cluster.wait", lambda *_args, **_named: ())
     return made
 
 
@@ -325,7 +325,7 @@ def test_reset_restores_and_forgets(bench: Bench) -> None:
 
 def test_reset_of_a_node_touches_that_node_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     cycled: list[Any] = []
-    monkeypatch.setattr("lab.cluster.Cluster.cycle", lambda _self, *names: cycled.append(names))
+    monkeypatch.setattr("lab.cluster.cluster.Cluster.cycle", lambda _self, *names: cycled.append(names))
     assert "c1 is up again" in bench.lab("reset", "c1", "-y").stdout
     assert cycled == [("c1",)]
     assert "'c9' is neither" in bench.lab("reset", "c9", "-y", code=2).stderr

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.cli.live import describe, showing
-from lab.probes import Answer, Outlook, Reading
+from lab.cli.progress_display import describe, showing
+from lab.cluster.readiness import Answer, Outlook, Reading
 
 EARLY = Reading("c1", "booted", Answer.NO, "stage vnfs")
 DONE = Reading("c1", "idle in Slurm", Answer.YES, "idle")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.cluster import Cluster
-from lab.config import load
+from lab.backends.fake import FakeBackend
+from lab.cluster.cluster import Cluster
+from lab.cluster.plan import Verb
+from lab.cluster.readiness import Answer, Outlook, Reading
+from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError
 from lab.facts import slurm
 from lab.model import CRASHED, ClusterSpec, Power
-from lab.plan import Verb
-from lab.probes import Answer, Outlook, Reading
-from tests.fakes import FakeBackend
 
 
 class Room:

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.config import DEFAULTS, load, peek
+from lab.config.loader import DEFAULTS, load, peek
+from lab.config.node_groups import derived_mac
+from lab.config.schema import read_schema, validate
+from lab.config.toml_lines import key_lines
 from lab.errors import Exit, UsageError
-from lab.families import derived_mac
 from lab.model import ClusterSpec, Role, Root, Tag
-from lab.schema import read_schema, validate
-from lab.specjson import spec_from_json, spec_to_json
-from lab.tomlines import key_lines
+from lab.serialize import spec_from_json, spec_to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

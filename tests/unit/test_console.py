@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.console import CommandTimeout, Console, ConsoleLost
-from lab.session import Reply, Session
+from lab.nodes.interactive import Reply, Session
+from lab.nodes.pty import ConsoleLost
+from lab.nodes.shell import CommandTimeout, Console
 
 SHELLS = [
     ["/bin/sh"],

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from lab.backends.base import HANDOUT
-from lab.catalog import Catalog, Exercise, load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.report import Judgement
-from lab.course import Course, target
+from lab.course.catalog import Catalog, Exercise, load
+from lab.course.progress import Progress
+from lab.course.runner import Course, target
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec
-from lab.progress import Progress
 from tests.unit.checks_world import small_spec
 from tests.unit.test_catalog import INDEX, write
 

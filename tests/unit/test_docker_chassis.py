@@ -6,18 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from lab.backends.docker import chassis
+from lab.backends.docker import container_spec
 from lab.backends.docker.backend import DockerBackend
-from lab.backends.docker.chassis import cables, chassis_of, host_config, processor_time, switch_host_config
-from lab.backends.docker.switchboard import parse_stage
-from lab.config import load
+from lab.backends.docker.container_spec import (
+    cables,
+    chassis_of,
+    host_config,
+    processor_time,
+    switch_host_config,
+)
+from lab.backends.docker.node_exec import parse_stage
+from lab.config.loader import load
 from lab.errors import UsageError
 from lab.model import ClusterSpec, NodeStatus, Power, Root
 
 SPEC = load(None, (), {}, "mine")
 
 
-def made(name: str, spec: ClusterSpec = SPEC) -> chassis.Chassis:
+def made(name: str, spec: ClusterSpec = SPEC) -> container_spec.Chassis:
     return chassis_of(spec, spec.node(name), "sha256:image")
 
 

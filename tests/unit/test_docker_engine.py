@@ -10,9 +10,9 @@ import docker
 import pytest
 import requests
 
-from lab.backends.docker import assembly, engine, inspection, removal, restoration, snapshots
+from lab.backends.docker import assembly, engine, inspection, pending_restore, removal, snapshots
 from lab.backends.docker.assembly import labels
-from lab.config import load
+from lab.config.loader import load
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec
 
@@ -209,10 +209,10 @@ def test_volumes_are_made_once() -> None:
 
 def test_a_lab_that_was_interrupted_on_its_way_to_a_state_says_so(there: Engine) -> None:
     assert inspection.labs(client(there))[0].pending == ""
-    restoration.begin(client(there), OLD, "first")
-    restoration.begin(client(there), OLD, "second")
+    pending_restore.begin(client(there), OLD, "first")
+    pending_restore.begin(client(there), OLD, "second")
     assert [record.pending for record in inspection.labs(client(there))] == ["second"]
-    restoration.end(client(there), "mine")
+    pending_restore.end(client(there), "mine")
     assert inspection.labs(client(there))[0].pending == ""
 
 

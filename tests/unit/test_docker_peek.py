@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lab.backends.docker import switchboard
+from lab.backends.docker import node_exec
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.peek import Peek
 from lab.errors import LabError
@@ -84,7 +84,7 @@ def test_a_command_gives_both_its_outputs_and_its_status(played: Played) -> None
         "/v1.41/exec/7/start": frame(1, b"one") + frame(2, b"bad") + frame(1, b" two"),
         "/v1.41/exec/7/json": b'{"ExitCode": 0}',
     }
-    assert switchboard.output(Peek(str(played.path)), "c", ["a", "b"]) == b"one two"
+    assert node_exec.output(Peek(str(played.path)), "c", ["a", "b"]) == b"one two"
     assert played.asked[0] == (
         "POST",
         "/v1.41/containers/c/exec",
@@ -92,7 +92,7 @@ def test_a_command_gives_both_its_outputs_and_its_status(played: Played) -> None
     )
     played.answers["/v1.41/exec/7/json"] = b'{"ExitCode": 3}'
     with pytest.raises(LabError) as caught:
-        switchboard.output(Peek(str(played.path)), "c", ["a", "b"])
+        node_exec.output(Peek(str(played.path)), "c", ["a", "b"])
     assert caught.value.evidence == "badone two"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import duty
+from lab.cluster import availability
 
 CONTROLLER = """\
 #!/bin/sh
@@ -41,7 +41,7 @@ def saved(folder: Path, when: float) -> None:
 
 def seconds_waited() -> float:
     start = time.monotonic()
-    subprocess.run(["sh", "-c", duty.SAVED], check=True, timeout=30)
+    subprocess.run(["sh", "-c", availability.SAVED], check=True, timeout=30)
     return time.monotonic() - start
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_is_waited_for(folder: Path) -> None:
 
 
 def test_nothing_is_waited_for_long_where_nothing_comes(folder: Path) -> None:
-    controller(folder, int(time.time()) - duty.SAVE_SECONDS - 1)
+    controller(folder, int(time.time()) - availability.SAVE_SECONDS - 1)
     assert seconds_waited() < 1  # it has had its time
     (folder / "scontrol").unlink()
     assert seconds_waited() < 1

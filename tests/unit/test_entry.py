@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.entry import await_entry
+from lab.backends.fake import FakeBackend
+from lab.cluster.wait_ready import await_entry
 from lab.errors import LabError
 from lab.model import ClusterSpec
-from tests.fakes import FakeBackend
 from tests.unit.test_cluster import Room
 
 

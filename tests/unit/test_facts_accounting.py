@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.facts import accounting, queues
+from lab.facts import accounting, partitions
 from lab.facts.fact import Fact, FactError
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "facts"
@@ -65,7 +65,7 @@ def test_jobs_of_arrays_and_with_bars_in_their_name() -> None:
 
 
 def test_partitions_with_their_rules() -> None:
-    found = queues.queues.parse(0, recorded("queues"))
+    found = partitions.queues.parse(0, recorded("queues"))
     short, medium, long = (found[name] for name in ("short", "medium", "long"))
     assert (short.max_minutes, medium.max_minutes, long.max_minutes) == (120, 2880, 10080)
     assert (short.tier, medium.tier, long.tier) == (3, 2, 1)
@@ -79,7 +79,7 @@ def test_a_partition_without_limits_that_admits_a_few() -> None:
         "PartitionName=x AllowAccounts=a,b Default=NO DefaultTime=NONE MaxTime=UNLIMITED Nodes=(null) "
         "PriorityTier=1 DefMemPerNode=UNLIMITED\n"
     )
-    found = queues.queues.parse(0, line)["x"]
+    found = partitions.queues.parse(0, line)["x"]
     assert (found.default_minutes, found.max_minutes, found.memory_per_cpu, found.nodes) == (
         None,
         None,
@@ -90,7 +90,7 @@ def test_a_partition_without_limits_that_admits_a_few() -> None:
 
 
 def test_no_partitions_at_all() -> None:
-    assert queues.queues.parse(0, "No partitions in the system\n") == {}
+    assert partitions.queues.parse(0, "No partitions in the system\n") == {}
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_no_partitions_at_all() -> None:
     [("02:00:00", 120), ("1-00:00:00", 1440), ("7-12:30:30", 10830.5), ("UNLIMITED", None), ("NONE", None)],
 )
 def test_times(text: str, minutes: float | None) -> None:
-    assert queues.minutes(text) == minutes
+    assert partitions.minutes(text) == minutes
 
 
 def test_a_refusal_is_what_the_controller_says() -> None:
-    question = queues.refusal("--partition=long")
+    question = partitions.refusal("--partition=long")
     assert question.command == "sbatch --test-only --partition=long --wrap true"
     assert question.parse(0, "sbatch: Job 3 to start at …") == ""
     assert question.parse(1, "allocation failure: Invalid account\n") == "allocation failure: Invalid account"
@@ -115,7 +115,7 @@ FACTS: list[Fact[Any]] = [
     accounting.default_accounts,
     accounting.qos,
     accounting.past_jobs,
-    queues.queues,
+    partitions.queues,
 ]
 
 
@@ -128,7 +128,7 @@ def test_a_command_that_fails_is_an_error_with_what_it_said(fact: Fact[Any]) -> 
 
 @pytest.mark.parametrize("fact", FACTS[1:], ids=lambda fact: fact.command)
 def test_nonsense_is_an_error(fact: Fact[Any]) -> None:
-    text = "PartitionName=x PriorityTier=high" if fact is queues.queues else "You have new mail\n"
+    text = "PartitionName=x PriorityTier=high" if fact is partitions.queues else "You have new mail\n"
     with pytest.raises(FactError):
         fact.parse(0, text)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import load
+from lab.backends.fake import FakeBackend
+from lab.config.loader import load
 from lab.model import ClusterSpec
 from tests.backends.contract import Bed, Contract, silent, small, temporary
-from tests.fakes import FakeBackend
 
 
 class TestFakeBackend(Contract):

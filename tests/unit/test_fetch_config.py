@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lab.catalog import load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.runner import Runner
+from lab.course.catalog import load
 from lab.model import Interface, Node, Role, Tag
 from lab.paths import data_folder
 from lab.slurm.failure import AUTH, CONNECT, CREDENTIAL, PERMISSION, UNSAFE

@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from lab.cluster import Cluster
-from lab.given import give, packed
+from lab.cluster.cluster import Cluster
+from lab.course.starter_files import give, packed
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import clocks
-from lab.backends.libvirt.disks import LabFolder
+from lab.backends.libvirt import time_sync
+from lab.backends.libvirt.storage import LabFolder
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> LabFolder:
 
 def test_a_short_while_needs_nothing(folder: LabFolder) -> None:
     said: list[str] = []
-    clocks.set_forward(folder, ["sms", "c1"], 59.0, said.append)
+    time_sync.set_forward(folder, ["sms", "c1"], 59.0, said.append)
     assert said == []
 
 
@@ -56,7 +56,7 @@ def test_all_are_told_the_time_of_now(folder: LabFolder) -> None:
         machine(folder.clock("sms"), b"ready\n", b"set\n") as sms,
         machine(folder.clock("c1"), b"left over\nready\n", b"set\n") as c1,
     ):
-        clocks.set_forward(folder, ["sms", "c1"], 3600.0, said.append)
+        time_sync.set_forward(folder, ["sms", "c1"], 3600.0, said.append)
     assert said == ["setting clocks forward by 3600 s"]
     assert [abs(float(heard) - time.time()) < 5 for heard in (*sms, *c1)] == [True, True]
 
@@ -64,6 +64,6 @@ def test_all_are_told_the_time_of_now(folder: LabFolder) -> None:
 def test_a_machine_that_hangs_up_or_is_not_there_is_told(folder: LabFolder) -> None:
     said: list[str] = []
     with machine(folder.clock("c1"), b"ready\n", b""):
-        clocks.set_forward(folder, ["c1", "c2"], 3600.0, said.append)
+        time_sync.set_forward(folder, ["c1", "c2"], 3600.0, said.append)
     told = dict(line.split(": its clock stays behind: ") for line in said[1:])
     assert told == {"c1": "it hung up", "c2": "[Errno 2] No such file or directory"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import consoles, engine
+from lab.backends.libvirt import console_log, engine
 from lab.backends.libvirt.backend import LibvirtBackend
 from lab.backends.libvirt.inspection import Found
 from lab.errors import LabError
@@ -46,28 +46,28 @@ def mark(stage: str, since: int, detail: str = "") -> bytes:
     ],
 )
 def test_stage_is_the_latest_thing_said(text: bytes, stage: str, detail: str) -> None:
-    found = consoles.stage_of("c1", MAC, text, now=130.0)
+    found = console_log.stage_of("c1", MAC, text, now=130.0)
     assert (found.name, found.power, found.stage, found.detail) == ("c1", Power.ON, stage, detail)
     assert found.since == (30.0 if b"\x1b]7337" in text else None)
 
 
 def test_what_was_said_before_power_came_on_again_does_not_count() -> None:
     before = POST + IPXE + mark("init", 100)
-    assert consoles.stage_of("c1", MAC, before + POST, 200.0).stage == "post"
-    assert consoles.stage_of("c1", MAC, before + POST + IPXE, 200.0).stage == "pxe"
-    assert consoles.booted_at(before) == "100"
-    assert consoles.booted_at(before + POST + IPXE) == ""
-    assert consoles.booted_at(before + POST + mark("init", 170)) == "170"
+    assert console_log.stage_of("c1", MAC, before + POST, 200.0).stage == "post"
+    assert console_log.stage_of("c1", MAC, before + POST + IPXE, 200.0).stage == "pxe"
+    assert console_log.booted_at(before) == "100"
+    assert console_log.booted_at(before + POST + IPXE) == ""
+    assert console_log.booted_at(before + POST + mark("init", 170)) == "170"
 
 
 def test_a_console_is_read_over_the_files_it_was_rotated_to(tmp_path: Path) -> None:
     log = tmp_path / "c1.console"
-    assert consoles.read(log) == b""
+    assert console_log.read(log) == b""
     log.write_bytes(b"newest")
     (tmp_path / "c1.console.0").write_bytes(b"older ")
     (tmp_path / "c1.console.1").write_bytes(b"oldest ")
-    assert consoles.read(log) == b"oldest older newest"
-    assert consoles.read(log, tail=8) == b"r newest"
+    assert console_log.read(log) == b"oldest older newest"
+    assert console_log.read(log, tail=8) == b"r newest"
 
 
 def test_a_console_is_read_whole_while_its_files_are_being_moved_on(
@@ -77,45 +77,45 @@ def test_a_console_is_read_whole_while_its_files_are_being_moved_on(
     older, oldest = tmp_path / "c1.console.0", tmp_path / "c1.console.1"
     log.write_bytes(b"newest")
     oldest.write_bytes(b"older ")
-    assert consoles.read(log) == b"older newest"
+    assert console_log.read(log) == b"older newest"
     log.rename(older)
-    assert consoles.read(log) == b"older newest"
-    monkeypatch.setattr(consoles, "_files", lambda _log: (older, older, oldest))
-    assert consoles.read(log) == b"older newest"
+    assert console_log.read(log) == b"older newest"
+    monkeypatch.setattr(console_log, "_files", lambda _log: (older, older, oldest))
+    assert console_log.read(log) == b"older newest"
 
 
 def test_what_is_said_after_power_came_on_amid_a_rotation_counts(tmp_path: Path) -> None:
     log = tmp_path / "c1.console"
     (tmp_path / "c1.console.0").write_bytes(mark("init", 100))
-    consoles.note_power_on(log)
+    console_log.note_power_on(log)
     log.write_bytes(POST)
-    assert consoles.read_since_power_on(log) == POST
+    assert console_log.read_since_power_on(log) == POST
 
 
 def test_only_what_was_written_since_power_came_on_counts_also_after_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "c1.console"
-    consoles.note_power_on(log)
-    assert consoles.read_since_power_on(log) == b""
+    console_log.note_power_on(log)
+    assert console_log.read_since_power_on(log) == b""
     log.write_bytes(mark("init", 100))
-    assert consoles.read_since_power_on(log) == mark("init", 100)
-    consoles.note_power_on(log)
-    assert consoles.read_since_power_on(log) == b""
+    assert console_log.read_since_power_on(log) == mark("init", 100)
+    console_log.note_power_on(log)
+    assert console_log.read_since_power_on(log) == b""
     with log.open("ab") as file:
         file.write(POST)
-    assert consoles.read_since_power_on(log) == POST
+    assert console_log.read_since_power_on(log) == POST
     log.rename(tmp_path / "c1.console.0")
     log.write_bytes(IPXE)
-    assert consoles.read_since_power_on(log) == POST + IPXE
+    assert console_log.read_since_power_on(log) == POST + IPXE
 
 
 def test_the_sms_serves_when_it_says_so_in_this_boot() -> None:
-    assert consoles.serves(POST + mark("init", 100) + consoles.SERVING)
-    assert not consoles.serves(POST + consoles.SERVING + POST)
+    assert console_log.serves(POST + mark("init", 100) + console_log.SERVING)
+    assert not console_log.serves(POST + console_log.SERVING + POST)
 
 
 def test_last_lines_are_counted_from_the_end() -> None:
-    assert consoles.last_lines(b"a\nb\nc", 2) == b"b\nc"
-    assert consoles.last_lines(b"a\nb\n", 0) == b""
+    assert console_log.last_lines(b"a\nb\nc", 2) == b"b\nc"
+    assert console_log.last_lines(b"a\nb\n", 0) == b""
 
 
 def test_following_goes_on_in_the_new_file_when_the_log_is_rotated(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_following_goes_on_in_the_new_file_when_the_log_is_rotated(tmp_path: Pat
             step()
         return step is not None
 
-    assert b"".join(consoles.follow(log, moment)) == b"one\ntwo\n"
+    assert b"".join(console_log.follow(log, moment)) == b"one\ntwo\n"
 
 
 def test_following_loses_nothing_of_a_file_that_was_moved_on_between_two_looks(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_following_loses_nothing_of_a_file_that_was_moved_on_between_two_looks(t
             step()
         return step is not None
 
-    assert list(consoles.follow(log, moment)) == [b"one\ntwo\nthree\n", b"four\n"]
+    assert list(console_log.follow(log, moment)) == [b"one\ntwo\nthree\n", b"four\n"]
 
 
 @pytest.mark.parametrize("uri", [engine.SYSTEM, engine.SESSION])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt.disks import PARTS, DiskStore, LabFolder, lab_names
+from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names
 from lab.errors import LabError, UsageError
 
 OLD, NEW = "0123456789ab", "ba9876543210"

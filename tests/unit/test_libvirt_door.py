@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import door as doors
-from lab.backends.libvirt import proxy
-from lab.backends.libvirt.disks import LabFolder
-from lab.backends.libvirt.door import ENTER, Door
+from lab.backends.libvirt import ssh_channel as doors
+from lab.backends.libvirt.programs import ssh_proxy
+from lab.backends.libvirt.ssh_channel import ENTER, Door
+from lab.backends.libvirt.storage import LabFolder
 
 GREETING = b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n"
 
@@ -72,7 +72,7 @@ def served(behave: Callable[[socket.socket], None], path: Path) -> Iterator[None
 
 
 def started(path: Path, data: bytes) -> subprocess.CompletedProcess[bytes]:
-    program = [sys.executable, "-I", "-S", str(proxy.__file__), str(path)]
+    program = [sys.executable, "-I", "-S", str(ssh_proxy.__file__), str(path)]
     return subprocess.run(program, input=data, capture_output=True, timeout=20, check=False)
 
 
@@ -93,9 +93,11 @@ def test_nothing_is_said_before_the_server_has_greeted_but_nonsense_ends_a_silen
     with ours, theirs:
         theirs.settimeout(10)
         answer: list[bytes] = []
-        thread = threading.Thread(target=lambda: answer.append(proxy.greeted(ours, tries=2, patience=0.2)))
+        thread = threading.Thread(
+            target=lambda: answer.append(ssh_proxy.greeted(ours, tries=2, patience=0.2))
+        )
         thread.start()
-        assert theirs.recv(100) == proxy.NONSENSE
+        assert theirs.recv(100) == ssh_proxy.NONSENSE
         theirs.sendall(GREETING)
         thread.join(10)
     assert answer == [GREETING]
@@ -104,7 +106,7 @@ def test_nothing_is_said_before_the_server_has_greeted_but_nonsense_ends_a_silen
 def test_a_machine_that_never_answers_is_given_up() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert proxy.greeted(ours, tries=2, patience=0.01) == b""
+        assert ssh_proxy.greeted(ours, tries=2, patience=0.01) == b""
 
 
 def test_a_line_that_breaks_ends_the_program(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import golden
-from lab.backends.libvirt.disks import PARTS, DiskStore
-from lab.backends.libvirt.golden import HEADER, MAGIC, VERSION, Golden, describe_anew
-from lab.config import load
+from lab.backends.libvirt import checkpoint_cache
+from lab.backends.libvirt.checkpoint_cache import HEADER, MAGIC, VERSION, Golden, describe_anew
+from lab.backends.libvirt.storage import PARTS, DiskStore
+from lab.config.loader import load
 from lab.errors import LabError
 from lab.model import ClusterSpec
 
@@ -64,7 +64,7 @@ class Daemon:
 def test_it_fits_labs_of_the_same_shape_whatever_their_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(golden, "PLACE", tmp_path / "golden")
+    monkeypatch.setattr(checkpoint_cache, "PLACE", tmp_path / "golden")
     store = DiskStore(tmp_path)
     with store.making("sms", "0123456789ab") as target:
         for part in PARTS:

@@ -13,8 +13,8 @@ import pytest
 
 from lab.backends.base import Finding
 from lab.backends.libvirt import engine, inspection
-from lab.backends.libvirt.disks import ROOT
 from lab.backends.libvirt.inspection import MISSING, ROMS, TOOLS, probe
+from lab.backends.libvirt.storage import ROOT
 
 Probe = Callable[[str], None]
 
@@ -183,7 +183,7 @@ def test_nothing_is_tried_where_there_is_no_device(trial: Probe, kvm: Path, tmp_
 
 
 def test_the_real_probe_says_why_when_there_is_nothing_to_open(trial: Probe) -> None:
-    source = Path(inspection.__file__).with_name("kvm_probe.py").read_text()
+    source = (Path(inspection.__file__).parent / "programs" / "kvm_probe.py").read_text()
     trial(source.replace('"/dev/kvm", os', '"/dev/null/kvm", os'))
     assert inspection.kvm_verdict() == (False, "/dev/kvm: Not a directory")
 

@@ -11,11 +11,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.disks import LabFolder
-from lab.backends.libvirt.machines import domain_xml, network_xml, profile, wire_of
-from lab.config import load
+from lab.backends.libvirt.domain_xml import domain_xml, network_xml, profile, wire_of
+from lab.backends.libvirt.storage import LabFolder
+from lab.config.loader import load
 from lab.model import ClusterSpec
-from lab.specjson import spec_from_json
+from lab.serialize import spec_from_json
 
 KEY = "ssh-ed25519 AAAAC3Nza lab\n"
 

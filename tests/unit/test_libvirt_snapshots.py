@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lab.backends.libvirt import inspection, snapshots
-from lab.backends.libvirt.disks import LabFolder
 from lab.backends.libvirt.inspection import Found
 from lab.backends.libvirt.snapshots import WHOLE, until_served
+from lab.backends.libvirt.storage import LabFolder
 from lab.errors import LabError
-from lab.wait import monotonic
+from lab.polling import monotonic
 
 
 class Machine:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.backends.libvirt import engine, switch, unprivileged
-from lab.backends.libvirt.disks import LabFolder
-from lab.config import load
+from lab.backends.libvirt import engine, socket_names, user_network
+from lab.backends.libvirt.storage import LabFolder
+from lab.config.loader import load
 from lab.model import ClusterSpec
-from lab.wait import monotonic, wait_for
+from lab.polling import monotonic, wait_for
 
 EVERYBODY = b"\xff" * 6
 SILENCE = 0.3  # seconds
@@ -54,10 +54,10 @@ class Card:
 def folder(tmp_path: Path) -> Iterator[LabFolder]:
     made = LabFolder("try", tmp_path)
     made.path.mkdir(parents=True)
-    unprivileged.start_switch(made, spec())
+    user_network.start_switch(made, spec())
     yield made
-    unprivileged.stop_switch(made)
-    assert not unprivileged.runs(made.path)
+    user_network.stop_switch(made)
+    assert not user_network.runs(made.path)
 
 
 def spec() -> ClusterSpec:
@@ -115,27 +115,27 @@ def test_nonsense_harms_nobody(folder: LabFolder, cards: dict[str, Card]) -> Non
 
 
 def test_a_second_start_changes_nothing(folder: LabFolder) -> None:
-    before = (folder.path / switch.PID).read_text()
-    unprivileged.start_switch(folder, spec())
-    assert (folder.path / switch.PID).read_text() == before
+    before = (folder.path / socket_names.PID).read_text()
+    user_network.start_switch(folder, spec())
+    assert (folder.path / socket_names.PID).read_text() == before
 
 
 def test_a_switch_that_died_is_missed_and_started_again(
     folder: LabFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SESSION)
-    assert not unprivileged.is_missing(folder)
-    before = int((folder.path / switch.PID).read_text())
+    assert not user_network.is_missing(folder)
+    before = int((folder.path / socket_names.PID).read_text())
     os.kill(before, 9)
     assert not wait_for(
-        lambda: unprivileged.runs(folder.path), monotonic() + 10, done=lambda still: not still
+        lambda: user_network.runs(folder.path), monotonic() + 10, done=lambda still: not still
     )
-    assert unprivileged.is_missing(folder)
-    unprivileged.start_switch(folder, spec())
-    assert not unprivileged.is_missing(folder)
+    assert user_network.is_missing(folder)
+    user_network.start_switch(folder, spec())
+    assert not user_network.is_missing(folder)
     monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SYSTEM)
-    assert not unprivileged.is_missing(LabFolder("never", folder.path))
+    assert not user_network.is_missing(LabFolder("never", folder.path))
 
 
 def test_none_to_stop_is_fine(tmp_path: Path) -> None:
-    unprivileged.stop_switch(LabFolder("never", tmp_path))
+    user_network.stop_switch(LabFolder("never", tmp_path))

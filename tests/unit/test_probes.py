@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.facts.slurm import NodeInfo
-from lab.model import ClusterSpec, NodeStatus, Power
-from lab.probes import (
+from lab.cluster.readiness import (
     Answer,
     Outlook,
     Reading,
@@ -20,6 +18,8 @@ from lab.probes import (
     parse_look,
     to_revive,
 )
+from lab.facts.slurm import NodeInfo
+from lab.model import ClusterSpec, NodeStatus, Power
 
 NOW = 1_000_000
 WELL = SmsView(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.progress import Progress, as_csv, as_data
+from lab.course.progress import Progress, as_csv, as_data
 
 
 class Ticks:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.catalog import load
 from lab.checks.api import Outcome, Verdict
 from lab.checks.runner import Runner
+from lab.course.catalog import load
 from lab.paths import data_folder
 from tests.unit.checks_world import World
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.run import replace, run, short
+from lab.process import replace, run, short
 
 
 def test_output_and_input() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lab.handout import fill_shell, fill_text
-from lab.script import (
+from lab.course.script import (
     Asked,
     Block,
     Expect,
@@ -14,6 +13,7 @@ from lab.script import (
     parse_script,
     split_commands,
 )
+from lab.course.variables import fill_shell, fill_text
 from tests.unit.checks_world import LOGIN_MAC, small_spec
 
 SCRIPT = r"""# What follows is typed.

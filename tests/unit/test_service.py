@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab.cluster.service import NO_REASON, Post, orders, post, read, write
 from lab.facts.slurm import NodeInfo
-from lab.service import NO_REASON, Post, orders, post, read, write
 
 
 def info(state: str = "IDLE", flags: str = "", reason: str = "") -> NodeInfo:

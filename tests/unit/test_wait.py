@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.wait import wait_for
+from lab.polling import wait_for
 
 
 class Time:

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lab.backends.docker import engine, inspection, removal, switchboard
-from lab.backends.docker.chassis import (
+from lab.backends.archives import (
+    SPEC_FILE,
+    SPEC_FOLDER,
+    description_refused,
+    read_single_file,
+    tar_single_file,
+)
+from lab.backends.docker import engine, inspection, node_exec, removal
+from lab.backends.docker.container_spec import (
     SPECIFICATION,
     VOLUMES,
     Chassis,
@@ -18,10 +25,9 @@ from lab.backends.docker.chassis import (
     switch_host_config,
 )
 from lab.backends.docker.engine import container_name, explained, volume_name
-from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, not_taken_over, packed, unpacked
 from lab.errors import LabError
 from lab.model import ClusterSpec, Node, Role
-from lab.specjson import spec_to_json
+from lab.serialize import spec_to_json
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -135,7 +141,7 @@ def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
         client.put_archive(
             container_name(spec.lab, spec.sms.name),
             DISK + SPEC_FOLDER,
-            packed(SPEC_FILE, spec_to_json(spec)),
+            tar_single_file(SPEC_FILE, spec_to_json(spec)),
         )
 
 
@@ -147,7 +153,7 @@ def knows(client: APIClient, spec: ClusterSpec) -> bool:
     with explained(f"reading the description on {spec.sms.name}"):
         try:
             chunks, _ = client.get_archive(name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
-            return unpacked(b"".join(chunks)) == spec_to_json(spec).encode()
+            return read_single_file(b"".join(chunks)) == spec_to_json(spec).encode()
         except docker.errors.NotFound:
             return False
 
@@ -164,11 +170,11 @@ def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
 def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
     """Has an SMS that is up read its new description; one that is not reads it when it boots."""
     name = spec.sms.name
-    status = switchboard.stages(client, spec.lab).get(name)
+    status = node_exec.stages(client, spec.lab).get(name)
     if status is None or status.stage != "init":
         return
     command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
     try:
-        switchboard.execute(client, container_name(spec.lab, name), command)
+        node_exec.execute(client, container_name(spec.lab, name), command)
     except LabError as problem:
-        raise not_taken_over(name, problem) from problem
+        raise description_refused(name, problem) from problem

@@ -7,14 +7,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Say, State
-from lab.backends.docker import assembly, engine, inspection, removal, restoration, snapshots, switchboard
-from lab.backends.docker.chassis import BORROWED, IDENTITY, Chassis, cables, chassis_of
+from lab.backends.docker import assembly, engine, inspection, node_exec, pending_restore, removal, snapshots
+from lab.backends.docker.container_spec import BORROWED, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.engine import container_name, explained
 from lab.backends.docker.peek import Peek
-from lab.backends.shared import each, edition
+from lab.backends.editions import edition
+from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
-from lab.run import run
+from lab.process import run
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -71,7 +72,7 @@ class DockerBackend:
         if missing:
             say("making " + " ".join(node.name for node, _ in missing))
         changed = spec.sms.name in present and self._tell_sms(spec, say)
-        each(missing, lambda pair: self._make(spec, *pair))
+        for_each_parallel(missing, lambda pair: self._make(spec, *pair))
         self.wire(spec, say)
         if changed:
             assembly.set_up_again(self.client, spec)
@@ -82,13 +83,13 @@ class DockerBackend:
         stopped = [name for name, found in present.items() if found["State"] != "running"]
         if stopped:
             say("power to " + " ".join(sorted(stopped)))
-        each(stopped, lambda name: assembly.start(self.client, spec.lab, name))
+        for_each_parallel(stopped, lambda name: assembly.start(self.client, spec.lab, name))
         words: list[str] = []
         for node in spec.nodes:
             if node.name in present:
                 words += cables(node, self._pid(spec.lab, node.name))
         say("plugging cables")
-        switchboard.on_switch(self.client, spec.lab, "plug", *words)
+        node_exec.on_switch(self.client, spec.lab, "plug", *words)
 
     def settle(self, lab: str, say: Say) -> None:
         """Keeps nothing: the image and the lab's identity make the first state again."""
@@ -106,7 +107,7 @@ class DockerBackend:
         spec = inspection.spec(self.engine, lab)
         names = [node.name for node in spec.nodes] if spec else sorted(set(found) - {"switch"})
         running = _running(found)
-        stages = switchboard.stages(self.engine, lab) if "switch" in running else {}
+        stages = node_exec.stages(self.engine, lab) if "switch" in running else {}
         return tuple(_status(name, found, running, stages) for name in names)
 
     def start(self, lab: str, nodes: Sequence[str]) -> None:
@@ -114,12 +115,12 @@ class DockerBackend:
         found = inspection.containers(self.engine, lab)
         if any(found.get(node, {}).get("State") != "running" for node in nodes):
             self.wire(self._spec(lab), lambda _line: None)
-        each(nodes, lambda node: switchboard.press(self.engine, lab, node, "on"))
+        for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, "on"))
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off."""
         button = "off" if hard else "soft"
-        each(nodes, lambda node: switchboard.press(self.engine, lab, node, button))
+        for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, button))
 
     def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
@@ -158,7 +159,7 @@ class DockerBackend:
         """Returns a tar archive of a file or folder of the node's running system."""
         parent, _, name = path.rstrip("/").rpartition("/")
         command = ["/chassis/enter", "root", "tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
-        return switchboard.output(self.client, container_name(lab, node), command)
+        return node_exec.output(self.client, container_name(lab, node), command)
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name."""
@@ -169,7 +170,7 @@ class DockerBackend:
         spec = self._spec(lab)
         images = assembly.images(self.client)
         image, powered = snapshots.find(self.client, lab, name)
-        restoration.begin(self.client, spec, name)
+        pending_restore.begin(self.client, spec, name)
         present = inspection.containers(self.client, lab)
         self._switch(spec, present, images.chassis, say)
         say("cutting the power of every node")
@@ -178,23 +179,23 @@ class DockerBackend:
         removal.containers(self.client, [container_name(lab, name) for name in strangers])
         kept = [node for node in others if node.name in present and node.name not in strangers]
         missing = [(n, chassis_of(spec, n, images.of(n))) for n in others if n not in kept]
-        each(missing, lambda pair: self._make(spec, *pair))
+        for_each_parallel(missing, lambda pair: self._make(spec, *pair))
         # All at once, and the SMS too: it writes to the storage that is about to be replaced.
-        each((spec.sms, *others), lambda node: self._clear(spec, node))
-        restoration.take_identity_back(self.client, lab)
+        for_each_parallel((spec.sms, *others), lambda node: self._clear(spec, node))
+        pending_restore.take_identity_back(self.client, lab)
         snapshots.empty_storage(self.client, lab)
         say(f"making {spec.sms.name} from {name}")
         if borrowed:
-            restoration.lend_identity(self.client, spec)
+            pending_restore.lend_identity(self.client, spec)
         keys = BORROWED if borrowed else IDENTITY
         self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
         self.wire(spec, say)
         on = [node.name for node in others if powered is None or node.name in powered]
         if on:
             say("power to " + " ".join(on))
-        each(on, lambda node: switchboard.press(self.client, lab, node, "on"))
+        for_each_parallel(on, lambda node: node_exec.press(self.client, lab, node, "on"))
         if not borrowed:
-            restoration.end(self.client, lab)
+            pending_restore.end(self.client, lab)
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         """Names of the snapshots kept for a lab, oldest first."""
@@ -233,7 +234,7 @@ class DockerBackend:
         loose = [name for name in _running(present) if name != "switch"]
         if loose:
             say("restarting " + " ".join(sorted(loose)) + ": their cables went with the switch")
-        each(loose, lambda name: self._unplug(spec.lab, name))
+        for_each_parallel(loose, lambda name: self._unplug(spec.lab, name))
         if "switch" not in present:
             say("making the switch")
             assembly.make_switch(self.client, spec, image)
@@ -261,7 +262,7 @@ class DockerBackend:
     def _cut(self, lab: str, node: str) -> None:
         """Pulls the plug of a node; its container runs afterwards, whatever it did before."""
         assembly.start(self.client, lab, node)
-        switchboard.press(self.client, lab, node, "off")
+        node_exec.press(self.client, lab, node, "off")
 
     def _unplug(self, lab: str, node: str) -> None:
         with explained(f"stopping {node}"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lab.backends.shared import edition
+from lab.backends.editions import edition
 from lab.errors import LabError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
-from lab.backends.docker.chassis import CAPABILITIES, RESTORING, SPECIFICATION
+from lab.backends.docker.container_spec import CAPABILITIES, RESTORING, SPECIFICATION
 from lab.backends.docker.engine import explained, lab_filter
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
-from lab.specjson import spec_from_json
+from lab.serialize import spec_from_json
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
 from lab.backends.docker.engine import explained, lab_filter
-from lab.backends.shared import each
+from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def lab(client: APIClient, name: str, say: Say) -> None:
 
 def containers(client: APIClient, names: Iterable[str]) -> None:
     """Removes containers, running or not; one that is already gone is fine."""
-    each(names, lambda name: _gone(lambda: client.remove_container(name, force=True, v=True), name))
+    for_each_parallel(
+        names, lambda name: _gone(lambda: client.remove_container(name, force=True, v=True), name)
+    )
 
 
 def volumes(client: APIClient, names: Iterable[str]) -> None:

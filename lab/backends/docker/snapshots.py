@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import HANDOUT, Say, State
-from lab.backends.docker import engine, inspection, removal, switchboard
-from lab.backends.docker.chassis import BORROWED
+from lab.backends.docker import engine, inspection, node_exec, removal
+from lab.backends.docker.container_spec import BORROWED
 from lab.backends.docker.engine import container_name, explained, lab_filter, volume_name
 from lab.backends.docker.inspection import STATE
-from lab.backends.shared import check_snapshot_name
+from lab.backends.editions import check_snapshot_name
 from lab.errors import LabError, UsageError
 from lab.model import Power
 
@@ -56,9 +56,7 @@ def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
 def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: Say) -> None:
     """Makes an image of the SMS, with a copy of shared storage; replaces one of the same name."""
     sms = container_name(lab, _sms(client, lab))
-    on = sorted(
-        status.name for status in switchboard.stages(client, lab).values() if status.power is Power.ON
-    )
+    on = sorted(status.name for status in node_exec.stages(client, lab).values() if status.power is Power.ON)
     repository, _, name = tag.partition(":")
     labels = labels | {
         engine.SNAPSHOT: name,
@@ -67,7 +65,7 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
     }
     former = [entry["Id"] for entry in _named(client, repository, name)]
     say("copying shared storage")
-    switchboard.execute(client, sms, ["sh", "-c", _COPY])
+    node_exec.execute(client, sms, ["sh", "-c", _COPY])
     say("keeping the disk of the SMS")
     try:
         with explained("keeping the disk of the SMS"):
@@ -78,7 +76,7 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
                 changes=[f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()],
             )
     finally:
-        switchboard.execute(client, sms, ["rm", "-rf", "/kept"])
+        node_exec.execute(client, sms, ["rm", "-rf", "/kept"])
     removal.images(client, former)
 
 
@@ -110,7 +108,7 @@ def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[
 
 def empty_storage(client: APIClient, lab: str) -> None:
     """Removes what is on shared storage; what takes its place comes with the SMS."""
-    switchboard.execute(client, container_name(lab, "switch"), ["sh", "-c", _EMPTY])
+    node_exec.execute(client, container_name(lab, "switch"), ["sh", "-c", _EMPTY])
 
 
 def names(client: Engine, lab: str) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.backends.base import Say
-from lab.backends.libvirt import consoles, engine, inspection, unprivileged
-from lab.backends.libvirt.disks import DiskStore, LabFolder
+from lab.backends.libvirt import console_log, engine, inspection, user_network
+from lab.backends.libvirt.domain_xml import domain_xml, has_system_disk, network_xml, wire_of
 from lab.backends.libvirt.engine import explained, unless_gone
-from lab.backends.libvirt.machines import domain_xml, has_system_disk, network_xml, wire_of
+from lab.backends.libvirt.storage import DiskStore, LabFolder
 from lab.model import ClusterSpec, Node, Role
-from lab.specjson import spec_to_json
-from lab.wait import monotonic, wait_for
+from lab.polling import monotonic, wait_for
+from lab.serialize import spec_to_json
 
 SERVICE_SECONDS = 600.0
 
@@ -42,7 +42,7 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
                 if wire is not None and not wire.isActive():
                     wire.create()
     if engine.is_session():
-        unprivileged.start_switch(LabFolder(spec.lab), spec)
+        user_network.start_switch(LabFolder(spec.lab), spec)
 
 
 def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False) -> None:
@@ -67,7 +67,7 @@ def power_on(domain: Any, console: Path) -> None:
     """Gives a machine power; nothing happens to one that has it."""
     with explained(f"starting {domain.name()}"), unless_gone():
         if not domain.isActive():
-            consoles.note_power_on(console)
+            console_log.note_power_on(console)
             domain.create()
 
 
@@ -78,7 +78,7 @@ def await_service(folder: LabFolder, sms: str, say: Say) -> None:
     """
 
     def serves() -> bool:
-        return consoles.serves(consoles.read_since_power_on(folder.console(sms)))
+        return console_log.serves(console_log.read_since_power_on(folder.console(sms)))
 
     if not serves():
         say(f"waiting for {sms} before the nodes get power: their processors are emulated by the same few")

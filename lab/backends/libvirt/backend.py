@@ -8,29 +8,31 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from lab.backends.archives import SPEC_FILE, SPEC_FOLDER, description_refused, tar_single_file
 from lab.backends.base import HANDOUT, Capabilities, Say, State
+from lab.backends.editions import edition
 from lab.backends.libvirt import (
     assembly,
-    clocks,
-    consoles,
-    door,
+    console_log,
     engine,
     inspection,
     removal,
     snapshots,
-    unprivileged,
+    ssh_channel,
+    time_sync,
+    user_network,
 )
-from lab.backends.libvirt.disks import ROOT, DiskStore, LabFolder
+from lab.backends.libvirt.checkpoint_cache import Golden, Spoilt
+from lab.backends.libvirt.domain_xml import has_system_disk, profile
 from lab.backends.libvirt.engine import unless_gone
-from lab.backends.libvirt.golden import Golden, Spoilt
 from lab.backends.libvirt.inspection import Found
-from lab.backends.libvirt.machines import has_system_disk, profile
-from lab.backends.shared import SPEC_FILE, SPEC_FOLDER, each, edition, not_taken_over, packed
+from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
+from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power
-from lab.run import run, run_bytes
-from lab.specjson import spec_to_json
-from lab.wait import pause
+from lab.polling import pause
+from lab.process import run, run_bytes
+from lab.serialize import spec_to_json
 
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
@@ -109,7 +111,7 @@ class LibvirtBackend:
         missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
         if missing:
             say("making " + " ".join(node.name for node in missing))
-        each(missing, lambda node: self._define(spec, node, folder, kvm=kvm))
+        for_each_parallel(missing, lambda node: self._define(spec, node, folder, kvm=kvm))
         self._power_on(spec, [node.name for node in missing], say, kvm=kvm)
         if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
             self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
@@ -130,7 +132,7 @@ class LibvirtBackend:
             removal.lab(self.connection, lab, say)
             return
         present = self._present(lab)
-        each([present[node] for node in nodes if node in present],
+        for_each_parallel([present[node] for node in nodes if node in present],
              lambda found: removal.machine(lab, found.thing))  # fmt: skip
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
@@ -142,7 +144,7 @@ class LibvirtBackend:
         if _is_half_made(LabFolder(lab)):  # its machines may run, with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
-        if unprivileged.is_missing(LabFolder(lab)):
+        if user_network.is_missing(LabFolder(lab)):
             gone = (UNPLUGGED, "the lab's switch is gone")
             found = [
                 NodeStatus(one.name, one.power, *gone) if one.power is Power.ON else one for one in found
@@ -158,20 +160,20 @@ class LibvirtBackend:
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
         """Powers machines off."""
-        each(nodes, lambda node: self._stop(lab, node, hard=hard))
+        for_each_parallel(nodes, lambda node: self._stop(lab, node, hard=hard))
 
     def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the machine."""
-        return door.argv(lab, node, command, user=user, tty=tty)
+        return ssh_channel.argv(lab, node, command, user=user, tty=tty)
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the machine wrote to its console."""
         self._machine(lab, node)
         log = LabFolder(lab).console(node)
-        text = consoles.read(log, tail=1 << 30)
-        yield text if tail is None else consoles.last_lines(text, tail)
+        text = console_log.read(log, tail=1 << 30)
+        yield text if tail is None else console_log.last_lines(text, tail)
         if follow:
-            yield from consoles.follow(log, lambda: self._moment(lab, node))
+            yield from console_log.follow(log, lambda: self._moment(lab, node))
 
     def attach(self, lab: str, node: str) -> list[str]:
         """Returns the argument list of a host process that connects its terminal to the machine's console."""
@@ -215,10 +217,10 @@ class LibvirtBackend:
             name = snapshots.FIRST
         if name != HANDOUT:
             running, lag = snapshots.put_back(self.connection, lab, name, say)
-            clocks.set_forward(LabFolder(lab), running, lag, say)
+            time_sync.set_forward(LabFolder(lab), running, lag, say)
             return
         say("cutting the power of every machine")
-        each(present.values(), lambda found: removal.unplug(found.thing))
+        for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
         there = [node for node in spec.nodes if node.name in present]
         fresh = [node for node in there if has_system_disk(node) or node.disk]
         say(f"giving {' '.join(node.name for node in fresh)} a fresh disk")
@@ -288,7 +290,7 @@ class LibvirtBackend:
         run(self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False), timeout=COPY_SECONDS)
 
     def _hand_description(self, spec: ClusterSpec) -> None:
-        self.copy_in(spec.lab, spec.sms.name, packed(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
+        self.copy_in(spec.lab, spec.sms.name, tar_single_file(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
 
     def _present(self, lab: str) -> dict[str, Found]:
         return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}
@@ -324,7 +326,7 @@ class LibvirtBackend:
             assembly.power_on(self._machine(spec.lab, sms).thing, folder.console(sms))
             if others and not kvm:
                 assembly.await_service(folder, sms, say)
-        each(
+        for_each_parallel(
             others, lambda name: assembly.power_on(self._machine(spec.lab, name).thing, folder.console(name))
         )
 
@@ -340,7 +342,7 @@ class LibvirtBackend:
         try:
             run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)
         except LabError as problem:
-            raise not_taken_over(name, problem) from problem
+            raise description_refused(name, problem) from problem
 
     def _status(self, lab: str, name: str, mac: str, present: dict[str, Found]) -> NodeStatus:
         if name not in present:
@@ -350,8 +352,8 @@ class LibvirtBackend:
         with unless_gone():
             if inspection.stands_still(present[name].thing):
                 return NodeStatus(name, Power.ON, PAUSED, STILL.format(ROOT))
-        return consoles.stage_of(
-            name, mac, consoles.read_since_power_on(LabFolder(lab).console(name)), time.time()
+        return console_log.stage_of(
+            name, mac, console_log.read_since_power_on(LabFolder(lab).console(name)), time.time()
         )
 
     def _stop(self, lab: str, node: str, *, hard: bool) -> None:

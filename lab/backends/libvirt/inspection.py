@@ -17,15 +17,15 @@ from typing import Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.disks import ROOT, LabFolder, lab_names, search_path
 from lab.backends.libvirt.engine import PREFIX, explained, marks_of
+from lab.backends.libvirt.storage import ROOT, LabFolder, lab_names, search_path
 from lab.errors import LabError
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
-from lab.run import run
-from lab.specjson import spec_from_json
+from lab.process import run
+from lab.serialize import spec_from_json
 
 KVM = Path("/dev/kvm")
-PROBE = Path(__file__).with_name("kvm_probe.py")
+PROBE = Path(__file__).parent / "programs" / "kvm_probe.py"
 QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 USER = re.compile(r"""^[ \t]*user[ \t]*=[ \t]*["']([^"'\n]+)["']""", re.MULTILINE)
 TOOLS = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lab.backends.base import Say
-from lab.backends.libvirt import inspection, unprivileged
-from lab.backends.libvirt.disks import LabFolder, lab_names
-from lab.backends.libvirt.door import Door
+from lab.backends.libvirt import inspection, user_network
 from lab.backends.libvirt.engine import explained, unless_gone
-from lab.backends.shared import each
+from lab.backends.libvirt.ssh_channel import Door
+from lab.backends.libvirt.storage import LabFolder, lab_names
+from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
 ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look
@@ -24,10 +24,10 @@ def lab(connection: Any, name: str, say: Say) -> None:
             return
         if found:
             say(f"removing {len(found)} machines")
-        each(found, lambda one: machine(name, one.thing))
+        for_each_parallel(found, lambda one: machine(name, one.thing))
         for wire in wires:
             network(wire.thing)
-        unprivileged.stop_switch(LabFolder(name))
+        user_network.stop_switch(LabFolder(name))
         LabFolder(name).remove()
     raise LabError(f"something of the lab {name} could not be removed", hint=f"lab down -l {name} again")
 

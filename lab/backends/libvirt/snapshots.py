@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from lab.backends.base import HANDOUT, Say
-from lab.backends.libvirt import consoles, inspection, removal
-from lab.backends.libvirt.disks import LabFolder, make_folder
-from lab.backends.libvirt.door import Door
+from lab.backends.editions import check_snapshot_name
+from lab.backends.libvirt import console_log, inspection, removal
 from lab.backends.libvirt.engine import explained, unless_gone
 from lab.backends.libvirt.inspection import Found
-from lab.backends.shared import check_snapshot_name, each
+from lab.backends.libvirt.ssh_channel import Door
+from lab.backends.libvirt.storage import LabFolder, make_folder
+from lab.backends.parallel import for_each_parallel
 from lab.errors import UsageError
 from lab.model import ClusterSpec
-from lab.run import run
-from lab.wait import monotonic, pause, wait_for
+from lab.polling import monotonic, pause, wait_for
+from lab.process import run
 
 FIRST = ".first"  # what the handout was when all its machines stood well for the first time
 UNFINISHED = ".new"
@@ -71,7 +72,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
         # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
         until_served([found for node, found in running.items() if Door(folder, node).close()])
         _pause(running)
-        each(running.items(), lambda one: _save(one[1], folder, place, one[0]))
+        for_each_parallel(running.items(), lambda one: _save(one[1], folder, place, one[0]))
         for node, found in present.items():
             (place / f"{node}.profile").write_text(found.marks["profile"])
         copy_disks(folder.path, place)
@@ -142,11 +143,11 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
     place = _place(folder, name)
     present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
     say("cutting the power of every machine")
-    each(present.values(), lambda found: removal.unplug(found.thing))
+    for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
     copy_disks(place, folder.path)
     say("giving every machine its memory back")
     for node in present:
-        consoles.go_back(folder.console(node), place / f"{node}.said")
+        console_log.go_back(folder.console(node), place / f"{node}.said")
     saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
     bring_back(connection, saved, place)
     now = time.time()
@@ -156,8 +157,8 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
 
 def has_booted(folder: LabFolder, node: str, now: float) -> bool:
     """Whether a machine's own system runs, by what it has said."""
-    said = consoles.read_since_power_on(folder.console(node))
-    return consoles.stage_of(node, "", said, now).stage == "init"
+    said = console_log.read_since_power_on(folder.console(node))
+    return console_log.stage_of(node, "", said, now).stage == "init"
 
 
 def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, Found]) -> bool:
@@ -231,7 +232,7 @@ def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
     """Memory to a file; the machine's process ends with that."""
     import libvirt
 
-    (place / f"{node}.said").write_bytes(consoles.read_since_power_on(folder.console(node)))
+    (place / f"{node}.said").write_bytes(console_log.read_since_power_on(folder.console(node)))
     unfinished = place / f"{node}.part"
     with explained(f"saving {node}"):
         found.thing.saveFlags(str(unfinished), None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
@@ -249,7 +250,7 @@ def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> N
                 connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
 
     try:
-        each(machines, restore)
+        for_each_parallel(machines, restore)
     finally:
         _go_on(machines)
 
@@ -261,7 +262,7 @@ def _go_on(machines: Mapping[str, Found]) -> None:
             if thing.isActive() and inspection.stands_still(thing):
                 thing.resume()
 
-    each(machines, resume)
+    for_each_parallel(machines, resume)
 
 
 def copy_disks(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The cluster's description as the harness left it on the SMS (written by lab/specjson.py)."""
+"""The cluster's description as the harness left it on the SMS (written by lab/serialize.py)."""
 
 from __future__ import annotations
 

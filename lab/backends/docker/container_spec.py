@@ -1,0 +1,141 @@
+"""What the containers of a lab are made of: pure functions from the specification to engine requests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lab.backends import unmanaged
+from lab.backends.docker.engine import volume_name
+from lab.model import ClusterSpec, Node, Role
+
+# What a chassis may do, and why (lab/guest/files/chassis): mounts, namespaces and systemd; addresses and
+# DHCP; reboot(2) in its PID namespace. Two are dropped before the node's system starts: for the offset of its
+# boot time, and for what the board writes into processes that asked it.
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "SYS_PTRACE")
+# The switch enters network namespaces by process id, which asks for the right to look at processes.
+SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
+
+HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
+SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but labels
+VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
+BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
+_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
+# Loop devices, of which a node's disk consists (lab/guest/native/board/disk.c).
+DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
+PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
+UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class Chassis:
+    """One node's container: what to create it with, apart from names and labels."""
+
+    image: str
+    environment: dict[str, str]
+    binds: tuple[str, ...]
+    memory: int  # bytes
+    cpus: int
+
+    @property
+    def profile(self) -> str:
+        """Digest of everything but the image: a different one means the container must be remade."""
+        facts = json.dumps([self.environment, self.binds, self.memory, self.cpus], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDENTITY) -> Chassis:
+    """Says how a node's container is made; `identity` is the volume with the SMS's keys."""
+    boots_from_disk = node.role is Role.SMS
+    environment = {
+        "LAB_NODE": node.name,
+        "LAB_BOOT": _BOOT.get(node.role, "network"),
+        "LAB_BOOT_CARD": node.card.name,
+        "LAB_MEMORY": str(node.memory),
+        "LAB_CPUS": str(node.cpus),
+        "LAB_GPUS": str(node.gpus),
+        "LAB_DISK": str(node.disk),
+        "LAB_ROOT": spec.root.value,
+        "LAB_SMS": str(spec.sms.address),
+    }
+    if not boots_from_disk:
+        environment |= _outside_world(spec, node)
+    return Chassis(image, environment, _binds(spec, node.role, identity), node.memory << 20, node.cpus)
+
+
+def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
+    """What no SMS gives: addresses of external cards; address and names to machines beside the cluster."""
+    given, known = unmanaged.addresses(spec, node), unmanaged.names(spec, node)
+    found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
+    return found | ({"LAB_NAMES": ";".join(known)} if node.role in unmanaged.BESIDE else {})
+
+
+def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
+    """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not.
+
+    The nodes' disks lie side by side; the SMS's chassis sees them for snapshots, the SMS does not.
+    """
+    if role is Role.OUTSIDE:
+        return ()
+    home, pub, keys, cache, disks = (
+        volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)
+    )
+    if role is Role.SMS:
+        shared = (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{keys}:/disk/var/lib/rackling")
+    else:
+        shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
+    return (*shared, f"{disks}:/disks")
+
+
+def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
+    """Keyword arguments for the engine's host configuration of a chassis."""
+    return {
+        "binds": list(chassis.binds),
+        "cap_add": list(CAPABILITIES),
+        "cgroupns": "private",
+        "devices": ["/dev/fuse"],
+        "device_cgroup_rules": list(DEVICE_RULES) if chassis.environment["LAB_BOOT"] == "network" else [],
+        "log_config": {"type": "json-file", "config": {"max-size": "1m", "max-file": "2"}},
+        "mem_limit": chassis.memory,
+        "memswap_limit": chassis.memory,
+        "network_mode": "none",
+        "pids_limit": 4096,
+        # Where AppArmor is on, Docker's profile forbids every mount; the capabilities above still bound it.
+        "security_opt": ["apparmor=unconfined"],
+        "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},  # noqa: S108 (of the chassis, not of the host)
+        **processor_time(chassis.cpus, host_cpus),
+    }
+
+
+def processor_time(cpus: int, host_cpus: int) -> dict[str, int]:
+    """Limits as the engine can also change them later; no limit for a node as large as the host."""
+    return {"cpu_period": PERIOD, "cpu_quota": cpus * PERIOD if cpus < host_cpus else UNLIMITED}
+
+
+def switch_host_config(lab: str) -> dict[str, Any]:
+    """Keyword arguments for the engine's host configuration of the lab's switch."""
+    return {
+        "binds": [
+            f"{volume_name(lab, HOME)}:/volumes/home",
+            f"{volume_name(lab, PUB)}:/volumes/pub",
+            f"{volume_name(lab, DISKS)}:/volumes/disks",
+        ],
+        "cap_add": list(SWITCH_CAPABILITIES),
+        "cgroupns": "private",
+        "log_config": {"type": "json-file", "config": {"max-size": "100k", "max-file": "1"}},
+        "mem_limit": 64 << 20,
+        "network_mode": "none",
+        "pid_mode": "host",
+        "security_opt": ["apparmor=unconfined"],
+        "tmpfs": {"/run": "mode=755"},
+    }
+
+
+def cables(node: Node, pid: int) -> list[str]:
+    """Arguments for `switch plug`: the cables of the chassis whose first process is `pid`."""
+    words: list[str] = []
+    for card in node.interfaces:
+        words += [str(pid), node.name, card.name, card.mac, card.network]
+    return words

@@ -1,0 +1,308 @@
+"""A backend without an engine: nodes are folders, their shells are real ones on this machine."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.backends.base import Capabilities, Finding, Say, State
+from lab.errors import LabError
+from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+
+# What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
+PROGRAMS = {
+    "systemctl": 'case "$1" in is-active) cat "$NODE/dhcp";; *) cat "$NODE/system";; esac',
+    "scontrol": r"""case "$*" in
+*ping*) cat "$NODE/ping" ;;
+*update*)
+    echo "$*" >>"$NODE/updates"
+    names=$(echo "${2#nodename=}" | sed 's/,/\|/g') reason=${4#reason=}
+    case $3 in state=down) state=DOWN ;; state=drain) state=IDLE+DRAIN ;; *) state=IDLE ;; esac
+    sed -i "/^NodeName=\($names\) /{s/State=[^ ]*/State=$state/;s/Reason=.*//}" "$NODE/nodes"
+    now="root@$(date -u +%FT%T)"
+    [ -z "$reason" ] || sed -i "/^NodeName=\($names\) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
+*) grep -q UP "$NODE/ping" && cat "$NODE/nodes" ;;
+esac""",
+    "journalctl": 'echo "journal of $NODE: $*"',
+}
+NODE_LINE = (
+    "NodeName={name} Arch=x86_64 CoresPerSocket=1 CPUTot=2 Gres={gres} RealMemory=900 "
+    "State={state} ThreadsPerCore=1 BootTime={since} SlurmdStartTime={since} {reason}"
+)
+
+
+@dataclass
+class _FakeLab:
+    """One lab of the fake engine."""
+
+    spec: ClusterSpec
+    power: dict[str, Power]
+    stage: dict[str, str]
+    detail: dict[str, str] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+    console: dict[str, bytes] = field(default_factory=dict)
+    snapshots: dict[str, dict[str, Power]] = field(default_factory=dict)
+    disks: dict[str, dict[Path, str]] = field(default_factory=dict)  # what was in the SMS's /etc then
+    borrowed: bool = False
+    pending: str = ""
+
+
+class FakeBackend:
+    """Implements `lab.backends.base.Backend` in memory; tests bend its public dictionaries."""
+
+    name = "docker"
+    pace = 1.0
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.found: dict[str, _FakeLab] = {}
+        self.calls: list[str] = []
+        self.settled: list[str] = []
+        self.findings: tuple[Finding, ...] = (Finding("engine", True, "it answers"),)
+        self.orphans: tuple[LabRecord, ...] = ()
+        self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
+        self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot
+        self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
+        self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
+        self.owner = ""
+        self.kept: dict[str, dict[str, Power]] = {}  # start states: the power of every node
+        self._lock = threading.Lock()
+
+    # what Backend asks for
+
+    def probe(self) -> Capabilities:
+        """Says what the test wants it to say."""
+        return Capabilities("fake", all(f.ok for f in self.findings), self.findings, frozenset())
+
+    def labs(self) -> tuple[LabRecord, ...]:
+        """Lists the labs in memory."""
+        return (*(self._record(lab) for lab in self.found.values()), *self.orphans)
+
+    def create(self, spec: ClusterSpec, say: Say) -> None:
+        """Makes folders for the nodes that are missing."""
+        self._note(f"create {spec.lab}")
+        lab = self.found.setdefault(spec.lab, _FakeLab(spec, {}, {}))
+        names = {node.name for node in spec.nodes}
+        for gone in set(lab.power) - names:
+            del lab.power[gone]
+        lab.spec = spec
+        for node in spec.nodes:
+            if lab.power.get(node.name, Power.ABSENT) is Power.ABSENT:
+                say(f"making {node.name}")
+                self._make(spec.lab, node)
+                self._boot(lab, node.name)
+
+    def settle(self, lab: str, say: Say) -> None:
+        """Remembers which labs it heard of."""
+        del say
+        self.settled.append(lab)
+
+    def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
+        """Forgets a lab, or some of its nodes."""
+        self._note(f"delete {lab} {' '.join(nodes or ())}".rstrip())
+        say(f"removing {lab}")
+        self.orphans = tuple(record for record in self.orphans if record.lab != lab)
+        if nodes is None:
+            self.found.pop(lab, None)
+            return
+        for node in nodes:
+            self.found[lab].power[node] = Power.ABSENT
+
+    def status(self, lab: str) -> tuple[NodeStatus, ...]:
+        """Says how the nodes in memory stand."""
+        found = self._lab(lab)
+        return tuple(self._status(found, node.name) for node in found.spec.nodes)
+
+    def start(self, lab: str, nodes: Sequence[str]) -> None:
+        """Boots nodes that are off."""
+        self._note(f"start {' '.join(nodes)}")
+        for node in nodes:
+            if self._lab(lab).power[node] is not Power.ON:
+                self._boot(self._lab(lab), node)
+
+    def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
+        """Powers nodes off, the stubborn ones only by pulling the plug."""
+        self._note(f"stop{' hard' if hard else ''} {' '.join(nodes)}")
+        for node in nodes:
+            if hard or node not in self.stubborn:
+                self._lab(lab).power[node] = Power.OFF
+                self._lab(lab).stage[node] = "off"
+
+    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+        """A real shell of this machine that finds the node's programs first."""
+        del tty
+        found = self._lab(lab)
+        if found.power.get(node) is not Power.ON or found.stage.get(node) != "init":
+            return ["/bin/sh", "-c", f"echo 'error: {node} is not up' >&2; exit 69"]
+        folder = self.folder(lab, node)
+        path = f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"
+        surroundings = [f"PATH={path}", f"NODE={folder}", f"RACKLING_ROOT={folder}", f"WHO={user}"]
+        return ["/usr/bin/env", *surroundings, *(command or ("/bin/bash", "--norc"))]
+
+    def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
+        """Yields what a test wrote as the node's console."""
+        del follow
+        lines = self._lab(lab).console.get(node, b"").splitlines(keepends=True)
+        yield b"".join(lines if tail is None else lines[-tail:] if tail else [])
+
+    def attach(self, lab: str, node: str) -> list[str]:
+        """A program of this machine that says what it hears."""
+        if self._lab(lab).power.get(node) is not Power.ON:
+            raise LabError(f"{node} is off", hint=f"lab power on {node}")
+        return ["/usr/bin/env", f"NODE={self.folder(lab, node)}", "cat"]
+
+    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
+        """Unpacks under the node's folder."""
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            archive.extractall(self.inside(lab, node, folder), filter="data")
+
+    def copy_out(self, lab: str, node: str, path: str) -> bytes:
+        """Packs from under the node's folder."""
+        place = self.inside(lab, node, path)
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            archive.add(place, arcname=place.name)
+        return buffer.getvalue()
+
+    def snapshot(self, lab: str, name: str, say: Say) -> None:
+        """Remembers the power of every node, and the SMS's /etc."""
+        say(f"keeping {name}")
+        self._lab(lab).snapshots[name] = dict(self._lab(lab).power)
+        files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
+        self._lab(lab).disks[name] = {path: path.read_text() for path in files}
+
+    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+        """Gives nodes the power they had, and the SMS the /etc it had."""
+        say(f"restoring {name}")
+        self._note(f"restore {name}{' borrowed' if borrowed else ''}")
+        found = self._lab(lab)
+        found.borrowed, found.pending = borrowed, name if borrowed else ""
+        for path, text in found.disks.get(name, {}).items():
+            path.write_text(text)
+        for node, power in (found.snapshots | self.kept)[name].items():
+            found.power[node], found.stage[node] = Power.OFF, "off"
+            if power is Power.ON:
+                self._boot(found, node)
+
+    def snapshots(self, lab: str) -> tuple[str, ...]:
+        """Names in the order they were taken."""
+        return tuple(self._lab(lab).snapshots)
+
+    def forget(self, lab: str, name: str) -> None:
+        """Forgets a snapshot."""
+        del self._lab(lab).snapshots[name]
+
+    def origin(self) -> str:
+        """There are no images."""
+        return "fake"
+
+    def keep(self, lab: str, name: str, say: Say) -> None:
+        """Remembers the power of every node, for all labs."""
+        if not self._lab(lab).borrowed:
+            raise LabError(f"the state of {lab} cannot be kept for all labs: it holds this lab's keys")
+        say(f"keeping {name}")
+        self.kept[name] = dict(self._lab(lab).power)
+
+    def states(self) -> tuple[State, ...]:
+        """In the order they were kept."""
+        return tuple(State(name, "2026-11-21T12:00:00+00:00", 1 << 20) for name in self.kept)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Forgets start states."""
+        for name in names:
+            self.kept.pop(name, None)
+
+    # what tests ask for
+
+    def folder(self, lab: str, node: str) -> Path:
+        """Where a node's answers and programs are."""
+        return self.root / lab / node
+
+    def inside(self, lab: str, node: str, path: str) -> Path:
+        """A path of the node: absolute ones of this machine's test folder stay what they are."""
+        return Path(path) if path.startswith(str(self.root)) else self.folder(lab, node) / path.lstrip("/")
+
+    def answer(self, lab: str, node: str, name: str, text: str) -> None:
+        """Sets what one of the node's programs will print."""
+        place = self.folder(lab, node) / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+    def sms_folder(self, lab: str) -> Path:
+        """The folder of a lab's SMS."""
+        return self.folder(lab, self._lab(lab).spec.sms.name)
+
+    def tell_slurm(self, lab: str, node: str, state: str, reason: str = "", *, age: float = 0.0) -> None:
+        """Makes slurmctld know a node in a state, registered and judged `age` seconds ago."""
+        place = self.sms_folder(lab) / "nodes"
+        kept = [line for line in place.read_text().splitlines() if not line.startswith(f"NodeName={node} ")]
+        when = _stamp(age)
+        told = f"Reason={reason} [slurm@{_stamp(age + self.reason_age.get(node, 0.0))}]" if reason else ""
+        gres = "gpu:2" if node.startswith("g") else "(null)"
+        line = NODE_LINE.format(name=node, state=state, since=when, reason=told, gres=gres)
+        place.write_text("\n".join([*kept, line]) + "\n")
+
+    def _record(self, lab: _FakeLab) -> LabRecord:
+        there = [name for name, power in lab.power.items() if power is not Power.ABSENT]
+        running = sum(lab.power[name] is Power.ON for name in there)
+        return LabRecord(
+            lab.spec.lab,
+            self.name,
+            self.owner,
+            "2026-11-21T12:00:00+00:00",
+            tuple(there),
+            running,
+            lab.spec,
+            lab.pending,
+        )
+
+    def _lab(self, name: str) -> _FakeLab:
+        if name not in self.found:
+            raise LabError(f"there is no lab called {name}")
+        return self.found[name]
+
+    def _status(self, lab: _FakeLab, name: str) -> NodeStatus:
+        power = lab.power.get(name, Power.ABSENT)
+        since = time.monotonic() - lab.since[name] if name in lab.since else None
+        return NodeStatus(name, power, lab.stage.get(name, ""), lab.detail.get(name, ""), since)
+
+    def _make(self, lab: str, node: Node) -> None:
+        folder = self.folder(lab, node.name)
+        (folder / "bin").mkdir(parents=True, exist_ok=True)
+        for name, text in PROGRAMS.items():
+            place = folder / "bin" / name
+            place.write_text(f"#!/bin/sh\n{text}\n")
+            place.chmod(place.stat().st_mode | stat.S_IXUSR)
+        answers = {"system": "running\n", "dhcp": "active\n", "ping": "Slurmctld(primary) at sms is UP\n"}
+        for name, text in answers.items():
+            self.answer(lab, node.name, name, text)
+        if node.role is Role.SMS:
+            self.answer(lab, node.name, "run/rackling/ready", '{"result": "ok"}')
+            self.answer(lab, node.name, "nodes", "")
+
+    def _boot(self, lab: _FakeLab, name: str) -> None:
+        node = lab.spec.node(name)
+        lab.power[name] = Power.ON
+        lab.since[name] = time.monotonic()
+        waiting = ("pxe", f"no DHCP answer for {node.mac}: registered?")
+        stage, detail = self.stuck.get(name, ("init", "") if node.registered else waiting)
+        lab.stage[name], lab.detail[name] = stage, detail
+        if stage == "init" and node.role is Role.COMPUTE and lab.power.get(lab.spec.sms.name) is Power.ON:
+            state, reason = self.slurm.get(name, ("IDLE", ""))
+            self.tell_slurm(lab.spec.lab, name, state, reason)
+
+    def _note(self, call: str) -> None:
+        with self._lock:
+            self.calls.append(call)
+
+
+def _stamp(age: float) -> str:
+    """A time as Slurm writes it, `age` seconds ago."""
+    return datetime.fromtimestamp(time.time() - age, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,114 @@
+"""A program: the switch of a lab whose owner is not root, and so may make no bridge. Words: FOLDER NETWORK...
+
+A machine's card is a pair of sockets in the lab's folder, which only its owner can enter: the machine sends
+from NODE.NETWORK.wire to NETWORK.switch, a frame a datagram (QEMU's `-netdev dgram`). Networks know nothing
+of each other. As in any switch, a frame goes where its target has been heard, else to all others, and is lost
+when nobody takes it. The program goes into the background once it works, and ends with its folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
+
+from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE  # noqa: E402 (found by the line above)
+
+FRAME = 1 << 16
+SHORTEST = 14  # two addresses and a type (IEEE 802.3)
+PATIENCE = struct.pack("ll", 0, 20_000)  # 20 ms until a frame is dropped for a machine that is busy
+LISTED_FOR = 1.0  # seconds a list of machines is good for
+LOOK_EVERY = 5.0  # seconds between two looks whether there still is a lab
+
+
+class Network:
+    """One network: a socket to which all of its machines send."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._heard: dict[bytes, str] = {}
+        self._listed: tuple[float, list[str]] = (0.0, [])
+        path = folder / SWITCH.format(network=name)
+        path.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
+        self.socket.bind(str(path))
+
+    def pass_on(self) -> None:
+        """Takes one frame, and gives it to whom it is for."""
+        frame, sender = self.socket.recvfrom(FRAME)
+        if len(frame) < SHORTEST or not sender:
+            return
+        target, source = frame[:6], frame[6:12]
+        self._heard[source] = sender
+        known = None if target[0] & 1 else self._heard.get(target)
+        if known == sender:
+            return
+        for place in [known] if known else self._others(sender):
+            self._give(frame, place)
+
+    def _give(self, frame: bytes, place: str) -> None:
+        try:
+            self.socket.sendto(frame, place)
+        except OSError as problem:
+            if problem.errno in (errno.ECONNREFUSED, errno.ENOENT):  # it has no power
+                self._heard = {mac: where for mac, where in self._heard.items() if where != place}
+
+    def _wires(self) -> Iterator[Path]:
+        return self._folder.glob(WIRE.format(node="*", network=self._name))
+
+    def _others(self, sender: str) -> list[str]:
+        now = time.monotonic()
+        if now - self._listed[0] > LISTED_FOR:
+            self._listed = (now, [str(path) for path in self._wires()])
+        return [place for place in self._listed[1] if place != sender]
+
+
+def main(folder: Path, *names: str) -> int:
+    """Becomes the lab's switch, in the background; ends at once when there is one already."""
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        networks = [Network(folder, name) for name in names]
+        if child := os.fork():
+            (folder / PID).write_text(str(child))
+            os._exit(0)  # the child has the lock, and whoever called us need not wait
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(nowhere, number)
+        serve(folder, networks)
+    return 0
+
+
+def serve(folder: Path, networks: list[Network]) -> None:
+    """Passes frames on for as long as the lab's folder is there."""
+    ready = selectors.DefaultSelector()
+    for network in networks:
+        ready.register(network.socket, selectors.EVENT_READ, network)
+    looked = time.monotonic()
+    while True:
+        for key, _ in ready.select(LOOK_EVERY):
+            with contextlib.suppress(OSError):
+                key.data.pass_on()
+        if time.monotonic() - looked > LOOK_EVERY:
+            looked = time.monotonic()
+            if not (folder / LOCK).exists():
+                return
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

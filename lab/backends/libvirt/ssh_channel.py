@@ -1,0 +1,115 @@
+"""Shells in virtual machines: ssh over one lasting connection through each machine's door, a serial port.
+
+The door does not depend on the lab's networks, on the machine's own ssh server or on its firewall. What the
+server's key would prove, that we talk to the right machine, the socket proves: it is that machine's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.backends.libvirt.storage import LabFolder
+from lab.process import run
+
+ENTER = "/run/rackling/door/enter"
+PROGRAM = Path(__file__).parent / "programs" / "ssh_entry.py"
+PROXY = Path(__file__).parent / "programs" / "ssh_proxy.py"
+GREETING_SECONDS = 35
+LASTS = 600  # seconds an unused connection stays open
+NOT_UP = 69  # EX_UNAVAILABLE of sysexits.h, as on containers
+
+
+class Closed(Exception):
+    """There is no way into the machine now."""
+
+    def __init__(self, *, off: bool) -> None:
+        super().__init__("off" if off else "silent")
+        self.off = off
+
+
+class Door:
+    """The way into one machine."""
+
+    def __init__(self, folder: LabFolder, node: str) -> None:
+        self._folder = folder
+        self._node = node
+        self._log = folder.path / f"{node}.log"
+        # Short: ssh adds letters of its own, and the path of a socket has 107 at most.
+        self._control = folder.path / hashlib.sha256(node.encode()).hexdigest()[:8]
+
+    def open(self, boot: str) -> None:
+        """Sees to a connection to this boot of the machine; Closed when there is none to be had."""
+        with self._alone():
+            known = self._folder.path / f"{self._node}.boot"
+            if known.exists() and known.read_text() == boot and self._tell("check"):
+                return
+            self.close()
+            known.unlink(missing_ok=True)
+            if self._log.exists():
+                self._log.replace(self._log.with_suffix(".log.before"))  # what ended the one before
+            done = run(self._ssh("-N", "-f", master=True), timeout=GREETING_SECONDS + 10, check=False)
+            if done.status != 0:
+                raise Closed(off=self._is_off())
+            known.write_text(boot)
+
+    def _is_off(self) -> bool:
+        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return "Connection refused" in said or "No such file" in said
+
+    def close(self) -> bool:
+        """Ends the connection; says whether there was one."""
+        if not self._control.exists():
+            return False
+        self._tell("exit")
+        self._control.unlink(missing_ok=True)
+        return True
+
+    def argv(self, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+        """The argument list that opens a shell or runs a command over the connection."""
+        words = ["sh", ENTER, user, *(command or ())]
+        return [*self._ssh("-tt" if tty else "-T"), shlex.join(words)]
+
+    def _ssh(self, *flags: str, master: bool = False) -> list[str]:
+        proxy = shlex.join([sys.executable, "-I", "-S", str(PROXY), str(self._folder.door(self._node))])
+        options = {
+            "ControlMaster": "yes" if master else "no",
+            "ControlPath": str(self._control),
+            "ControlPersist": str(LASTS),
+            "ProxyCommand": proxy if master else "false",
+            "IdentityFile": str(self._folder.key),
+            "IdentitiesOnly": "yes",
+            "BatchMode": "yes",
+            "KexAlgorithms": "curve25519-sha256",  # the quickest, for processors that are emulated
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "GlobalKnownHostsFile": "/dev/null",
+            "ConnectTimeout": str(GREETING_SECONDS),
+            "ServerAliveInterval": "30",
+            "ServerAliveCountMax": "10",  # a machine that is emulated and starved may be silent for long
+            "LogLevel": "ERROR",
+        }
+        pairs = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        log = ["-E", str(self._log)] if master else []
+        return ["ssh", "-F", "none", *log, *pairs, *flags, f"root@{self._node}"]
+
+    def _tell(self, word: str) -> bool:
+        argv = ["ssh", "-F", "none", "-S", str(self._control), "-O", word, f"root@{self._node}"]
+        return run(argv, timeout=10, check=False).status == 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two callers at once make one connection."""
+        with (self._folder.path / f"{self._node}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def argv(lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    """The argument list of a process that enters a machine, whenever it is started."""
+    return [sys.executable, str(PROGRAM), lab, node, user, "tty" if tty else "pipe", *(command or ())]

@@ -1,0 +1,63 @@
+"""Wires without root: libvirt's bridges are not to be had then, so a lab brings a switch of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from lab.backends.libvirt import engine, socket_names
+from lab.backends.libvirt.programs import ethernet_switch
+from lab.backends.libvirt.storage import LabFolder
+from lab.errors import LabError
+from lab.model import ClusterSpec
+from lab.polling import monotonic, wait_for
+from lab.process import run
+
+START_SECONDS = 20
+STOP_SECONDS = 10.0
+
+
+def start_switch(folder: LabFolder, spec: ClusterSpec) -> None:
+    """Sees to a switch for the lab's networks; nothing happens where one runs."""
+    if runs(folder.path):
+        return
+    names = [network.name for network in spec.networks]
+    run(
+        [sys.executable, "-I", "-S", ethernet_switch.__file__, str(folder.path), *names],
+        timeout=START_SECONDS,
+    )
+
+
+def is_missing(folder: LabFolder) -> bool:
+    """Whether a lab's machines stand without network, as the switch that they need is gone."""
+    return engine.is_session() and not runs(folder.path)
+
+
+def stop_switch(folder: LabFolder) -> None:
+    """Ends the lab's switch; none is fine. One that is just being started has not said its number yet."""
+    if not wait_for(lambda: _ended(folder.path), monotonic() + STOP_SECONDS):
+        raise LabError("the lab's switch does not end", evidence=str(folder.path / socket_names.PID))
+
+
+def _ended(folder: Path) -> bool:
+    if not runs(folder):
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int((folder / socket_names.PID).read_text()), signal.SIGTERM)
+    return False
+
+
+def runs(folder: Path) -> bool:
+    """Whether a lab has a switch: somebody listens at its sockets."""
+    return any(_is_heard(path) for path in folder.glob(socket_names.SWITCH.format(network="*")))
+
+
+def _is_heard(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, contextlib.suppress(OSError):
+        line.connect(str(path))
+        return True
+    return False

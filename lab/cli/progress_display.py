@@ -1,0 +1,177 @@
+"""Progress on stderr: live on a terminal, plain lines in a pipe, JSON lines for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import click
+
+from lab.cli.output import printable
+from lab.cluster.readiness import Answer, Reading
+from lab.polling import Clock, monotonic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+REMIND = 10.0  # seconds of silence after which plain progress says what it waits for
+_WORDS = {Answer.YES: "", Answer.NO: "not yet", Answer.UNKNOWN: "could not look"}
+
+
+class Progress(Protocol):
+    """Where progress goes."""
+
+    def say(self, line: str) -> None:
+        """One step."""
+
+    def watch(self, readings: Sequence[Reading], seconds: float) -> None:
+        """One look while waiting."""
+
+
+@contextmanager
+def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> Iterator[Progress]:
+    """Progress in the mode asked for; `auto` is live on a terminal and plain elsewhere."""
+    if mode == "auto":
+        live = sys.stderr.isatty() and environ.get("TERM") != "dumb"
+        mode = "tty" if live else "plain"
+    if mode == "tty":
+        with _Terminal(clock, colour=not environ.get("NO_COLOR")) as terminal:
+            yield terminal
+    else:
+        kinds: Mapping[str, Callable[[Clock], Progress]] = {"plain": _Plain, "json": _Json, "quiet": _Quiet}
+        yield kinds[mode](clock)
+
+
+def describe(reading: Reading) -> str:
+    """A reading in words."""
+    words = _WORDS[reading.answer]
+    told = f" ({reading.evidence})" if reading.evidence and reading.answer is not Answer.YES else ""
+    return f"{reading.node}: {reading.probe}{': ' + words if words else ''}{told}"
+
+
+class _Quiet:
+    def __init__(self, clock: Clock) -> None:
+        del clock
+
+    def say(self, line: str) -> None:
+        pass
+
+    def watch(self, readings: Sequence[Reading], seconds: float) -> None:
+        pass
+
+
+class _Plain:
+    """A line a step, a line for each node that has settled, and now and then what is missing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start = self._spoke = clock()
+        self._settled: set[str] = set()
+
+    def say(self, line: str) -> None:
+        self._spoke = self._clock()
+        click.echo(f"[{self._spoke - self._start:5.1f} s] {printable(line)}", err=True)
+
+    def watch(self, readings: Sequence[Reading], seconds: float) -> None:
+        del seconds
+        for reading in readings:
+            if reading.settled and reading.node not in self._settled:
+                self._settled.add(reading.node)
+                self.say(describe(reading))
+            elif not reading.settled:
+                self._settled.discard(reading.node)
+        late = [reading for reading in readings if not reading.settled]
+        if late and self._clock() - self._spoke >= REMIND:
+            self.say("waiting for " + "; ".join(map(describe, late)))
+
+
+class _Json:
+    """One object a line; a reading is told when it changes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._last: dict[str, Reading] = {}
+
+    def say(self, line: str) -> None:
+        self._write(event="step", text=line)
+
+    def watch(self, readings: Sequence[Reading], seconds: float) -> None:
+        del seconds
+        for reading in readings:
+            if self._last.get(reading.node) != reading:
+                self._last[reading.node] = reading
+                self._write(
+                    event="reading",
+                    node=reading.node,
+                    probe=reading.probe,
+                    answer=reading.answer.value,
+                    evidence=reading.evidence,
+                    outlook=reading.outlook.value,
+                )
+
+    def _write(self, **event: Any) -> None:
+        seconds = round(self._clock() - self._start, 3)
+        click.echo(json.dumps({"schema": 1, "seconds": seconds, **event}), err=True)
+
+
+class _Terminal:
+    """Steps scroll by; the nodes that are waited for stand below them and change in place."""
+
+    def __init__(self, clock: Clock, *, colour: bool) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._colour = colour
+        self._console: Console | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        from rich.text import Text
+
+        seconds = self._clock() - self._start
+        self._screen().print(Text.assemble((f"[{seconds:5.1f} s] ", "dim"), printable(line)))
+
+    def watch(self, readings: Sequence[Reading], seconds: float) -> None:
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(console=self._screen(), auto_refresh=False)
+            self._live.start()
+        self._live.update(self._table(readings, seconds), refresh=True)
+
+    def _screen(self) -> Console:
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(stderr=True, no_color=not self._colour, highlight=False)
+        return self._console
+
+    def _table(self, readings: Sequence[Reading], seconds: float) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        late = sum(not reading.settled for reading in readings)
+        title = f"waiting for {late} of {len(readings)}, {seconds:.1f} s" if late else f"{seconds:.1f} s"
+        table = Table(box=None, padding=(0, 1), show_header=False, title=title, title_justify="left")
+        marks = {Answer.YES: ("✓", "green"), Answer.NO: ("…", "yellow"), Answer.UNKNOWN: ("?", "magenta")}
+        for reading in readings:
+            mark, colour = marks[reading.answer]
+            if reading.settled and reading.answer is not Answer.YES:
+                mark = "!"
+            evidence = printable(reading.evidence)
+            table.add_row(
+                Text(mark, style=colour), Text(reading.node), Text(reading.probe), Text(evidence, style="dim")
+            )
+        return table

@@ -1,0 +1,376 @@
+"""A lab's life: up, down, power, snapshots, and waiting until its nodes are well."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from operator import not_
+from pathlib import Path
+from typing import Self
+
+from lab.backends.base import Backend, Say
+from lab.cluster import availability, service
+from lab.cluster.plan import Action, Verb, check_names, freshly_powered, plan_up, select
+from lab.cluster.readiness import (
+    BOOTED,
+    NOT_BOOTED,
+    SYSTEM,
+    Outlook,
+    Reading,
+    SmsView,
+    View,
+    judge,
+    look,
+    not_up,
+)
+from lab.errors import LabError
+from lab.facts.slurm import NodeInfo
+from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power, Role
+from lab.nodes.client import NodeHandle
+from lab.polling import POLL, Clock, Sleep, monotonic, pause, wait_for
+
+UP_SECONDS = 180.0
+LOOK_SECONDS = 8.0  # one look at the SMS may take this long
+Watch = Callable[[Sequence[Reading], float], None]
+"""Takes the readings of each look, and the seconds since waiting began."""
+
+
+class Cluster:
+    """One lab on one backend; `say` gets a line for each step, `watch` every look while waiting."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        backend: Backend,
+        *,
+        say: Say = lambda _line: None,
+        watch: Watch = lambda _readings, _seconds: None,
+        timeout: float | None = None,
+        transcripts: Path | None = None,
+        clock: Clock = monotonic,
+        sleep: Sleep = pause,
+    ) -> None:
+        self.spec = spec
+        self.backend = backend
+        self.say = say
+        self.watch = watch
+        self.timeout = UP_SECONDS * backend.pace if timeout is None else timeout
+        self._transcripts = transcripts
+        self._clock = clock
+        self._sleep = sleep
+        self._handles: dict[str, NodeHandle] = {}
+        self._lock = threading.Lock()
+
+    # nodes
+
+    @property
+    def sms(self) -> NodeHandle:
+        """The head node."""
+        return self.node(self.spec.sms.name)
+
+    @property
+    def nodes(self) -> tuple[NodeHandle, ...]:
+        """All nodes, in the lab's order."""
+        return tuple(self.node(node.name) for node in self.spec.nodes)
+
+    def node(self, name: str) -> NodeHandle:
+        """The node of that name; a UsageError when there is none."""
+        check_names(self.spec, [name])
+        with self._lock:
+            if name not in self._handles:
+                self._handles[name] = NodeHandle(
+                    self.spec.lab, self.spec.node(name), self.backend, self._transcripts
+                )
+            return self._handles[name]
+
+    def close(self) -> None:
+        """Closes every open shell."""
+        with self._lock:
+            for handle in self._handles.values():
+                handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # up and down
+
+    def record(self) -> LabRecord | None:
+        """What the engine remembers of this lab; None when there is no such lab."""
+        return next((record for record in self.backend.labs() if record.lab == self.spec.lab), None)
+
+    def plan(self, names: Iterable[str] = ()) -> tuple[Action, ...]:
+        """What `up` would do now."""
+        record = self.record()
+        statuses = self.backend.status(self.spec.lab) if record else ()
+        return plan_up(self.spec, record, statuses, select(self.spec, names))
+
+    def up(self, names: Iterable[str] = (), *, wait: bool = True) -> tuple[Reading, ...]:
+        """Makes the lab what it should be, and waits until its nodes are well.
+
+        Returns the last readings; some may be left as a person set them. Raises a LabError when a
+        node is not well at the deadline.
+        """
+        chosen = select(self.spec, names)
+        began = self._clock()
+        self._complete_restore()
+        actions = self.plan(names)
+        for action in actions:
+            if action.verb is not Verb.WAIT:
+                self.say(action.text)
+        work = [action for action in actions if action.verb is not Verb.WAIT]
+        served = self._in_service() if work else frozenset()
+        if work:
+            self.backend.create(self.spec, self.say)
+            self._power_on(chosen)
+        if not wait:
+            return ()
+        powered = freshly_powered(actions)
+        readings = self.wait(chosen, powered=powered, began=began, served=served)
+        made = [name for action in actions if action.verb is Verb.CREATE for name in action.nodes]
+        if len(made) == len(chosen) == len(self.spec.nodes):
+            self.backend.settle(self.spec.lab, self.say)
+        return readings
+
+    def _complete_restore(self) -> None:
+        """Goes where an interrupted command was going; the lab is half of either state until then."""
+        record = self.record()
+        if record is None or not record.pending:
+            return
+        if record.pending not in self.states():
+            raise LabError(
+                f"the lab was interrupted on its way to {record.pending}, which is kept no more",
+                hint="lab restore handout, or lab start EXERCISE",
+            )
+        self.say(f"a restore of {record.pending} was interrupted: completing it")
+        self.restore(record.pending, wait=False)
+
+    def down(self, names: Sequence[str] = ()) -> None:
+        """Removes the lab, or only the named nodes."""
+        self.close()
+        self.backend.delete(self.spec.lab, self.say, list(names) or None)
+
+    def recreate(self) -> None:
+        """Makes the lab anew, as it is handed out."""
+        self.down()
+        self.up()
+
+    # power
+
+    def power_on(self, names: Sequence[str], *, wait: bool = True) -> tuple[Reading, ...]:
+        """Powers nodes on and waits until they are well."""
+        check_names(self.spec, names)
+        began = self._clock()
+        off = self._with_power(names, Power.OFF)
+        served = self._in_service() if wait else frozenset()
+        self.backend.start(self.spec.lab, names)
+        return self.wait(names, powered=off, began=began, served=served) if wait else ()
+
+    def power_off(self, names: Sequence[str], *, hard: bool = False) -> None:
+        """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
+        check_names(self.spec, names)
+        self.backend.stop(self.spec.lab, names, hard=hard)
+        end = self._clock() + self.timeout
+        left = wait_for(lambda: self._with_power(names, Power.ON), end, self._clock, self._sleep, done=not_)
+        if left:
+            raise LabError(
+                f"still under power after {self.timeout:.0f} s: {', '.join(sorted(left))}",
+                hint=f"lab power off --hard {' '.join(sorted(left))}",
+            )
+
+    def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
+        """Powers nodes off and on again, and waits until they are well; other nodes are left alone."""
+        began = self._clock()
+        served = self._in_service() if wait else frozenset()
+        self.power_off(names, hard=hard)
+        self.backend.start(self.spec.lab, names)
+        return self.wait(names, powered=names, began=began, served=served) if wait else ()
+
+    # snapshots
+
+    def snapshots(self) -> tuple[str, ...]:
+        """Names of the snapshots kept, oldest first."""
+        return self.backend.snapshots(self.spec.lab)
+
+    def snapshot(self, name: str) -> None:
+        """Keeps the lab's present state under a name, and with it which nodes Slurm has in service."""
+        self._keep(name, self.backend.snapshot)
+
+    def origin(self) -> str:
+        """What an SMS made now is made of."""
+        return self.backend.origin()
+
+    def states(self) -> tuple[str, ...]:
+        """Names of the states that the lab can go to: its snapshots, and the start states of all labs."""
+        return (*self.snapshots(), *(state.name for state in self.backend.states()))
+
+    def keep(self, name: str) -> None:
+        """Keeps the present state, reached under a borrowed identity, for all labs."""
+        self._keep(name, self.backend.keep)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Removes start states, wherever they are kept."""
+        own = set(names).intersection(self.snapshots())
+        for name in own:
+            self.backend.forget(self.spec.lab, name)
+        self.backend.drop([name for name in names if name not in own])
+
+    def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
+        nodes = self._nodes()
+        if nodes:
+            availability.await_saved_jobs(self.sms)
+        noted = availability.write_note(self.sms, name, nodes)
+        try:
+            take(self.spec.lab, name, self.say)
+        finally:
+            if noted:
+                availability.remove_note(self.sms)
+
+    def restore(self, name: str, *, wait: bool = True, borrowed: bool = False) -> tuple[Reading, ...]:
+        """Goes to a snapshot or a start state, and waits until the nodes that have power there stand as then.
+
+        With `borrowed` the lab is under keys and passwords of no lab until the next `restore`.
+        """
+        self.close()
+        began = self._clock()
+        self.backend.restore(self.spec.lab, name, self.say, borrowed=borrowed)
+        names = [node.name for node in self.spec.nodes]
+        powered = self._with_power(names, Power.ON)
+        chosen = [name for name in names if name in powered]
+        if not wait:
+            return ()
+        try:
+            return self.wait(chosen, powered=powered, began=began, restored=name)
+        finally:
+            availability.remove_note(self.sms)
+
+    # looking and waiting
+
+    def look(self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = "") -> View:
+        """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
+        with ThreadPoolExecutor() as pool:
+            statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
+            booted = [node for node in self.spec.nodes if _stage(statuses, node.name) == BOOTED]
+            systems = {
+                node.name: pool.submit(self._system_of, node.name)
+                for node in booted
+                if node.role is Role.LOGIN
+            }
+            sms = self._ask_sms() if self.spec.sms in booted else SmsView(trouble=NOT_BOOTED)
+            found = {name: system.result() for name, system in systems.items()}
+        posts = service.read(sms.service, restored) if restored else {}
+        return View(statuses, sms, found, frozenset(powered), elapsed, posts)
+
+    def wait(
+        self,
+        names: Iterable[str],
+        *,
+        powered: Collection[str] = (),
+        began: float | None = None,
+        restored: str = "",
+        served: frozenset[str] = frozenset(),
+    ) -> tuple[Reading, ...]:
+        """Waits until every named node is well or left as a person set it; a LabError at the deadline.
+
+        Nodes among `powered` that Slurm takes out of service because we powered them on are put
+        back into service, as an operator would; `served` are those that took jobs before. After a snapshot
+        was `restored`, every node is put where it stood then.
+        """
+        chosen = list(names)
+        start = self._clock() if began is None else began
+        told: set[str] = set()
+        revived: set[str] = set()
+
+        def readings() -> tuple[Reading, ...]:
+            elapsed = self._clock() - start
+            seen = self.look(powered, elapsed, restored)
+            self._revive(seen, revived)
+            view = replace(seen, posted=frozenset(told), served=served)
+            availability.report(self.sms, view, told, self.say)
+            found = judge(self.spec, view, chosen)
+            self.watch(found, elapsed)
+            return found
+
+        # Each look costs nodes that boot some of their time; those that were restored have nothing to do.
+        end, quick = start + self.timeout, POLL * self.backend.pace
+        every = quick if restored else quick * self.backend.pace
+        last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every, first=quick)
+        if not all(reading.settled for reading in last):
+            raise not_up(self.spec, last, self._clock() - start, self.last_line)
+        return last
+
+    def _revive(self, view: View, revived: set[str]) -> None:
+        """Gives power again, once, to nodes whose chassis failed after we had powered them on."""
+        fallen = [
+            name
+            for name in sorted(view.powered - revived)
+            if name in view.statuses and view.statuses[name].stage == CRASHED
+        ]
+        for name in fallen:
+            self.say(f"{name} lost its power ({view.statuses[name].detail}): giving it power again")
+        if fallen:
+            revived.update(fallen)
+            self.backend.start(self.spec.lab, fallen)
+
+    def last_line(self, name: str) -> str:
+        """The last line a node wrote to its console, or "" where there is none."""
+        try:
+            text = b"".join(self.backend.console(self.spec.lab, name, follow=False, tail=20))
+        except LabError:
+            return ""
+        lines = [line.strip() for line in text.decode("utf-8", errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
+
+    def _nodes(self) -> Mapping[str, NodeInfo]:
+        """What Slurm knows of the nodes; nothing where nobody can be asked."""
+        booted = _stage({s.name: s for s in self.backend.status(self.spec.lab)}, self.spec.sms.name) == BOOTED
+        return (self._ask_sms().nodes if booted else None) or {}
+
+    def _in_service(self) -> frozenset[str]:
+        if self.record() is None:
+            return frozenset()
+        return frozenset(name for name, info in self._nodes().items() if info.takes_jobs)
+
+    def _ask_sms(self) -> SmsView:
+        try:
+            return self.sms.fact(look, timeout=LOOK_SECONDS)
+        except LabError as problem:
+            return SmsView(trouble=_one_line(problem))
+
+    def _system_of(self, name: str) -> str:
+        try:
+            return self.node(name).run(SYSTEM, timeout=LOOK_SECONDS).output.strip()
+        except LabError as problem:
+            return _one_line(problem)
+
+    def _power_on(self, chosen: Sequence[str]) -> None:
+        off = self._with_power(chosen, Power.OFF)
+        if off:
+            self.backend.start(self.spec.lab, sorted(off))
+
+    def _with_power(self, names: Iterable[str], power: Power) -> frozenset[str]:
+        wanted = set(names)
+        return frozenset(
+            status.name
+            for status in self.backend.status(self.spec.lab)
+            if status.power is power and status.name in wanted
+        )
+
+
+def _decided(readings: Sequence[Reading]) -> bool:
+    """Whether waiting is over: all settled, or one that never will be."""
+    if any(reading.outlook is Outlook.HOPELESS for reading in readings):
+        return True
+    return all(reading.settled for reading in readings)
+
+
+def _stage(statuses: dict[str, NodeStatus], name: str) -> str:
+    return statuses[name].stage if name in statuses else ""
+
+
+def _one_line(problem: LabError) -> str:
+    return f"{problem.message}; {problem.evidence.splitlines()[-1]}" if problem.evidence else problem.message

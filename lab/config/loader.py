@@ -1,0 +1,274 @@
+"""lab.toml to model: defaults, then the file, then LAB_ variables, then flags; every problem at once."""
+
+from __future__ import annotations
+
+import copy
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from lab.config.node_groups import EXTERNAL, INTERNAL, Family, expand, family, family_problems
+from lab.config.schema import Problem, Schema, nearest, read_schema, schema_at, validate
+from lab.config.toml_lines import KeyPath, key_lines
+from lab.errors import UsageError
+from lab.model import ClusterSpec, Network, Node, Role, Root
+
+Table = dict[str, Any]
+
+DEFAULTS: Mapping[str, Any] = {
+    "lab": "lab",
+    "backend": "docker",
+    "course": "openhpc",
+    "root": "ram",
+    "image_release": "trixie",
+    "networks": {INTERNAL: {"subnet": "172.16.0.0/16"}, EXTERNAL: {"subnet": "203.0.113.0/24"}},
+    "nodes": {
+        "sms": {"role": "sms", "cpus": 2, "memory": 2048, "disk": 20},
+        "login": {"role": "login", "registered": False},
+        "c": {"role": "compute", "tag": "cpu", "count": 2},
+        "g": {"role": "compute", "tag": "gpu", "count": 2},
+        "outside": {"role": "outside", "cpus": 1, "memory": 256, "disk": 0},
+        "client": {"role": "client", "cpus": 1, "memory": 256, "disk": 0},
+    },
+    "extra": {},
+}
+_VARIABLES = {"LAB_NAME": "lab", "LAB_BACKEND": "backend"}
+_WIDEST, _NARROWEST = 8, 29
+
+
+def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None) -> ClusterSpec:
+    """Builds the specification of a lab, or raises one UsageError that lists every problem."""
+    sheet = _Sheet(read_schema())
+    if path is not None:
+        sheet.add_file(path)
+    for variable, key in _VARIABLES.items():
+        if environ.get(variable):
+            sheet.put((key,), environ[variable], f"{variable}={environ[variable]}")
+    sheet.add_sets(_split_variable(environ.get("LAB_SET", ""), sheet), "LAB_SET ")
+    sheet.add_sets(sets, "--set ")
+    if lab is not None:
+        sheet.put(("lab",), lab, f"--lab {lab}")
+    return sheet.finish()
+
+
+def peek(path: Path | None, key: str) -> str | None:
+    """One top-level text of a lab.toml, for commands that need nothing else of it."""
+    if path is None:
+        return None
+    value = _parse(path)[1].get(key)
+    return value if isinstance(value, str) else None
+
+
+class _Sheet:
+    """The configuration while it is being put together; remembers where each value came from."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._tree: Table = copy.deepcopy(dict(DEFAULTS))
+        self._origins: dict[KeyPath, str] = {}
+        self._faults: list[str] = []
+
+    def add_file(self, path: Path) -> None:
+        text, table = _parse(path)
+        lines = key_lines(text)
+        self._origins |= {key: f"{path}:{line}" for key, line in lines.items()}
+        _merge(self._tree, table)
+
+    def add_sets(self, sets: Iterable[str], source: str) -> None:
+        for setting in sets:
+            name, equals, value = setting.partition("=")
+            if not equals or not name:
+                self.fault(f"{source}{setting}", "must be KEY=VALUE, such as c.count=8")
+                continue
+            path = self._set_path(name)
+            if path is None:
+                known = [*self._schema["properties"], *self._tree["nodes"]]
+                first = name.partition(".")[0]
+                self.fault(f"{source}{setting}", f"no key or node family {first}{nearest(first, known)}")
+                continue
+            self.put(path, self._typed(path, value), f"{source}{setting}")
+
+    def put(self, path: KeyPath, value: object, origin: str) -> None:
+        here = self._tree
+        for part in path[:-1]:
+            below = here.setdefault(part, {})
+            if not isinstance(below, dict):
+                self.fault(origin, f"{part} is not a table")
+                return
+            here = below
+        here[path[-1]] = value
+        self._origins[path] = origin
+
+    def fault(self, origin: str, text: str) -> None:
+        self._faults.append(f"{origin}: {text}")
+
+    def finish(self) -> ClusterSpec:
+        """Checks everything and builds the model."""
+        unsound: set[str] = set()
+        for problem in list(validate(self._tree, self._schema, self._schema)):
+            self._report(problem)
+            self._repair(problem.path)
+            if problem.path[0] == "nodes" and len(problem.path) > 1:
+                unsound.add(problem.path[1])
+        networks = self._networks()
+        families = self._families(unsound)
+        nodes: tuple[Node, ...] = ()
+        if networks is not None:
+            nodes, problems = expand(families, networks)
+            for problem in problems:
+                self._report(problem)
+        self._check_sms(families, unsound)
+        if self._faults or networks is None:
+            raise _refusal(self._faults)
+        return ClusterSpec(
+            lab=self._tree["lab"],
+            backend=self._tree["backend"],
+            course=self._tree["course"],
+            networks=tuple(networks.values()),
+            nodes=nodes,
+            root=Root(self._tree["root"]),
+            image_release=self._tree["image_release"],
+            extra=tuple(sorted(self._tree["extra"].items())),
+        )
+
+    def _set_path(self, name: str) -> KeyPath | None:
+        parts = tuple(name.split("."))
+        if parts[0] == "network":
+            parts = ("networks", *parts[1:])
+        if parts[0] in self._schema["properties"]:
+            return parts
+        nodes = self._tree["nodes"]
+        return ("nodes", *parts) if isinstance(nodes, dict) and parts[0] in nodes else None
+
+    def _typed(self, path: KeyPath, text: str) -> object:
+        schema = schema_at(path, self._schema)
+        if schema is not None and schema["type"] == "string":
+            return text
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+
+    def _origin(self, path: KeyPath) -> str:
+        while path:
+            if path in self._origins:
+                return self._origins[path]
+            path = path[:-1]
+        return "built-in defaults"
+
+    def _report(self, problem: Problem) -> None:
+        self.fault(self._origin(problem.path), problem.text)
+
+    def _repair(self, path: KeyPath) -> None:
+        """Puts the default in place of a bad value, so that the rest can still be checked."""
+        default: Any = DEFAULTS
+        here: Any = self._tree
+        for part in path[:-1]:
+            default = default.get(part, {}) if isinstance(default, Mapping) else {}
+            here = here.get(part) if isinstance(here, dict) else None
+        if not isinstance(here, dict):
+            return
+        here.pop(path[-1], None)
+        if isinstance(default, Mapping) and path[-1] in default:
+            here[path[-1]] = copy.deepcopy(default[path[-1]])
+
+    def _networks(self) -> dict[str, Network] | None:
+        found: dict[str, Network] = {}
+        for name, table in self._tree["networks"].items():
+            path = ("networks", name, "subnet")
+            try:
+                found[name] = Network(name, _subnet(table["subnet"]))
+            except ValueError as problem:
+                self._report(Problem(path, f'networks.{name}.subnet = "{table["subnet"]}": {problem}'))
+        if len(found) < len(self._tree["networks"]):
+            return None
+        if found[INTERNAL].subnet.overlaps(found[EXTERNAL].subnet):
+            self._report(
+                Problem(
+                    ("networks", EXTERNAL, "subnet"),
+                    f"networks.external.subnet = {found[EXTERNAL].subnet}: "
+                    f"overlaps the internal one, {found[INTERNAL].subnet}",
+                )
+            )
+        return found
+
+    def _families(self, unsound: set[str]) -> list[Family]:
+        found: list[Family] = []
+        index = 0
+        for name, table in self._tree["nodes"].items():
+            index += table.get("role", "compute") == "compute" if isinstance(table, dict) else 0
+            if name in unsound:
+                continue
+            one = family(name, index, table)
+            problems = list(family_problems(one, table))
+            for problem in problems:
+                self._report(problem)
+            if problems:
+                unsound.add(name)
+            else:
+                found.append(one)
+        return found
+
+    def _check_sms(self, families: Sequence[Family], unsound: set[str]) -> None:
+        heads = [one.name for one in families if one.role is Role.SMS]
+        if len(heads) > 1:
+            path = ("nodes", heads[-1], "role")
+            self._report(Problem(path, f"a lab has one SMS; this one has {', '.join(heads)}"))
+        elif not heads and not unsound:
+            self._report(Problem(("nodes",), 'a lab needs one node of role = "sms"'))
+
+
+def _parse(path: Path) -> tuple[str, Table]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as problem:
+        raise UsageError(f"cannot read {path}", evidence=str(problem.strerror)) from problem
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"{path} is not UTF-8 text", evidence=f"at byte {problem.start}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise UsageError(
+            f"{path} is not TOML",
+            evidence=str(problem),
+            hint="see lab.toml.example; text goes in quotes, tables begin with [name]",
+        ) from problem
+
+
+def _merge(below: Table, above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _merge(below[key], value)
+        else:
+            below[key] = value
+
+
+def _subnet(text: str) -> IPv4Network:
+    try:
+        found = IPv4Network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be an IPv4 subnet, such as 172.16.0.0/16") from None
+    if str(found.network_address) != text.partition("/")[0]:
+        raise ValueError(f"has host bits set; did you mean {found}?")
+    if not _WIDEST <= found.prefixlen <= _NARROWEST:
+        raise ValueError(f"its prefix must be between /{_WIDEST} and /{_NARROWEST}")
+    return found
+
+
+def _split_variable(text: str, sheet: _Sheet) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as problem:
+        sheet.fault(f"LAB_SET={text}", str(problem).lower())
+        return []
+
+
+def _refusal(faults: Sequence[str]) -> UsageError:
+    count = len(faults)
+    return UsageError(
+        f"the configuration has {'a problem' if count == 1 else f'{count} problems'}",
+        evidence="\n".join(faults),
+        hint="lab validate --schema prints every key with its meaning",
+    )

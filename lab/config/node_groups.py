@@ -1,0 +1,246 @@
+"""Turns node families into nodes: names, addresses and MACs, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Any
+
+from lab.config.schema import Problem
+from lab.model import Interface, Network, Node, Role, Tag
+
+INTERNAL, EXTERNAL = "internal", "external"
+SMALLEST_SMS = 512
+CLIENT = 100  # a client's number on the internal network, or the last one of a small network
+OUTSIDE = 66  # a stranger's number on the external network, or the last one of a small network
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_CARDS = {  # which card is on which network, as in the tutorial
+    Role.SMS: ((EXTERNAL, "eth0"), (INTERNAL, "eth1")),
+    Role.LOGIN: ((INTERNAL, "eth0"), (EXTERNAL, "eth1")),
+    Role.COMPUTE: ((INTERNAL, "eth0"),),
+    Role.OUTSIDE: ((EXTERNAL, "eth0"),),
+    Role.CLIENT: ((INTERNAL, "eth0"),),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One table under [nodes], with its defaults filled in; `index` counts compute families from 1."""
+
+    name: str
+    index: int
+    role: Role
+    tag: Tag
+    count: int | None
+    cpus: int
+    memory: int
+    disk: int
+    gpus: int
+    registered: bool
+    first_address: str | None
+    macs: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its nodes."""
+        if self.count is None:
+            return (self.name,)
+        return tuple(f"{self.name}{number}" for number in range(1, self.count + 1))
+
+
+def family(name: str, index: int, table: Mapping[str, Any]) -> Family:
+    """Fills in what a well-typed table leaves out."""
+    tag = Tag(table.get("tag", "cpu"))
+    macs = [table["mac"]] if "mac" in table else table.get("macs", [])
+    return Family(
+        name=name,
+        index=index,
+        role=Role(table.get("role", "compute")),
+        tag=tag,
+        count=table.get("count"),
+        cpus=table.get("cpus", 2),
+        memory=table.get("memory", 1024),
+        disk=table.get("disk", 20),
+        gpus=table.get("gpus", 2 if tag is Tag.GPU else 0),
+        registered=table.get("registered", True),
+        first_address=table.get("first_address"),
+        macs=tuple(mac.lower() for mac in macs),
+    )
+
+
+def family_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with one family by itself."""
+    path = ("nodes", found.name)
+    where = ".".join(path)
+    yield from _role_problems(found, table)
+    if "mac" in table and "macs" in table:
+        yield Problem((*path, "mac"), f"{where}: give mac or macs, not both")
+    if "mac" in table and len(found.names) > 1:
+        yield Problem((*path, "mac"), f"{where}.mac: {len(found.names)} nodes need a list; use macs")
+    elif len(found.macs) > len(found.names):
+        yield Problem((*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes")
+    for mac in found.macs:
+        if words := _mac_fault(mac):
+            yield Problem((*path, "mac" if "mac" in table else "macs"), f'{where}: MAC "{mac}" {words}')
+    if found.first_address is not None and _address(found.first_address) is None:
+        yield Problem(
+            (*path, "first_address"),
+            f'{where}.first_address = "{found.first_address}": must be an IPv4 address',
+        )
+
+
+def expand(
+    families: Sequence[Family], networks: Mapping[str, Network]
+) -> tuple[tuple[Node, ...], list[Problem]]:
+    """Makes the nodes of sound families, and says where they collide or leave their subnet."""
+    taken = {mac: name for found in families for mac, name in zip(found.macs, found.names, strict=False)}
+    nodes: list[Node] = []
+    problems: list[Problem] = []
+    seen: dict[object, str] = {}
+    for found in families:
+        for number, name in enumerate(found.names):
+            addresses = _addresses(found, number, networks)
+            macs = _macs(found, number, taken)
+            node = _node(found, name, addresses, macs)
+            problems += _clashes(found, node, networks, seen)
+            nodes.append(node)
+    return tuple(nodes), problems
+
+
+def derived_mac(node: str, card: str, attempt: int = 0) -> str:
+    """A MAC under 52:54:00 that depends only on the node's and the card's name.
+
+    Each lab has wires of its own, so that all may have the same; a start state then suits them all.
+    """
+    text = "\0".join((node, card, str(attempt)))
+    tail = hashlib.sha256(text.encode()).digest()[:3]
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
+
+
+def _role_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem]:
+    path = ("nodes", found.name)
+    where = ".".join(path)
+    if found.role is not Role.COMPUTE and (found.tag is Tag.GPU or found.gpus):
+        key = "tag" if "tag" in table else "gpus"
+        yield Problem((*path, key), f"{where}.{key}: only compute nodes have GPUs")
+    elif found.tag is Tag.GPU and not found.gpus:
+        yield Problem((*path, "gpus"), f"{where}.gpus = 0: a node tagged gpu needs at least 1")
+    elif found.tag is Tag.CPU and found.gpus:
+        yield Problem((*path, "gpus"), f'{where}.gpus = {found.gpus}: needs tag = "gpu"')
+    if found.role is Role.OUTSIDE and found.first_address is not None:
+        yield Problem(
+            (*path, "first_address"), f"{where}.first_address: a node outside has no internal address"
+        )
+    if found.role is not Role.SMS:
+        return
+    if found.count is not None:
+        yield Problem((*path, "count"), f"{where}.count: the SMS takes no count; there is one in a lab")
+    if not found.registered:
+        yield Problem((*path, "registered"), f"{where}.registered: the SMS is always registered")
+    if found.memory < SMALLEST_SMS:
+        yield Problem(
+            (*path, "memory"), f"{where}.memory = {found.memory}: an SMS needs at least {SMALLEST_SMS}"
+        )
+
+
+def _mac_fault(mac: str) -> str:
+    if not _MAC.fullmatch(mac):
+        return "must be six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56"
+    if int(mac[:2], 16) & 1:
+        return "is a group address; the first pair must be even"
+    return ""
+
+
+def _address(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        return None
+
+
+def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> dict[str, int]:
+    """Internal and external address as numbers: they may lie outside what an address can be."""
+    base = int(networks[INTERNAL].subnet.network_address)
+    if found.first_address is not None:
+        first = int(IPv4Address(found.first_address))
+    else:
+        last = networks[INTERNAL].subnet.num_addresses - 2
+        offsets = {
+            Role.SMS: 1,
+            Role.LOGIN: 2,
+            Role.COMPUTE: (found.index << 8) + 1,
+            Role.CLIENT: min(CLIENT, last),
+            Role.OUTSIDE: 0,
+        }
+        first = base + offsets[found.role]
+    external = networks[EXTERNAL].subnet
+    if found.role is Role.OUTSIDE:
+        outside = min(OUTSIDE + number, external.num_addresses - 2 - number)
+    else:
+        outside = 10 + number + (found.role is Role.LOGIN)
+    return {INTERNAL: first + number, EXTERNAL: int(external.network_address) + outside}
+
+
+def _macs(found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
+    macs: dict[str, str] = {}
+    name = found.names[number]
+    known = EXTERNAL if found.role is Role.OUTSIDE else INTERNAL
+    for network, card in _CARDS[found.role]:
+        if network == known and number < len(found.macs):
+            macs[network] = found.macs[number]
+            continue
+        attempt = 0
+        while (mac := derived_mac(name, card, attempt)) in taken:
+            attempt += 1
+        taken[mac] = name
+        macs[network] = mac
+    return macs
+
+
+def _node(found: Family, name: str, addresses: dict[str, int], macs: dict[str, str]) -> Node:
+    limit = int(IPv4Address("255.255.255.255"))
+    return Node(
+        name=name,
+        role=found.role,
+        tag=found.tag,
+        cpus=found.cpus,
+        memory=found.memory,
+        disk=found.disk,
+        gpus=found.gpus,
+        interfaces=tuple(
+            Interface(card, network, macs[network], IPv4Address(min(addresses[network], limit)))
+            for network, card in _CARDS[found.role]
+        ),
+        registered=found.registered,
+    )
+
+
+def _clashes(
+    found: Family, node: Node, networks: Mapping[str, Network], seen: dict[object, str]
+) -> Iterator[Problem]:
+    path = ("nodes", found.name)
+    if (other := seen.setdefault(node.name, found.name)) != found.name:
+        yield Problem(path, f"nodes.{found.name}: its node {node.name} is also one of nodes.{other}")
+        return
+    for card in node.interfaces:
+        key = (*path, "first_address") if card.network == INTERNAL else path
+        if card.address is not None and not _usable(card.address, networks[card.network].subnet):
+            subnet = networks[card.network].subnet
+            yield Problem(
+                key, f"nodes.{found.name}: address {card.address} of {node.name} is not in {subnet}"
+            )
+        elif (other := seen.setdefault(card.address, node.name)) != node.name:
+            yield Problem(
+                key, f"nodes.{found.name}: address {card.address} of {node.name} belongs to {other}"
+            )
+        if (other := seen.setdefault(card.mac, node.name)) != node.name:
+            yield Problem(
+                (*path, "macs"), f"nodes.{found.name}: MAC {card.mac} of {node.name} belongs to {other}"
+            )
+
+
+def _usable(address: IPv4Address, subnet: IPv4Network) -> bool:
+    return address in subnet and address not in (subnet.network_address, subnet.broadcast_address)

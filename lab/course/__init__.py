@@ -1,0 +1,1 @@
+"""Exercises: their files, a learner's progress, starting, checking and solving them."""

@@ -1,0 +1,210 @@
+"""What is wrong with the exercises as folders: the rules that authors are held to, all problems at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.checks.api import Check
+from lab.course.catalog import PREPARATION, Exercise, survey
+from lab.course.script import Block, parse_fences, parse_hints, parse_script, split_commands
+from lab.course.toml_table import TableReader, read_toml
+from lab.course.variables import IN_TEXT
+
+FILES = ("README.md", "exercise.toml", "check.py", "solution.sh", "hints.md")
+MAY_BE = ("wrong.toml", PREPARATION)
+FOLDERS = ("files", "wrong")
+FEWEST_WRONGS = 2
+FEWEST_HINTS = 2
+SCHEME = re.compile(r"(?:\]\(\s*|<)([a-zA-Z][a-zA-Z0-9+.-]*):|\s([a-zA-Z][a-zA-Z0-9+.-]*)://")
+HANDOUT = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)")
+NOT_TYPED = ("output", "host")
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong or half solution that a learner would plausibly try, and what the checks must say."""
+
+    story: str
+    script: Path
+    fails: tuple[str, ...]
+    message: tuple[str, ...]
+
+    def blocks(self) -> tuple[Block, ...]:
+        """What is typed."""
+        return parse_script(self.script.read_text(encoding="utf-8"))[0]
+
+
+def problems(root: Path) -> list[str]:
+    """Lists everything that is wrong with the exercises under a folder."""
+    catalog, found = survey(root)
+    known = {exercise.name for exercise in catalog.exercises}
+    for path in sorted(root.iterdir()):
+        if path.name not in known and path.name not in {"index.toml", "README.md", "__pycache__"}:
+            found.append(f"{path.name}: is not in index.toml")
+    for exercise in catalog.exercises:
+        found += [f"{exercise.name}/{problem}" for problem in _exercise(exercise)]
+    return found
+
+
+def wrongs(folder: Path, found: list[str]) -> tuple[Wrong, ...]:
+    """Reads an exercise's `wrong.toml`; what is wrong with it goes to `found`."""
+    path = folder / "wrong.toml"
+    if not path.exists():
+        return ()
+    reader = TableReader("wrong.toml", read_toml(path, found), found)
+    read = []
+    for item in reader.tables("wrong"):
+        table = TableReader("wrong.toml", item, found)
+        wrong = Wrong(
+            table.text("story"), folder / table.text("script"), table.texts("fails"), table.texts("message")
+        )
+        table.no_others()
+        read.append(wrong)
+    reader.no_others()
+    return tuple(read)
+
+
+def _exercise(exercise: Exercise) -> Iterator[str]:
+    missing = [name for name in FILES if not (exercise.folder / name).is_file()]
+    yield from (f"{name}: missing" for name in missing)
+    yield from _stray(exercise.folder)
+    if missing:
+        return
+    blocks, flaws = parse_script((exercise.folder / "solution.sh").read_text(encoding="utf-8"))
+    yield from (f"solution.sh:{flaw.line}: {flaw.message}" for flaw in flaws)
+    yield from _solution(exercise, blocks)
+    yield from _preparation(exercise)
+    yield from _readme(exercise, blocks)
+    yield from _hints(exercise)
+    try:
+        checks = exercise.checks()
+    except (ImportError, SyntaxError, TypeError, NameError, AttributeError) as error:
+        yield f"check.py: {type(error).__name__}: {error}"
+        return
+    yield from _checks(exercise, checks)
+    yield from _wrongs(exercise, checks)
+
+
+def _stray(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if "__pycache__" in inside.parts:
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            yield f"{inside}: leads out of the folder"
+        elif inside.parts[0] not in (*FILES, *MAY_BE, *FOLDERS):
+            yield f"{inside}: stray file"
+
+
+def _solution(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
+    steps = [step.id for step in exercise.steps]
+    order = list(dict.fromkeys(block.step for block in blocks))
+    yield from (f"solution.sh: unknown step {step!r}" for step in order if step not in steps)
+    yield from (f"solution.sh: types nothing for step {step}" for step in steps if step not in order)
+    if set(order) == set(steps) and order != steps:
+        yield "solution.sh: its steps stand in another order than in exercise.toml"
+    yield from (f"solution.sh: an empty block for step {b.step}" for b in blocks if not b.commands)
+
+
+def _preparation(exercise: Exercise) -> Iterator[str]:
+    path = exercise.folder / PREPARATION
+    if not path.exists():
+        return
+    blocks, flaws = parse_script(path.read_text(encoding="utf-8"))
+    yield from (f"{PREPARATION}:{flaw.line}: {flaw.message}" for flaw in flaws)
+    if not any(block.commands for block in blocks):
+        yield f"{PREPARATION}: types nothing"
+
+
+def _readme(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
+    text = exercise.readme()
+    if text.splitlines()[:1] != [f"# {exercise.title}"]:
+        yield f"README.md:1: must be the title: # {exercise.title}"
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    titles = [step.title for step in exercise.steps]
+    if [heading for heading in headings if heading in titles] != titles:
+        yield f"README.md: must have a heading for each step, in order: {', '.join(titles)}"
+    yield from _texts("README.md", text)
+    typed = {(block.node, _same(command)) for block in blocks for command in block.commands}
+    for fence in parse_fences(text):
+        kind, _, node = fence.info.partition(" ")
+        if fence.info in NOT_TYPED or (kind == "sh" and node in NOT_TYPED):
+            continue
+        if kind != "sh" or not node:
+            yield f"README.md:{fence.line}: a fence is `sh NODE`, `sh host` or `output`, not {fence.info!r}"
+            continue
+        for command in split_commands(fence.body):
+            if (node, _same(command)) not in typed:
+                yield f"README.md:{fence.line}: the solution does not type on {node}: {command}"
+
+
+def _same(command: str) -> str:
+    """A command with its open values written in one way."""
+    return IN_TEXT.sub(lambda match: "$" + match[1].replace(".", "_").upper(), command)
+
+
+def _texts(name: str, text: str) -> Iterator[str]:
+    for scheme in map("".join, SCHEME.findall(text)):
+        if scheme.lower() != "https":
+            yield f"{name}: only https links are allowed, not {scheme}:"
+    for value in re.findall(r"\{\{(.*?)\}\}", text):
+        if not HANDOUT.fullmatch(value.strip()):
+            yield f"{name}: the handout has no {value.strip()!r}"
+
+
+def _hints(exercise: Exercise) -> Iterator[str]:
+    text = (exercise.folder / "hints.md").read_text(encoding="utf-8")
+    hints = parse_hints(text)
+    steps = [step.id for step in exercise.steps]
+    yield from (f"hints.md: unknown step {step!r}" for step in hints if step not in steps)
+    for step in steps:
+        if len(hints.get(step, ())) < FEWEST_HINTS:
+            yield f"hints.md: step {step} needs at least {FEWEST_HINTS} hints, from a nudge to the answer"
+    yield from _texts("hints.md", text)
+
+
+def _checks(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
+    steps = [step.id for step in exercise.steps]
+    yield from (
+        f"check.py: {c.name} belongs to unknown step {c.step!r}" for c in checks if c.step not in steps
+    )
+    used = {check.step for check in checks}
+    yield from (f"check.py: no check for step {step}" for step in steps if step not in used)
+    names = [check.name for check in checks]
+    yield from (f"check.py: two checks called {name}" for name in sorted(set(names)) if names.count(name) > 1)
+    for position, check in enumerate(checks):
+        for need in check.needs:
+            if need not in checks[:position]:
+                yield f"check.py: {check.name} needs {need.name}, which does not stand above it"
+        if not check.sentence.endswith("."):
+            yield f"check.py: {check.name}: its docstring must be a sentence"
+
+
+def _wrongs(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
+    found: list[str] = []
+    read = wrongs(exercise.folder, found)
+    yield from found
+    if len(read) < FEWEST_WRONGS:
+        yield f"wrong.toml: at least {FEWEST_WRONGS} wrong or half solutions are wanted, not {len(read)}"
+    names = {check.name for check in checks}
+    steps = [step.id for step in exercise.steps]
+    for wrong in read:
+        yield from (f"wrong.toml: no check {name!r}" for name in wrong.fails if name not in names)
+        if not wrong.fails or not wrong.message:
+            yield f"wrong.toml: {wrong.story!r} names no failing check or no message"
+        if not wrong.script.is_file():
+            yield f"wrong.toml: {wrong.script.name}: missing"
+            continue
+        blocks, flaws = parse_script(wrong.script.read_text(encoding="utf-8"))
+        yield from (f"wrong/{wrong.script.name}:{flaw.line}: {flaw.message}" for flaw in flaws)
+        yield from (
+            f"wrong/{wrong.script.name}: unknown step {b.step!r}" for b in blocks if b.step not in steps
+        )
+    used = {wrong.script.name for wrong in read}
+    folder = exercise.folder / "wrong"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in used:
+            yield f"wrong/{path.name}: not used by wrong.toml"

@@ -1,0 +1,48 @@
+"""Packs lab/guest into one executable zip: the same bytes for the same sources."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+SHEBANG = b"#!/usr/bin/python3 -IS\n"
+"""Isolated and without site packages: root runs it, and it starts in half the time."""
+MAIN = """\
+#!/usr/bin/python3 -IS
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from lab.guest.main import main
+
+sys.exit(main(sys.argv))
+"""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bundle(target: Path) -> None:
+    """Writes the guest's programs, without the plain files, as a zip that Python runs."""
+    temporary = target.with_name(f".{target.name}.new")
+    with temporary.open("wb") as file:
+        file.write(SHEBANG)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for name, data in _members():
+                info = zipfile.ZipInfo(name, _EPOCH)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                info.create_system = 3  # Unix, whatever wrote it
+                info.external_attr = 0o100644 << 16
+                archive.writestr(info, data)
+    temporary.chmod(0o755)
+    temporary.replace(target)
+
+
+def _members() -> Iterator[tuple[str, bytes]]:
+    package = Path(__file__).parents[1]
+    yield "__main__.py", MAIN.encode()
+    yield "lab/__init__.py", (package / "__init__.py").read_bytes()
+    guest = package / "guest"
+    for path in sorted(guest.rglob("*.py")):
+        inside = path.relative_to(guest)
+        if inside.parts[0] != "files":
+            yield f"lab/guest/{inside.as_posix()}", path.read_bytes()

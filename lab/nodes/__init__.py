@@ -1,0 +1,1 @@
+"""Talking to one node: its client, its shells, the terminal under them."""

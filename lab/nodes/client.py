@@ -1,0 +1,91 @@
+"""A node as the harness reaches it: open shells, commands, facts, files."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lab.backends.base import Backend
+from lab.facts.fact import Fact
+from lab.model import Node
+from lab.nodes.interactive import Session
+from lab.nodes.shell import Console, Result
+from lab.polling import Sleep, pause
+from lab.process import Done, run
+
+T = TypeVar("T")
+SHELL = ("/bin/sh",)
+RUN_SECONDS = 30.0
+
+
+class NodeHandle:
+    """One node of a lab; keeps one open console per user for the harness's own questions.
+
+    What `open_console` and `session` type, checks and solutions, is written to the transcripts.
+    """
+
+    def __init__(self, lab: str, node: Node, backend: Backend, transcripts: Path | None = None) -> None:
+        self.node = node
+        self._lab = lab
+        self._backend = backend
+        self._transcripts = transcripts
+        self._consoles: dict[str, Console] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.node.name
+
+    def console(self, user: str = "root") -> Console:
+        """The shared shell of that user; opened on first use, usable by several threads in turn."""
+        with self._lock:
+            if user not in self._consoles:
+                self._consoles[user] = Console(self._shell(user), pace=self._backend.pace)
+            return self._consoles[user]
+
+    def open_console(self, user: str = "root") -> Console:
+        """A shell of the caller's own, to be closed by the caller."""
+        return Console(self._shell(user), self._transcript(user), pace=self._backend.pace)
+
+    def session(
+        self, user: str, show: Callable[[str], None], *, slow: bool = False, sleep: Sleep = pause
+    ) -> Session:
+        """A bash login shell typed into where everybody can see it."""
+        argv = self._backend.shell(self._lab, self.name, ("/bin/bash", "-l"), user=user, tty=True)
+        transcript, pace = self._transcript(user), self._backend.pace
+        return Session(argv, show, transcript, slow=slow, sleep=sleep, pace=pace)
+
+    def run(self, command: str, user: str = "root", timeout: float = RUN_SECONDS) -> Result:
+        """Runs a command in the shared shell."""
+        return self.console(user).run(command, timeout)
+
+    def fact(self, fact: Fact[T], user: str = "root", timeout: float = RUN_SECONDS) -> T:
+        """Asks for a fact in the shared shell."""
+        result = self.run(fact.command, user, timeout)
+        return fact.parse(result.exit_status, result.output)
+
+    def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
+        """Runs one command without a terminal, in a process of its own; for a single quick question."""
+        argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
+        return run(argv, timeout=timeout * self._backend.pace, check=check)
+
+    def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
+        """On the SMS: tells Slurm's controller how nodes stand, e.g. `state=resume`."""
+        return self.run(f"scontrol update nodename={shlex.quote(','.join(names))} {order}", timeout=10.0)
+
+    def close(self) -> None:
+        """Closes the shared shells."""
+        with self._lock:
+            for console in self._consoles.values():
+                console.close()
+            self._consoles.clear()
+
+    def _shell(self, user: str) -> list[str]:
+        return self._backend.shell(self._lab, self.name, SHELL, user=user, tty=True)
+
+    def _transcript(self, user: str) -> Path | None:
+        return None if self._transcripts is None else self._transcripts / f"{self.name}-{user}.log"
