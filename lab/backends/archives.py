@@ -1,4 +1,4 @@
-"""Archives of a single file, and the one file that the harness puts on the SMS: the description of its cluster."""
+"""Archives of a single file, such as the description of its cluster that the SMS gets."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Backend(Protocol):
     """Makes nodes and networks, and keeps what it must remember in the engine's own objects."""
 
     name: str
-    pace: float
+    timeout_scale: float
     """How many times longer than in a container things may take: limits are that much wider."""
 
     def probe(self) -> Capabilities:
@@ -64,7 +64,7 @@ class Backend(Protocol):
         same machines back under power and on their wires.
         """
 
-    def settle(self, lab: str, say: Say) -> None:
+    def on_first_ready(self, lab: str, say: Say) -> None:
         """Hears that a lab made just now stands well: a moment to keep, if that makes going back quicker."""
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
@@ -103,12 +103,12 @@ class Backend(Protocol):
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name; replaces one of the same name."""
 
-    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Puts the lab back to a snapshot or a start state; works from any state, broken nodes included.
 
         The lab keeps its identity: keys and passwords. With `borrowed` it runs under a fresh one of its own
         until the next `restore`, so that what `keep` keeps meanwhile holds no secret of any lab. A lab whose
-        `restore` was cut short, or that runs under a borrowed identity, says so in its record (`pending`).
+        `restore` was cut short, or that runs under an ephemeral identity, says so in its record (`pending`).
         """
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Backend(Protocol):
         """What an SMS made now is made of: start states kept under another origin are of no use."""
 
     def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the present state of a lab under a borrowed identity as a start state for all labs.
+        """Keeps the present state of a lab under an ephemeral identity as a start state for all labs.
 
         A backend that cannot says so and keeps nothing.
         """

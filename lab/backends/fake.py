@@ -50,7 +50,7 @@ class _FakeLab:
     console: dict[str, bytes] = field(default_factory=dict)
     snapshots: dict[str, dict[str, Power]] = field(default_factory=dict)
     disks: dict[str, dict[Path, str]] = field(default_factory=dict)  # what was in the SMS's /etc then
-    borrowed: bool = False
+    ephemeral_identity: bool = False
     pending: str = ""
 
 
@@ -58,14 +58,14 @@ class FakeBackend:
     """Implements `lab.backends.base.Backend` in memory; tests bend its public dictionaries."""
 
     name = "docker"
-    pace = 1.0
+    timeout_scale = 1.0
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found: dict[str, _FakeLab] = {}
         self.calls: list[str] = []
         self.settled: list[str] = []
-        self.findings: tuple[Finding, ...] = (Finding("engine", True, "it answers"),)
+        self.findings: tuple[Finding, ...] = (Finding("engine", ok=True, evidence="it answers"),)
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
         self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot
@@ -99,7 +99,7 @@ class FakeBackend:
                 self._make(spec.lab, node)
                 self._boot(lab, node.name)
 
-    def settle(self, lab: str, say: Say) -> None:
+    def on_first_ready(self, lab: str, say: Say) -> None:
         """Remembers which labs it heard of."""
         del say
         self.settled.append(lab)
@@ -178,12 +178,12 @@ class FakeBackend:
         files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
         self._lab(lab).disks[name] = {path: path.read_text() for path in files}
 
-    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Gives nodes the power they had, and the SMS the /etc it had."""
         say(f"restoring {name}")
-        self._note(f"restore {name}{' borrowed' if borrowed else ''}")
+        self._note(f"restore {name}{' borrowed' if ephemeral_identity else ''}")
         found = self._lab(lab)
-        found.borrowed, found.pending = borrowed, name if borrowed else ""
+        found.ephemeral_identity, found.pending = ephemeral_identity, name if ephemeral_identity else ""
         for path, text in found.disks.get(name, {}).items():
             path.write_text(text)
         for node, power in (found.snapshots | self.kept)[name].items():
@@ -205,7 +205,7 @@ class FakeBackend:
 
     def keep(self, lab: str, name: str, say: Say) -> None:
         """Remembers the power of every node, for all labs."""
-        if not self._lab(lab).borrowed:
+        if not self._lab(lab).ephemeral_identity:
             raise LabError(f"the state of {lab} cannot be kept for all labs: it holds this lab's keys")
         say(f"keeping {name}")
         self.kept[name] = dict(self._lab(lab).power)

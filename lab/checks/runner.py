@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
-from lab.checks.cluster_view import Budget, Cluster, NoAnswerError, NotUpError, RefusedError, Room
+from lab.checks.cluster_view import Cluster, NoAnswerError, NotUpError, RefusedError
+from lab.checks.shell_pool import ShellPool, TimeBudget
 
 PAUSE = 0.5  # seconds between two looks of a check that may still settle
 GRACE = 5.0  # seconds a look may outlive its time before its checker counts as hung
@@ -40,10 +41,10 @@ class Runner:
     def __init__(
         self,
         checks: Sequence[Check],
-        room: Room,
+        room: ShellPool,
         *,
         patience: float = 1.0,
-        pace: float = 1.0,
+        timeout_scale: float = 1.0,
         notice: Callable[[Notice], None] = lambda _: None,
         pause: float = PAUSE,
         grace: float = GRACE,
@@ -51,7 +52,9 @@ class Runner:
         self._trials = {check: _Trial(check) for check in checks}
         self._room = room
         self._patience = patience  # how many times as long to wait for what may still settle
-        self._pace = max(patience, pace)  # of slow machines: one look may take that many times longer
+        self._timeout_scale = max(
+            patience, timeout_scale
+        )  # of slow machines: one look may take that many times longer
         self._notice = notice
         self._pause = pause
         self._grace = grace
@@ -101,7 +104,7 @@ class Runner:
             if trial.began is None or trial.verdict is not None:
                 continue
             check = trial.check
-            limit = check.settle * self._patience + check.timeout * self._pace + self._grace
+            limit = check.settle * self._patience + check.timeout * self._timeout_scale + self._grace
             if now - trial.began > limit:
                 actual = f"the checker itself did not finish within {limit:.0f} s"
                 verdict = _verdict(check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
@@ -125,7 +128,7 @@ class Runner:
 
     def _look(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._room, Budget(check.timeout * self._pace)))
+            check(Cluster(self._room, TimeBudget(check.timeout * self._timeout_scale)))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:

@@ -15,7 +15,7 @@ from lab.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from lab.backends.base import Backend
-    from lab.cli.progress_display import Progress
+    from lab.cli.progress_display import ProgressReporter
     from lab.cluster.cluster import Cluster
     from lab.lock import Lock
     from lab.model import ClusterSpec, LabRecord
@@ -119,7 +119,7 @@ class App:
         return record.spec
 
     @contextmanager
-    def cluster(self, spec: ClusterSpec, progress: Progress | None = None) -> Iterator[Cluster]:
+    def cluster(self, spec: ClusterSpec, progress: ProgressReporter | None = None) -> Iterator[Cluster]:
         """The lab of a specification; its shells are closed at the end of the block."""
         from lab.cluster.cluster import Cluster
 
@@ -153,10 +153,10 @@ class App:
         path = self.config_path(None)
         if path is None:
             return None
-        from lab.config.loader import peek  # not before: most labs have no such file
+        from lab.config.loader import read_key  # not before: most labs have no such file
 
         try:
-            return peek(path, key)
+            return read_key(path, key)
         except UsageError as problem:
             raise UsageError(
                 f"cannot tell which {key} is meant: {problem.message}",

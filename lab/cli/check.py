@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, Waiting, exercise_argument, judge, style
+from lab.cli.context import ExerciseContext, SettleReporter, exercise_argument, judge, style
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import note, show_json
 
@@ -32,11 +32,11 @@ def command(app: App, exercise: str | None, lab: str | None, patience: float, *,
 
     Exit status: 0 all hold; 1 not solved yet; 3 a check could not be judged; 5 nothing was judged.
     """
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     found = desk.exercise(exercise)
     app.interrupted = "checks only look; nothing was changed"
     with app.cluster(desk.spec) as cluster:
-        judgement = judge(cluster, found, patience=patience, notice=Waiting())
+        judgement = judge(cluster, found, patience=patience, notice=SettleReporter())
     desk.progress.judged(found.name, found.formerly, solved=judgement.solved, steps=judgement.solved_steps)
     _tell(app, judgement, as_json=as_json)
     if judgement.solved and not as_json and desk.catalog.following(found):

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from lab.cli.app import App
     from lab.cluster.cluster import Cluster
     from lab.course.catalog import Catalog, Exercise
-    from lab.course.progress import Progress
+    from lab.course.progress import ProgressFile
     from lab.course.runner import Course
     from lab.course.script import Block
     from lab.model import ClusterSpec
-    from lab.nodes.client import NodeHandle
+    from lab.nodes.client import NodeClient
 
 PROSE = 100  # columns of prose at most
 REMIND = 5.0  # seconds between two lines about one check that is waited for
@@ -56,7 +56,7 @@ exercise_argument = click.argument(
 )
 
 
-class Desk:
+class ExerciseContext:
     """A learner's place in one lab."""
 
     def __init__(self, app: App, given: str | None) -> None:
@@ -70,11 +70,11 @@ class Desk:
         return open_catalog()
 
     @cached_property
-    def progress(self) -> Progress:
+    def progress(self) -> ProgressFile:
         """What this learner has done in this lab."""
-        from lab.course.progress import Progress
+        from lab.course.progress import ProgressFile
 
-        return Progress(self.app.paths.data, self.lab, warn=note)
+        return ProgressFile(self.app.paths.data, self.lab, warn=note)
 
     @cached_property
     def spec(self) -> ClusterSpec:
@@ -155,15 +155,17 @@ def judge(
     notice: Callable[[Notice], None] = lambda _: None,
 ) -> Judgement:
     """Runs all checks of an exercise."""
-    from lab.checks.cluster_view import Room
     from lab.checks.report import Judgement, Step
     from lab.checks.runner import Runner
+    from lab.checks.shell_pool import ShellPool
     from lab.nodes.shell import CommandTimeout
     from lab.polling import monotonic
 
-    pace = cluster.backend.pace
-    patience *= pace**0.5  # much of what settles waits for clocks, which slow machines have like others
-    room = Room(
+    timeout_scale = cluster.backend.timeout_scale
+    patience *= (
+        timeout_scale**0.5
+    )  # much of what settles waits for clocks, which slow machines have like others
+    room = ShellPool(
         cluster.spec,
         lambda node, user: cluster.node(node).open_console(user),
         lambda: cluster.backend.status(cluster.spec.lab),
@@ -171,7 +173,9 @@ def judge(
     )
     started = monotonic()
     try:
-        verdicts = Runner(exercise.checks(), room, patience=patience, pace=pace, notice=notice).run()
+        verdicts = Runner(
+            exercise.checks(), room, patience=patience, timeout_scale=timeout_scale, notice=notice
+        ).run()
     finally:
         room.close()
     steps = tuple(Step(step.id, step.title) for step in exercise.steps)
@@ -190,23 +194,23 @@ def type_blocks(
 ) -> None:
     """Types a script into the lab's nodes."""
     from lab.cluster.wait_ready import await_entry
-    from lab.course.replay import Typist
+    from lab.course.replay import ScriptReplayer
 
-    def entered(node: str) -> NodeHandle:
+    def entered(node: str) -> NodeClient:
         await_entry(cluster, node)
         return cluster.node(node)
 
-    Typist(
+    ScriptReplayer(
         cluster.spec,
         lambda node, user: entered(node).session(user, show, slow=slow),
         lambda node, user: entered(node).open_console(user),
         say=say,
         before=before,
-        pace=cluster.backend.pace,
+        timeout_scale=cluster.backend.timeout_scale,
     ).type(name, blocks)
 
 
-class Waiting:
+class SettleReporter:
     """Tells on stderr, now and then, which checks are waited for and what they see."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from lab.cli.options import lab_option
 
 if TYPE_CHECKING:
     from lab.cluster.cluster import Cluster
-    from lab.nodes.client import NodeHandle
+    from lab.nodes.client import NodeClient
 
 LOOK_SECONDS = 10.0
 
@@ -54,7 +54,7 @@ def _split(text: str, names: list[str]) -> tuple[str, str]:
     return (node, path) if colon and node in names else ("", text)
 
 
-def _copy_in(cluster: Cluster, source: Path, node: NodeHandle, target: str) -> None:
+def _copy_in(cluster: Cluster, source: Path, node: NodeClient, target: str) -> None:
     from lab.errors import UsageError
 
     if not source.exists():
@@ -74,11 +74,11 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _is_folder(node: NodeHandle, path: str) -> bool:
+def _is_folder(node: NodeClient, path: str) -> bool:
     return node.execute(f"test -d {shlex.quote(path)}", timeout=LOOK_SECONDS).status == 0
 
 
-def _copy_out(cluster: Cluster, node: NodeHandle, source: str, target: Path) -> None:
+def _copy_out(cluster: Cluster, node: NodeClient, source: str, target: Path) -> None:
     from lab.cli.output import note
 
     data = cluster.backend.copy_out(cluster.spec.lab, node.name, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, reflow
+from lab.cli.context import ExerciseContext, reflow
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json, show_table
 
@@ -22,7 +22,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     States: begun; solved; shown (solved by `lab solve`). A star marks the one you are working on.
     An exercise with something under NEEDS runs only on a backend that can do that.
     """
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     known = {
         exercise.name: desk.progress.record(exercise.name, exercise.formerly)
         for exercise in desk.catalog.exercises
@@ -54,7 +54,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _chapter(desk: Desk, chapter_id: str) -> dict[str, object]:
+def _chapter(desk: ExerciseContext, chapter_id: str) -> dict[str, object]:
     chapter = next(item for item in desk.catalog.chapters if item.id == chapter_id)
     current = desk.current()
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, complete_exercises, reflow
+from lab.cli.context import ExerciseContext, complete_exercises, reflow
 from lab.cli.options import lab_option
 from lab.errors import UsageError
 
@@ -25,7 +25,7 @@ def command(app: App, words: tuple[str, ...], lab: str | None, *, again: bool) -
 
     Without a step, the hint is for the first step that has not held yet.
     """
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     exercise, step = _meant(desk, words)
     hints = exercise.hints()[step]
     record = desk.progress.record(exercise.name, exercise.formerly)
@@ -47,12 +47,12 @@ def command(app: App, words: tuple[str, ...], lab: str | None, *, again: bool) -
     return 0
 
 
-def _show(desk: Desk, exercise: Exercise, step: str, number: int, text: str, count: int) -> None:
+def _show(desk: ExerciseContext, exercise: Exercise, step: str, number: int, text: str, count: int) -> None:
     title = f"{exercise.step(step).title}: hint {number} of {count}"
     click.echo(click.style(title, bold=True) + "\n\n" + reflow(desk.fill(text)))
 
 
-def _meant(desk: Desk, words: tuple[str, ...]) -> tuple[Exercise, str]:
+def _meant(desk: ExerciseContext, words: tuple[str, ...]) -> tuple[Exercise, str]:
     """The exercise and the step: both, either or none of them may be given."""
     if len(words) > 2:
         raise UsageError("at most an exercise and a step can be given", hint="lab hint [EXERCISE] [STEP]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk
+from lab.cli.context import ExerciseContext
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json
 
@@ -20,7 +20,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     Where it begins as the solved one ends, it becomes the one you are working on, and the lab stays
     as it is.
     """
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     current = desk.current()
     chosen = current
     carries_on = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk
+from lab.cli.context import ExerciseContext
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json, show_table
 from lab.errors import UsageError
@@ -20,7 +20,7 @@ def command(app: App, lab: str | None, *, as_json: bool, as_csv: bool) -> int:
     """Show what you have finished in this lab, or export that of every lab as JSON or CSV."""
     if as_json and as_csv:
         raise UsageError("--json and --csv cannot go together", hint="take one of them")
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     if as_json or as_csv:
         _export(desk, csv=as_csv)
         return 0
@@ -41,7 +41,7 @@ def command(app: App, lab: str | None, *, as_json: bool, as_csv: bool) -> int:
     return 0
 
 
-def _export(desk: Desk, *, csv: bool) -> None:
+def _export(desk: ExerciseContext, *, csv: bool) -> None:
     from lab.course.progress import as_csv, as_data
 
     book = desk.progress.book()

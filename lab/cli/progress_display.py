@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from lab.cli.output import printable
-from lab.cluster.readiness import Answer, Reading
+from lab.cluster.readiness import ProbeResult, Reading
 from lab.polling import Clock, monotonic
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REMIND = 10.0  # seconds of silence after which plain progress says what it waits for
-_WORDS = {Answer.YES: "", Answer.NO: "not yet", Answer.UNKNOWN: "could not look"}
+_WORDS = {ProbeResult.YES: "", ProbeResult.NO: "not yet", ProbeResult.UNKNOWN: "could not look"}
 
 
-class Progress(Protocol):
+class ProgressReporter(Protocol):
     """Where progress goes."""
 
     def say(self, line: str) -> None:
@@ -34,7 +34,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> Iterator[Progress]:
+def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> Iterator[ProgressReporter]:
     """Progress in the mode asked for; `auto` is live on a terminal and plain elsewhere."""
     if mode == "auto":
         live = sys.stderr.isatty() and environ.get("TERM") != "dumb"
@@ -43,14 +43,18 @@ def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> 
         with _Terminal(clock, colour=not environ.get("NO_COLOR")) as terminal:
             yield terminal
     else:
-        kinds: Mapping[str, Callable[[Clock], Progress]] = {"plain": _Plain, "json": _Json, "quiet": _Quiet}
+        kinds: Mapping[str, Callable[[Clock], ProgressReporter]] = {
+            "plain": _Plain,
+            "json": _Json,
+            "quiet": _Quiet,
+        }
         yield kinds[mode](clock)
 
 
 def describe(reading: Reading) -> str:
     """A reading in words."""
     words = _WORDS[reading.answer]
-    told = f" ({reading.evidence})" if reading.evidence and reading.answer is not Answer.YES else ""
+    told = f" ({reading.evidence})" if reading.evidence and reading.answer is not ProbeResult.YES else ""
     return f"{reading.node}: {reading.probe}{': ' + words if words else ''}{told}"
 
 
@@ -165,10 +169,14 @@ class _Terminal:
         late = sum(not reading.settled for reading in readings)
         title = f"waiting for {late} of {len(readings)}, {seconds:.1f} s" if late else f"{seconds:.1f} s"
         table = Table(box=None, padding=(0, 1), show_header=False, title=title, title_justify="left")
-        marks = {Answer.YES: ("✓", "green"), Answer.NO: ("…", "yellow"), Answer.UNKNOWN: ("?", "magenta")}
+        marks = {
+            ProbeResult.YES: ("✓", "green"),
+            ProbeResult.NO: ("…", "yellow"),
+            ProbeResult.UNKNOWN: ("?", "magenta"),
+        }
         for reading in readings:
             mark, colour = marks[reading.answer]
-            if reading.settled and reading.answer is not Answer.YES:
+            if reading.settled and reading.answer is not ProbeResult.YES:
                 mark = "!"
             evidence = printable(reading.evidence)
             table.add_row(

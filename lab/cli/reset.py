@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, complete_exercises
+from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 
 
@@ -21,10 +21,10 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     An exercise: its start state is restored on all nodes, and what you did in it is forgotten. A node:
     its plug is pulled and put back; the others are not touched. Works however broken things are.
     """
-    from lab.course.runner import target
+    from lab.course.runner import resolve_reset_target
 
-    desk = Desk(app, lab)
-    found = desk.exercise(None) if name is None else target(name, desk.spec, desk.catalog)
+    desk = ExerciseContext(app, lab)
+    found = desk.exercise(None) if name is None else resolve_reset_target(name, desk.spec, desk.catalog)
     if isinstance(found, str):
         app.interrupted = f"{found} may be without power; `lab reset {found}` carries on"
         kept = "its disk is kept" if found == desk.spec.sms.name else "it is made anew by the SMS"

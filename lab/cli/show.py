@@ -7,7 +7,7 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.context import PROSE, Desk, exercise_argument
+from lab.cli.context import PROSE, ExerciseContext, exercise_argument
 from lab.cli.options import lab_option
 
 WHERE = {"host": "on your own machine", "output": "it prints"}
@@ -20,7 +20,7 @@ WHERE = {"host": "on your own machine", "output": "it prints"}
 @click.pass_obj
 def command(app: App, exercise: str | None, lab: str | None, *, raw: bool) -> int:
     """Show an exercise's text: the one named, else the one you are working on."""
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     text = desk.fill(desk.exercise(exercise).readme())
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=not text.endswith("\n"))

@@ -7,7 +7,7 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, exercise_argument, type_blocks
+from lab.cli.context import ExerciseContext, exercise_argument, type_blocks
 from lab.cli.options import lab_option
 from lab.cli.output import console_text, note
 
@@ -29,7 +29,7 @@ def command(
     """
     from lab.cluster.wait_ready import await_entry
 
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     found = desk.exercise(exercise)
     blocks = found.solution()
     if step is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.cli.app import App
-from lab.cli.context import Desk, complete_exercises
+from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.errors import UsageError
 
@@ -30,7 +30,7 @@ def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep:
     """
     if exercise is None:
         raise UsageError("which exercise?", hint="lab exercises lists them; lab next names the next one")
-    desk = Desk(app, lab)
+    desk = ExerciseContext(app, lab)
     found = desk.exercise(exercise)
     require_suitable(desk, found)
     app.interrupted = f"the lab is between two states; `lab start {found.name}` carries on"
@@ -47,7 +47,7 @@ def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep:
     return 0
 
 
-def require_suitable(desk: Desk, exercise: Exercise) -> None:
+def require_suitable(desk: ExerciseContext, exercise: Exercise) -> None:
     """Refuses an exercise that this lab or its backend cannot offer, before anything is changed."""
     roles = {node.role for node in desk.spec.nodes}
     lacking = [role.value for role in exercise.roles if role not in roles]

@@ -13,7 +13,7 @@ from lab.errors import LabError
 
 if TYPE_CHECKING:
     from lab.backends.base import Backend
-    from lab.cluster.readiness import Reading, SmsView, View
+    from lab.cluster.readiness import ClusterSnapshot, Reading, SmsReport
     from lab.model import ClusterSpec, NodeStatus
     from lab.process import Done
 
@@ -32,13 +32,13 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
     Asks the engine's labels and the SMS once; needs no configuration and never waits for the lab.
     """
     from lab.cli.output import note, show_json, show_table
-    from lab.cluster.readiness import judge
+    from lab.cluster.readiness import evaluate
 
     with Glance(app.backend, app.lab_name(lab)) as glance:
         record = app.record(lab)
         spec = app.spec_of(record)
         view = glance.view(spec)
-    readings = judge(spec, view, [node.name for node in spec.nodes])
+    readings = evaluate(spec, view, [node.name for node in spec.nodes])
     if as_json:
         rows = [as_row(reading, view.statuses.get(reading.node)) for reading in readings]
         show_json({"lab": spec.lab, "pending": record.pending, "nodes": rows})
@@ -66,13 +66,13 @@ class Glance:
     """One look: it enters nodes before it knows what the lab is, and a wrong guess costs nothing."""
 
     def __init__(self, backend: Backend, lab: str) -> None:
-        from lab.cluster.readiness import SYSTEM, look
+        from lab.cluster.readiness import SYSTEM, sms_probe
 
         self._backend = backend
         self._lab = lab
         self._pool = ThreadPoolExecutor()
         self._asked: dict[str, Future[Done]] = {}
-        self._enter(SMS, look.command)
+        self._enter(SMS, sms_probe.command)
         self._enter(LOGIN, SYSTEM)
         self._statuses = self._pool.submit(backend.status, lab)
 
@@ -82,9 +82,9 @@ class Glance:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
 
-    def view(self, spec: ClusterSpec) -> View:
+    def view(self, spec: ClusterSpec) -> ClusterSnapshot:
         """What was found; nodes whose names were not guessed are asked now."""
-        from lab.cluster.readiness import BOOTED, NOT_BOOTED, SYSTEM, SmsView, View, look
+        from lab.cluster.readiness import BOOTED, NOT_BOOTED, SYSTEM, ClusterSnapshot, SmsReport, sms_probe
         from lab.model import Role
 
         statuses = {status.name: status for status in self._statuses.result()}
@@ -93,8 +93,8 @@ class Glance:
         for name in logins:
             self._enter(name, SYSTEM)
         head = spec.sms.name
-        sms = self._sms(head, look.command) if head in booted else SmsView(trouble=NOT_BOOTED)
-        return View(statuses, sms, {name: self._system(name) for name in logins})
+        sms = self._sms(head, sms_probe.command) if head in booted else SmsReport(trouble=NOT_BOOTED)
+        return ClusterSnapshot(statuses, sms, {name: self._system(name) for name in logins})
 
     def _enter(self, node: str, question: str) -> None:
         if node not in self._asked:
@@ -105,16 +105,16 @@ class Glance:
 
         command = ("/bin/sh", "-c", question)
         argv = self._backend.shell(self._lab, node, command, user="root", tty=False)
-        return run(argv, timeout=ENTER_SECONDS * self._backend.pace, check=False)
+        return run(argv, timeout=ENTER_SECONDS * self._backend.timeout_scale, check=False)
 
-    def _sms(self, name: str, question: str) -> SmsView:
-        from lab.cluster.readiness import SmsView, parse_look
+    def _sms(self, name: str, question: str) -> SmsReport:
+        from lab.cluster.readiness import SmsReport, parse_look
 
         self._enter(name, question)
         try:
             done = self._asked[name].result()
         except LabError as problem:
-            return SmsView(trouble=problem.message)
+            return SmsReport(trouble=problem.message)
         return parse_look(done.status, done.stdout or done.stderr)
 
     def _system(self, name: str) -> str:
@@ -141,9 +141,9 @@ def as_row(reading: Reading, status: NodeStatus | None = None) -> dict[str, obje
 
 
 def _state(reading: Reading) -> str:
-    from lab.cluster.readiness import Outlook
+    from lab.cluster.readiness import Expectation
 
-    return "left so" if reading.outlook is Outlook.LEFT else _WORDS[reading.answer.value]
+    return "left so" if reading.outlook is Expectation.LEFT else _WORDS[reading.answer.value]
 
 
 def _detail(reading: Reading) -> str:

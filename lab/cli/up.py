@@ -121,9 +121,9 @@ def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> N
     if as_json:
         show_json({"lab": spec.lab, "nodes": [as_row(reading) for reading in readings]})
         return
-    from lab.cluster.readiness import Answer
+    from lab.cluster.readiness import ProbeResult
 
     for reading in readings:
-        if reading.answer is not Answer.YES:
+        if reading.answer is not ProbeResult.YES:
             note(f"left as it is: {describe(reading)}")
     click.echo(f"lab {spec.lab} is {'up' if readings else 'on its way; lab status shows how far it is'}")

@@ -11,24 +11,26 @@ from pathlib import Path
 from typing import Self
 
 from lab.backends.base import Backend, Say
-from lab.cluster import availability, service
+from lab.cluster import availability
 from lab.cluster.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.cluster.readiness import (
     BOOTED,
     NOT_BOOTED,
     SYSTEM,
-    Outlook,
+    ClusterSnapshot,
+    Expectation,
     Reading,
-    SmsView,
-    View,
-    judge,
-    look,
+    SmsReport,
+    evaluate,
+    nodes_to_put_back,
+    nodes_to_resume,
     not_up,
+    sms_probe,
 )
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power, Role
-from lab.nodes.client import NodeHandle
+from lab.nodes.client import NodeClient
 from lab.polling import POLL, Clock, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
@@ -56,31 +58,31 @@ class Cluster:
         self.backend = backend
         self.say = say
         self.watch = watch
-        self.timeout = UP_SECONDS * backend.pace if timeout is None else timeout
+        self.timeout = UP_SECONDS * backend.timeout_scale if timeout is None else timeout
         self._transcripts = transcripts
         self._clock = clock
         self._sleep = sleep
-        self._handles: dict[str, NodeHandle] = {}
+        self._handles: dict[str, NodeClient] = {}
         self._lock = threading.Lock()
 
     # nodes
 
     @property
-    def sms(self) -> NodeHandle:
+    def sms(self) -> NodeClient:
         """The head node."""
         return self.node(self.spec.sms.name)
 
     @property
-    def nodes(self) -> tuple[NodeHandle, ...]:
+    def nodes(self) -> tuple[NodeClient, ...]:
         """All nodes, in the lab's order."""
         return tuple(self.node(node.name) for node in self.spec.nodes)
 
-    def node(self, name: str) -> NodeHandle:
+    def node(self, name: str) -> NodeClient:
         """The node of that name; a UsageError when there is none."""
         check_names(self.spec, [name])
         with self._lock:
             if name not in self._handles:
-                self._handles[name] = NodeHandle(
+                self._handles[name] = NodeClient(
                     self.spec.lab, self.spec.node(name), self.backend, self._transcripts
                 )
             return self._handles[name]
@@ -123,17 +125,17 @@ class Cluster:
             if action.verb is not Verb.WAIT:
                 self.say(action.text)
         work = [action for action in actions if action.verb is not Verb.WAIT]
-        served = self._in_service() if work else frozenset()
+        available_before = self._in_service() if work else frozenset()
         if work:
             self.backend.create(self.spec, self.say)
             self._power_on(chosen)
         if not wait:
             return ()
         powered = freshly_powered(actions)
-        readings = self.wait(chosen, powered=powered, began=began, served=served)
+        readings = self.wait(chosen, powered=powered, began=began, available_before=available_before)
         made = [name for action in actions if action.verb is Verb.CREATE for name in action.nodes]
         if len(made) == len(chosen) == len(self.spec.nodes):
-            self.backend.settle(self.spec.lab, self.say)
+            self.backend.on_first_ready(self.spec.lab, self.say)
         return readings
 
     def _complete_restore(self) -> None:
@@ -166,9 +168,9 @@ class Cluster:
         check_names(self.spec, names)
         began = self._clock()
         off = self._with_power(names, Power.OFF)
-        served = self._in_service() if wait else frozenset()
+        available_before = self._in_service() if wait else frozenset()
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=off, began=began, served=served) if wait else ()
+        return self.wait(names, powered=off, began=began, available_before=available_before) if wait else ()
 
     def power_off(self, names: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
@@ -185,10 +187,10 @@ class Cluster:
     def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
         """Powers nodes off and on again, and waits until they are well; other nodes are left alone."""
         began = self._clock()
-        served = self._in_service() if wait else frozenset()
+        available_before = self._in_service() if wait else frozenset()
         self.power_off(names, hard=hard)
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=names, began=began, served=served) if wait else ()
+        return self.wait(names, powered=names, began=began, available_before=available_before) if wait else ()
 
     # snapshots
 
@@ -209,7 +211,7 @@ class Cluster:
         return (*self.snapshots(), *(state.name for state in self.backend.states()))
 
     def keep(self, name: str) -> None:
-        """Keeps the present state, reached under a borrowed identity, for all labs."""
+        """Keeps the present state, reached under an ephemeral identity, for all labs."""
         self._keep(name, self.backend.keep)
 
     def drop(self, names: Sequence[str]) -> None:
@@ -230,14 +232,16 @@ class Cluster:
             if noted:
                 availability.remove_note(self.sms)
 
-    def restore(self, name: str, *, wait: bool = True, borrowed: bool = False) -> tuple[Reading, ...]:
+    def restore(
+        self, name: str, *, wait: bool = True, ephemeral_identity: bool = False
+    ) -> tuple[Reading, ...]:
         """Goes to a snapshot or a start state, and waits until the nodes that have power there stand as then.
 
         With `borrowed` the lab is under keys and passwords of no lab until the next `restore`.
         """
         self.close()
         began = self._clock()
-        self.backend.restore(self.spec.lab, name, self.say, borrowed=borrowed)
+        self.backend.restore(self.spec.lab, name, self.say, ephemeral_identity=ephemeral_identity)
         names = [node.name for node in self.spec.nodes]
         powered = self._with_power(names, Power.ON)
         chosen = [name for name in names if name in powered]
@@ -250,7 +254,9 @@ class Cluster:
 
     # looking and waiting
 
-    def look(self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = "") -> View:
+    def look(
+        self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = ""
+    ) -> ClusterSnapshot:
         """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
         with ThreadPoolExecutor() as pool:
             statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
@@ -260,10 +266,10 @@ class Cluster:
                 for node in booted
                 if node.role is Role.LOGIN
             }
-            sms = self._ask_sms() if self.spec.sms in booted else SmsView(trouble=NOT_BOOTED)
+            sms = self._ask_sms() if self.spec.sms in booted else SmsReport(trouble=NOT_BOOTED)
             found = {name: system.result() for name, system in systems.items()}
-        posts = service.read(sms.service, restored) if restored else {}
-        return View(statuses, sms, found, frozenset(powered), elapsed, posts)
+        saved_states = availability.read(sms.service, restored) if restored else {}
+        return ClusterSnapshot(statuses, sms, found, frozenset(powered), elapsed, saved_states)
 
     def wait(
         self,
@@ -272,38 +278,45 @@ class Cluster:
         powered: Collection[str] = (),
         began: float | None = None,
         restored: str = "",
-        served: frozenset[str] = frozenset(),
+        available_before: frozenset[str] = frozenset(),
     ) -> tuple[Reading, ...]:
         """Waits until every named node is well or left as a person set it; a LabError at the deadline.
 
         Nodes among `powered` that Slurm takes out of service because we powered them on are put
-        back into service, as an operator would; `served` are those that took jobs before. After a snapshot
-        was `restored`, every node is put where it stood then.
+        back into service, as an operator would; `available_before` are those that took jobs before.
+        After a snapshot was `restored`, every node is put where it stood then.
         """
         chosen = list(names)
         start = self._clock() if began is None else began
-        told: set[str] = set()
+        notified: set[str] = set()
         revived: set[str] = set()
 
         def readings() -> tuple[Reading, ...]:
             elapsed = self._clock() - start
             seen = self.look(powered, elapsed, restored)
-            self._revive(seen, revived)
-            view = replace(seen, posted=frozenset(told), served=served)
-            availability.report(self.sms, view, told, self.say)
-            found = judge(self.spec, view, chosen)
+            self._repower_crashed(seen, revived)
+            view = replace(seen, restored_nodes=frozenset(notified), available_before=available_before)
+            availability.report(
+                self.sms,
+                nodes_to_resume(view),
+                nodes_to_put_back(view),
+                view.sms.nodes or {},
+                notified,
+                self.say,
+            )
+            found = evaluate(self.spec, view, chosen)
             self.watch(found, elapsed)
             return found
 
         # Each look costs nodes that boot some of their time; those that were restored have nothing to do.
-        end, quick = start + self.timeout, POLL * self.backend.pace
-        every = quick if restored else quick * self.backend.pace
+        end, quick = start + self.timeout, POLL * self.backend.timeout_scale
+        every = quick if restored else quick * self.backend.timeout_scale
         last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every, first=quick)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line)
         return last
 
-    def _revive(self, view: View, revived: set[str]) -> None:
+    def _repower_crashed(self, view: ClusterSnapshot, revived: set[str]) -> None:
         """Gives power again, once, to nodes whose chassis failed after we had powered them on."""
         fallen = [
             name
@@ -335,11 +348,11 @@ class Cluster:
             return frozenset()
         return frozenset(name for name, info in self._nodes().items() if info.takes_jobs)
 
-    def _ask_sms(self) -> SmsView:
+    def _ask_sms(self) -> SmsReport:
         try:
-            return self.sms.fact(look, timeout=LOOK_SECONDS)
+            return self.sms.fact(sms_probe, timeout=LOOK_SECONDS)
         except LabError as problem:
-            return SmsView(trouble=_one_line(problem))
+            return SmsReport(trouble=_one_line(problem))
 
     def _system_of(self, name: str) -> str:
         try:
@@ -363,7 +376,7 @@ class Cluster:
 
 def _decided(readings: Sequence[Reading]) -> bool:
     """Whether waiting is over: all settled, or one that never will be."""
-    if any(reading.outlook is Outlook.HOPELESS for reading in readings):
+    if any(reading.outlook is Expectation.HOPELESS for reading in readings):
         return True
     return all(reading.settled for reading in readings)
 

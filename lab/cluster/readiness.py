@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from lab.cluster import service
+from lab.cluster.availability import AVAILABILITY_FILE, UNANSWERED, NodeAvailability
 from lab.errors import LabError
 from lab.facts import slurm
 from lab.facts.fact import Fact
@@ -28,7 +28,7 @@ TOLD = "slurmctld is UP"  # in the words of `scontrol ping`, which one that tell
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
 
 
-class Answer(Enum):
+class ProbeResult(Enum):
     """What a probe found; UNKNOWN means that it could not look, and is never shown as well."""
 
     YES = "yes"
@@ -36,7 +36,7 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
-class Outlook(Enum):
+class Expectation(Enum):
     """Whether waiting can change an answer."""
 
     OPEN = "open"  # it may become yes by itself
@@ -50,18 +50,18 @@ class Reading:
 
     node: str
     probe: str
-    answer: Answer
+    answer: ProbeResult
     evidence: str = ""
-    outlook: Outlook = Outlook.OPEN
+    outlook: Expectation = Expectation.OPEN
 
     @property
     def settled(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.answer is Answer.YES or self.outlook is Outlook.LEFT
+        return self.answer is ProbeResult.YES or self.outlook is Expectation.LEFT
 
 
 @dataclass(frozen=True)
-class SmsView:
+class SmsReport:
     """What one command on the SMS told; `trouble` when it could not be asked."""
 
     trouble: str = ""
@@ -76,24 +76,26 @@ class SmsView:
 
 
 @dataclass(frozen=True)
-class View:
+class ClusterSnapshot:
     """All that one look at the lab found."""
 
     statuses: Mapping[str, NodeStatus]
-    sms: SmsView
+    sms: SmsReport
     systems: Mapping[str, str] = field(default_factory=dict)  # login nodes: system state, or why not
     powered: frozenset[str] = frozenset()  # nodes that we powered on …
     elapsed: float = 0.0  # … this many seconds ago, or later
-    posts: Mapping[str, service.Post] = field(default_factory=dict)  # how nodes stood in a restored snapshot
-    posted: frozenset[str] = frozenset()  # nodes that were put there since
-    served: frozenset[str] = frozenset()  # nodes that took jobs when we pressed the button
+    saved_states: Mapping[str, NodeAvailability] = field(
+        default_factory=dict
+    )  # how nodes stood in a restored snapshot
+    restored_nodes: frozenset[str] = frozenset()  # nodes that were put there since
+    available_before: frozenset[str] = frozenset()  # nodes that took jobs when we pressed the button
 
 
 _SECTION = "@@"
 _LOOK = f"""
 echo {_SECTION}system; systemctl is-system-running
 ready=${{RACKLING_ROOT:-}}{READY_FILE}
-note=${{RACKLING_ROOT:-}}{service.NOTE_FILE}
+note=${{RACKLING_ROOT:-}}{AVAILABILITY_FILE}
 [ -s "$ready" ] || exit 0
 [ ! -f "$note" ] || {{ echo {_SECTION}service; cat "$note"; echo; }}
 IFS= read -r line <"$ready" || :; echo "{_SECTION}ready
@@ -110,7 +112,7 @@ fi
 """Each program that it starts takes a quarter of a second where processors are emulated."""
 
 
-def parse_look(status: int, output: str) -> SmsView:
+def parse_look(status: int, output: str) -> SmsReport:
     """Reads what the one command on the SMS printed."""
     del status  # of its last part only
     sections: dict[str, list[str]] = {}
@@ -122,9 +124,9 @@ def parse_look(status: int, output: str) -> SmsView:
             lines.append(line)
     texts = {name: "\n".join(body).strip() for name, body in sections.items()}
     if "system" not in texts:
-        return SmsView(trouble=output.strip()[-200:] or "it printed nothing")
+        return SmsReport(trouble=output.strip()[-200:] or "it printed nothing")
     clock = texts.get("clock", "")
-    return SmsView(
+    return SmsReport(
         system=texts["system"].rpartition("\n")[2],
         ready=texts.get("ready", ""),
         dhcp=texts.get("dhcp", ""),
@@ -136,58 +138,58 @@ def parse_look(status: int, output: str) -> SmsView:
     )
 
 
-look: Fact[SmsView] = Fact(_LOOK, parse_look)
+sms_probe: Fact[SmsReport] = Fact(_LOOK, parse_look)
 
 
-def judge(spec: ClusterSpec, view: View, names: Iterable[str]) -> tuple[Reading, ...]:
+def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> tuple[Reading, ...]:
     """One reading a node: its first probe that does not say yes, or its last one."""
     found: list[Reading] = []
     for name in names:
         reading: Reading | None = None
         for reading in _probes(spec.node(name), view):
-            if reading.answer is not Answer.YES:
+            if reading.answer is not ProbeResult.YES:
                 break
         if reading is not None:
             found.append(reading)
     return tuple(found)
 
 
-def to_revive(view: View) -> tuple[str, ...]:
+def nodes_to_resume(view: ClusterSnapshot) -> tuple[str, ...]:
     """Nodes that Slurm took out of service because *we* powered them on, as an operator would see it."""
     nodes = view.sms.nodes or {}
     return tuple(name for name in sorted(view.powered) if name in nodes and _our_doing(nodes[name], view))
 
 
-def to_post(view: View) -> dict[str, tuple[str, ...]]:
-    """What Slurm must be told of nodes that do not yet stand as a restored snapshot noted."""
-    told: dict[str, tuple[str, ...]] = {}
-    for name, wanted in view.posts.items():
+def nodes_to_put_back(view: ClusterSnapshot) -> dict[str, NodeAvailability]:
+    """How nodes must stand that do not yet stand as a restored snapshot noted."""
+    wrong: dict[str, NodeAvailability] = {}
+    for name, wanted in view.saved_states.items():
         info = (view.sms.nodes or {}).get(name)
         status = view.statuses.get(name)
-        if info is None or status is None or name not in view.powered - view.posted:
+        if info is None or status is None or name not in view.powered - view.restored_nodes:
             continue
-        orders = service.orders(wanted, info)
-        if orders and status.stage == BOOTED and _registered_since_boot(status, info, view.sms.clock):
-            told[name] = orders
-    return told
+        booted = status.stage == BOOTED and _registered_since_boot(status, info, view.sms.clock)
+        if booted and not wanted.holds(info):
+            wrong[name] = wanted
+    return wrong
 
 
-def _our_doing(info: slurm.NodeInfo, view: View) -> bool:
+def _our_doing(info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
     """Down since our button was pressed, and for that reason: an older one is somebody's lesson.
 
     Slurm keeps a reason that it finds, with its time: a node that was in service and is down now is our doing
     whatever its reason says, and so is one whose reason is left over from a reboot that was ordered.
     """
-    if info.name not in view.powered or info.name in view.posts or info.state != "DOWN":
+    if info.name not in view.powered or info.name in view.saved_states or info.state != "DOWN":
         return False
-    if info.name in view.served or info.reason.endswith(ORDERED):
+    if info.name in view.available_before or info.reason.endswith(ORDERED):
         return True
     pressed = (view.sms.clock or 0) - view.elapsed - CLOCK_SLACK
     recent = info.reason_time is not None and info.reason_time >= pressed
     return recent and info.reason.startswith(REBOOTED)
 
 
-def _probes(node: Node, view: View) -> Iterator[Reading]:
+def _probes(node: Node, view: ClusterSnapshot) -> Iterator[Reading]:
     status = view.statuses.get(node.name, NodeStatus(node.name, Power.ABSENT))
     yield _chassis(status)
     if node.role is Role.SMS:
@@ -203,17 +205,17 @@ def _probes(node: Node, view: View) -> Iterator[Reading]:
 
 def _chassis(status: NodeStatus) -> Reading:
     words = {Power.ON: "", Power.OFF: "its power is off", Power.ABSENT: "the engine has no such machine"}
-    answer = Answer.YES if status.power is Power.ON else Answer.NO
+    answer = ProbeResult.YES if status.power is Power.ON else ProbeResult.NO
     return Reading(status.name, "chassis is on", answer, words[status.power])
 
 
 def _booted(status: NodeStatus) -> Reading:
     if status.stage == BOOTED:
-        return Reading(status.name, "booted", Answer.YES)
+        return Reading(status.name, "booted", ProbeResult.YES)
     stage = f"{status.stage}: {status.detail}" if status.detail else status.stage
     if not stage:
-        return Reading(status.name, "booted", Answer.UNKNOWN, "it has not said at which stage it is")
-    return Reading(status.name, "booted", Answer.NO, f"stage {stage}")
+        return Reading(status.name, "booted", ProbeResult.UNKNOWN, "it has not said at which stage it is")
+    return Reading(status.name, "booted", ProbeResult.NO, f"stage {stage}")
 
 
 def _waits(status: NodeStatus, *, answered: bool) -> Reading:
@@ -223,14 +225,14 @@ def _waits(status: NodeStatus, *, answered: bool) -> Reading:
     if answered:
         asked = status.detail.startswith(REFUSED)
     if status.stage == WAITING and asked:
-        return Reading(status.name, name, Answer.YES, status.detail or "not registered")
-    return Reading(status.name, name, Answer.NO, f"stage {status.stage or 'unknown'}")
+        return Reading(status.name, name, ProbeResult.YES, status.detail or "not registered")
+    return Reading(status.name, name, ProbeResult.NO, f"stage {status.stage or 'unknown'}")
 
 
-def _sms_probes(name: str, status: NodeStatus, sms: SmsView) -> Iterator[Reading]:
+def _sms_probes(name: str, status: NodeStatus, sms: SmsReport) -> Iterator[Reading]:
     yield _booted(status)
     if sms.trouble:
-        yield Reading(name, "system runs", Answer.UNKNOWN, sms.trouble)
+        yield Reading(name, "system runs", ProbeResult.UNKNOWN, sms.trouble)
         return
     yield _said(name, "system runs", sms.system, lambda text: text in ("running", "degraded"))
     yield _set_up(name, sms.ready)
@@ -240,50 +242,54 @@ def _sms_probes(name: str, status: NodeStatus, sms: SmsView) -> Iterator[Reading
 
 def _said(name: str, probe: str, text: str, good: Callable[[str], bool]) -> Reading:
     if not text:
-        return Reading(name, probe, Answer.UNKNOWN, "it said nothing")
-    return Reading(name, probe, Answer.YES) if good(text) else Reading(name, probe, Answer.NO, text)
+        return Reading(name, probe, ProbeResult.UNKNOWN, "it said nothing")
+    return Reading(name, probe, ProbeResult.YES) if good(text) else Reading(name, probe, ProbeResult.NO, text)
 
 
 def _set_up(name: str, ready: str) -> Reading:
     probe = "set up"
     if not ready:
-        return Reading(name, probe, Answer.NO, "its first-boot set-up is still at work")
+        return Reading(name, probe, ProbeResult.NO, "its first-boot set-up is still at work")
     try:
         result = str(json.loads(ready)["result"])
     except (ValueError, KeyError, TypeError):
-        return Reading(name, probe, Answer.UNKNOWN, f"{READY_FILE} cannot be read: {ready[:80]}")
+        return Reading(name, probe, ProbeResult.UNKNOWN, f"{READY_FILE} cannot be read: {ready[:80]}")
     if result == "ok":
-        return Reading(name, probe, Answer.YES)
-    return Reading(name, probe, Answer.NO, result, Outlook.HOPELESS)
+        return Reading(name, probe, ProbeResult.YES)
+    return Reading(name, probe, ProbeResult.NO, result, Expectation.HOPELESS)
 
 
-def _system(name: str, view: View) -> Reading:
+def _system(name: str, view: ClusterSnapshot) -> Reading:
     text = view.systems.get(name, "").rpartition("\n")[2]  # a profile may have greeted us first
     probe = "system runs"
     if text in ("running", "degraded"):
-        return Reading(name, probe, Answer.YES, text)
+        return Reading(name, probe, ProbeResult.YES, text)
     known = text in ("initializing", "starting", "maintenance", "stopping")
-    return Reading(name, probe, Answer.NO if known else Answer.UNKNOWN, text or "it said nothing")
+    return Reading(name, probe, ProbeResult.NO if known else ProbeResult.UNKNOWN, text or "it said nothing")
 
 
-def _slurm(name: str, status: NodeStatus, view: View) -> Reading:
+def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
     probe = "idle in Slurm"
     if view.sms.nodes is None:
-        return Reading(name, probe, Answer.UNKNOWN, view.sms.trouble or "slurmctld does not answer yet")
+        return Reading(name, probe, ProbeResult.UNKNOWN, view.sms.trouble or "slurmctld does not answer yet")
     info = view.sms.nodes.get(name)
     if info is None:
-        return Reading(name, probe, Answer.NO, "slurmctld knows no node of that name")
+        return Reading(name, probe, ProbeResult.NO, "slurmctld knows no node of that name")
     told = f"{info.label.lower()}: {info.reason}" if info.reason else info.label.lower()
     if not _registered_since_boot(status, info, view.sms.clock):
-        return Reading(name, probe, Answer.NO, "slurmd has not registered since the node booted")
-    if name in view.posts and name not in view.posted and not view.posts[name].holds(info):
-        return Reading(name, probe, Answer.NO, f"{told}; it stood otherwise in the snapshot")
+        return Reading(name, probe, ProbeResult.NO, "slurmd has not registered since the node booted")
+    if (
+        name in view.saved_states
+        and name not in view.restored_nodes
+        and not view.saved_states[name].holds(info)
+    ):
+        return Reading(name, probe, ProbeResult.NO, f"{told}; it stood otherwise in the snapshot")
     if info.takes_jobs:
-        return Reading(name, probe, Answer.YES, told)
+        return Reading(name, probe, ProbeResult.YES, told)
     taken_out = info.state == "DOWN" or "DRAIN" in info.flags
-    passing = info.reason == service.UNANSWERED or _our_doing(info, view)
-    outlook = Outlook.LEFT if taken_out and not passing else Outlook.OPEN
-    return Reading(name, probe, Answer.NO, told, outlook)
+    passing = info.reason == UNANSWERED or _our_doing(info, view)
+    outlook = Expectation.LEFT if taken_out and not passing else Expectation.OPEN
+    return Reading(name, probe, ProbeResult.NO, told, outlook)
 
 
 def _registered_since_boot(status: NodeStatus, info: slurm.NodeInfo, clock: int | None) -> bool:
@@ -319,13 +325,13 @@ def not_up(
 ) -> LabError:
     """The error for nodes that did not come up: which, what was waited for, what was last seen."""
     late = [reading for reading in readings if not reading.settled]
-    given_up = any(reading.outlook is Outlook.HOPELESS for reading in late)
-    first = next((r for r in late if r.outlook is Outlook.HOPELESS), late[0])
+    given_up = any(reading.outlook is Expectation.HOPELESS for reading in late)
+    first = next((r for r in late if r.outlook is Expectation.HOPELESS), late[0])
     who = f"node {late[0].node} was" if len(late) == 1 else f"{len(late)} nodes were"
     message = f"node {first.node} failed" if given_up else f"{who} not up after {seconds:.0f} s"
     lines: list[str] = []
     for reading in late:
-        answer = "could not look" if reading.answer is Answer.UNKNOWN else "not yet"
+        answer = "could not look" if reading.answer is ProbeResult.UNKNOWN else "not yet"
         prefix = f"{reading.node}: " if len(late) > 1 else ""
         lines.append(f"{prefix}{reading.probe}: {answer}; {reading.evidence or 'no evidence'}")
         if line := last_line(reading.node):

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from lab.config.node_groups import EXTERNAL, INTERNAL, Family, expand, family, family_problems
+from lab.config.node_groups import EXTERNAL, INTERNAL, NodeGroup, expand, family, family_problems
 from lab.config.schema import Problem, Schema, nearest, read_schema, schema_at, validate
 from lab.config.toml_lines import KeyPath, key_lines
 from lab.errors import UsageError
@@ -41,7 +41,7 @@ _WIDEST, _NARROWEST = 8, 29
 
 def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None) -> ClusterSpec:
     """Builds the specification of a lab, or raises one UsageError that lists every problem."""
-    sheet = _Sheet(read_schema())
+    sheet = _ConfigBuilder(read_schema())
     if path is not None:
         sheet.add_file(path)
     for variable, key in _VARIABLES.items():
@@ -54,7 +54,7 @@ def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab
     return sheet.finish()
 
 
-def peek(path: Path | None, key: str) -> str | None:
+def read_key(path: Path | None, key: str) -> str | None:
     """One top-level text of a lab.toml, for commands that need nothing else of it."""
     if path is None:
         return None
@@ -62,7 +62,7 @@ def peek(path: Path | None, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class _Sheet:
+class _ConfigBuilder:
     """The configuration while it is being put together; remembers where each value came from."""
 
     def __init__(self, schema: Schema) -> None:
@@ -195,8 +195,8 @@ class _Sheet:
             )
         return found
 
-    def _families(self, unsound: set[str]) -> list[Family]:
-        found: list[Family] = []
+    def _families(self, unsound: set[str]) -> list[NodeGroup]:
+        found: list[NodeGroup] = []
         index = 0
         for name, table in self._tree["nodes"].items():
             index += table.get("role", "compute") == "compute" if isinstance(table, dict) else 0
@@ -212,7 +212,7 @@ class _Sheet:
                 found.append(one)
         return found
 
-    def _check_sms(self, families: Sequence[Family], unsound: set[str]) -> None:
+    def _check_sms(self, families: Sequence[NodeGroup], unsound: set[str]) -> None:
         heads = [one.name for one in families if one.role is Role.SMS]
         if len(heads) > 1:
             path = ("nodes", heads[-1], "role")
@@ -257,7 +257,7 @@ def _subnet(text: str) -> IPv4Network:
     return found
 
 
-def _split_variable(text: str, sheet: _Sheet) -> list[str]:
+def _split_variable(text: str, sheet: _ConfigBuilder) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as problem:

@@ -27,7 +27,7 @@ _CARDS = {  # which card is on which network, as in the tutorial
 
 
 @dataclass(frozen=True)
-class Family:
+class NodeGroup:
     """One table under [nodes], with its defaults filled in; `index` counts compute families from 1."""
 
     name: str
@@ -51,11 +51,11 @@ class Family:
         return tuple(f"{self.name}{number}" for number in range(1, self.count + 1))
 
 
-def family(name: str, index: int, table: Mapping[str, Any]) -> Family:
+def family(name: str, index: int, table: Mapping[str, Any]) -> NodeGroup:
     """Fills in what a well-typed table leaves out."""
     tag = Tag(table.get("tag", "cpu"))
     macs = [table["mac"]] if "mac" in table else table.get("macs", [])
-    return Family(
+    return NodeGroup(
         name=name,
         index=index,
         role=Role(table.get("role", "compute")),
@@ -71,7 +71,7 @@ def family(name: str, index: int, table: Mapping[str, Any]) -> Family:
     )
 
 
-def family_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem]:
+def family_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with one family by itself."""
     path = ("nodes", found.name)
     where = ".".join(path)
@@ -93,7 +93,7 @@ def family_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem
 
 
 def expand(
-    families: Sequence[Family], networks: Mapping[str, Network]
+    families: Sequence[NodeGroup], networks: Mapping[str, Network]
 ) -> tuple[tuple[Node, ...], list[Problem]]:
     """Makes the nodes of sound families, and says where they collide or leave their subnet."""
     taken = {mac: name for found in families for mac, name in zip(found.macs, found.names, strict=False)}
@@ -120,7 +120,7 @@ def derived_mac(node: str, card: str, attempt: int = 0) -> str:
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
 
 
-def _role_problems(found: Family, table: Mapping[str, Any]) -> Iterator[Problem]:
+def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Problem]:
     path = ("nodes", found.name)
     where = ".".join(path)
     if found.role is not Role.COMPUTE and (found.tag is Tag.GPU or found.gpus):
@@ -161,7 +161,7 @@ def _address(text: str) -> IPv4Address | None:
         return None
 
 
-def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> dict[str, int]:
+def _addresses(found: NodeGroup, number: int, networks: Mapping[str, Network]) -> dict[str, int]:
     """Internal and external address as numbers: they may lie outside what an address can be."""
     base = int(networks[INTERNAL].subnet.network_address)
     if found.first_address is not None:
@@ -184,7 +184,7 @@ def _addresses(found: Family, number: int, networks: Mapping[str, Network]) -> d
     return {INTERNAL: first + number, EXTERNAL: int(external.network_address) + outside}
 
 
-def _macs(found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
+def _macs(found: NodeGroup, number: int, taken: dict[str, str]) -> dict[str, str]:
     macs: dict[str, str] = {}
     name = found.names[number]
     known = EXTERNAL if found.role is Role.OUTSIDE else INTERNAL
@@ -200,7 +200,7 @@ def _macs(found: Family, number: int, taken: dict[str, str]) -> dict[str, str]:
     return macs
 
 
-def _node(found: Family, name: str, addresses: dict[str, int], macs: dict[str, str]) -> Node:
+def _node(found: NodeGroup, name: str, addresses: dict[str, int], macs: dict[str, str]) -> Node:
     limit = int(IPv4Address("255.255.255.255"))
     return Node(
         name=name,
@@ -219,7 +219,7 @@ def _node(found: Family, name: str, addresses: dict[str, int], macs: dict[str, s
 
 
 def _clashes(
-    found: Family, node: Node, networks: Mapping[str, Network], seen: dict[object, str]
+    found: NodeGroup, node: Node, networks: Mapping[str, Network], seen: dict[object, str]
 ) -> Iterator[Problem]:
     path = ("nodes", found.name)
     if (other := seen.setdefault(node.name, found.name)) != found.name:

@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Record:
+class ExerciseProgress:
     """One exercise in one lab; times are ISO 8601, UTC, or empty."""
 
     started: str = ""
@@ -56,14 +56,14 @@ class Record:
 
 
 @dataclass(frozen=True)
-class LabRecord:
+class LabProgress:
     """One lab: which exercise is being worked on, and what is known of each."""
 
     current: str = ""
-    exercises: Mapping[str, Record] = field(default_factory=dict)
+    exercises: Mapping[str, ExerciseProgress] = field(default_factory=dict)
 
 
-Book = Mapping[str, LabRecord]
+Book = Mapping[str, LabProgress]
 
 
 def now() -> str:
@@ -71,7 +71,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Progress:
+class ProgressFile:
     """The progress file of one user, seen through one lab."""
 
     def __init__(
@@ -102,19 +102,19 @@ class Progress:
                 raise LabError(f"cannot read {path}", evidence=str(error)) from error
         return {}
 
-    def lab(self) -> LabRecord:
+    def lab(self) -> LabProgress:
         """What is known of this lab."""
-        return self.book().get(self._lab, LabRecord())
+        return self.book().get(self._lab, LabProgress())
 
-    def record(self, name: str, formerly: Sequence[str] = ()) -> Record:
+    def record(self, name: str, formerly: Sequence[str] = ()) -> ExerciseProgress:
         """What is known of an exercise, under its present name or an earlier one."""
         known = self.lab().exercises
-        return next((known[key] for key in (name, *formerly) if key in known), Record())
+        return next((known[key] for key in (name, *formerly) if key in known), ExerciseProgress())
 
     def begin(self, name: str, formerly: Sequence[str] = ()) -> None:
         """Notes that the learner works on an exercise from now on."""
 
-        def change(record: Record) -> Record:
+        def change(record: ExerciseProgress) -> ExerciseProgress:
             return replace(record, started=record.started or self._clock())
 
         self._update(name, formerly, change, current=name)
@@ -131,7 +131,7 @@ class Progress:
         """Notes the result of a check."""
         stamp = self._clock()
 
-        def change(record: Record) -> Record:
+        def change(record: ExerciseProgress) -> ExerciseProgress:
             held = {**dict.fromkeys(steps, stamp), **record.steps}
             return replace(
                 record,
@@ -146,7 +146,7 @@ class Progress:
     def hint(self, name: str, formerly: Sequence[str], step: str, available: int) -> int:
         """Takes one more hint of a step and returns how many are taken now, at most those available."""
 
-        def change(record: Record) -> Record:
+        def change(record: ExerciseProgress) -> ExerciseProgress:
             taken = min(record.hints.get(step, 0) + 1, available)
             return replace(record, hints={**record.hints, step: taken})
 
@@ -158,23 +158,23 @@ class Progress:
 
     def forget(self, name: str, formerly: Sequence[str] = ()) -> None:
         """Forgets what was done in an exercise."""
-        self._update(name, formerly, lambda _: Record())
+        self._update(name, formerly, lambda _: ExerciseProgress())
 
     def _update(
         self,
         name: str,
         formerly: Sequence[str],
-        change: Callable[[Record], Record],
+        change: Callable[[ExerciseProgress], ExerciseProgress],
         current: str | None = None,
-    ) -> Record:
+    ) -> ExerciseProgress:
         with self._locked():
             book = dict(self.book())
-            lab = book.get(self._lab, LabRecord())
+            lab = book.get(self._lab, LabProgress())
             known = dict(lab.exercises)
-            old = next((known.pop(key) for key in (name, *formerly) if key in known), Record())
+            old = next((known.pop(key) for key in (name, *formerly) if key in known), ExerciseProgress())
             record = known[name] = change(old)
             working_on = current or (name if lab.current in formerly else lab.current)
-            book[self._lab] = LabRecord(working_on, known)
+            book[self._lab] = LabProgress(working_on, known)
             self._write(book)
         return record
 
@@ -257,7 +257,7 @@ def _from_data(data: Any) -> Book:
     if data["schema"] != SCHEMA:
         raise ValueError(f"schema {data['schema']!r}, not {SCHEMA}")
     return {
-        str(lab): LabRecord(
+        str(lab): LabProgress(
             current=str(found["current"]),
             exercises={str(name): _record(item) for name, item in found["exercises"].items()},
         )
@@ -265,8 +265,8 @@ def _from_data(data: Any) -> Book:
     }
 
 
-def _record(item: Mapping[str, Any]) -> Record:
-    return Record(
+def _record(item: Mapping[str, Any]) -> ExerciseProgress:
+    return ExerciseProgress(
         started=str(item["started"]),
         last_check=str(item["last_check"]),
         solved=str(item["solved"]),

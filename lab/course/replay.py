@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
-from lab.checks.cluster_view import Answer, OpenShell, Shell
+from lab.checks.shell_pool import Answer, OpenShell, Shell
 from lab.course.script import Block, Expect, Typed, Wait
 from lab.course.variables import fill_shell
 from lab.errors import LabError
@@ -35,7 +35,7 @@ class Session(Protocol):
 OpenSession = Callable[[str, str], Session]  # node, user
 
 
-class Typist:
+class ScriptReplayer:
     """Types the blocks of one solution."""
 
     def __init__(
@@ -48,9 +48,9 @@ class Typist:
         before: Callable[[str], None] = lambda _: None,
         clock: Clock = monotonic,
         sleep: Sleep = pause,
-        pace: float = 1.0,
+        timeout_scale: float = 1.0,
     ) -> None:
-        self._pace = pace  # of slow machines: waits may last that many times longer
+        self._timeout_scale = timeout_scale  # of slow machines: waits may last that many times longer
         self._spec = spec
         self._open_session = open_session
         self._open_shell = open_shell
@@ -95,7 +95,7 @@ class Typist:
 
     def _wait(self, name: str, block: Block, action: Wait) -> None:
         condition = fill_shell(action.condition, self._spec)
-        seconds = action.seconds * self._pace
+        seconds = action.seconds * self._timeout_scale
         self._say(f"waiting (at most {seconds:.0f} s) for: {condition}")
         shell = self._open_shell(block.node, block.user)
         try:
@@ -105,7 +105,7 @@ class Typist:
                 self._clock,
                 self._sleep,
                 done=lambda seen: seen[0] == 0,
-                every=EVERY * self._pace,
+                every=EVERY * self._timeout_scale,
             )
         finally:
             shell.close()

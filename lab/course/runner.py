@@ -11,14 +11,14 @@ from typing import Protocol
 from lab.backends.base import HANDOUT
 from lab.checks.report import Judgement, one_line
 from lab.course.catalog import PREPARATION, Catalog, Exercise
-from lab.course.progress import Progress
+from lab.course.progress import ProgressFile
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, Role
 
 Say = Callable[[str], None]
 
 
-class Keeper(Protocol):
+class LabStates(Protocol):
     """What the course asks of a lab: its states, its power, and waiting until it is well."""
 
     @property
@@ -32,12 +32,12 @@ class Keeper(Protocol):
         """Names of the states that this lab can go to: its own snapshots, and start states of all labs."""
 
     def keep(self, name: str) -> None:
-        """Keeps the present state, reached under a borrowed identity, for all labs."""
+        """Keeps the present state, reached under an ephemeral identity, for all labs."""
 
     def drop(self, names: Sequence[str]) -> None:
         """Removes start states."""
 
-    def restore(self, name: str, *, borrowed: bool = False) -> object:
+    def restore(self, name: str, *, ephemeral_identity: bool = False) -> object:
         """Goes to a kept state, and waits until the nodes are up again.
 
         With `borrowed` under keys and passwords of no lab, until the next time.
@@ -51,7 +51,7 @@ class Keeper(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StartPlan:
     """How an exercise's start state will be reached."""
 
     exercise: Exercise
@@ -70,7 +70,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Loss:
+class DataLoss:
     """What a learner loses by it; the transcripts are kept."""
 
     nodes: tuple[str, ...]
@@ -90,8 +90,8 @@ class Course:
     def __init__(
         self,
         catalog: Catalog,
-        progress: Progress,
-        keeper: Keeper,
+        progress: ProgressFile,
+        keeper: LabStates,
         *,
         solve: Callable[[Exercise], None],
         judge: Callable[[Exercise], Judgement],
@@ -107,26 +107,26 @@ class Course:
         self._prepare = prepare  # what an exercise's learner finds besides the state: files
         self._place = _digest(replace(keeper.spec, lab=""), keeper.origin())[:6]
 
-    def plan(self, exercise: Exercise) -> Plan:
+    def plan(self, exercise: Exercise) -> StartPlan:
         """Says how the start state of an exercise would be reached."""
         chain = self.catalog.chain(exercise)
         states = [HANDOUT, *(self.state_after(done) for done in chain)]
         kept = set(self._keeper.states())
         for position in range(len(chain), -1, -1):
             if states[position] in kept:
-                return Plan(exercise, states[-1], states[position], chain[position:])
-        return Plan(exercise, states[-1], None, chain)
+                return StartPlan(exercise, states[-1], states[position], chain[position:])
+        return StartPlan(exercise, states[-1], None, chain)
 
-    def loss(self) -> Loss:
+    def loss(self) -> DataLoss:
         """Says what `start` and `reset` take from the learner."""
-        return Loss(tuple(node.name for node in self._keeper.spec.nodes))
+        return DataLoss(tuple(node.name for node in self._keeper.spec.nodes))
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: StartPlan) -> None:
         """Reaches the start state, and makes the exercise the one being worked on."""
         self._reach(plan)
         self.progress.begin(plan.exercise.name, plan.exercise.formerly)
 
-    def reset(self, plan: Plan) -> None:
+    def reset(self, plan: StartPlan) -> None:
         """Reaches the start state and forgets what was done in the exercise."""
         self._reach(plan)
         self.progress.forget(plan.exercise.name, plan.exercise.formerly)
@@ -163,13 +163,13 @@ class Course:
     def _begins(self, exercise: Exercise) -> str:
         return f"after-{exercise.name}-{self._place}-"
 
-    def _reach(self, plan: Plan) -> None:
+    def _reach(self, plan: StartPlan) -> None:
         if plan.restore is None:
             self._say("making the lab anew")
             self._keeper.recreate()
         else:
             self._say(f"restoring {plan.restore}")
-            self._keeper.restore(plan.restore, borrowed=bool(plan.replay))
+            self._keeper.restore(plan.restore, ephemeral_identity=bool(plan.replay))
         for exercise in plan.replay:
             self._replay(exercise)
         # A restored lab and a replayed one differ in what lived in memory only; the replayed one has to do
@@ -215,7 +215,7 @@ def _given(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
 
 
-def target(name: str, spec: ClusterSpec, catalog: Catalog) -> Exercise | str:
+def resolve_reset_target(name: str, spec: ClusterSpec, catalog: Catalog) -> Exercise | str:
     """Tells whether `lab reset NAME` means an exercise or a node; an exercise's name wins."""
     if catalog.has(name.replace("-", "_")):
         return catalog.get(name)

@@ -21,7 +21,7 @@ SHELL = ("/bin/sh",)
 RUN_SECONDS = 30.0
 
 
-class NodeHandle:
+class NodeClient:
     """One node of a lab; keeps one open console per user for the harness's own questions.
 
     What `open_console` and `session` type, checks and solutions, is written to the transcripts.
@@ -44,20 +44,20 @@ class NodeHandle:
         """The shared shell of that user; opened on first use, usable by several threads in turn."""
         with self._lock:
             if user not in self._consoles:
-                self._consoles[user] = Console(self._shell(user), pace=self._backend.pace)
+                self._consoles[user] = Console(self._shell(user), timeout_scale=self._backend.timeout_scale)
             return self._consoles[user]
 
     def open_console(self, user: str = "root") -> Console:
         """A shell of the caller's own, to be closed by the caller."""
-        return Console(self._shell(user), self._transcript(user), pace=self._backend.pace)
+        return Console(self._shell(user), self._transcript(user), timeout_scale=self._backend.timeout_scale)
 
     def session(
         self, user: str, show: Callable[[str], None], *, slow: bool = False, sleep: Sleep = pause
     ) -> Session:
         """A bash login shell typed into where everybody can see it."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/bash", "-l"), user=user, tty=True)
-        transcript, pace = self._transcript(user), self._backend.pace
-        return Session(argv, show, transcript, slow=slow, sleep=sleep, pace=pace)
+        transcript, timeout_scale = self._transcript(user), self._backend.timeout_scale
+        return Session(argv, show, transcript, slow=slow, sleep=sleep, timeout_scale=timeout_scale)
 
     def run(self, command: str, user: str = "root", timeout: float = RUN_SECONDS) -> Result:
         """Runs a command in the shared shell."""
@@ -71,7 +71,7 @@ class NodeHandle:
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
         """Runs one command without a terminal, in a process of its own; for a single quick question."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
-        return run(argv, timeout=timeout * self._backend.pace, check=check)
+        return run(argv, timeout=timeout * self._backend.timeout_scale, check=check)
 
     def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
         """On the SMS: tells Slurm's controller how nodes stand, e.g. `state=resume`."""

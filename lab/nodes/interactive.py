@@ -43,9 +43,9 @@ class Session:
         *,
         slow: bool = False,
         sleep: Sleep = pause,
-        pace: float = 1.0,
+        timeout_scale: float = 1.0,
     ) -> None:
-        self._pace = pace  # of a slow machine: all limits are that many times wider
+        self._timeout_scale = timeout_scale  # of a slow machine: all limits are that many times wider
         self._show = show
         self._slow = slow
         self._sleep = sleep
@@ -59,7 +59,7 @@ class Session:
     def type_visible(self, command: str, replies: Sequence[Reply] = (), timeout: float = 120.0) -> Result:
         """Types a command (several lines are fine) and shows it with its output as it streams."""
         self._show_typing(command)
-        timeout *= self._pace
+        timeout *= self._timeout_scale
         start = time.monotonic()
         deadline = start + timeout
         self._load(command, deadline)
@@ -70,7 +70,7 @@ class Session:
         if match is None:
             raw = self._transport.drain()
             self._transport.send(CTRL_C)
-            self._transport.read_until(self._end(), time.monotonic() + GRACE * self._pace)
+            self._transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
             self._transport.drain()
             raise CommandTimeout(command, timeout, raw)
         self._status, self._prompt = int(match.group(1)), _prompt(match.group(2))
@@ -98,7 +98,7 @@ class Session:
             f" rk_n=0; rk_p=${{rk_p-$PS1}};"
             f" PS1='{first}''{second}[${{rk_n}}:$?]'\"$rk_p\"'{second}''{first}'\n"
         ).encode()
-        match = self._transport.handshake(opening, self._end(), self._pace)
+        match = self._transport.handshake(opening, self._end(), self._timeout_scale)
         self._prompt = _prompt(match.group(2))
         self._transport.consume(match)
 

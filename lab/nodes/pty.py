@@ -97,27 +97,27 @@ class PtyTransport:
             self.note(data)
 
     def handshake(
-        self, opening: bytes, answer: re.Pattern[bytes], pace: float, *, gently: bool = False
+        self, opening: bytes, answer: re.Pattern[bytes], timeout_scale: float, *, gently: bool = False
     ) -> re.Match[bytes]:
         """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time.
 
         A line cut short by a shell that was still starting may have left it in a quotation; Ctrl-C gets it
         out. But that kills what is not a shell yet, as on a busy machine: then another is started, gently.
         """
-        seconds = CONNECT * pace
+        seconds = CONNECT * timeout_scale
         deadline = time.monotonic() + seconds
         tries = 0
         try:
             while time.monotonic() < deadline:
                 self.send((CTRL_C if tries > 1 and not gently else b"") + opening)
-                if match := self.read_until(answer, min(deadline, time.monotonic() + NUDGE * pace)):
+                if match := self.read_until(answer, min(deadline, time.monotonic() + NUDGE * timeout_scale)):
                     return match
                 tries += 1
         except ConsoleLost as problem:
             if tries > 1 and not gently:
                 self._child.close(force=True)
                 self._child = self._spawn()
-                return self.handshake(opening, answer, pace, gently=True)
+                return self.handshake(opening, answer, timeout_scale, gently=True)
             self.close()
             raise ConsoleLost(f"cannot open a shell with {short(self.argv)}", problem.output) from None
         output = self.drain()

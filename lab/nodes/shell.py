@@ -61,9 +61,11 @@ class Console:
     at the next one when it was lost.
     """
 
-    def __init__(self, argv: Sequence[str], transcript: Path | None = None, *, pace: float = 1.0) -> None:
+    def __init__(
+        self, argv: Sequence[str], transcript: Path | None = None, *, timeout_scale: float = 1.0
+    ) -> None:
         self._argv = list(argv)
-        self._pace = pace  # of a slow machine: all limits are that many times wider
+        self._timeout_scale = timeout_scale  # of a slow machine: all limits are that many times wider
         self._transcript = transcript
         self._transport: PtyTransport | None = None
         self._lock = threading.Lock()
@@ -73,7 +75,7 @@ class Console:
 
     def run(self, command: str, timeout: float = 30.0) -> Result:
         """Runs a command and waits for it; raises CommandTimeout or ConsoleLost."""
-        timeout *= self._pace
+        timeout *= self._timeout_scale
         with self._lock:
             transport = self._usable_transport()
             start = time.monotonic()
@@ -121,7 +123,7 @@ class Console:
         self._number += 1
         # An rc file may swallow the first line: the token shows that the shell is the one we asked for.
         opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
-        match = transport.handshake(opening, self._end(), self._pace)
+        match = transport.handshake(opening, self._end(), self._timeout_scale)
         self._shell_pid = int(match.group(2))
         transport.consume(match)
         self._transport = transport
@@ -190,7 +192,7 @@ class Console:
         """Whether the shell answers again: a new number must come back."""
         self._number += 1
         transport.send(f"\nrk_n={self._number}\n".encode())
-        match = transport.read_until(self._end(), time.monotonic() + GRACE * self._pace)
+        match = transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
         if match is not None:
             transport.consume(match)
         return match is not None
@@ -201,7 +203,7 @@ class Console:
             transport = self._open()
             self._number += 1
             transport.send(f"rk_n={self._number}; {_KILL_TREE.format(pid=pid)}\n".encode())
-            transport.read_until(self._end(), time.monotonic() + GRACE * self._pace)
+            transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
             transport.drain()
         except ConsoleLost:
             self._drop()

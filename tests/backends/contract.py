@@ -186,7 +186,7 @@ class Contract:
         up.backend.snapshot(up.name, "base", silent)
         with pytest.raises(LabError):
             up.backend.keep(up.name, name, silent)
-        up.backend.restore(up.name, "base", silent, borrowed=True)
+        up.backend.restore(up.name, "base", silent, ephemeral_identity=True)
         up.wait_for("sms")
         assert up.pending() == "base"
         try:

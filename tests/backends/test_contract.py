@@ -102,10 +102,10 @@ class TestDocker(RealContract):
 
     def test_a_start_state_holds_no_secret_of_its_maker_and_suits_it_all_the_same(self, up: Bed) -> None:
         own = [up.must("sms", f"cat {path}") for path in SECRETS]
-        up.backend.restore(LAB, "handout", silent, borrowed=True)
+        up.backend.restore(LAB, "handout", silent, ephemeral_identity=True)
         wait_ready(up)
-        borrowed = [up.must("sms", f"cat {path}") for path in SECRETS]
-        assert not set(borrowed) & set(own)
+        ephemeral_identity = [up.must("sms", f"cat {path}") for path in SECRETS]
+        assert not set(ephemeral_identity) & set(own)
         up.must("sms", "cp -a /opt/ohpc/admin/images/debian13 /opt/ohpc/admin/images/other")
         up.must("sms", "wwvnfs --chroot /opt/ohpc/admin/images/other")
         up.must("sms", "wwsh -y provision set c1 --vnfs other")

@@ -17,7 +17,7 @@ import pytest
 
 from lab.backends.libvirt import assembly, engine, inspection
 from lab.backends.libvirt.backend import LibvirtBackend
-from lab.backends.libvirt.checkpoint_cache import Golden
+from lab.backends.libvirt.checkpoint_cache import CheckpointCache
 from lab.backends.libvirt.engine import bridge_name
 from lab.backends.libvirt.storage import DiskStore, LabFolder, lab_names
 from lab.config.loader import load
@@ -312,14 +312,14 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
     try:
         first.backend.create(first.spec, silent)
         until(lambda: idle(first), SECONDS, first.status)
-        borrowed = [first.must("sms", secret) for secret in SECRETS]
-        first.backend.settle(LAB, silent)
+        ephemeral_identity = [first.must("sms", secret) for secret in SECRETS]
+        first.backend.on_first_ready(LAB, silent)
         assert golden.is_there
         other.backend.create(other.spec, silent)
         until(lambda: idle(other), SECONDS, other.status)
-        other.backend.settle(other.name, silent)
+        other.backend.on_first_ready(other.name, silent)
         found = [[up.must("sms", secret) for secret in SECRETS] for up in (first, other)]
-        for kept, mine, theirs in zip(borrowed, *found, strict=True):
+        for kept, mine, theirs in zip(ephemeral_identity, *found, strict=True):
             assert len({kept, mine, theirs}) == 3
         on_nodes = [[up.must("c1", secret) for secret in ON_NODES] for up in (first, other)]
         assert not set(on_nodes[0]) & set(on_nodes[1])
@@ -342,16 +342,16 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
         done = run_lab("up", name="hvsecond")  # begins anew: half of it may have the other's keys
         assert done.returncode == 0, done.stderr
         assert "beginning anew" in done.stderr
-        assert not set(borrowed) & {other.must("sms", secret) for secret in SECRETS}
+        assert not set(ephemeral_identity) & {other.must("sms", secret) for secret in SECRETS}
     finally:
         other.backend.delete(other.name, silent)
         golden.forget()
     assert not left_of("hvsecond")
 
 
-def checkpoint(spec: ClusterSpec) -> Golden:
+def checkpoint(spec: ClusterSpec) -> CheckpointCache:
     """What labs of this shape are put together of."""
-    return Golden(LibvirtBackend().connection, spec, DiskStore(), kvm=inspection.kvm_verdict()[0])
+    return CheckpointCache(LibvirtBackend().connection, spec, DiskStore(), kvm=inspection.kvm_verdict()[0])
 
 
 def host_addresses(lab: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.backends.libvirt import engine, inspection
-from lab.backends.libvirt.checkpoint_cache import Golden
+from lab.backends.libvirt.checkpoint_cache import CheckpointCache
 from lab.backends.libvirt.storage import DiskStore
 from lab.config.loader import load
 from tests.bench.bed import Bed, BenchError
@@ -26,7 +26,7 @@ def cold(bed: Bed) -> list[Figure]:
     def once() -> float:
         bed.run("down", "-y")
         spec = load(None, (), {"LAB_BACKEND": "libvirt"}, bed.lab)
-        Golden(engine.connect(), spec, DiskStore(), kvm=inspection.kvm_verdict()[0]).forget()
+        CheckpointCache(engine.connect(), spec, DiskStore(), kvm=inspection.kvm_verdict()[0]).forget()
         return bed.timed("up")
 
     what = "nothing running → SMS up, four nodes idle, login looping; booted, and kept for later labs"

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     dropped = [item for item in items if (name := proves(item)) is not None and name not in wanted]
     config.hook.pytest_deselected(items=dropped)
     items[:] = [item for item in items if item not in dropped]
-    limit = 2 * SECONDS * App(environ(config)).backend.pace
+    limit = 2 * SECONDS * App(environ(config)).backend.timeout_scale
     for item in items:
         item.add_marker(pytest.mark.timeout(limit))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.app import App
-from lab.cli.context import Desk, type_blocks
+from lab.cli.context import ExerciseContext, type_blocks
 from lab.course.catalog import Exercise
 from lab.course.lint import Wrong
 from lab.course.variables import fill_text
@@ -35,7 +35,7 @@ class Lab:
     def called(cls, name: str, environ: Mapping[str, str], learner: Path) -> Lab:
         """A lab of this process's own, not made yet; limits follow its backend's pace."""
         told = {**environ, "XDG_DATA_HOME": str(learner)}
-        return cls(f"{name}{os.getpid()}", told, SECONDS * App(told).backend.pace)
+        return cls(f"{name}{os.getpid()}", told, SECONDS * App(told).backend.timeout_scale)
 
     def run(self, *words: str, code: int = 0) -> str:
         """Runs `lab WORDS…` without a terminal, and wants that exit status."""
@@ -53,7 +53,7 @@ class Lab:
     def _remains(self) -> str:
         """How the nodes stand and what they wrote last: when this is read, the lab is gone."""
         seen = self._ask("status")
-        nodes = [node.name for node in Desk(App(self.environ), self.name).spec.nodes]
+        nodes = [node.name for node in ExerciseContext(App(self.environ), self.name).spec.nodes]
         consoles = [
             f"--- console of {node}\n{self._ask('console', node, '-n', str(LINES)).stdout}" for node in nodes
         ]
@@ -76,13 +76,13 @@ class Lab:
         """Types a wrong way, and returns what was to be seen."""
         app = App(self.environ)
         seen: list[str] = []
-        with app.cluster(Desk(app, self.name).spec) as cluster:
+        with app.cluster(ExerciseContext(app, self.name).spec) as cluster:
             type_blocks(cluster, wrong.script.name, wrong.blocks(), show=seen.append, say=lambda _: None)
         return "".join(seen)
 
     def fill(self, text: str) -> str:
         """A text with this lab's values."""
-        return fill_text(text, Desk(App(self.environ), self.name).spec)
+        return fill_text(text, ExerciseContext(App(self.environ), self.name).spec)
 
     def lacks(self, exercise: Exercise) -> list[str]:
         """What the exercise needs and this lab's backend cannot do."""

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from lab.cli.app import App
-from lab.cli.context import Desk
+from lab.cli.context import ExerciseContext
 from lab.course.variables import fill_text
 from lab.nodes.interactive import Session
 from tests.record.film import COLUMNS, ROWS, cast, svg
@@ -70,7 +70,7 @@ def main() -> int:
 
 def play(film: Film, environ: dict[str, str]) -> bool:
     """Types every scene at reading speed; says whether the last command succeeded."""
-    spec = Desk(App(environ), NAME).spec
+    spec = ExerciseContext(App(environ), NAME).spec
     settings = [f"{key}={environ[key]}" for key in ("PATH", "LAB_NAME", "XDG_DATA_HOME", "LAB_PROGRESS")]
     host = ["env", *settings, "bash", "-c", f"{TERMINAL}; PS1='$ ' exec bash --norc --noprofile"]
     sms = ["env", *settings, "bash", "-c", f"{TERMINAL}; exec lab shell sms"]

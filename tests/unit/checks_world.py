@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from lab.checks.cluster_view import Room
+from lab.checks.shell_pool import ShellPool
 from lab.errors import LabError
 from lab.model import ClusterSpec, Interface, Network, Node, NodeStatus, Power, Role, Tag
 
@@ -119,6 +119,6 @@ class World:
             raise LabError("the engine does not answer")
         return [self.down.get(node.name, NodeStatus(node.name, Power.ON, "init")) for node in self.spec.nodes]
 
-    def room(self) -> Room:
+    def room(self) -> ShellPool:
         """A room for one run of checks."""
-        return Room(self.spec, self.open_shell, self.status, slow=SlowError)
+        return ShellPool(self.spec, self.open_shell, self.status, slow=SlowError)

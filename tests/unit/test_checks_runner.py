@@ -10,8 +10,8 @@ import pytest
 
 from lab.checks import Cluster, check, failed
 from lab.checks.api import Check, Outcome, Verdict, as_text
-from lab.checks.cluster_view import SHELLS_PER_NODE, Answer
 from lab.checks.runner import Notice, Runner
+from lab.checks.shell_pool import SHELLS_PER_NODE, Answer
 from lab.course.catalog import load_checks
 from lab.facts import slurm
 from lab.model import NodeStatus, Power
@@ -335,7 +335,7 @@ def test_patience_stretches_the_deadlines() -> None:
         cluster.sms.run("true", timeout=100)
 
     Runner([asks], world.room(), patience=3).run()
-    Runner([asks], world.room(), patience=0.1, pace=5).run()
+    Runner([asks], world.room(), patience=0.1, timeout_scale=5).run()
     assert limits == [6, 10]
 
 
@@ -348,7 +348,7 @@ def test_a_slow_machine_does_not_stretch_what_is_waited_for() -> None:
         looks.append(1)
         raise failed(expected="more", actual=len(looks))
 
-    Runner([never], World().room(), pause=0.01, patience=0, pace=5).run()
+    Runner([never], World().room(), pause=0.01, patience=0, timeout_scale=5).run()
     assert looks == [1]
 
 

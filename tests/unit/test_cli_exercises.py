@@ -73,10 +73,10 @@ README = "# A file\n\nMake it.\n\n## Make it\n\n```sh sms\ntouch it\n```\n\nThen
 class LocalBackend:
     """One lab whose every node is a shell of this machine; its state is one folder."""
 
-    pace = 1.0
+    timeout_scale = 1.0
     name = "fake"
 
-    def settle(self, *_: object) -> None:
+    def on_first_ready(self, *_: object) -> None:
         pass
 
     def __init__(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class LocalBackend:
         for name in names:
             del self.kept[name]
 
-    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         self.did.append(f"restore {name}")
         self._empty()
         for file, text in self.kept[name].items():

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from lab.cli.progress_display import describe, showing
-from lab.cluster.readiness import Answer, Outlook, Reading
+from lab.cluster.readiness import Expectation, ProbeResult, Reading
 
-EARLY = Reading("c1", "booted", Answer.NO, "stage vnfs")
-DONE = Reading("c1", "idle in Slurm", Answer.YES, "idle")
-LEFT = Reading("c2", "idle in Slurm", Answer.NO, "down: fan", Outlook.LEFT)
+EARLY = Reading("c1", "booted", ProbeResult.NO, "stage vnfs")
+DONE = Reading("c1", "idle in Slurm", ProbeResult.YES, "idle")
+LEFT = Reading("c2", "idle in Slurm", ProbeResult.NO, "down: fan", Expectation.LEFT)
 
 
 def ticking(step: float) -> Callable[[], float]:
@@ -58,7 +58,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_shows_steps_and_nodes(capsys: pytest.CaptureFixture[str]) -> None:
-    evil = Reading("g1", "booted", Answer.UNKNOWN, "\x1b]0;owned\x07[red]name[/red]")
+    evil = Reading("g1", "booted", ProbeResult.UNKNOWN, "\x1b]0;owned\x07[red]name[/red]")
     with showing("tty", {"NO_COLOR": "1"}, ticking(0.5)) as progress:
         progress.say("create [bold]c1")
         progress.watch([EARLY, evil], 1.0)
@@ -70,5 +70,5 @@ def test_a_terminal_shows_steps_and_nodes(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_unknown_is_never_described_as_well() -> None:
-    words = describe(Reading("c1", "system runs", Answer.UNKNOWN, "no shell"))
+    words = describe(Reading("c1", "system runs", ProbeResult.UNKNOWN, "no shell"))
     assert words == "c1: system runs: could not look (no shell)"

@@ -11,7 +11,7 @@ import pytest
 from lab.backends.fake import FakeBackend
 from lab.cluster.cluster import Cluster
 from lab.cluster.plan import Verb
-from lab.cluster.readiness import Answer, Outlook, Reading
+from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError
 from lab.facts import slurm
@@ -55,7 +55,7 @@ def reading(readings: Sequence[Reading], node: str) -> Reading:
 def test_up_from_nothing_ends_with_every_node_well(room: Room, backend: FakeBackend) -> None:
     readings = room.cluster.up()
     assert {r.node: r.answer for r in readings} == dict.fromkeys(
-        ["sms", "login", "c1", "c2", "g1", "g2", "outside", "client"], Answer.YES
+        ["sms", "login", "c1", "c2", "g1", "g2", "outside", "client"], ProbeResult.YES
     )
     assert reading(readings, "login").probe == "waits in its PXE loop"
     assert reading(readings, "g2").probe == "idle in Slurm"
@@ -205,7 +205,7 @@ def test_a_node_someone_took_down_is_told_and_not_waited_for(up: Room, backend: 
     backend.tell_slurm("lab", "c1", "DOWN", "Node unexpectedly rebooted")
     readings = up.cluster.up()
     found = reading(readings, "c1")
-    assert (found.answer, found.outlook) == (Answer.NO, Outlook.LEFT)
+    assert (found.answer, found.outlook) == (ProbeResult.NO, Expectation.LEFT)
     assert found.evidence == "down: Node unexpectedly rebooted"
 
 
@@ -214,7 +214,7 @@ def test_a_node_that_went_down_by_our_own_button_goes_back_into_service(
 ) -> None:
     backend.slurm["c1"] = ("DOWN", "Node unexpectedly rebooted")
     readings = up.cluster.cycle("c1")
-    assert reading(readings, "c1").answer is Answer.YES
+    assert reading(readings, "c1").answer is ProbeResult.YES
     assert (backend.sms_folder("lab") / "updates").read_text() == "update nodename=c1 state=resume\n"
     assert "told Slurm that c1 rebooted on purpose" in up.said
 
@@ -230,7 +230,7 @@ def test_what_a_person_left_so_survives_a_power_cycle(
     backend.slurm["c1"] = (state, reason)
     backend.reason_age["c1"] = age
     readings = up.cluster.cycle("c1")
-    assert reading(readings, "c1").outlook is Outlook.LEFT
+    assert reading(readings, "c1").outlook is Expectation.LEFT
     assert reading(readings, "c1").evidence == f"{state.lower()}: {reason}"
     assert not (backend.sms_folder("lab") / "updates").exists()
 
@@ -242,9 +242,9 @@ def test_a_node_that_served_goes_back_whatever_its_old_reason_says(
     backend.tell_slurm("lab", "c1", "IDLE", reason)
     backend.slurm["c1"] = ("DOWN", reason)
     backend.reason_age["c1"] = 500.0
-    assert reading(up.cluster.cycle("c1"), "c1").answer is Answer.YES
+    assert reading(up.cluster.cycle("c1"), "c1").answer is ProbeResult.YES
     backend.stop("lab", ["c1"], hard=True)
-    assert reading(up.cluster.power_on(["c1"]), "c1").answer is Answer.YES
+    assert reading(up.cluster.power_on(["c1"]), "c1").answer is ProbeResult.YES
 
 
 def test_idle_in_slurm_before_the_boot_does_not_count(spec: ClusterSpec, backend: FakeBackend) -> None:
@@ -316,7 +316,9 @@ def test_a_restored_node_stands_as_it_stood(
     readings = up.cluster.restore("kept")
     found = up.cluster.sms.fact(slurm.nodes)["c1"]
     assert (found.label, found.reason) == kept
-    expected = (Answer.YES, Outlook.OPEN) if kept[0] == "IDLE" else (Answer.NO, Outlook.LEFT)
+    expected = (
+        (ProbeResult.YES, Expectation.OPEN) if kept[0] == "IDLE" else (ProbeResult.NO, Expectation.LEFT)
+    )
     assert (reading(readings, "c1").answer, reading(readings, "c1").outlook) == expected
     updates = backend.sms_folder("lab") / "updates"
     lines = updates.read_text().splitlines() if updates.exists() else []
@@ -330,7 +332,7 @@ def test_a_snapshot_without_a_note_is_restored_as_before(up: Room, backend: Fake
     up.cluster.power_on(["sms"], wait=False)
     backend.slurm["c1"] = ("DOWN", REBOOTED)
     backend.found["lab"].snapshots["kept"]["sms"] = Power.ON
-    assert reading(up.cluster.restore("kept"), "c1").answer is Answer.YES
+    assert reading(up.cluster.restore("kept"), "c1").answer is ProbeResult.YES
     assert "told Slurm that c1 rebooted on purpose" in up.said
 
 
@@ -339,7 +341,7 @@ def test_the_note_of_another_snapshot_says_nothing(up: Room, backend: FakeBacken
     place = backend.sms_folder("lab") / NOTE
     place.write_text('{"snapshot": "other", "nodes": {"c1": {"out": "down", "reason": "x"}}}')
     up.cluster.backend.snapshot("lab", "kept", up.said.append)
-    assert reading(up.cluster.restore("kept"), "c1").answer is Answer.YES
+    assert reading(up.cluster.restore("kept"), "c1").answer is ProbeResult.YES
 
 
 def test_a_node_that_will_not_stay_in_service_is_told_and_not_waited_for(
@@ -352,7 +354,7 @@ def test_a_node_that_will_not_stay_in_service_is_told_and_not_waited_for(
         '#!/bin/sh\ncase "$*" in *update*) ;; *ping*) cat "$NODE/ping";; *) cat "$NODE/nodes";; esac\n'
     )
     found = reading(up.cluster.restore("kept"), "c1")
-    assert (found.outlook, found.evidence) == (Outlook.LEFT, "idle+drain: NHC: no /home")
+    assert (found.outlook, found.evidence) == (Expectation.LEFT, "idle+drain: NHC: no /home")
 
 
 def test_recreate_makes_everything_anew(up: Room, backend: FakeBackend) -> None:
@@ -417,7 +419,9 @@ def test_networks_of_a_lab_that_exists_cannot_change(up: Room, backend: FakeBack
 
 def test_an_interrupted_restore_is_completed_by_up(up: Room, backend: FakeBackend) -> None:
     up.cluster.snapshot("before")
-    backend.restore("lab", "before", lambda _line: None, borrowed=True)  # and then the command was killed
+    backend.restore(
+        "lab", "before", lambda _line: None, ephemeral_identity=True
+    )  # and then the command was killed
     up.said.clear()
     up.cluster.up()
     assert up.said[0] == "a restore of before was interrupted: completing it"
@@ -436,7 +440,7 @@ def test_where_an_interrupted_restore_led_may_be_gone(up: Room, backend: FakeBac
 
 def test_states_of_all_labs_are_there_besides_the_labs_own(up: Room) -> None:
     up.cluster.snapshot("mine")
-    up.cluster.restore("mine", borrowed=True)
+    up.cluster.restore("mine", ephemeral_identity=True)
     up.cluster.keep("after-one")
     assert up.cluster.states() == ("mine", "after-one")
     assert up.cluster.snapshots() == ("mine",)

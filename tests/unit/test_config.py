@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.config.loader import DEFAULTS, load, peek
+from lab.config.loader import DEFAULTS, load, read_key
 from lab.config.node_groups import derived_mac
 from lab.config.schema import read_schema, validate
 from lab.config.toml_lines import key_lines
@@ -357,7 +357,7 @@ def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
 def test_peek_reads_one_key_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "lab.toml"
     path.write_text("lab = 'mine'\nnonsense = 1\nroot = 7\n")
-    assert (peek(path, "lab"), peek(path, "root"), peek(None, "lab")) == ("mine", None, None)
+    assert (read_key(path, "lab"), read_key(path, "root"), read_key(None, "lab")) == ("mine", None, None)
 
 
 # the scanner and the label

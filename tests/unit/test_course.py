@@ -12,8 +12,8 @@ from lab.backends.base import HANDOUT
 from lab.checks.api import Outcome, Verdict
 from lab.checks.report import Judgement
 from lab.course.catalog import Catalog, Exercise, load
-from lab.course.progress import Progress
-from lab.course.runner import Course, target
+from lab.course.progress import ProgressFile
+from lab.course.runner import Course, resolve_reset_target
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec
 from tests.unit.checks_world import small_spec
@@ -51,8 +51,8 @@ class FakeKeeper:
         for name in names:
             del self.kept[name]
 
-    def restore(self, name: str, *, borrowed: bool = False) -> None:
-        self.did.append(f"restore {short(name)}{' borrowed' if borrowed else ''}")
+    def restore(self, name: str, *, ephemeral_identity: bool = False) -> None:
+        self.did.append(f"restore {short(name)}{' borrowed' if ephemeral_identity else ''}")
         self.state = self.kept[name]
 
     def recreate(self) -> None:
@@ -70,7 +70,7 @@ class Stand:
     def __init__(self, root: Path, data: Path) -> None:
         self.root = root
         self.keeper = FakeKeeper()
-        self.progress = Progress(data, "lab")
+        self.progress = ProgressFile(data, "lab")
         self.unsolvable = ""
         self.prepared: list[str] = []
 
@@ -267,8 +267,8 @@ def test_carrying_on_leaves_the_lab_alone(stand: Stand) -> None:
 
 def test_reset_tells_exercises_from_nodes(stand: Stand) -> None:
     spec, catalog = small_spec(), stand.catalog
-    found = target("two", spec, catalog)
+    found = resolve_reset_target("two", spec, catalog)
     assert isinstance(found, Exercise)
-    assert target("c1", spec, catalog) == "c1"
+    assert resolve_reset_target("c1", spec, catalog) == "c1"
     with pytest.raises(UsageError, match="'c9' is neither"):
-        target("c9", spec, catalog)
+        resolve_reset_target("c9", spec, catalog)

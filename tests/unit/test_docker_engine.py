@@ -320,8 +320,8 @@ def test_a_good_name_gets_as_far_as_the_lab(name: str) -> None:
 
 
 def test_an_engines_refusal_becomes_an_error_for_people() -> None:
-    with pytest.raises(LabError) as caught, engine.explained("doing it", "try that"):
+    with pytest.raises(LabError) as caught, engine.translate_errors("doing it", "try that"):
         raise refusal(500)
     assert (caught.value.message, caught.value.hint) == ("Docker refused: doing it", "try that")
-    with pytest.raises(LabError, match="went away"), engine.explained("doing it"):
+    with pytest.raises(LabError, match="went away"), engine.translate_errors("doing it"):
         raise requests.exceptions.ConnectionError("cut")

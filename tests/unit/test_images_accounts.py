@@ -1,4 +1,4 @@
-"""Account numbers: `containers/users` gives some to every image, and recipes add others. No two may be the same."""
+"""Account numbers: `containers/users` gives some to every image, recipes add others; no two are the same."""
 
 from __future__ import annotations
 

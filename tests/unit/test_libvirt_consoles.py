@@ -8,7 +8,7 @@ import pytest
 
 from lab.backends.libvirt import console_log, engine
 from lab.backends.libvirt.backend import LibvirtBackend
-from lab.backends.libvirt.inspection import Found
+from lab.backends.libvirt.inspection import LabObject
 from lab.errors import LabError
 from lab.model import Power
 
@@ -169,13 +169,13 @@ def test_following_loses_nothing_of_a_file_that_was_moved_on_between_two_looks(t
 @pytest.mark.parametrize("uri", [engine.SYSTEM, engine.SESSION])
 def test_a_machines_console_is_attached_to_by_virsh(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
-    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: Found(None, {}, active=True))
+    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: LabObject(None, {}, active=True))
     argv = ["virsh", "-q", "-c", uri, "console", "--force", "rackling-try-c1"]
     assert LibvirtBackend().attach("try", "c1") == argv
 
 
 def test_a_machine_without_power_has_no_console_to_type_into(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: Found(None, {}, active=False))
+    monkeypatch.setattr(LibvirtBackend, "_machine", lambda *_: LabObject(None, {}, active=False))
     with pytest.raises(LabError) as caught:
         LibvirtBackend().attach("try", "c1")
     assert (caught.value.message, caught.value.hint) == ("c1 is off", "lab power on c1")

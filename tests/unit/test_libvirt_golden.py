@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.backends.libvirt import checkpoint_cache
-from lab.backends.libvirt.checkpoint_cache import HEADER, MAGIC, VERSION, Golden, describe_anew
+from lab.backends.libvirt.checkpoint_cache import HEADER, MAGIC, VERSION, CheckpointCache, rewrite_save_header
 from lab.backends.libvirt.storage import PARTS, DiskStore
 from lab.config.loader import load
 from lab.errors import LabError
@@ -22,7 +22,7 @@ COOKIE = b"<cookie/>\0"
 def anew(tmp_path: Path, saved: bytes, text: str) -> bytes:
     (tmp_path / "old").write_bytes(saved)
     with (tmp_path / "old").open("rb") as old, (tmp_path / "new").open("wb") as new:
-        describe_anew(old, text, new)
+        rewrite_save_header(old, text, new)
     return (tmp_path / "new").read_bytes()
 
 
@@ -72,7 +72,7 @@ def test_it_fits_labs_of_the_same_shape_whatever_their_name(
     store.use("sms", "0123456789ab")
 
     def place(spec: ClusterSpec, daemon: Daemon, *, kvm: bool = False) -> Path:
-        return Golden(daemon, spec, store, kvm=kvm).place
+        return CheckpointCache(daemon, spec, store, kvm=kvm).place
 
     spec = load(None, [], {"LAB_BACKEND": "libvirt"}, "one")
     first = place(spec, Daemon())

@@ -158,13 +158,13 @@ def test_without_root_cards_are_sockets_in_the_labs_folder(
 
 def test_marks_come_back_from_what_was_described(spec: ClusterSpec, folder: LabFolder) -> None:
     wire = wire_of(spec, spec.networks[0], "somebody", "2026-11-21T12:00:00+00:00")
-    marks = engine.marks_of(network_xml(wire))
+    marks = engine.metadata_of(network_xml(wire))
     assert spec_from_json(marks["spec"]) == spec
     assert (marks["name"], marks["network"], marks["owner"]) == ("try", spec.networks[0].name, "somebody")
-    marks = engine.marks_of(domain_xml(spec, spec.node("c1"), folder, kvm=False))
+    marks = engine.metadata_of(domain_xml(spec, spec.node("c1"), folder, kvm=False))
     assert (marks["name"], marks["node"]) == ("try", "c1")
     assert marks["profile"] == profile(spec, spec.node("c1"), folder, kvm=False)
-    assert engine.marks_of("<domain><name>another's</name></domain>") == {}
+    assert engine.metadata_of("<domain><name>another's</name></domain>") == {}
 
 
 def test_a_wire_has_no_address_of_the_host_and_a_bridge_name_that_fits(spec: ClusterSpec) -> None:

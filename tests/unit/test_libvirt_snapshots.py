@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.backends.libvirt import inspection, snapshots
-from lab.backends.libvirt.inspection import Found
+from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.snapshots import WHOLE, until_served
 from lab.backends.libvirt.storage import LabFolder
 from lab.errors import LabError
@@ -26,8 +26,8 @@ class Machine:
         return f"<target type='virtio' name='rackling.door' state='{state}'/>"
 
 
-def found(*states: str) -> Found:
-    return Found(Machine(*states), {}, active=True)
+def found(*states: str) -> LabObject:
+    return LabObject(Machine(*states), {}, active=True)
 
 
 def test_each_servers_end_and_its_successor_are_waited_for() -> None:
@@ -96,8 +96,8 @@ class Saved:
         monkeypatch.setattr(snapshots, "LabFolder", lambda _lab: self.folder)
         monkeypatch.setattr(inspection, "domains", lambda *_: self.found())
 
-    def found(self) -> list[Found]:
-        return [Found(one, {"node": node}, one.isActive()) for node, one in self.domains.items()]
+    def found(self) -> list[LabObject]:
+        return [LabObject(one, {"node": node}, one.isActive()) for node, one in self.domains.items()]
 
     def put(self, place: str, **files: bytes) -> Path:
         folder = self.folder.path / "snapshots" / place
@@ -116,7 +116,7 @@ def test_all_go_on_even_when_one_cannot_be_brought_back(
     lab = Saved(monkeypatch, tmp_path, sms="paused", c1="off", c2="off", c3="running")
     place = lab.put("x", c1_save=b"rubbish", c2_save=WHOLE)
     with pytest.raises(LabError, match="restoring c1"):
-        snapshots.bring_back(lab.daemon, {one.marks["node"]: one for one in lab.found()}, place)
+        snapshots.bring_back(lab.daemon, {one.metadata["node"]: one for one in lab.found()}, place)
     assert lab.states() == {"sms": "running", "c1": "off", "c2": "running", "c3": "running"}
 
 

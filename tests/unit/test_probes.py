@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 
 from lab.cluster.readiness import (
-    Answer,
-    Outlook,
+    ClusterSnapshot,
+    Expectation,
+    ProbeResult,
     Reading,
-    SmsView,
-    View,
-    judge,
+    SmsReport,
+    evaluate,
     next_command,
+    nodes_to_resume,
     not_up,
     parse_look,
-    to_revive,
 )
 from lab.facts.slurm import NodeInfo
 from lab.model import ClusterSpec, NodeStatus, Power
 
 NOW = 1_000_000
-WELL = SmsView(
+WELL = SmsReport(
     system="running",
     ready='{"result": "ok", "seconds": 2.1}',
     dhcp="active",
@@ -36,37 +36,46 @@ def info(name: str, state: str = "IDLE", flags: str = "", reason: str = "", when
     return NodeInfo(name, state, frozenset(flags.split()), reason, when, NOW, NOW, 2, 900, "")
 
 
-def view(told: SmsView = WELL, powered: str = "", elapsed: float = 5.0, **stages: str) -> View:
+def view(
+    notified: SmsReport = WELL, powered: str = "", elapsed: float = 5.0, **stages: str
+) -> ClusterSnapshot:
     """A view in which every node has booted a moment ago, but for those named."""
     found = {}
     for name in ("sms", "login", "c1", "c2", "g1", "g2"):
         stage = stages.get(name, "init")
         found[name] = NodeStatus(name, Power.OFF if stage == "off" else Power.ON, stage, "", 1)
-    return View(found, told, {"login": "running"}, frozenset(powered.split()), elapsed)
+    return ClusterSnapshot(found, notified, {"login": "running"}, frozenset(powered.split()), elapsed)
 
 
-def one(spec: ClusterSpec, seen: View, node: str) -> Reading:
-    (found,) = judge(spec, seen, [node])
+def one(spec: ClusterSpec, seen: ClusterSnapshot, node: str) -> Reading:
+    (found,) = evaluate(spec, seen, [node])
     return found
 
 
 @pytest.mark.parametrize(
     ("change", "probe", "answer", "outlook"),
     [
-        ({}, "slurmctld answers", Answer.YES, Outlook.OPEN),
-        ({"trouble": "no shell"}, "system runs", Answer.UNKNOWN, Outlook.OPEN),
-        ({"system": "starting"}, "system runs", Answer.NO, Outlook.OPEN),
-        ({"system": ""}, "system runs", Answer.UNKNOWN, Outlook.OPEN),
-        ({"system": "degraded"}, "slurmctld answers", Answer.YES, Outlook.OPEN),
-        ({"ready": ""}, "set up", Answer.NO, Outlook.OPEN),
-        ({"ready": "{"}, "set up", Answer.UNKNOWN, Outlook.OPEN),
-        ({"ready": '{"result": "OSError: full"}'}, "set up", Answer.NO, Outlook.HOPELESS),
-        ({"dhcp": "failed"}, "DHCP server answers", Answer.NO, Outlook.OPEN),
-        ({"controller": "Slurmctld(primary) at sms is DOWN"}, "slurmctld answers", Answer.NO, Outlook.OPEN),
-        ({"controller": ""}, "slurmctld answers", Answer.UNKNOWN, Outlook.OPEN),
+        ({}, "slurmctld answers", ProbeResult.YES, Expectation.OPEN),
+        ({"trouble": "no shell"}, "system runs", ProbeResult.UNKNOWN, Expectation.OPEN),
+        ({"system": "starting"}, "system runs", ProbeResult.NO, Expectation.OPEN),
+        ({"system": ""}, "system runs", ProbeResult.UNKNOWN, Expectation.OPEN),
+        ({"system": "degraded"}, "slurmctld answers", ProbeResult.YES, Expectation.OPEN),
+        ({"ready": ""}, "set up", ProbeResult.NO, Expectation.OPEN),
+        ({"ready": "{"}, "set up", ProbeResult.UNKNOWN, Expectation.OPEN),
+        ({"ready": '{"result": "OSError: full"}'}, "set up", ProbeResult.NO, Expectation.HOPELESS),
+        ({"dhcp": "failed"}, "DHCP server answers", ProbeResult.NO, Expectation.OPEN),
+        (
+            {"controller": "Slurmctld(primary) at sms is DOWN"},
+            "slurmctld answers",
+            ProbeResult.NO,
+            Expectation.OPEN,
+        ),
+        ({"controller": ""}, "slurmctld answers", ProbeResult.UNKNOWN, Expectation.OPEN),
     ],
 )
-def test_sms(spec: ClusterSpec, change: dict[str, str], probe: str, answer: Answer, outlook: Outlook) -> None:
+def test_sms(
+    spec: ClusterSpec, change: dict[str, str], probe: str, answer: ProbeResult, outlook: Expectation
+) -> None:
     found = one(spec, view(replace(WELL, **change)), "sms")  # type: ignore[arg-type]
     assert (found.probe, found.answer, found.outlook) == (probe, answer, outlook)
 
@@ -74,27 +83,34 @@ def test_sms(spec: ClusterSpec, change: dict[str, str], probe: str, answer: Answ
 @pytest.mark.parametrize(
     ("node", "answer", "outlook", "evidence"),
     [
-        (info("c1"), Answer.YES, Outlook.OPEN, "idle"),
-        (info("c1", "MIXED"), Answer.YES, Outlook.OPEN, "mixed"),
-        (info("c1", "IDLE", "NOT_RESPONDING"), Answer.NO, Outlook.OPEN, "idle+NOT_RESPONDING".lower()),
-        (info("c1", "DOWN", "", "Not responding"), Answer.NO, Outlook.OPEN, "down: Not responding"),
-        (info("c1", "DOWN", "", "fan"), Answer.NO, Outlook.LEFT, "down: fan"),
-        (info("c1", "IDLE", "DRAIN", "fan"), Answer.NO, Outlook.LEFT, "idle+drain: fan"),
+        (info("c1"), ProbeResult.YES, Expectation.OPEN, "idle"),
+        (info("c1", "MIXED"), ProbeResult.YES, Expectation.OPEN, "mixed"),
+        (
+            info("c1", "IDLE", "NOT_RESPONDING"),
+            ProbeResult.NO,
+            Expectation.OPEN,
+            "idle+NOT_RESPONDING".lower(),
+        ),
+        (info("c1", "DOWN", "", "Not responding"), ProbeResult.NO, Expectation.OPEN, "down: Not responding"),
+        (info("c1", "DOWN", "", "fan"), ProbeResult.NO, Expectation.LEFT, "down: fan"),
+        (info("c1", "IDLE", "DRAIN", "fan"), ProbeResult.NO, Expectation.LEFT, "idle+drain: fan"),
         (
             replace(info("c1"), slurmd_start=NOW - 60),
-            Answer.NO,
-            Outlook.OPEN,
+            ProbeResult.NO,
+            Expectation.OPEN,
             "slurmd has not registered since the node booted",
         ),
         (
             replace(info("c1"), slurmd_start=None),
-            Answer.NO,
-            Outlook.OPEN,
+            ProbeResult.NO,
+            Expectation.OPEN,
             "slurmd has not registered since the node booted",
         ),
     ],
 )
-def test_compute(spec: ClusterSpec, node: NodeInfo, answer: Answer, outlook: Outlook, evidence: str) -> None:
+def test_compute(
+    spec: ClusterSpec, node: NodeInfo, answer: ProbeResult, outlook: Expectation, evidence: str
+) -> None:
     found = one(spec, view(replace(WELL, nodes={"c1": node})), "c1")
     assert (found.probe, found.answer, found.outlook, found.evidence) == (
         "idle in Slurm",
@@ -105,8 +121,8 @@ def test_compute(spec: ClusterSpec, node: NodeInfo, answer: Answer, outlook: Out
 
 
 def test_compute_without_an_answer_from_slurm(spec: ClusterSpec) -> None:
-    assert one(spec, view(replace(WELL, nodes=None)), "c1").answer is Answer.UNKNOWN
-    assert one(spec, view(SmsView(trouble="gone")), "c1").evidence == "gone"
+    assert one(spec, view(replace(WELL, nodes=None)), "c1").answer is ProbeResult.UNKNOWN
+    assert one(spec, view(SmsReport(trouble="gone")), "c1").evidence == "gone"
     assert one(spec, view(), "c1").evidence == "slurmctld knows no node of that name"
 
 
@@ -124,7 +140,7 @@ def test_only_our_own_button_is_taken_back(
     spec: ClusterSpec, powered: str, when: int, reason: str, revived: tuple[str, ...]
 ) -> None:
     seen = view(replace(WELL, nodes={"c1": info("c1", "DOWN", "", reason, when)}), powered)
-    assert to_revive(seen) == revived
+    assert nodes_to_resume(seen) == revived
     assert one(spec, seen, "c1").settled is not bool(revived)
 
 
@@ -135,19 +151,19 @@ def test_a_node_waits_for_its_registration_once_it_was_not_answered(
     seen = view()
     status = NodeStatus("login", Power.ON, "pxe", detail, since)
     waiting = replace(seen, statuses={**seen.statuses, "login": status})
-    assert one(spec, waiting, "login").answer is Answer.YES
+    assert one(spec, waiting, "login").answer is ProbeResult.YES
 
 
 @pytest.mark.parametrize(
     ("detail", "answer"),
     [
-        ("no DHCP answer", Answer.NO),
-        ("", Answer.NO),
-        ("no boot script for 52:54: bootstrap assigned?", Answer.YES),
+        ("no DHCP answer", ProbeResult.NO),
+        ("", ProbeResult.NO),
+        ("no boot script for 52:54: bootstrap assigned?", ProbeResult.YES),
     ],
 )
 def test_a_node_that_was_registered_meanwhile_is_waited_for(
-    spec: ClusterSpec, detail: str, answer: Answer
+    spec: ClusterSpec, detail: str, answer: ProbeResult
 ) -> None:
     seen = view(replace(WELL, known=frozenset({spec.node("login").mac})))
     status = NodeStatus("login", Power.ON, "pxe", detail, 9.0)
@@ -156,29 +172,35 @@ def test_a_node_that_was_registered_meanwhile_is_waited_for(
 
 
 def test_reservations_are_known_by_their_cards() -> None:
-    told = parse_look(0, "@@system\nrunning\n@@known\n# Written by Warewulf\n52:54:00:AB:00:02\n@@clock\n7\n")
-    assert told.known == {"52:54:00:ab:00:02"}
+    notified = parse_look(
+        0, "@@system\nrunning\n@@known\n# Written by Warewulf\n52:54:00:AB:00:02\n@@clock\n7\n"
+    )
+    assert notified.known == {"52:54:00:ab:00:02"}
 
 
 def test_a_profile_that_greets_hides_no_state(spec: ClusterSpec) -> None:
     greeted = replace(view(), systems={"login": "Welcome!\nrunning"})
-    assert one(spec, greeted, "login").answer is Answer.YES
+    assert one(spec, greeted, "login").answer is ProbeResult.YES
 
 
 def test_chassis_and_stages(spec: ClusterSpec) -> None:
     seen = view(c1="off", c2="vnfs", g1="", login="pxe")
     assert one(spec, seen, "c1").evidence == "its power is off"
     assert one(spec, seen, "c2").evidence == "stage vnfs"
-    assert one(spec, seen, "g1").answer is Answer.UNKNOWN
-    assert one(spec, seen, "login").answer is Answer.NO  # it has asked for a second only
-    assert one(spec, view(login="vnfs"), "login").answer is Answer.NO
-    gone = View({}, WELL)
+    assert one(spec, seen, "g1").answer is ProbeResult.UNKNOWN
+    assert one(spec, seen, "login").answer is ProbeResult.NO  # it has asked for a second only
+    assert one(spec, view(login="vnfs"), "login").answer is ProbeResult.NO
+    gone = ClusterSnapshot({}, WELL)
     assert one(spec, gone, "sms").evidence == "the engine has no such machine"
 
 
 def test_a_login_node_that_was_registered_since_must_run(spec: ClusterSpec) -> None:
     assert one(spec, view(), "login").probe == "system runs"
-    for text, answer in (("running", Answer.YES), ("starting", Answer.NO), ("no shell", Answer.UNKNOWN)):
+    for text, answer in (
+        ("running", ProbeResult.YES),
+        ("starting", ProbeResult.NO),
+        ("no shell", ProbeResult.UNKNOWN),
+    ):
         seen = replace(view(), systems={"login": text})
         assert one(spec, seen, "login").answer is answer
 
@@ -196,13 +218,13 @@ def test_a_look_before_the_set_up_has_ended() -> None:
 def test_every_probe_has_a_next_command(spec: ClusterSpec) -> None:
     for stage in ("init", "vnfs", "pxe", "off"):
         for name in ("sms", "login", "c1"):
-            seen = view(SmsView(trouble="gone"), "", 5.0, **{name: stage})
+            seen = view(SmsReport(trouble="gone"), "", 5.0, **{name: stage})
             reading = one(spec, seen, name)
             assert next_command(spec, reading).startswith("lab ")
 
 
 def test_the_error_names_all_late_nodes(spec: ClusterSpec) -> None:
-    readings = judge(spec, view(c1="vnfs", c2="files"), ["c1", "c2", "login"])
+    readings = evaluate(spec, view(c1="vnfs", c2="files"), ["c1", "c2", "login"])
     problem = not_up(spec, readings, 180.2, lambda name: f"last of {name}")
     assert problem.message == "2 nodes were not up after 180 s"
     assert problem.evidence.splitlines() == [

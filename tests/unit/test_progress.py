@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.course.progress import Progress, as_csv, as_data
+from lab.course.progress import ProgressFile, as_csv, as_data
 
 
 class Ticks:
@@ -25,18 +25,18 @@ class Ticks:
 
 
 @pytest.fixture
-def progress(tmp_path: Path) -> Progress:
-    return Progress(tmp_path, "lab", clock=Ticks())
+def progress(tmp_path: Path) -> ProgressFile:
+    return ProgressFile(tmp_path, "lab", clock=Ticks())
 
 
 def test_nothing_is_known_at_first_and_nothing_is_written_by_looking(tmp_path: Path) -> None:
-    progress = Progress(tmp_path / "none", "lab")
+    progress = ProgressFile(tmp_path / "none", "lab")
     assert progress.lab().current == ""
     assert progress.record("one").state == "new"
     assert not (tmp_path / "none").exists()
 
 
-def test_an_exercise_is_begun_judged_and_solved(progress: Progress) -> None:
+def test_an_exercise_is_begun_judged_and_solved(progress: ProgressFile) -> None:
     progress.begin("one")
     assert progress.lab().current == "one"
     assert progress.record("one").state == "begun"
@@ -51,20 +51,20 @@ def test_an_exercise_is_begun_judged_and_solved(progress: Progress) -> None:
     assert record.last_check == "t4"
 
 
-def test_what_was_solved_stays_solved_when_a_check_fails_later(progress: Progress) -> None:
+def test_what_was_solved_stays_solved_when_a_check_fails_later(progress: ProgressFile) -> None:
     progress.judged("one", solved=True, steps=["a"])
     progress.judged("one", solved=False, steps=[])
     assert progress.record("one").state == "solved"
     assert progress.record("one").steps == {"a": "t1"}
 
 
-def test_hints_are_counted_up_to_the_last(progress: Progress) -> None:
+def test_hints_are_counted_up_to_the_last(progress: ProgressFile) -> None:
     assert [progress.hint("one", (), "a", 3) for _ in range(5)] == [1, 2, 3, 3, 3]
     assert progress.hint("one", (), "b", 2) == 1
     assert progress.record("one").hints == {"a": 3, "b": 1}
 
 
-def test_a_solution_typed_for_the_learner_is_not_the_learners(progress: Progress) -> None:
+def test_a_solution_typed_for_the_learner_is_not_the_learners(progress: ProgressFile) -> None:
     progress.shown("one")
     progress.judged("one", solved=True, steps=["a"])
     assert progress.record("one").state == "shown"
@@ -75,15 +75,15 @@ def test_a_solution_typed_for_the_learner_is_not_the_learners(progress: Progress
 
 
 def test_labs_do_not_share_progress(tmp_path: Path) -> None:
-    Progress(tmp_path, "red").begin("one")
-    blue = Progress(tmp_path, "blue")
+    ProgressFile(tmp_path, "red").begin("one")
+    blue = ProgressFile(tmp_path, "blue")
     assert blue.record("one").state == "new"
     blue.begin("two")
-    assert Progress(tmp_path, "red").lab().current == "one"
+    assert ProgressFile(tmp_path, "red").lab().current == "one"
     assert set(blue.book()) == {"red", "blue"}
 
 
-def test_progress_survives_a_rename(progress: Progress) -> None:
+def test_progress_survives_a_rename(progress: ProgressFile) -> None:
     progress.begin("old")
     progress.judged("old", solved=True, steps=["a"])
     assert progress.record("new", ["old"]).state == "solved"
@@ -98,7 +98,7 @@ def test_progress_survives_a_rename(progress: Progress) -> None:
 )
 def test_a_damaged_file_costs_the_last_note_only(tmp_path: Path, damage: str) -> None:
     warnings: list[str] = []
-    progress = Progress(tmp_path, "lab", warn=warnings.append)
+    progress = ProgressFile(tmp_path, "lab", warn=warnings.append)
     progress.begin("one")
     progress.hint("one", (), "a", 3)
     progress.path.write_text(damage)
@@ -110,7 +110,7 @@ def test_a_damaged_file_costs_the_last_note_only(tmp_path: Path, damage: str) ->
 
 
 def test_every_cut_of_the_file_is_survived(tmp_path: Path) -> None:
-    progress = Progress(tmp_path, "lab")
+    progress = ProgressFile(tmp_path, "lab")
     progress.begin("one")
     progress.begin("two")
     whole = progress.path.read_text()
@@ -120,7 +120,7 @@ def test_every_cut_of_the_file_is_survived(tmp_path: Path) -> None:
 
 
 def test_a_newer_file_is_not_destroyed(tmp_path: Path) -> None:
-    progress = Progress(tmp_path, "lab")
+    progress = ProgressFile(tmp_path, "lab")
     newer = json.dumps({"schema": 99, "labs": {}})
     progress.path.write_text(newer)
     progress.begin("one")
@@ -129,23 +129,23 @@ def test_a_newer_file_is_not_destroyed(tmp_path: Path) -> None:
 
 def test_no_note_is_lost_between_commands_at_once(tmp_path: Path) -> None:
     def work(number: int) -> None:
-        Progress(tmp_path, "lab").begin(f"e{number}")
+        ProgressFile(tmp_path, "lab").begin(f"e{number}")
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(Progress(tmp_path, "lab").lab().exercises) == 12
+    assert len(ProgressFile(tmp_path, "lab").lab().exercises) == 12
 
 
 def test_others_cannot_read_the_folder(tmp_path: Path) -> None:
-    progress = Progress(tmp_path / "data", "lab")
+    progress = ProgressFile(tmp_path / "data", "lab")
     progress.begin("one")
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
 
 
-def test_it_is_exported_as_data_and_for_a_spreadsheet(progress: Progress) -> None:
+def test_it_is_exported_as_data_and_for_a_spreadsheet(progress: ProgressFile) -> None:
     progress.begin("one")
     progress.hint("one", (), "a", 3)
     data = json.loads(json.dumps(as_data(progress.book())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.cluster.service import NO_REASON, Post, orders, post, read, write
+from lab.cluster.availability import NO_REASON, NodeAvailability, availability_of, orders, read, write
 from lab.facts.slurm import NodeInfo
 
 
@@ -15,12 +15,15 @@ def info(state: str = "IDLE", flags: str = "", reason: str = "") -> NodeInfo:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (info(), Post("")),
-        (info("ALLOCATED"), Post("")),
-        (info("DOWN", "", "Node unexpectedly rebooted"), Post("down", "Node unexpectedly rebooted")),
-        (info("DOWN", "NOT_RESPONDING", "sold"), Post("down", "sold")),
-        (info("IDLE", "DRAIN", "broken fan"), Post("drain", "broken fan")),
-        (info("DOWN", "DRAIN", "broken fan"), Post("drain", "broken fan")),
+        (info(), NodeAvailability("")),
+        (info("ALLOCATED"), NodeAvailability("")),
+        (
+            info("DOWN", "", "Node unexpectedly rebooted"),
+            NodeAvailability("down", "Node unexpectedly rebooted"),
+        ),
+        (info("DOWN", "NOT_RESPONDING", "sold"), NodeAvailability("down", "sold")),
+        (info("IDLE", "DRAIN", "broken fan"), NodeAvailability("drain", "broken fan")),
+        (info("DOWN", "DRAIN", "broken fan"), NodeAvailability("drain", "broken fan")),
         (info("DOWN", "NOT_RESPONDING", "Not responding"), None),
         (info("IDLE", "NOT_RESPONDING"), None),
         (info("DOWN", "REBOOT_ISSUED", "Reboot ASAP : reboot issued"), None),
@@ -28,14 +31,17 @@ def info(state: str = "IDLE", flags: str = "", reason: str = "") -> NodeInfo:
         (info("UNKNOWN"), None),
     ],
 )
-def test_what_is_passing_is_not_noted(found: NodeInfo, expected: Post | None) -> None:
-    assert post(found) == expected
+def test_what_is_passing_is_not_noted(found: NodeInfo, expected: NodeAvailability | None) -> None:
+    assert availability_of(found) == expected
 
 
 def test_a_note_is_read_back_for_its_own_snapshot_only() -> None:
     nodes = {"c1": info("DOWN", "", "it's \u201cdown\u201d"), "c2": info(), "c3": info("UNKNOWN")}
     text = write("kept", nodes)
-    assert read(text, "kept") == {"c1": Post("down", "it's \u201cdown\u201d"), "c2": Post("")}
+    assert read(text, "kept") == {
+        "c1": NodeAvailability("down", "it's \u201cdown\u201d"),
+        "c2": NodeAvailability(""),
+    }
     assert read(text, "other") == {}
 
 
@@ -49,16 +55,18 @@ def test_a_spoilt_note_is_no_note(text: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "found", "told"),
     [
-        (Post(""), info(), ()),
-        (Post(""), info("IDLE", "NOT_RESPONDING"), ()),
-        (Post(""), info("DOWN", "", "x"), ("state=resume",)),
-        (Post("down", "it's so"), info(), ("state=down reason='it'\"'\"'s so'",)),
-        (Post("down", ""), info(), (f"state=down reason='{NO_REASON}'",)),
-        (Post("down", "x"), info("DOWN", "", "x"), ()),
-        (Post("down", "x"), info("DOWN", "", "y"), ("state=resume", "state=down reason=x")),
-        (Post("drain", "x"), info("IDLE", "DRAIN", "x"), ()),
-        (Post("drain", "x"), info("DOWN", "", "x"), ("state=resume", "state=drain reason=x")),
+        (NodeAvailability(""), info(), ()),
+        (NodeAvailability(""), info("IDLE", "NOT_RESPONDING"), ()),
+        (NodeAvailability(""), info("DOWN", "", "x"), ("state=resume",)),
+        (NodeAvailability("down", "it's so"), info(), ("state=down reason='it'\"'\"'s so'",)),
+        (NodeAvailability("down", ""), info(), (f"state=down reason='{NO_REASON}'",)),
+        (NodeAvailability("down", "x"), info("DOWN", "", "x"), ()),
+        (NodeAvailability("down", "x"), info("DOWN", "", "y"), ("state=resume", "state=down reason=x")),
+        (NodeAvailability("drain", "x"), info("IDLE", "DRAIN", "x"), ()),
+        (NodeAvailability("drain", "x"), info("DOWN", "", "x"), ("state=resume", "state=drain reason=x")),
     ],
 )
-def test_only_what_differs_is_ordered(wanted: Post, found: NodeInfo, told: tuple[str, ...]) -> None:
+def test_only_what_differs_is_ordered(
+    wanted: NodeAvailability, found: NodeInfo, told: tuple[str, ...]
+) -> None:
     assert orders(wanted, found) == told

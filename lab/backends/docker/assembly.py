@@ -24,7 +24,7 @@ from lab.backends.docker.container_spec import (
     processor_time,
     switch_host_config,
 )
-from lab.backends.docker.engine import container_name, explained, volume_name
+from lab.backends.docker.engine import container_name, translate_errors, volume_name
 from lab.errors import LabError
 from lab.model import ClusterSpec, Node, Role
 from lab.serialize import spec_to_json
@@ -82,7 +82,7 @@ def record(client: APIClient, spec: ClusterSpec) -> None:
     name = volume_name(spec.lab, f"{SPECIFICATION}-{digest}")
     # The new one first: whenever this is cut short, a readable one is there.
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] == name])
-    with explained("recording the lab's specification"):
+    with translate_errors("recording the lab's specification"):
         client.create_volume(name, labels=labels(spec, SPECIFICATION))
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] != name])
 
@@ -92,13 +92,13 @@ def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
     there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
     for name in (volume_name(spec.lab, use) for use in VOLUMES):
         if name not in there:
-            with explained(f"making the volume {name}"):
+            with translate_errors(f"making the volume {name}"):
                 client.create_volume(name, labels=labels(spec, "volume"))
 
 
 def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
     """Makes the switch's container; its networks last as long as it does."""
-    with explained("making the switch"):
+    with translate_errors("making the switch"):
         client.create_container(
             image,
             command=["/chassis/switch"],
@@ -111,7 +111,7 @@ def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
 
 def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis, host_cpus: int) -> None:
     """Makes a node's container and starts it; its cables come later."""
-    with explained(f"making {node.name}"):
+    with translate_errors(f"making {node.name}"):
         client.create_container(
             chassis.image,
             command=["/chassis/firmware"],
@@ -131,13 +131,13 @@ def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis
 
 def start(client: APIClient, lab: str, part: str) -> None:
     """Starts a container; nothing happens to one that runs."""
-    with explained(f"starting {part}"):
+    with translate_errors(f"starting {part}"):
         client.start(container_name(lab, part))
 
 
 def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
     """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/handout)."""
-    with explained(f"handing {spec.sms.name} its description"):
+    with translate_errors(f"handing {spec.sms.name} its description"):
         client.put_archive(
             container_name(spec.lab, spec.sms.name),
             DISK + SPEC_FOLDER,
@@ -150,7 +150,7 @@ def knows(client: APIClient, spec: ClusterSpec) -> bool:
     import docker
 
     name = container_name(spec.lab, spec.sms.name)
-    with explained(f"reading the description on {spec.sms.name}"):
+    with translate_errors(f"reading the description on {spec.sms.name}"):
         try:
             chunks, _ = client.get_archive(name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
             return read_single_file(b"".join(chunks)) == spec_to_json(spec).encode()
@@ -163,7 +163,7 @@ def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
     memory = spec.sms.memory << 20
     settings: dict[str, Any] = {"mem_limit": memory, "memswap_limit": memory}
     settings |= processor_time(spec.sms.cpus, host_cpus)
-    with explained(f"changing {spec.sms.name}"):
+    with translate_errors(f"changing {spec.sms.name}"):
         client.update_container(container_name(spec.lab, spec.sms.name), **settings)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import Capabilities, Say, State
 from lab.backends.docker import assembly, engine, inspection, node_exec, pending_restore, removal, snapshots
 from lab.backends.docker.container_spec import BORROWED, IDENTITY, Chassis, cables, chassis_of
-from lab.backends.docker.engine import container_name, explained
+from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
 from lab.backends.parallel import for_each_parallel
@@ -32,7 +32,7 @@ class DockerBackend:
     """A lab's nodes as containers of the engine on this computer."""
 
     name = "docker"
-    pace = 1.0
+    timeout_scale = 1.0
 
     @cached_property
     def client(self) -> APIClient:
@@ -91,7 +91,7 @@ class DockerBackend:
         say("plugging cables")
         node_exec.on_switch(self.client, spec.lab, "plug", *words)
 
-    def settle(self, lab: str, say: Say) -> None:
+    def on_first_ready(self, lab: str, say: Say) -> None:
         """Keeps nothing: the image and the lab's identity make the first state again."""
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
@@ -137,7 +137,7 @@ class DockerBackend:
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the node wrote to its console."""
-        with explained(f"reading the console of {node}", "lab status"):
+        with translate_errors(f"reading the console of {node}", "lab status"):
             lines: Any = self.client.logs(
                 container_name(lab, node), stream=True, follow=follow, tail="all" if tail is None else tail
             )
@@ -165,7 +165,7 @@ class DockerBackend:
         """Keeps the lab's state under a name."""
         snapshots.take(self.client, lab, name, say)
 
-    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
         spec = self._spec(lab)
         images = assembly.images(self.client)
@@ -182,19 +182,19 @@ class DockerBackend:
         for_each_parallel(missing, lambda pair: self._make(spec, *pair))
         # All at once, and the SMS too: it writes to the storage that is about to be replaced.
         for_each_parallel((spec.sms, *others), lambda node: self._clear(spec, node))
-        pending_restore.take_identity_back(self.client, lab)
+        pending_restore.remove_ephemeral_identity(self.client, lab)
         snapshots.empty_storage(self.client, lab)
         say(f"making {spec.sms.name} from {name}")
-        if borrowed:
-            pending_restore.lend_identity(self.client, spec)
-        keys = BORROWED if borrowed else IDENTITY
+        if ephemeral_identity:
+            pending_restore.create_ephemeral_identity(self.client, spec)
+        keys = BORROWED if ephemeral_identity else IDENTITY
         self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
         self.wire(spec, say)
         on = [node.name for node in others if powered is None or node.name in powered]
         if on:
             say("power to " + " ".join(on))
         for_each_parallel(on, lambda node: node_exec.press(self.client, lab, node, "on"))
-        if not borrowed:
+        if not ephemeral_identity:
             pending_restore.end(self.client, lab)
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
@@ -210,7 +210,7 @@ class DockerBackend:
         return f"{edition()} {assembly.images(self.client).sms}"
 
     def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the present state of a lab under a borrowed identity as a start state for all labs."""
+        """Keeps the present state of a lab under an ephemeral identity as a start state for all labs."""
         snapshots.keep(self.client, lab, name, assembly.images(self.client).sms, say)
 
     def states(self) -> tuple[State, ...]:
@@ -265,16 +265,16 @@ class DockerBackend:
         node_exec.press(self.client, lab, node, "off")
 
     def _unplug(self, lab: str, node: str) -> None:
-        with explained(f"stopping {node}"):
+        with translate_errors(f"stopping {node}"):
             self.client.stop(container_name(lab, node), timeout=STOP_SECONDS)
 
     def _pid(self, lab: str, node: str) -> int:
-        with explained(f"looking at {node}"):
+        with translate_errors(f"looking at {node}"):
             return int(self.client.inspect_container(container_name(lab, node))["State"]["Pid"])
 
     @cached_property
     def _host_cpus(self) -> int:
-        with explained("asking the engine for its processors"):
+        with translate_errors("asking the engine for its processors"):
             return int(self.client.info()["NCPU"])
 
 

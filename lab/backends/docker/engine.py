@@ -64,7 +64,7 @@ def connect(timeout: int = 120) -> APIClient:
 
 
 @contextmanager
-def explained(what: str, hint: str = "lab doctor") -> Iterator[None]:
+def translate_errors(what: str, hint: str = "lab doctor") -> Iterator[None]:
     """Turns an engine's refusal into a LabError that says what was being done."""
     try:
         yield

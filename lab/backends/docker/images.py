@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.backends.docker import snapshots
-from lab.backends.docker.engine import connect, explained
+from lab.backends.docker.engine import connect, translate_errors
 from lab.backends.editions import edition
 from lab.errors import LabError
 
@@ -43,7 +43,7 @@ class ImageStore:
     def build(self, context: Path, tag: str, arguments: dict[str, str]) -> None:
         """Builds an image from a context's tar file; LabError with the last lines when a step fails."""
         lines: list[str] = []
-        with explained(f"building {tag}", "lab images build"), context.open("rb") as stream:
+        with translate_errors(f"building {tag}", "lab images build"), context.open("rb") as stream:
             for event in self.client.build(
                 fileobj=stream,
                 custom_context=True,
@@ -66,7 +66,7 @@ class ImageStore:
     def use(self, tag: str) -> None:
         """Makes an image the one that labs are made of from now on."""
         repository = tag.partition(":")[0]
-        with explained(f"naming {tag}"):
+        with translate_errors(f"naming {tag}"):
             self.client.tag(tag, repository, edition(), force=True)
 
     def prune(self, wanted: set[str]) -> None:

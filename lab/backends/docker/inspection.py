@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
 from lab.backends.docker.container_spec import CAPABILITIES, RESTORING, SPECIFICATION
-from lab.backends.docker.engine import explained, lab_filter
+from lab.backends.docker.engine import lab_filter, translate_errors
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord
 from lab.serialize import spec_from_json
@@ -26,14 +26,14 @@ LOOPS = Path("/dev/loop-control")
 
 def containers(client: Engine, lab: str) -> dict[str, dict[str, Any]]:
     """The engine's listing of a lab's containers by node name; the switch is called `switch`."""
-    with explained(f"listing the containers of {lab}"):
+    with translate_errors(f"listing the containers of {lab}"):
         listed = client.containers(all=True, filters=lab_filter(lab))
     return {entry["Labels"].get(engine.NODE, "switch"): entry for entry in listed}
 
 
 def volumes(client: Engine, lab: str, **more: str) -> list[dict[str, Any]]:
     """The engine's listing of a lab's volumes, those with further labels only if such are given."""
-    with explained(f"listing the volumes of {lab}"):
+    with translate_errors(f"listing the volumes of {lab}"):
         return list(client.volumes(filters=lab_filter(lab, **more))["Volumes"] or ())
 
 
@@ -61,7 +61,7 @@ def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
 def labs(client: Engine) -> tuple[LabRecord, ...]:
     """Every lab that has a container, a volume or a snapshot here."""
     by_lab: dict[str, list[dict[str, Any]]] = {}
-    with explained("listing the labs"):
+    with translate_errors("listing the labs"):
         listed = [
             *client.containers(all=True, filters=lab_filter(None)),
             *(client.volumes(filters=lab_filter(None))["Volumes"] or ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lab.backends.docker.engine import container_name, explained
+from lab.backends.docker.engine import container_name, translate_errors
 from lab.errors import LabError
 from lab.model import NodeStatus, Power
 
@@ -20,7 +20,7 @@ def execute(client: Engine, container: str, command: Sequence[str]) -> str:
 
 def output(client: Engine, container: str, command: Sequence[str]) -> bytes:
     """The same, with what the command wrote to its standard output as bytes."""
-    with explained(f"running {command[0]} in {container}"):
+    with translate_errors(f"running {command[0]} in {container}"):
         handle = client.exec_create(container, list(command))["Id"]
         out, err = client.exec_start(handle, demux=True)
         status = client.exec_inspect(handle)["ExitCode"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lab.backends.docker import assembly, engine, removal
 from lab.backends.docker.container_spec import BORROWED, RESTORING
-from lab.backends.docker.engine import explained, volume_name
+from lab.backends.docker.engine import translate_errors, volume_name
 from lab.model import ClusterSpec
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def begin(client: APIClient, spec: ClusterSpec, name: str) -> None:
     """Records that the lab is on its way to a state."""
     end(client, spec.lab)
     labels = assembly.labels(spec, RESTORING) | {engine.SNAPSHOT: name}
-    with explained("recording what is restored"):
+    with translate_errors("recording what is restored"):
         client.create_volume(volume_name(spec.lab, RESTORING), labels=labels)
 
 
@@ -26,12 +26,12 @@ def end(client: APIClient, lab: str) -> None:
     removal.volumes(client, [volume_name(lab, RESTORING)])
 
 
-def lend_identity(client: APIClient, spec: ClusterSpec) -> None:
+def create_ephemeral_identity(client: APIClient, spec: ClusterSpec) -> None:
     """Makes the folder for keys that no lab has; the SMS fills it when it boots."""
-    with explained("making a borrowed identity"):
+    with translate_errors("making an ephemeral identity"):
         client.create_volume(volume_name(spec.lab, BORROWED), labels=assembly.labels(spec, "volume"))
 
 
-def take_identity_back(client: APIClient, lab: str) -> None:
-    """Throws a borrowed identity away."""
+def remove_ephemeral_identity(client: APIClient, lab: str) -> None:
+    """Throws an ephemeral identity away."""
     removal.volumes(client, [volume_name(lab, BORROWED)])

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
-from lab.backends.docker.engine import explained, lab_filter
+from lab.backends.docker.engine import lab_filter, translate_errors
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
@@ -72,7 +72,7 @@ def _names(image: dict[str, Any]) -> list[str]:
 def _gone(remove: Callable[[], object], what: str) -> None:
     import docker
 
-    with explained(f"removing {what}"):
+    with translate_errors(f"removing {what}"):
         try:
             remove()
         except docker.errors.NotFound:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import HANDOUT, Say, State
 from lab.backends.docker import engine, inspection, node_exec, removal
 from lab.backends.docker.container_spec import BORROWED
-from lab.backends.docker.engine import container_name, explained, lab_filter, volume_name
+from lab.backends.docker.engine import container_name, lab_filter, translate_errors, volume_name
 from lab.backends.docker.inspection import STATE
 from lab.backends.editions import check_snapshot_name
 from lab.errors import LabError, UsageError
@@ -37,10 +37,10 @@ def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
 
     One of that name that is there stays: another lab came first, and labs may be standing on it.
     """
-    borrowed = f"{volume_name(lab, BORROWED)}:"
-    with explained(f"looking at the SMS of {lab}"):
+    ephemeral_identity = f"{volume_name(lab, BORROWED)}:"
+    with translate_errors(f"looking at the SMS of {lab}"):
         found = client.inspect_container(container_name(lab, _sms(client, lab)))
-    if not any(bind.startswith(borrowed) for bind in found["HostConfig"]["Binds"]):
+    if not any(bind.startswith(ephemeral_identity) for bind in found["HostConfig"]["Binds"]):
         raise LabError(
             f"the state of {lab} cannot be kept for all labs: it holds this lab's keys and passwords",
             hint=f"lab snapshot -l {lab} {name} keeps it for this lab alone",
@@ -68,7 +68,7 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
     node_exec.execute(client, sms, ["sh", "-c", _COPY])
     say("keeping the disk of the SMS")
     try:
-        with explained("keeping the disk of the SMS"):
+        with translate_errors("keeping the disk of the SMS"):
             client.commit(
                 sms,
                 repository=repository,
@@ -135,7 +135,7 @@ def states(client: Engine) -> tuple[State, ...]:
 def drop(client: APIClient, wanted: Sequence[str]) -> None:
     """Removes start states; one that a lab stands on loses its name now, its room at a later call."""
     removal.images(client, [f"{STATES}:{name}" for name in wanted], force=True)
-    with explained("listing start states"):
+    with translate_errors("listing start states"):
         listed = client.images(filters=lab_filter(None, part=STATE))
     named = {entry["Id"] for entry in _tagged(client, STATES)}
     removal.images(client, [entry["Id"] for entry in listed if entry["Id"] not in named])
@@ -152,7 +152,7 @@ def outdated(client: APIClient, bases: Sequence[str]) -> tuple[str, ...]:
 
 def _own_size(client: Engine, entry: Entry) -> int:
     """Bytes of the topmost layer alone."""
-    with explained("measuring a start state"):
+    with translate_errors("measuring a start state"):
         return int(client.history(entry["Id"])[0]["Size"])
 
 
@@ -169,7 +169,7 @@ def _repository(lab: str) -> str:
 
 def _tagged(client: Engine, repository: str) -> list[Entry]:
     """The images under a repository, oldest first; one whose name a later one took is none any more."""
-    with explained(f"listing {repository}"):
+    with translate_errors(f"listing {repository}"):
         listed = client.images(name=repository, filters=lab_filter(None))
     found = [
         entry

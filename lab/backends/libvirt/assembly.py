@@ -10,7 +10,7 @@ from typing import Any
 from lab.backends.base import Say
 from lab.backends.libvirt import console_log, engine, inspection, user_network
 from lab.backends.libvirt.domain_xml import domain_xml, has_system_disk, network_xml, wire_of
-from lab.backends.libvirt.engine import explained, unless_gone
+from lab.backends.libvirt.engine import ignore_missing, translate_errors
 from lab.backends.libvirt.storage import DiskStore, LabFolder
 from lab.model import ClusterSpec, Node, Role
 from lab.polling import monotonic, wait_for
@@ -24,21 +24,21 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
 
     Without root their descriptions are records only, and frames pass through a switch of the lab's own.
     """
-    there = {found.marks["network"]: found for found in inspection.networks(connection, spec.lab)}
+    there = {found.metadata["network"]: found for found in inspection.networks(connection, spec.lab)}
     text = spec_to_json(spec)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     for network in spec.networks:
         found = there.get(network.name)
         wire = None if found is None else found.thing
-        with explained(f"making the network {network.name}"):
-            if found is None or found.marks["spec"] != text:
-                marks = found.marks if found else {"owner": getpass.getuser(), "created": now}
+        with translate_errors(f"making the network {network.name}"):
+            if found is None or found.metadata["spec"] != text:
+                metadata = found.metadata if found else {"owner": getpass.getuser(), "created": now}
                 uuid = found.thing.UUIDString() if found else ""
-                described = wire_of(spec, network, marks["owner"], marks["created"], uuid)
+                described = wire_of(spec, network, metadata["owner"], metadata["created"], uuid)
                 wire = connection.networkDefineXML(network_xml(described))
             if engine.is_session():
                 continue
-            with unless_gone():
+            with ignore_missing():
                 if wire is not None and not wire.isActive():
                     wire.create()
     if engine.is_session():
@@ -59,13 +59,13 @@ def define(
     connection: Any, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, uuid: str = ""
 ) -> Any:
     """Describes a machine to libvirt, anew where it is known already; it gets no power."""
-    with explained(f"making {node.name}"):
+    with translate_errors(f"making {node.name}"):
         return connection.defineXML(domain_xml(spec, node, folder, kvm=kvm, uuid=uuid))
 
 
 def power_on(domain: Any, console: Path) -> None:
     """Gives a machine power; nothing happens to one that has it."""
-    with explained(f"starting {domain.name()}"), unless_gone():
+    with translate_errors(f"starting {domain.name()}"), ignore_missing():
         if not domain.isActive():
             console_log.note_power_on(console)
             domain.create()

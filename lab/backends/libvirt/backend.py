@@ -22,10 +22,10 @@ from lab.backends.libvirt import (
     time_sync,
     user_network,
 )
-from lab.backends.libvirt.checkpoint_cache import Golden, Spoilt
+from lab.backends.libvirt.checkpoint_cache import CheckpointCache, CheckpointCorrupt
 from lab.backends.libvirt.domain_xml import has_system_disk, profile
-from lab.backends.libvirt.engine import unless_gone
-from lab.backends.libvirt.inspection import Found
+from lab.backends.libvirt.engine import ignore_missing
+from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
@@ -48,7 +48,7 @@ class LibvirtBackend:
     """A lab's nodes as virtual machines of the libvirt on this computer."""
 
     name = "libvirt"
-    pace = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
+    timeout_scale = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
 
     def __init__(self) -> None:
         self._store = DiskStore()
@@ -97,7 +97,7 @@ class LibvirtBackend:
             raise
 
     def _make(
-        self, spec: ClusterSpec, present: dict[str, Found], folder: LabFolder, say: Say, *, kvm: bool
+        self, spec: ClusterSpec, present: dict[str, LabObject], folder: LabFolder, say: Say, *, kvm: bool
     ) -> None:
         assembly.make_wires(self.connection, spec)
         gone = sorted(set(present) - {node.name for node in spec.nodes})
@@ -116,7 +116,7 @@ class LibvirtBackend:
         if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
             self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
 
-    def settle(self, lab: str, say: Say) -> None:
+    def on_first_ready(self, lab: str, say: Say) -> None:
         """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
         folder = LabFolder(lab)
         if not folder.unsettled.exists():
@@ -199,9 +199,9 @@ class LibvirtBackend:
         self._spec(lab)
         snapshots.take(self.connection, lab, name, say)
 
-    def restore(self, lab: str, name: str, say: Say, *, borrowed: bool = False) -> None:
+    def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
-        del borrowed  # no state is kept for other labs, so nothing of this one's gets there
+        del ephemeral_identity  # no state is kept for other labs, so nothing of this one's gets there
         spec = self._spec(lab)
         snapshots.check_there(lab, name)
         folder = LabFolder(lab)
@@ -253,7 +253,7 @@ class LibvirtBackend:
 
     def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
         """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
-        golden = Golden(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
+        golden = CheckpointCache(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
         kept = None if golden.is_there else golden.save(say)
         if kept is None:
             return
@@ -265,7 +265,7 @@ class LibvirtBackend:
 
     def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
         """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
-        golden = Golden(self.connection, spec, self._store, kvm=kvm)
+        golden = CheckpointCache(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
             return False
         try:
@@ -276,7 +276,7 @@ class LibvirtBackend:
             self._renew_identity(spec, say)
         except LabError as problem:
             say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
-            if isinstance(problem, Spoilt):
+            if isinstance(problem, CheckpointCorrupt):
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)
             return False
@@ -292,10 +292,10 @@ class LibvirtBackend:
     def _hand_description(self, spec: ClusterSpec) -> None:
         self.copy_in(spec.lab, spec.sms.name, tar_single_file(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
 
-    def _present(self, lab: str) -> dict[str, Found]:
-        return {found.marks["node"]: found for found in inspection.domains(self.connection, lab)}
+    def _present(self, lab: str) -> dict[str, LabObject]:
+        return {found.metadata["node"]: found for found in inspection.domains(self.connection, lab)}
 
-    def _machine(self, lab: str, node: str) -> Found:
+    def _machine(self, lab: str, node: str) -> LabObject:
         found = self._present(lab).get(node)
         if found is None:
             raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up makes it")
@@ -307,10 +307,10 @@ class LibvirtBackend:
             raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
         return spec
 
-    def _is_stale(self, present: dict[str, Found], spec: ClusterSpec, node: Node, *, kvm: bool) -> bool:
+    def _is_stale(self, present: dict[str, LabObject], spec: ClusterSpec, node: Node, *, kvm: bool) -> bool:
         """Whether a machine is described otherwise than it should be."""
         found = present.get(node.name)
-        return found is not None and found.marks["profile"] != profile(
+        return found is not None and found.metadata["profile"] != profile(
             spec, node, LabFolder(spec.lab), kvm=kvm
         )
 
@@ -330,7 +330,9 @@ class LibvirtBackend:
             others, lambda name: assembly.power_on(self._machine(spec.lab, name).thing, folder.console(name))
         )
 
-    def _tell_sms(self, spec: ClusterSpec, found: Found, folder: LabFolder, say: Say, *, kvm: bool) -> None:
+    def _tell_sms(
+        self, spec: ClusterSpec, found: LabObject, folder: LabFolder, say: Say, *, kvm: bool
+    ) -> None:
         """Describes the SMS anew, for its next power-on, and hands one that is up its new description now."""
         name = spec.sms.name
         say(f"handing {name} its new description")
@@ -344,12 +346,12 @@ class LibvirtBackend:
         except LabError as problem:
             raise description_refused(name, problem) from problem
 
-    def _status(self, lab: str, name: str, mac: str, present: dict[str, Found]) -> NodeStatus:
+    def _status(self, lab: str, name: str, mac: str, present: dict[str, LabObject]) -> NodeStatus:
         if name not in present:
             return NodeStatus(name, Power.ABSENT)
         if not present[name].active:
             return inspection.without_power(name, present[name].thing)
-        with unless_gone():
+        with ignore_missing():
             if inspection.stands_still(present[name].thing):
                 return NodeStatus(name, Power.ON, PAUSED, STILL.format(ROOT))
         return console_log.stage_of(

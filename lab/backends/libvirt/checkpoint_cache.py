@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from lab.backends.base import Say
 from lab.backends.libvirt import assembly, console_log, inspection, snapshots, time_sync
 from lab.backends.libvirt.domain_xml import CMDLINE
-from lab.backends.libvirt.engine import explained
+from lab.backends.libvirt.engine import translate_errors
 from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder, make_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
@@ -38,11 +38,11 @@ MAGIC, VERSION = b"LibvirtQemudSave", 2
 CHUNK = 1 << 26
 
 
-class Spoilt(LabError):
+class CheckpointCorrupt(LabError):
     """No lab can be put together from a checkpoint."""
 
 
-class Golden:
+class CheckpointCache:
     """The checkpoint that fits a lab, whether it is there or not."""
 
     def __init__(self, connection: Any, spec: ClusterSpec, store: DiskStore, *, kvm: bool) -> None:
@@ -114,11 +114,13 @@ class Golden:
         make_folder(saves)
         try:
             for_each_parallel(spec.nodes, lambda node: self._make(node.name, folder, saves))
-            machines = {one.marks["node"]: one for one in inspection.domains(self._connection, spec.lab)}
+            machines = {one.metadata["node"]: one for one in inspection.domains(self._connection, spec.lab)}
             try:
                 snapshots.bring_back(self._connection, machines, saves)
             except LabError as problem:
-                raise Spoilt(problem.message, evidence=problem.evidence, hint=problem.hint) from problem
+                raise CheckpointCorrupt(
+                    problem.message, evidence=problem.evidence, hint=problem.hint
+                ) from problem
         finally:
             shutil.rmtree(saves, ignore_errors=True)
         now = time.time()
@@ -130,12 +132,12 @@ class Golden:
         node = self._spec.node(name)
         domain = assembly.define(self._connection, self._spec, node, folder, kvm=self._kvm)
         console_log.go_back(folder.console(name), self.place / f"{name}.said")
-        with explained(f"describing {name}"):
+        with translate_errors(f"describing {name}"):
             import libvirt
 
             text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE)
         with (self.place / f"{name}.save").open("rb") as old, (saves / f"{name}.save").open("wb") as new:
-            describe_anew(old, text, new)
+            rewrite_save_header(old, text, new)
 
 
 @contextmanager
@@ -147,7 +149,7 @@ def _alone(how: int = fcntl.LOCK_EX) -> Iterator[None]:
         yield
 
 
-def describe_anew(old: BinaryIO, text: str, new: BinaryIO) -> None:
+def rewrite_save_header(old: BinaryIO, text: str, new: BinaryIO) -> None:
     """Writes a saved memory under another description; Spoilt when it is not of a known form.
 
     libvirt itself lets neither a machine's name nor its number be changed (virDomainSaveImageDefineXML).
@@ -155,7 +157,7 @@ def describe_anew(old: BinaryIO, text: str, new: BinaryIO) -> None:
     head = old.read(HEADER.size)
     magic, version, length, running, packing, cookie = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
     if (magic, version) != (MAGIC, VERSION):
-        raise Spoilt(f"a saved memory is of an unknown form: {magic!r}, version {version}")
+        raise CheckpointCorrupt(f"a saved memory is of an unknown form: {magic!r}, version {version}")
     texts = old.read(length)
     described = text.encode() + b"\0"
     rest = texts[cookie:] if cookie else b""

@@ -119,9 +119,9 @@ def _note(log: Path) -> Path:
 def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
     """How far a machine under power is, from what it wrote since its power came on."""
     latest = _this_boot(text)
-    marks = list(MARK.finditer(latest))
-    if marks:
-        stage, since, detail = (part.decode(errors="replace") for part in marks[-1].groups())
+    metadata = list(MARK.finditer(latest))
+    if metadata:
+        stage, since, detail = (part.decode(errors="replace") for part in metadata[-1].groups())
         return NodeStatus(name, Power.ON, stage, detail.strip(), max(0.0, now - float(since)))
     stage, detail = _found_out(text)
     if not stage:

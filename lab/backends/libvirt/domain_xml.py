@@ -29,7 +29,7 @@ TRANSLATION_CACHE = {True: 128, False: 64}  # MiB, on top of a machine's memory,
 
 
 @dataclass(frozen=True)
-class Wire:
+class NetworkRecord:
     """How a network is recorded: which lab it is of, whose, since when, and the lab's whole description."""
 
     lab: str
@@ -40,7 +40,7 @@ class Wire:
     uuid: str = ""
 
 
-def network_xml(wire: Wire) -> str:
+def network_xml(wire: NetworkRecord) -> str:
     """One wire, described to libvirt."""
     return _render(
         "network.xml",
@@ -51,9 +51,9 @@ def network_xml(wire: Wire) -> str:
     )
 
 
-def wire_of(spec: ClusterSpec, network: Network, owner: str, created: str, uuid: str = "") -> Wire:
+def wire_of(spec: ClusterSpec, network: Network, owner: str, created: str, uuid: str = "") -> NetworkRecord:
     """What is recorded of a network."""
-    return Wire(spec.lab, network.name, owner, created, spec_to_json(spec), uuid)
+    return NetworkRecord(spec.lab, network.name, owner, created, spec_to_json(spec), uuid)
 
 
 def domain_xml(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, uuid: str = "") -> str:

@@ -49,7 +49,7 @@ def connect() -> Any:
 
 
 @contextmanager
-def explained(what: str, hint: str = "lab --backend libvirt doctor") -> Iterator[None]:
+def translate_errors(what: str, hint: str = "lab --backend libvirt doctor") -> Iterator[None]:
     """Turns libvirt's refusal into a LabError that says what was being done."""
     import libvirt
 
@@ -60,7 +60,7 @@ def explained(what: str, hint: str = "lab --backend libvirt doctor") -> Iterator
 
 
 @contextmanager
-def unless_gone() -> Iterator[None]:
+def ignore_missing() -> Iterator[None]:
     """Passes over that something is not there, or not any more; and over a machine that is off already."""
     import libvirt
 
@@ -91,7 +91,7 @@ def bridge_name(lab: str, network: str) -> str:
     return "rk-" + hashlib.sha256(f"{lab}/{network}".encode()).hexdigest()[:10]
 
 
-def marks_of(xml: str) -> dict[str, str]:
+def metadata_of(xml: str) -> dict[str, str]:
     """What an object of ours says of itself, its text under `spec`; empty for somebody else's."""
     found = ET.fromstring(xml).find(f".//metadata/{{{NAMESPACE}}}lab")  # noqa: S314 (libvirt's own)
     if found is None:

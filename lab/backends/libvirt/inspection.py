@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.engine import PREFIX, explained, marks_of
+from lab.backends.libvirt.engine import PREFIX, metadata_of, translate_errors
 from lab.backends.libvirt.storage import ROOT, LabFolder, lab_names, search_path
 from lab.errors import LabError
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
@@ -46,43 +46,43 @@ MISSING = frozenset({"shared-states"})
 
 
 @dataclass(frozen=True)
-class Found:
+class LabObject:
     """One object of libvirt's that belongs to a lab, and what it says of itself."""
 
     thing: Any
-    marks: dict[str, str]
+    metadata: dict[str, str]
     active: bool
 
 
-def domains(connection: Any, lab: str | None = None) -> list[Found]:
+def domains(connection: Any, lab: str | None = None) -> list[LabObject]:
     """The machines of a lab, or of all labs."""
-    with explained("listing the machines"):
+    with translate_errors("listing the machines"):
         listed = connection.listAllDomains()
     import libvirt
 
     return _ours(listed, lab, libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
-def networks(connection: Any, lab: str | None = None) -> list[Found]:
+def networks(connection: Any, lab: str | None = None) -> list[LabObject]:
     """The wires of a lab, or of all labs."""
-    with explained("listing the networks"):
+    with translate_errors("listing the networks"):
         listed = connection.listAllNetworks()
     import libvirt
 
     return _ours(listed, lab, libvirt.VIR_NETWORK_XML_INACTIVE)
 
 
-def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[Found]:
+def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[LabObject]:
     """Those of a lab, as they were last described: what runs may be older."""
     found = []
     for thing in listed:
         if not thing.name().startswith(f"{PREFIX}-{lab or ''}"):
             continue
-        with engine.unless_gone():
+        with engine.ignore_missing():
             active = bool(thing.isActive())
-            marks = marks_of(thing.XMLDesc(flag))
-            if marks and lab in (None, marks["name"]):
-                found.append(Found(thing, marks, active))
+            metadata = metadata_of(thing.XMLDesc(flag))
+            if metadata and lab in (None, metadata["name"]):
+                found.append(LabObject(thing, metadata, active))
     return found
 
 
@@ -97,7 +97,7 @@ def without_power(name: str, domain: Any) -> NodeStatus:
     """How a machine stands that is off: it was switched off, or its process died."""
     import libvirt
 
-    with engine.unless_gone():
+    with engine.ignore_missing():
         if domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED]:
             return NodeStatus(name, Power.OFF, CRASHED, "its emulator, QEMU, died")
     return NodeStatus(name, Power.OFF, "off")
@@ -105,14 +105,16 @@ def without_power(name: str, domain: Any) -> NodeStatus:
 
 def record(connection: Any, lab: str) -> dict[str, str]:
     """What is recorded of a lab on its wires; empty when there is no such lab."""
-    found = [wire.marks for wire in networks(connection, lab)]
-    return next((marks for marks in found if marks["network"] == "internal"), found[0] if found else {})
+    found = [wire.metadata for wire in networks(connection, lab)]
+    return next(
+        (metadata for metadata in found if metadata["network"] == "internal"), found[0] if found else {}
+    )
 
 
-def spec_of(marks: dict[str, str]) -> ClusterSpec | None:
+def spec_of(metadata: dict[str, str]) -> ClusterSpec | None:
     """The specification in a record; None when there is none that can be read."""
     try:
-        return spec_from_json(marks["spec"])
+        return spec_from_json(metadata["spec"])
     except (KeyError, ValueError):
         return None
 
@@ -120,20 +122,20 @@ def spec_of(marks: dict[str, str]) -> ClusterSpec | None:
 def labs(connection: Any) -> tuple[LabRecord, ...]:
     """Every lab that has a machine, a wire or a file here."""
     machines, wires = domains(connection), networks(connection)
-    names = {found.marks["name"] for found in (*machines, *wires)} | set(lab_names())
+    names = {found.metadata["name"] for found in (*machines, *wires)} | set(lab_names())
     return tuple(_record(lab, machines, wires) for lab in sorted(names))
 
 
-def _record(lab: str, machines: Iterable[Found], wires: Iterable[Found]) -> LabRecord:
-    mine = [found for found in machines if found.marks["name"] == lab]
-    marks = [found.marks for found in wires if found.marks["name"] == lab]
-    kept = next((one for one in marks if one["network"] == "internal"), marks[0] if marks else {})
+def _record(lab: str, machines: Iterable[LabObject], wires: Iterable[LabObject]) -> LabRecord:
+    mine = [found for found in machines if found.metadata["name"] == lab]
+    metadata = [found.metadata for found in wires if found.metadata["name"] == lab]
+    kept = next((one for one in metadata if one["network"] == "internal"), metadata[0] if metadata else {})
     return LabRecord(
         lab=lab,
         backend="libvirt",
         owner=kept.get("owner", ""),
         created=kept.get("created", ""),
-        nodes=tuple(sorted(found.marks["node"] for found in mine)),
+        nodes=tuple(sorted(found.metadata["node"] for found in mine)),
         running=sum(found.active for found in mine),
         spec=spec_of(kept),
         pending=_pending(lab),
@@ -168,7 +170,7 @@ def _daemon() -> Finding:
     """The only one that needs a connection: without one, the others still say what is amiss."""
     try:
         connection = engine.connect()
-        with explained("asking for its version", "./quickstart --backend libvirt"):  # it needs a QEMU
+        with translate_errors("asking for its version", "./quickstart --backend libvirt"):  # it needs a QEMU
             version = connection.getVersion()
             name = f"{version // 1000000}.{version // 1000 % 1000}.{version % 1000}"
             return Finding("libvirt", ok=True, evidence=f"QEMU {name}, libvirt {connection.getURI()}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.backends.base import Say
 from lab.backends.libvirt import inspection, user_network
-from lab.backends.libvirt.engine import explained, unless_gone
+from lab.backends.libvirt.engine import ignore_missing, translate_errors
 from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, lab_names
 from lab.backends.parallel import for_each_parallel
@@ -34,27 +34,27 @@ def lab(connection: Any, name: str, say: Say) -> None:
 
 def machine(name: str, domain: Any) -> None:
     """Pulls a machine's plug and removes it with its files; one that is gone is fine."""
-    with explained(f"removing {domain.name()}"):
+    with translate_errors(f"removing {domain.name()}"):
         node = domain.name().removeprefix(f"rackling-{name}-")
         Door(LabFolder(name), node).close()
         unplug(domain)
-        with unless_gone():
+        with ignore_missing():
             domain.undefine()
     LabFolder(name).forget(node)
 
 
 def unplug(domain: Any) -> None:
     """Cuts a machine's power; one without power is fine."""
-    with unless_gone():
+    with ignore_missing():
         if domain.isActive():
             domain.destroy()
 
 
 def network(wire: Any) -> None:
     """Removes a wire; one that is gone is fine."""
-    with explained(f"removing the network {wire.name()}"):
-        with unless_gone():
+    with translate_errors(f"removing the network {wire.name()}"):
+        with ignore_missing():
             if wire.isActive():
                 wire.destroy()
-        with unless_gone():
+        with ignore_missing():
             wire.undefine()

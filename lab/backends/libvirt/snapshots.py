@@ -16,8 +16,8 @@ from typing import Any
 from lab.backends.base import HANDOUT, Say
 from lab.backends.editions import check_snapshot_name
 from lab.backends.libvirt import console_log, inspection, removal
-from lab.backends.libvirt.engine import explained, unless_gone
-from lab.backends.libvirt.inspection import Found
+from lab.backends.libvirt.engine import ignore_missing, translate_errors
+from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, make_folder
 from lab.backends.parallel import for_each_parallel
@@ -63,7 +63,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     folder = LabFolder(lab)
     shutil.rmtree(place, ignore_errors=True)
     make_folder(place)
-    present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
+    present = {found.metadata["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
     (place / ASLEEP).touch()
@@ -74,7 +74,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
         _pause(running)
         for_each_parallel(running.items(), lambda one: _save(one[1], folder, place, one[0]))
         for node, found in present.items():
-            (place / f"{node}.profile").write_text(found.marks["profile"])
+            (place / f"{node}.profile").write_text(found.metadata["profile"])
         copy_disks(folder.path, place)
         whole = True
     finally:
@@ -102,18 +102,18 @@ def recover(connection: Any, lab: str, say: Say) -> None:
     wait_for(lambda: not any(map(_is_being_saved, found)), monotonic() + SAVING_SECONDS, every=0.5)
     found = inspection.domains(connection, lab)
     for place in places:
-        asleep = {one.marks["node"]: one for one in found if not one.active}
+        asleep = {one.metadata["node"]: one for one in found if not one.active}
         saved = {node: one for node, one in asleep.items() if _find_memory(place, node)}
         bring_back(connection, saved, place)
         shutil.rmtree(place)
-    _go_on({one.marks["node"]: one for one in found if one.active})
+    _go_on({one.metadata["node"]: one for one in found if one.active})
 
 
-def _is_being_saved(found: Found) -> bool:
+def _is_being_saved(found: LabObject) -> bool:
     import libvirt
 
     at_work = False
-    with unless_gone():
+    with ignore_missing():
         at_work = found.thing.isActive() and found.thing.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE
     return bool(at_work)
 
@@ -141,7 +141,7 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
     """
     folder = LabFolder(lab)
     place = _place(folder, name)
-    present = {found.marks["node"]: found for found in inspection.domains(connection, lab)}
+    present = {found.metadata["node"]: found for found in inspection.domains(connection, lab)}
     say("cutting the power of every machine")
     for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
     copy_disks(place, folder.path)
@@ -161,12 +161,12 @@ def has_booted(folder: LabFolder, node: str, now: float) -> bool:
     return console_log.stage_of(node, "", said, now).stage == "init"
 
 
-def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, Found]) -> bool:
+def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, LabObject]) -> bool:
     """Whether the first state is kept with its memory, of the very machines that the lab has now."""
     place = _place(LabFolder(lab), FIRST)
     kept = {path.stem: path.read_text() for path in place.glob("*.profile")}
     saved = {path.stem for path in place.glob("*.save")}
-    now = {node: found.marks["profile"] for node, found in present.items()}
+    now = {node: found.metadata["profile"] for node, found in present.items()}
     return bool(kept) and kept == now and saved == {node.name for node in spec.nodes}
 
 
@@ -204,7 +204,7 @@ def _place(folder: LabFolder, name: str) -> Path:
     return folder.path / "snapshots" / name
 
 
-def until_served(machines: Sequence[Found], patience: float = SERVED_SECONDS) -> None:
+def until_served(machines: Sequence[LabObject], patience: float = SERVED_SECONDS) -> None:
     """Waits until machines whose doors were closed have servers there again.
 
     Else they would start them after every restore, all at once, and keep the first caller waiting.
@@ -217,35 +217,35 @@ def until_served(machines: Sequence[Found], patience: float = SERVED_SECONDS) ->
         away.update(set(range(len(machines))).difference(now))
         return len(away) == len(now) == len(machines)
 
-    with explained("looking whether the doors are served again"):
+    with translate_errors("looking whether the doors are served again"):
         if wait_for(served, began + patience, every=0.05):
             pause(monotonic() - began)  # one that begins takes as long again to come to its greeting
 
 
-def _pause(running: Mapping[str, Found]) -> None:
+def _pause(running: Mapping[str, LabObject]) -> None:
     for node, found in running.items():
-        with explained(f"pausing {node}"):
+        with translate_errors(f"pausing {node}"):
             found.thing.suspend()
 
 
-def _save(found: Found, folder: LabFolder, place: Path, node: str) -> None:
+def _save(found: LabObject, folder: LabFolder, place: Path, node: str) -> None:
     """Memory to a file; the machine's process ends with that."""
     import libvirt
 
     (place / f"{node}.said").write_bytes(console_log.read_since_power_on(folder.console(node)))
     unfinished = place / f"{node}.part"
-    with explained(f"saving {node}"):
+    with translate_errors(f"saving {node}"):
         found.thing.saveFlags(str(unfinished), None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
     unfinished.rename(place / f"{node}.save")
 
 
-def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> None:
+def bring_back(connection: Any, machines: Mapping[str, LabObject], place: Path) -> None:
     """Memory from its files; then all go on in the same moment, even when one could not be brought back."""
     import libvirt
 
     def restore(node: str) -> None:
         if not machines[node].thing.isActive():
-            with explained(f"restoring {node}"):
+            with translate_errors(f"restoring {node}"):
                 saved = str(place / f"{node}.save")
                 connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
 
@@ -255,10 +255,10 @@ def bring_back(connection: Any, machines: Mapping[str, Found], place: Path) -> N
         _go_on(machines)
 
 
-def _go_on(machines: Mapping[str, Found]) -> None:
+def _go_on(machines: Mapping[str, LabObject]) -> None:
     def resume(node: str) -> None:
         thing = machines[node].thing
-        with explained(f"letting {node} go on"):
+        with translate_errors(f"letting {node} go on"):
             if thing.isActive() and inspection.stands_still(thing):
                 thing.resume()
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
-from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE  # noqa: E402 (found by the line above)
+from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE
 
 FRAME = 1 << 16
 SHORTEST = 14  # two addresses and a type (IEEE 802.3)
