@@ -244,8 +244,14 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Writes the generated parts of docs/: commands from their help, lab.toml from its schema."""
+    session.run(PYTHON, "-m", "tests.reference")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Measures the promises of README.md; prints a Markdown table."""
+    """Measures what docs/figures.md promises; prints a Markdown table."""
     session.run(PYTHON, "-m", "tests.bench", *session.posargs)
 
 

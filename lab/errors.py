@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of every command; README.md documents them."""
+    """Exit codes of every command; docs/commands.md documents them."""
 
     OK = 0
     NOT_SOLVED = 1

@@ -32,7 +32,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--lab", default="bench", help="name of the lab to make and remove")
     parser.add_argument("--backend", choices=sorted(BACKENDS), default="docker", help="what makes the nodes")
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(argv)
     for name in options.subjects:
         if name not in names:
@@ -87,9 +87,9 @@ def main(argv: Sequence[str]) -> int:
     block = ["", where, "", *table(figures).splitlines(), ""]
     print("\n".join(block))
     if options.write and not broken:
-        readme = ROOT / "README.md"
-        readme.write_text(
-            replaced(readme.read_text(encoding="utf-8"), block, of(options.backend)), encoding="utf-8"
+        page = ROOT / "docs" / "figures.md"
+        page.write_text(
+            replaced(page.read_text(encoding="utf-8"), block, of(options.backend)), encoding="utf-8"
         )
     return 1 if broken else 0
 

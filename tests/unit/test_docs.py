@@ -4,30 +4,53 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+from lab.cli import main
 from lab.errors import Exit
 from tests.bench.figures import replaced
+from tests.reference import commands as reference_of_commands
+from tests.reference import lab_toml
+from tests.reference.page import with_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 QUICKSTART = (ROOT / "quickstart").read_text(encoding="utf-8")
-PAGES = sorted(ROOT.glob("*.md"))
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *DOCS.glob("*.md"),
+        *ROOT.glob("containers/*/README.md"),
+        *ROOT.glob("lab/*/README.md"),
+    ]
+)
+GENERATED = {"commands.md": reference_of_commands.reference, "own-clusters.md": lab_toml.reference}
+README_LINES = 130
+
+
+def page_name(page: Path) -> str:
+    """A page by its path in the checkout."""
+    return str(page.relative_to(ROOT))
+
+
+def lab() -> click.Group:
+    """The group that `lab` is."""
+    (group,) = [value for value in vars(main).values() if isinstance(value, click.Group)]
+    return group
 
 
 def commands() -> dict[str, click.Command]:
     """Every subcommand of lab, loaded."""
-    from lab.cli import main
-
-    groups = [value for value in vars(main).values() if isinstance(value, click.Group)]
-    assert len(groups) == 1, "lab.cli.main defines one group"
-    context = click.Context(groups[0])
-    found = {name: groups[0].get_command(context, name) for name in groups[0].list_commands(context)}
+    group = lab()
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
     assert found
     assert None not in found.values(), f"listed, but cannot be loaded: {found}"
     return {name: command for name, command in found.items() if command}
@@ -51,9 +74,24 @@ def sessions() -> set[str]:
     }
 
 
-def test_readme_table_holds_every_command_and_no_other() -> None:
-    listed = [row[0].strip("`").removeprefix("lab ") for row in rows(README, "Commands")]
-    assert sorted(listed) == sorted(commands())
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= README_LINES
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_references_are_up_to_date(name: str) -> None:
+    """`nox -s docs` writes them."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    assert text == with_reference(text, GENERATED[name]())
+
+
+def test_the_reference_holds_every_command() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in commands() if f"\n#### lab {name}\n" not in text] == []
+
+
+def test_every_page_is_reached_from_readme() -> None:
+    assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in README] == []
 
 
 def test_every_command_and_option_has_help() -> None:
@@ -66,7 +104,9 @@ def test_every_command_and_option_has_help() -> None:
 
 
 def test_exit_statuses_are_those_of_the_program() -> None:
-    told = {int(row[0]): row[1] for row in rows(README, "Exit status")}
+    told = {
+        int(row[0]): row[1] for row in rows((DOCS / "commands.md").read_text(encoding="utf-8"), "Exit status")
+    }
     assert told == {code.value: code.name.lower().replace("_", " ") for code in Exit}
 
 
@@ -86,11 +126,39 @@ def test_quickstart_types_commands_that_exist() -> None:
         assert {word for word in words if word.startswith("-")} <= taken, line
 
 
-def test_readme_types_lab_commands_that_exist() -> None:
-    """In code blocks and in running text."""
-    known = commands()
-    typed = re.findall(r"^lab ([a-z]+)", README, flags=re.MULTILINE) + re.findall(r"`lab ([a-z]+)", README)
-    assert set(typed) <= set(known)
+def typed_lines(page: Path) -> list[str]:
+    """Command lines of the page's shell blocks, joined where a backslash goes on, without comments."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh(?: host)?)?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = re.sub(r"\\\n\s*", " ", "\n".join(blocks)).splitlines()
+    return [re.sub(r"\s+#.*", "", line).strip() for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_shown_lab_command_is_one_that_lab_takes(page: Path) -> None:
+    """Commands, subcommands and options, in shell blocks."""
+    group = lab()
+    for line in typed_lines(page):
+        if not line.startswith("lab ") or "[OPTIONS]" in line or "…" in line:
+            continue
+        _check_line(group, shlex.split(line)[1:], line)
+
+
+def _check_line(command: click.Command, words: list[str], line: str) -> None:
+    """Parses a line as click does, down to the last subcommand; click's UsageError says what is wrong."""
+    context = click.Context(command)
+    _, rest, _ = command.make_parser(context).parse_args(list(words))
+    if isinstance(command, click.Group):
+        below = command.get_command(context, rest[0]) if rest else None
+        assert below is not None, line
+        _check_line(below, rest[1:], line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_named_lab_command_exists(page: Path) -> None:
+    """In running text, such as `lab up`."""
+    named = re.findall(r"`lab (?:--backend [a-z]+ )?([a-z]+)\b[^`/]*`", page.read_text(encoding="utf-8"))
+    assert set(named) <= set(commands()), page.name
 
 
 def test_every_session_is_documented_and_every_documented_one_exists() -> None:
@@ -119,7 +187,7 @@ def test_the_exercise_quickstart_proves_exists() -> None:
 def test_the_tutorial_types_what_the_first_solution_types() -> None:
     """Its `sudo` lines, with the values that a learner fills in left open."""
     solution = (ROOT / "exercises/login_node/solution.sh").read_text(encoding="utf-8")
-    tutorial = README.partition("\n## Taking it away")[0]
+    tutorial = README.partition("\n## Uninstall")[0]
     typed = re.findall(r"^sudo (?:.*\\\n)*.*$", tutorial, flags=re.MULTILINE)
     commands = [re.sub(r"\\\n\s*|\s+#.*", "", line) for line in typed]
     open_values = [re.sub(r"(--ipaddr|--hwaddr)=\S+", r"\1=…", line) for line in commands]
@@ -128,14 +196,30 @@ def test_the_tutorial_types_what_the_first_solution_types() -> None:
 
 
 @pytest.mark.parametrize("backend", ["docker", "libvirt", "libvirt with KVM"])
-def test_readme_has_a_place_for_the_figures(backend: str) -> None:
-    assert "\nNEW\n" in replaced(README, ["NEW"], backend)
+def test_the_figures_have_a_place(backend: str) -> None:
+    figures = (DOCS / "figures.md").read_text(encoding="utf-8")
+    assert "\nNEW\n" in replaced(figures, ["NEW"], backend)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """What `#…` of a link may name in a page: its headings, as web pages of Markdown name them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", head)).lower().replace(" ", "-")
+        for head in heads
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_to_our_own_files_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    broken = []
+    for target, anchor in re.findall(
+        r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")
+    ):
+        place = page.parent / target if target else page
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            broken.append(f"{target}#{anchor}")
+    assert broken == []
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
