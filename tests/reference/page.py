@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 
 
@@ -14,7 +16,7 @@ def with_reference(text: str, reference: str) -> str:
     return f"{before}{BEGIN}\n\n{reference.strip()}\n\n{END}{after}"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table; cells keep no line break and no bare bar."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(
