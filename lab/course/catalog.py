@@ -75,6 +75,12 @@ class Exercise:
         """What a learner would type."""
         return read_script(self.folder / "solution.sh")
 
+    def solution_until(self, step: str) -> tuple[Block, ...]:
+        """The blocks of the solution up to the end of a step."""
+        ids = [known.id for known in self.steps]
+        done = ids[: ids.index(self.step(step).id) + 1]
+        return tuple(block for block in self.solution() if block.step in done)
+
     def preparation(self) -> tuple[Block, ...]:
         """What is typed, unseen, before the learner begins: a state that no solution leaves."""
         path = self.folder / PREPARATION

@@ -31,9 +31,10 @@ class Wrong:
     script: Path
     fails: tuple[str, ...]
     message: tuple[str, ...]
+    after: str = ""  # the solution is typed up to the end of this step first
 
     def blocks(self) -> tuple[Block, ...]:
-        """What is typed."""
+        """What is typed in place of the rest of the solution."""
         return parse_script(self.script.read_text(encoding="utf-8"))[0]
 
 
@@ -59,7 +60,11 @@ def wrongs(folder: Path, found: list[str]) -> tuple[Wrong, ...]:
     for item in reader.tables("wrong"):
         table = TableReader("wrong.toml", item, found)
         wrong = Wrong(
-            table.text("story"), folder / table.text("script"), table.texts("fails"), table.texts("message")
+            story=table.text("story"),
+            script=folder / table.text("script"),
+            fails=table.texts("fails"),
+            message=table.texts("message"),
+            after=table.text("after", required=False),
         )
         table.no_others()
         read.append(wrong)
@@ -195,6 +200,8 @@ def _wrongs(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
         yield from (f"wrong.toml: no check {name!r}" for name in wrong.fails if name not in names)
         if not wrong.fails or not wrong.message:
             yield f"wrong.toml: {wrong.story!r} names no failing check or no message"
+        if wrong.after and wrong.after not in steps:
+            yield f"wrong.toml: after: unknown step {wrong.after!r}"
         if not wrong.script.is_file():
             yield f"wrong.toml: {wrong.script.name}: missing"
             continue

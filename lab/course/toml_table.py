@@ -51,9 +51,9 @@ class TableReader:
             return None
         return value
 
-    def text(self, key: str) -> str:
-        """A string that must be there and not empty."""
-        value = cast("str | None", self._get(key, str, required=True))
+    def text(self, key: str, *, required: bool = True) -> str:
+        """A string that is not empty; "" where it may be missing and is."""
+        value = cast("str | None", self._get(key, str, required=required))
         if value is not None and not value.strip():
             self.problems.append(f"{self.where}: {key} is empty")
         return value or ""

@@ -15,12 +15,19 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, type_blocks
 from lab.course.catalog import Exercise
 from lab.course.lint import Wrong
+from lab.course.script import Block
 from lab.course.variables import fill_text
 
 PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}
 LAB = [sys.executable, "-m", "lab.cli.main"]
 SECONDS = 900.0  # one command may take in containers; a chain of solutions is typed within one
 LINES = 25  # of a console
+
+
+def scripts(exercise: Exercise, wrong: Wrong) -> tuple[tuple[str, tuple[Block, ...]], ...]:
+    """What is typed for a wrong way, under the name of the file that an error would name."""
+    own = (wrong.script.name, wrong.blocks())
+    return (("solution.sh", exercise.solution_until(wrong.after)), own) if wrong.after else (own,)
 
 
 @dataclass(frozen=True)
@@ -72,12 +79,13 @@ class Lab:
         if others:
             self.run("power", "reset", *others)
 
-    def type(self, wrong: Wrong) -> str:
-        """Types a wrong way, and returns what was to be seen."""
+    def type(self, exercise: Exercise, wrong: Wrong) -> str:
+        """Types a wrong way, after the part of the solution it begins with, and returns what was shown."""
         app = App(self.environ)
         seen: list[str] = []
         with app.cluster(ExerciseContext(app, self.name).spec) as cluster:
-            type_blocks(cluster, wrong.script.name, wrong.blocks(), show=seen.append, say=lambda _: None)
+            for name, blocks in scripts(exercise, wrong):
+                type_blocks(cluster, name, blocks, show=seen.append, say=lambda _: None)
         return "".join(seen)
 
     def fill(self, text: str) -> str:

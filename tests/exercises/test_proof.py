@@ -81,7 +81,7 @@ def test_any_exercise_is_solved_after_any_other(lab: Lab, asked_for: tuple[Exerc
 
 def prove_wrong(lab: Lab, exercise: Exercise, wrong: Wrong) -> None:
     """A wrong way fails the checks it should, and they say what is wrong."""
-    seen = lab.type(wrong)
+    seen = lab.type(exercise, wrong)
     found = lab.check(exercise, *BRIEFLY, code=1)
     failing = {name: check for name, check in found.items() if check["outcome"] == "failed"}
     assert not [name for name, check in found.items() if check["outcome"] == "broken"]

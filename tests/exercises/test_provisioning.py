@@ -18,6 +18,7 @@ from lab.course.lint import Wrong, wrongs
 from lab.course.script import Block, Expect, Typed
 from lab.course.variables import fill_shell, fill_text
 from lab.paths import data_folder
+from tests.exercises.labs import scripts
 from tests.unit.checks_world import Said, World
 from tests.unit.test_checks_login import TWO_LINES, with_option_two
 
@@ -155,7 +156,8 @@ def test_the_solutions_commands_solve_the_first_two_steps(sms: Sms) -> None:
 @pytest.mark.parametrize("wrong", wrongs(CATALOG.get("login_node").folder, []), ids=lambda w: w.script.stem)
 def test_a_wrong_way_is_told_as_it_should(sms: Sms, wrong: Wrong) -> None:
     world = login_world(sms)
-    sms.solve(world, wrong.blocks())
+    for _, blocks in scripts(CATALOG.get("login_node"), wrong):
+        sms.solve(world, blocks)
     found = judge("login_node", world)
     assert by(found, Outcome.FAILED) == set(wrong.fails)
     for name in wrong.fails:

@@ -14,6 +14,7 @@ from lab.course.lint import problems, wrongs
 from lab.course.script import Typed, parse_fences
 from lab.model import Role
 from lab.paths import data_folder
+from tests.exercises.labs import scripts
 
 ROOT = data_folder("exercises")
 EXERCISES = load(ROOT).exercises
@@ -111,6 +112,13 @@ def replace(path: Path, old: str, new: str) -> None:
         ("wrong.toml", "misread_mac.sh", "gone.sh", "wrong.toml: gone.sh: missing"),
         ("wrong.toml", "misread_mac.sh", "gone.sh", "wrong/misread_mac.sh: not used by wrong.toml"),
         ("wrong.toml", '"files_are_assigned"', '"no_such"', "wrong.toml: no check 'no_such'"),
+        (
+            "wrong.toml",
+            'after = "register"',
+            'after = "registre"',
+            "wrong.toml: after: unknown step 'registre'",
+        ),
+        ("wrong.toml", 'after = "register"', 'after = ""', "wrong.toml: after is empty"),
         ("wrong.toml", "story =", "stories =", "wrong.toml: unknown key 'stories' (did you mean 'story'?)"),
         ("exercise.toml", "minutes = 20", 'minutes = "20"', "minutes must be a whole number"),
     ],
@@ -132,6 +140,26 @@ def test_missing_and_stray_files_are_found(copy: Path) -> None:
     assert "login_node/hints.md: missing" in found
     assert "login_node/notes.txt: stray file" in found
     assert "login_node/files/given: leads out of the folder" in found
+
+
+def test_a_wrong_way_begins_with_the_solution_up_to_its_step() -> None:
+    exercise = next(e for e in EXERCISES if e.name == "login_node")
+    ways = {wrong.script.stem: wrong for wrong in wrongs(exercise.folder, [])}
+    begun = scripts(exercise, ways["no_bootstrap"])
+    assert begun == (
+        ("solution.sh", exercise.solution()[:1]),
+        ("no_bootstrap.sh", ways["no_bootstrap"].blocks()),
+    )
+    assert [name for name, _ in scripts(exercise, ways["misread_mac"])] == ["misread_mac.sh"]
+
+
+def test_no_wrong_way_repeats_a_step_of_the_solution_that_it_could_begin_after() -> None:
+    for exercise in EXERCISES:
+        first = exercise.steps[0].id
+        typed = [command for block in exercise.solution_until(first) for command in block.commands]
+        for wrong in wrongs(exercise.folder, []):
+            own = [command for block in wrong.blocks() for command in block.commands]
+            assert own[: len(typed)] != typed, f"{exercise.name}/{wrong.script.name}: use after = {first!r}"
 
 
 def test_every_exercise_has_wrong_ways_with_a_story() -> None:

@@ -89,6 +89,20 @@ def test_what_an_exercise_holds_is_read_on_demand(catalog: Catalog) -> None:
     assert exercise.readme() == "# one\n"
 
 
+def test_a_part_of_the_solution_ends_with_the_last_block_of_its_step(root: Path) -> None:
+    with (root / "one" / "exercise.toml").open("a") as file:
+        file.write('[[steps]]\nid = "more"\ntitle = "More"\n')
+    blocks = [("only", "sms", "one"), ("only", "c1", "two"), ("more", "sms", "three"), ("only", "sms", "four")]
+    script = "".join(f"#: step {step} on {node} as user1\n{word}\n" for step, node, word in blocks)
+    (root / "one" / "solution.sh").write_text(script)
+    exercise = load(root).get("one")
+    parts = {step: exercise.solution_until(step) for step in ("only", "more")}
+    assert [block.commands for block in parts["only"]] == [("one",), ("two",), ("four",)]
+    assert parts["more"] == exercise.solution()
+    with pytest.raises(UsageError, match="no step 'mroe'"):
+        exercise.solution_until("mroe")
+
+
 def test_former_names_and_dashes_are_understood(catalog: Catalog) -> None:
     assert catalog.get("zwei").name == "two"
     assert catalog.get(" Two ").name == "two"

@@ -1,11 +1,3 @@
-#: step gratis on sms as user1
-sudo sacctmgr -i add account gratis cluster=cluster FairShare=1
-sudo sacctmgr -i add user user1,user2 DefaultAccount=gratis
-
-#: step member on sms as user1
-sudo sacctmgr -i add account member1 cluster=cluster FairShare=10
-sudo sacctmgr -i add user user1 account=member1
-
 #: step paygo on sms as user1
 sudo sacctmgr -i add account paygo cluster=cluster FairShare=1000
 sudo sacctmgr -i add account paygo-project1 cluster=cluster parent=paygo

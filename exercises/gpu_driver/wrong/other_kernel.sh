@@ -1,5 +1,3 @@
-#: step tree on sms as user1
-sudo cp -a ${CHROOT} ${CHROOT}-gpu
 #: step install on sms as user1
 sudo install -m 0755 ~/gpu_driver/emulated-gpu-470.256.02.run ${CHROOT}-gpu/root/
 # Neither /proc nor /dev is there yet, and it says so.

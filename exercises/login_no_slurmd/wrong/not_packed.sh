@@ -1,6 +1,3 @@
-#: step condition on login as root
-systemctl stop slurmd
-printf '%s\n' '[Unit]' 'ConditionHost=|c*' 'ConditionHost=|g*' | systemctl edit --stdin slurmd
 #: step image on sms as user1
 sudo mkdir -p ${CHROOT}/etc/systemd/system/slurmd.service.d/
 sudo scp login:/etc/systemd/system/slurmd.service.d/override.conf ${CHROOT}/etc/systemd/system/slurmd.service.d/

@@ -1,4 +1,2 @@
-#: step register on sms as user1
-sudo wwsh -y node new login --netdev eth0 --ipaddr=$LOGIN_IP --hwaddr=$LOGIN_MAC
 #: step assign on sms as user1
 sudo wwsh -y provision set login --vnfs=debian13 --bootstrap=$(uname -r) --files=dynamic_hosts,passwd,group,shadow,network

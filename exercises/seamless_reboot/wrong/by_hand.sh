@@ -1,8 +1,3 @@
-#: step resume on sms as user1
-sudo scontrol update node=c1 state=resume
-#: step program on sms as user1
-echo 'RebootProgram="/sbin/shutdown -r now"' | sudo tee -a /etc/slurm/slurm.conf
-sudo scontrol reconfigure
 #: step reboot on sms as user1
 # slurmctld began anew with reconfigure, and does not miss a node that it has not heard of since.
 #: wait srun -w c1 true within 60

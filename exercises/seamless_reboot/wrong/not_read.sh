@@ -1,6 +1,3 @@
-#: step resume on sms as user1
-sudo scontrol update node=c1 state=resume
-#: wait sinfo -hN -n c1 -o %t | grep -qx idle within 30
 #: step program on sms as user1
 echo 'RebootProgram="/sbin/shutdown -r now"' | sudo tee -a /etc/slurm/slurm.conf
 #: step reboot on sms as user1
