@@ -1,4 +1,4 @@
-"""SLURM-1: a database, slurmdbd, a controller that uses it, and a job that is counted."""
+"""SLURM-1: a database, slurmdbd, a controller that uses it, and a recorded job."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ STORAGE = "accounting_storage/slurmdbd"
 
 
 def setting(cluster: Cluster, name: str, default: str) -> str:
-    """A value of slurmdbd.conf, whoever may read it."""
+    """A value of slurmdbd.conf, whatever its permissions."""
     answer = cluster.sms.run(f"grep -i '^ *{name} *=' {SETTINGS}")
     value = answer.output.strip().splitlines()[-1:] if answer.exit_status == 0 else []
     return value[0].partition("=")[2].split("#")[0].strip() if value else default
 
 
 def ask_database(cluster: Cluster, question: str) -> str:
-    """What MariaDB answers root; a failed check when it does not."""
+    """MariaDB's answer to root; a failed check if it does not answer."""
     answer = cluster.sms.run(f"mariadb -Nse {shlex.quote(question)}", timeout=20)
     if answer.exit_status != 0:
         raise failed(
             expected="MariaDB answers",
             actual=answer.output.strip() or f"status {answer.exit_status}",
-            hint="What does its journal say: `sudo journalctl -u mariadb`?",
+            hint="What does its journal say? `sudo journalctl -u mariadb`",
             node="sms",
             look="systemctl --no-pager status mariadb",
         )
@@ -43,12 +43,12 @@ def ask_database(cluster: Cluster, question: str) -> str:
 def database_is_there(cluster: Cluster) -> None:
     """MariaDB has a database for Slurm."""
     name = setting(cluster, "StorageLoc", "slurm_acct_db")
-    # Looked for on the disk: asking MariaDB would start it.
+    # A query would start MariaDB, so look on the disk.
     if cluster.sms.run(f"test -d /var/lib/mysql/{shlex.quote(name)}").exit_status != 0:
         raise failed(
             expected=f"a database {name}",
             actual="no such database",
-            hint="`mysqladmin create` makes one.",
+            hint="`mysqladmin create` creates one.",
             node="sms",
             look="sudo mysql -e 'show databases'",
         )
@@ -56,7 +56,7 @@ def database_is_there(cluster: Cluster) -> None:
 
 @check(step="database", needs=[database_is_there], timeout=40)
 def slurm_may_use_it(cluster: Cluster) -> None:
-    """Slurm's database user has all rights in it."""
+    """Slurm's database user has all privileges on it."""
     user = setting(cluster, "StorageUser", "slurm")
     database = setting(cluster, "StorageLoc", "slurm_acct_db")
     rows = [line.split("\t") for line in ask_database(cluster, RIGHTS).splitlines()]
@@ -68,8 +68,8 @@ def slurm_may_use_it(cluster: Cluster) -> None:
     if not rights >= NEEDED:
         raise failed(
             expected=f"a user {user}@localhost with all privileges on {database}",
-            actual=f"only {', '.join(sorted(rights))}" if rights else "no such user, or one without rights",
-            hint="`create user …` makes it, and `grant all privileges on …` lets it in.",
+            actual=f"only {', '.join(sorted(rights))}" if rights else "no such user, or no privileges",
+            hint="`create user …` creates the user, and `grant all privileges on …` gives it access.",
             node="sms",
             look="sudo mysql -e \"show grants for 'slurm'@'localhost'\"",
         )
@@ -77,27 +77,27 @@ def slurm_may_use_it(cluster: Cluster) -> None:
 
 @check(step="database", needs=[database_is_there], timeout=40)
 def database_waits_for_locks(cluster: Cluster) -> None:
-    """MariaDB lets a transaction wait 15 minutes for a lock."""
+    """MariaDB lets a transaction wait for a lock for 15 minutes."""
     seconds = ask_database(cluster, "select @@innodb_lock_wait_timeout")
     if not seconds.isdecimal() or int(seconds) < 900:
         raise failed(
             expected="innodb_lock_wait_timeout of 900 or more",
             actual=seconds,
-            hint="MariaDB reads `/etc/my.cnf.d/*.cnf`, below the line `[mysqld]`, when it starts.",
+            hint="MariaDB reads the section `[mysqld]` of `/etc/my.cnf.d/*.cnf` when it starts.",
             node="sms",
             look="sudo mysql -e 'select @@innodb_lock_wait_timeout'",
         )
 
 
 def file_at_fault(cluster: Cluster) -> CheckFailedError | None:
-    """What is wrong with slurmdbd.conf as a file, if anything."""
+    """What is wrong with the file slurmdbd.conf, if anything."""
     answer = cluster.sms.run(f"stat -c '%U %a' {SETTINGS}")
     look = f"ls -l {SETTINGS}"
     if answer.exit_status != 0:
         return failed(
             expected=f"a file {SETTINGS}",
             actual="no such file",
-            hint="The example beside it is a beginning.",
+            hint="Copy the example in the same directory.",
             node="sms",
             look="ls -l /etc/slurm",
             final=True,
@@ -107,9 +107,9 @@ def file_at_fault(cluster: Cluster) -> CheckFailedError | None:
     if (owner, mode) == (user, "600"):
         return None
     return failed(
-        expected=f"{SETTINGS} belongs to {user} and has mode 600",
-        actual=f"it belongs to {owner} and has mode {mode}",
-        hint="There is a password in it: `chown` and `chmod` keep it to slurmdbd alone.",
+        expected=f"{SETTINGS} is owned by {user} and has mode 600",
+        actual=f"it is owned by {owner} and has mode {mode}",
+        hint="It contains a password: only slurmdbd may read it. Use `chown` and `chmod`.",
         node="sms",
         look=look,
         final=True,
@@ -117,16 +117,16 @@ def file_at_fault(cluster: Cluster) -> CheckFailedError | None:
 
 
 def silence(cluster: Cluster) -> CheckFailedError:
-    """What slurmdbd, whose file is in order, says of itself."""
+    """What slurmdbd reports, if its configuration file is correct."""
     unit = cluster.sms.fact(systemd.unit("slurmdbd.service"))
     lines = cluster.sms.run(
         "journalctl -q --no-pager -o cat -u slurmdbd --invocation=0 | grep -Ei 'error|fatal'"
     )
     told = [line.removeprefix("slurmdbd: ") for line in lines.output.splitlines()]
     told = [line for line in told if "database must be up" not in line and unit.active != "inactive"]
-    hint = "Its journal, or /var/log/slurm/slurmdbd.log, tells more."
+    hint = "Its journal, or /var/log/slurm/slurmdbd.log, shows the reason."
     if any("Access denied" in line for line in told):
-        hint = "Are StorageUser and StoragePass what MariaDB was told? They are read when slurmdbd starts."
+        hint = "Are StorageUser and StoragePass the same as in MariaDB? slurmdbd reads them when it starts."
     elif unit.active in ("failed", "inactive"):
         hint = "`sudo systemctl restart slurmdbd` starts it again."
     return failed(
@@ -141,7 +141,7 @@ def silence(cluster: Cluster) -> CheckFailedError:
 
 @check(step="daemon", needs=[slurm_may_use_it], settle=20)
 def slurmdbd_answers(cluster: Cluster) -> None:
-    """The daemon slurmdbd runs and listens for controllers."""
+    """The daemon slurmdbd runs and listens on its port."""
     port = setting(cluster, "DbdPort", "6819")
     if cluster.sms.run(f"ss -Hltn 'sport = :{shlex.quote(port)}' | grep -q .").exit_status != 0:
         raise file_at_fault(cluster) or silence(cluster)
@@ -149,32 +149,32 @@ def slurmdbd_answers(cluster: Cluster) -> None:
 
 @check(step="daemon", needs=[slurmdbd_answers])
 def slurmdbd_starts_at_boot(cluster: Cluster) -> None:
-    """The daemon will be there again after the SMS's next boot."""
+    """The daemon slurmdbd starts when the SMS boots."""
     unit = cluster.sms.fact(systemd.unit("slurmdbd.service"))
     if unit.enabled != "enabled":
         raise failed(
             expected="slurmdbd.service enabled",
             actual=unit.enabled,
-            hint="Running now and starting at boot are two things; systemctl has a word for each.",
+            hint="`systemctl start` starts a service now; another command starts it at each boot.",
             node="sms",
             look="systemctl is-enabled slurmdbd",
         )
 
 
 def why_without(cluster: Cluster) -> str:
-    """Why the controller may not have taken up accounting."""
+    """Why the controller may not use accounting."""
     if cluster.sms.run(
         f"grep -Eqi '^ *AccountingStorageType *= *{STORAGE}' /etc/slurm/slurm.conf"
     ).exit_status:
-        return "The controller's own file, `/etc/slurm/slurm.conf`, has a line for this."
+        return "A line in `/etc/slurm/slurm.conf` sets this."
     if cluster.sms.run("tail -n 200 /var/log/slurm/slurmctld.log | grep -q 'ID MISMATCH'").exit_status == 0:
-        return "It was refused: the last `fatal:` in /var/log/slurm/slurmctld.log says why, and what to do."
-    return "slurm.conf says so, and the controller has not read it: `sudo scontrol reconfigure`."
+        return "The last `fatal:` in /var/log/slurm/slurmctld.log says why it failed, and what to do."
+    return "slurm.conf has the line, but the controller has not read it: `sudo scontrol reconfigure`."
 
 
 @check(step="controller", needs=[slurmdbd_answers], settle=10)
 def controller_uses_slurmdbd(cluster: Cluster) -> None:
-    """The running controller keeps its accounts with slurmdbd."""
+    """The running controller uses slurmdbd for accounting."""
     kind = cluster.sms.fact(slurm.config).get("AccountingStorageType", "")
     if kind != STORAGE:
         raise failed(
@@ -188,14 +188,14 @@ def controller_uses_slurmdbd(cluster: Cluster) -> None:
 
 @check(step="controller", needs=[controller_uses_slurmdbd])
 def limits_are_enforced(cluster: Cluster) -> None:
-    """The controller holds jobs to limits and QOS."""
+    """The controller enforces limits and QOS."""
     text = cluster.sms.fact(slurm.config).get("AccountingStorageEnforce", "")
     missing = WANTED - set(text.lower().split(","))
     if missing:
         raise failed(
             expected=f"AccountingStorageEnforce with {', '.join(sorted(WANTED))}",
             actual=text or "none",
-            hint="`AccountingStorageEnforce=qos,limits,safe` in slurm.conf; associations come with limits.",
+            hint="Set `AccountingStorageEnforce=qos,limits,safe` in slurm.conf.",
             node="sms",
             look="scontrol show config | grep AccountingStorageEnforce",
         )
@@ -203,14 +203,14 @@ def limits_are_enforced(cluster: Cluster) -> None:
 
 @check(step="controller", needs=[controller_uses_slurmdbd], settle=10)
 def cluster_is_registered(cluster: Cluster) -> None:
-    """The accounting knows the cluster."""
+    """The accounting database contains the cluster."""
     name = cluster.sms.fact(slurm.config).get("ClusterName", "")
     known = cluster.sms.fact(accounting.clusters)
     if name not in known:
         raise failed(
             expected=name,
             actual=known,
-            hint="`sacctmgr add cluster` writes it down.",
+            hint="`sacctmgr add cluster` adds it.",
             node="sms",
             look="sacctmgr show cluster",
         )
@@ -223,8 +223,8 @@ def a_user_has_an_account(cluster: Cluster) -> None:
     if not any(book.accounts_of(user) for user in USERS):
         raise failed(
             expected=f"an association of {' or '.join(USERS)} with an account",
-            actual=f"accounts: {', '.join(sorted(book.accounts))}; no users in them but root",
-            hint="First an account, then a user in it: `sacctmgr add account …`, `sacctmgr add user …`.",
+            actual=f"accounts: {', '.join(sorted(book.accounts))}; no user in them except root",
+            hint="Add an account first, then a user: `sacctmgr add account …`, `sacctmgr add user …`.",
             node="sms",
             look="sacctmgr show assoc format=account,user",
         )
@@ -232,13 +232,13 @@ def a_user_has_an_account(cluster: Cluster) -> None:
 
 @check(step="count", needs=[a_user_has_an_account], settle=15)
 def a_job_was_counted(cluster: Cluster) -> None:
-    """A job of such a user ran to its end and is in the books."""
+    """A job of such a user has completed and is recorded."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user in USERS]
     if not any(job.state == "COMPLETED" and job.account for job in jobs):
         raise failed(
             expected="a job in state COMPLETED, with an account",
             actual={job.job_id: f"{job.name} {job.state}" for job in jobs} or "no job",
-            hint="`srun hostname` is enough of a job.",
+            hint="`srun hostname` is sufficient.",
             node="sms",
             look="sacct",
         )

@@ -1,4 +1,4 @@
-# SLURM-1: a database, slurmdbd, a controller that uses it, and a job that is counted.
+# SLURM-1: a database, slurmdbd, a controller that uses it, and a recorded job.
 
 #: step database on sms as user1
 #: expect-fail
@@ -54,5 +54,5 @@ sudo sacctmgr add account trial Description="First steps"
 sudo sacctmgr add user user1 DefaultAccount=trial
 srun hostname
 sacct
-# The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
+# The controller saves its job state after some seconds; a power cycle before that would lose the last job.
 #: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

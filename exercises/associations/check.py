@@ -1,4 +1,4 @@
-"""SLURM-2: gratis, member and pay-as-you-go accounts, and what each lets its users do."""
+"""SLURM-2: gratis, member and pay-as-you-go accounts, and what their users may do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def require_account(cluster: Cluster, name: str) -> accounting.Account:
         raise failed(
             expected=f"an account {name}",
             actual=sorted(accounts),
-            hint="`sacctmgr add account` makes one, and asks before it does.",
+            hint="`sacctmgr add account` adds one; confirm with y.",
             node="sms",
             look=ACCOUNTS,
         )
@@ -25,7 +25,7 @@ def require_account(cluster: Cluster, name: str) -> accounting.Account:
 
 
 def require_more_than_gratis(cluster: Cluster, name: str) -> None:
-    """Fails unless an account's share is larger than that of gratis."""
+    """Fails unless the share of an account is larger than that of gratis."""
     shares = {key: require_account(cluster, key).shares for key in (name, "gratis")}
     mine, theirs = (int(text) if text.isdecimal() else 0 for text in (shares[name], shares["gratis"]))
     if mine <= theirs:
@@ -40,20 +40,20 @@ def require_more_than_gratis(cluster: Cluster, name: str) -> None:
 
 @check(step="gratis", settle=3)
 def gratis_account_exists(cluster: Cluster) -> None:
-    """There is an account gratis, for those who paid nothing."""
+    """The account gratis exists."""
     require_account(cluster, "gratis")
 
 
 @check(step="gratis", needs=[gratis_account_exists], settle=3)
 def everybody_works_under_gratis(cluster: Cluster) -> None:
-    """Jobs of user1 and user2 that name no account are counted under gratis."""
+    """Jobs of user1 and user2 that name no account are charged to gratis."""
     found = cluster.sms.fact(accounting.default_accounts)
     mine = {user: found.get(user, "no account at all") for user in ("user1", "user2")}
     if set(mine.values()) != {"gratis"}:
         raise failed(
-            expected="gratis as the default account of both",
+            expected="gratis as the default account of both users",
             actual=mine,
-            hint="`sacctmgr add user NAME DefaultAccount=…` serves those it knows, too.",
+            hint="`sacctmgr add user NAME DefaultAccount=…` also works for existing users.",
             node="sms",
             look="sacctmgr show user format=user,defaultaccount",
         )
@@ -67,7 +67,7 @@ def member_has_a_larger_share(cluster: Cluster) -> None:
 
 @check(step="member", needs=[member_has_a_larger_share], settle=3)
 def only_user1_works_for_the_member(cluster: Cluster) -> None:
-    """Of the two users, user1 belongs to member1, and user2 does not."""
+    """user1 belongs to the account member1, and user2 does not."""
     book = cluster.sms.fact(accounting.book)
     found = [user for user in ("user1", "user2") if "member1" in book.accounts_of(user)]
     if found != ["user1"]:
@@ -82,14 +82,14 @@ def only_user1_works_for_the_member(cluster: Cluster) -> None:
 
 @check(step="paygo", needs=[gratis_account_exists], settle=3)
 def project_stands_below_paygo(cluster: Cluster) -> None:
-    """The account paygo has a larger share than gratis, and paygo-project1 stands below it."""
+    """The account paygo has a larger share than gratis, and is the parent of paygo-project1."""
     require_more_than_gratis(cluster, "paygo")
     parent = require_account(cluster, PROJECT).parent
     if parent != "paygo":
         raise failed(
             expected=f"{PROJECT} with the parent paygo",
             actual=f"its parent is {parent}",
-            hint="`parent=` belongs to `add account`, and to `modify account … set`.",
+            hint="`add account` and `modify account … set` take the option `parent=`.",
             node="sms",
             look=ACCOUNTS,
         )
@@ -97,7 +97,7 @@ def project_stands_below_paygo(cluster: Cluster) -> None:
 
 @check(step="paygo", settle=3)
 def quota_is_ten_minutes(cluster: Cluster) -> None:
-    """The QOS paygo-project1 allows ten CPU-minutes in all, forgets none, and refuses what is above."""
+    """The QOS paygo-project1 allows ten CPU-minutes in total, without decay, and denies larger jobs."""
     known = cluster.sms.fact(accounting.qos)
     look = "sacctmgr show qos format=name,flags%30,grptresmins"
     if PROJECT not in known:
@@ -115,7 +115,7 @@ def quota_is_ten_minutes(cluster: Cluster) -> None:
         raise failed(
             expected=f"the flags {', '.join(sorted(FLAGS))}",
             actual=sorted(found.flags) or "no flags",
-            hint="`sacctmgr modify qos … set flags=…` names all that shall be set.",
+            hint="`sacctmgr modify qos … set flags=…` takes the complete list of flags.",
             node="sms",
             look=look,
         )
@@ -123,14 +123,14 @@ def quota_is_ten_minutes(cluster: Cluster) -> None:
 
 @check(step="paygo", needs=[project_stands_below_paygo, quota_is_ten_minutes], settle=3)
 def user2_may_use_the_quota(cluster: Cluster) -> None:
-    """In the account paygo-project1, user2 may ask for the QOS paygo-project1."""
+    """user2 may use the QOS paygo-project1 in the account paygo-project1."""
     book = cluster.sms.fact(accounting.book)
     mine = book.accounts_of("user2")
     if PROJECT not in mine:
         raise failed(
             expected=f"user2 in the account {PROJECT}",
             actual=f"user2 is in {', '.join(sorted(mine)) or 'no account'}",
-            hint="An account and a QOS may have the same name, and are two things: user2 needs both.",
+            hint="An account and a QOS are different things, even with the same name: user2 needs both.",
             node="sms",
             look="sacctmgr show assoc user=user2 format=account,user,qos",
         )
@@ -138,7 +138,7 @@ def user2_may_use_the_quota(cluster: Cluster) -> None:
         raise failed(
             expected=f"the QOS {PROJECT} for user2 there",
             actual=sorted(book.qos_of("user2", PROJECT)),
-            hint="`set qos+=…` gives it to one user, or to an account and all below it.",
+            hint="`set qos+=…` adds it to one user, or to an account and everything below it.",
             node="sms",
             look="sacctmgr show assoc user=user2 format=account,user,qos",
         )
@@ -146,12 +146,12 @@ def user2_may_use_the_quota(cluster: Cluster) -> None:
 
 @check(step="jobs", needs=[only_user1_works_for_the_member], settle=5)
 def a_member_job_ran(cluster: Cluster) -> None:
-    """A job of user1 ran under member1."""
+    """A job of user1 has completed under member1."""
     require_job(cluster, "user1", "member1")
 
 
 def require_job(cluster: Cluster, user: str, account: str, qos: str = "") -> None:
-    """Fails unless a user's job under an account, and with a QOS if that is said, ran to its end."""
+    """Fails unless a job of a user has completed under an account, and with a QOS if one is given."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user == user]
     if any(job.state == "COMPLETED" and job.account == account and qos in ("", job.qos) for job in jobs):
         return
@@ -159,7 +159,7 @@ def require_job(cluster: Cluster, user: str, account: str, qos: str = "") -> Non
     raise failed(
         expected=f"a COMPLETED job of {user} with --account={account}" + (f" --qos={qos}" if qos else ""),
         actual=told or f"no job of {user}",
-        hint=f"As {user}, `srun --account=… hostname` is enough of a job.",
+        hint=f"As {user}, `srun --account=… hostname` is sufficient.",
         node="sms",
         look=f"sacct -X -u {user} --format=jobid,account%15,qos%15,state",
     )
@@ -167,23 +167,23 @@ def require_job(cluster: Cluster, user: str, account: str, qos: str = "") -> Non
 
 @check(step="jobs", needs=[user2_may_use_the_quota], settle=5)
 def a_paid_job_ran(cluster: Cluster) -> None:
-    """A job of user2 ran under paygo-project1, with that QOS."""
+    """A job of user2 has completed under paygo-project1, with that QOS."""
     require_job(cluster, "user2", PROJECT, PROJECT)
 
 
 @check(step="jobs", needs=[user2_may_use_the_quota], settle=5)
 def more_than_the_quota_is_refused(cluster: Cluster) -> None:
-    """For user2, the controller takes a job of one CPU-minute on the quota, and refuses one of eleven."""
+    """For user2, the controller accepts a job of one CPU-minute on the quota, and rejects one of eleven."""
     paid = f"--account={PROJECT} --qos={PROJECT} --ntasks=1"
     small, large = partitions.refusal(f"{paid} --time=1"), partitions.refusal(f"{paid} --time=11")
     against = cluster.sms.fact(small, user="user2")
     if against:
-        raise failed(expected="one minute is taken", actual=against, node="sms", look=small.command)
+        raise failed(expected="one minute is accepted", actual=against, node="sms", look=small.command)
     if not cluster.sms.fact(large, user="user2"):
         raise failed(
-            expected="eleven minutes are refused when they are submitted",
-            actual="the controller takes the job",
-            hint="Does the controller enforce limits: `scontrol show config | grep Enforce`?",
+            expected="eleven minutes are rejected at submission",
+            actual="the controller accepts the job",
+            hint="Does the controller enforce limits? `scontrol show config | grep Enforce`",
             node="sms",
             look=large.command,
         )
@@ -191,12 +191,12 @@ def more_than_the_quota_is_refused(cluster: Cluster) -> None:
 
 @check(step="jobs", needs=[only_user1_works_for_the_member, user2_may_use_the_quota])
 def accounts_of_others_are_refused(cluster: Cluster) -> None:
-    """The controller takes no job of user2 under member1, and none of user1 under paygo-project1."""
+    """The controller rejects jobs of user2 under member1, and of user1 under paygo-project1."""
     for user, account in (("user2", "member1"), ("user1", PROJECT)):
         if not cluster.sms.fact(partitions.refusal(f"--account={account} --time=1"), user=user):
             raise failed(
-                expected=f"{user} is refused under {account}",
-                actual="the controller takes the job",
+                expected=f"the controller rejects a job of {user} under {account}",
+                actual="the controller accepts the job",
                 hint="Does the controller enforce associations, and who belongs to that account?",
                 node="sms",
                 look=f"sacctmgr show assoc account={account} format=account,user",

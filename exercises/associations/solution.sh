@@ -1,4 +1,4 @@
-# SLURM-2: gratis, member and pay-as-you-go accounts, and what each lets its users do.
+# SLURM-2: gratis, member and pay-as-you-go accounts, and what their users may do.
 
 #: step gratis on sms as user1
 #: answer y to (N/y)
@@ -43,5 +43,5 @@ srun --account=paygo-project1 --qos=paygo-project1 --time=11 hostname
 srun --account=member1 hostname
 scontrol -o show assoc_mgr qos=paygo-project1 | grep QOS=paygo-project1 | egrep -o 'UsageRaw=[0-9.]*'
 sacct --allocations --format=jobid,user,account%15,qos%15,state
-# The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
+# The controller saves its job state after some seconds; a power cycle before that would lose the last job.
 #: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

@@ -1,4 +1,4 @@
-"""The config fetcher: a client without a munge key fetches, submits, and is refused for known reasons."""
+"""siphon: a client without a munge key fetches the configuration, submits a job, and gets known errors."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ TRUTH = {
 
 
 def client(cluster: Cluster) -> NodeView:
-    """The machine that has no key."""
+    """The machine without a munge key."""
     return cluster.node("client")
 
 
 @check(step="fetch")
 def the_token_is_a_secret(cluster: Cluster) -> None:
-    """user1 has a token, slurm.jwt, that nobody else may read and that still works."""
+    """user1 has a valid token in slurm.jwt that no other user may read."""
     answer = cluster.sms.run(f"stat -c '%A %U' {TOKEN}")
     look = "ls -l ~/slurm.jwt"
     if answer.exit_status != 0:
         raise failed(
             expected=f"a token in {TOKEN}",
             actual="no such file",
-            hint="Who can say who you are? The SMS has a key; there, `scontrol token` makes a token for you.",
+            hint="`scontrol token` creates a token, but only where you are authenticated: on the SMS.",
             node="sms",
             look=look,
         )
@@ -46,16 +46,16 @@ def the_token_is_a_secret(cluster: Cluster) -> None:
         raise failed(
             expected=f"-rw------- {USER}",
             actual=f"{mode} {owner}",
-            hint="Whoever can read it is you, for Slurm. umask(1) decides what a new file allows.",
+            hint="Whoever can read the token can act as you. umask(1) sets the mode of a new file.",
             node="sms",
             look=look,
         )
     tried = client(cluster).run(f"siphon --token-file {TOKEN} --dry-run --quiet -o /tmp sms", user=USER)
     if tried.exit_status != 0:
         raise failed(
-            expected="a token that the controller takes",
+            expected="a token that the controller accepts",
             actual=tried.output.strip(),
-            hint="Tokens end. `scontrol token lifespan=…` takes seconds.",
+            hint="Tokens expire. `scontrol token lifespan=…` takes seconds.",
             node="client",
             look="siphon --token-file ~/slurm.jwt --dry-run -o /tmp sms",
         )
@@ -63,16 +63,16 @@ def the_token_is_a_secret(cluster: Cluster) -> None:
 
 @check(step="fetch", needs=[the_token_is_a_secret])
 def the_copy_is_the_controllers(cluster: Cluster) -> None:
-    """The client's copy of slurm.conf, in /run/slurm/conf, is the controller's, byte for byte."""
+    """slurm.conf in /run/slurm/conf on the client is identical to that of the controller."""
     wanted = cluster.sms.run("sha256sum < /etc/slurm/slurm.conf").output.split()[:1]
     found = client(cluster).run(f"sha256sum < {CONF}/slurm.conf")
     if found.exit_status != 0 or found.output.split()[:1] != wanted:
         raise failed(
-            expected=f"{CONF}/slurm.conf is what the SMS has",
-            actual="no such file" if found.exit_status != 0 else "another content",
-            hint="siphon writes where -o says, and polls nobody by itself: after a change, fetch again."
+            expected=f"{CONF}/slurm.conf identical to the one on the SMS",
+            actual="no such file" if found.exit_status != 0 else "different content",
+            hint="siphon does not poll by itself: after a change, fetch again, with -o as before."
             if found.exit_status == 0
-            else "`siphon -o DIR SERVER` fetches; Slurm's commands look into /run/slurm/conf by themselves.",
+            else "`siphon -o DIR SERVER` fetches; Slurm's commands look in /run/slurm/conf by themselves.",
             node="client",
             look=f"siphon --token-file ~/slurm.jwt --check -o {CONF} sms",
         )
@@ -80,14 +80,14 @@ def the_copy_is_the_controllers(cluster: Cluster) -> None:
 
 @check(step="fetch", needs=[the_copy_is_the_controllers])
 def the_client_has_no_key(cluster: Cluster) -> None:
-    """The client still has no munge key, no munged, and no configuration written by hand."""
+    """The client still has no munge key, no munged, and no /etc/slurm/slurm.conf."""
     found = client(cluster).run("ls /etc/munge/munge.key /run/munge/munge.socket.2 /etc/slurm/slurm.conf")
     there = [line for line in found.output.splitlines() if line.startswith("/")]
     if there:
         raise failed(
             expected="none of the three: a munge key, munged's socket, /etc/slurm/slurm.conf",
             actual=there,
-            hint="Whoever has munge.key is everybody. A client can do without.",
+            hint="Whoever has munge.key can act as any user. A client does not need it.",
             node="client",
             look="ls /etc/munge /run/munge /etc/slurm",
         )
@@ -111,7 +111,7 @@ def commands_work_on_the_client(cluster: Cluster) -> None:
 
 @check(step="submit", needs=[the_token_is_a_secret], settle=30)
 def a_job_came_from_the_client(cluster: Cluster) -> None:
-    """A job's output, from_client.out, says that it was submitted on the client and ran on a compute node."""
+    """from_client.out shows that a job was submitted on the client and ran on a compute node."""
     answer = cluster.sms.run(f"cat {OUTPUT}")
     words = set(re.findall(r"[\w-]+", answer.output))
     names = {node.name for node in cluster.compute}
@@ -119,7 +119,7 @@ def a_job_came_from_the_client(cluster: Cluster) -> None:
         raise failed(
             expected=f"client and one of {', '.join(sorted(names))} in {OUTPUT}",
             actual="no such file" if answer.exit_status != 0 else answer.output.strip(),
-            hint="In a job, $SLURM_SUBMIT_HOST is where sbatch was typed, and `hostname` where it runs.",
+            hint="In a job, $SLURM_SUBMIT_HOST is where sbatch ran, and `hostname` where the job runs.",
             node="client",
             look="cat ~/from_client.out",
         )
@@ -127,7 +127,7 @@ def a_job_came_from_the_client(cluster: Cluster) -> None:
 
 @check(step="refusals")
 def each_refusal_has_its_status(cluster: Cluster) -> None:
-    """refusals.txt names the exit status of each of the six refusals."""
+    """refusals.txt has the exit status of each of the six refusals."""
     text = cluster.sms.run(f"cat {ANSWERS}").output
     found = dict(re.findall(r"^\s*([a-z-]+)\s*=\s*(\d+)\s*$", text, flags=re.MULTILINE))
     faults = {
@@ -138,7 +138,7 @@ def each_refusal_has_its_status(cluster: Cluster) -> None:
         raise failed(
             expected=f"the right number for each of {', '.join(TRUTH)}",
             actual="; ".join(f"{word}: {', '.join(names)}" for word, names in faults.items() if names),
-            hint="`siphon …; echo $?` shows it; what each means stands at the end of siphon --help.",
+            hint="`siphon …; echo $?` shows it; the end of siphon --help explains each.",
             node="client",
             look="cat ~/fetch_config/refusals.txt",
         )
@@ -146,14 +146,14 @@ def each_refusal_has_its_status(cluster: Cluster) -> None:
 
 @check(step="refusals", needs=[each_refusal_has_its_status])
 def the_controller_sends_good_names(cluster: Cluster) -> None:
-    """The controller names no script any more that would land outside of a node's folder."""
+    """slurm.conf names no script any more that nodes would write outside of their directory."""
     config = cluster.sms.fact(slurm.config)
     names = {key: value for key, value in config.items() if ".." in value.split("/")}
     if names:
         raise failed(
             expected="no setting with .. in a path",
             actual=names,
-            hint="Take the line out of slurm.conf again, and tell the nodes.",
+            hint="Remove the line from slurm.conf, and run `sudo scontrol reconfigure`.",
             node="sms",
             look="scontrol show config | grep -F ..",
         )

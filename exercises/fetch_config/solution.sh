@@ -1,4 +1,4 @@
-# A client without a munge key: the configuration with a token, a job, and six refusals.
+# A client without a munge key: fetch the configuration with a token, submit a job, provoke six refusals.
 
 #: step fetch on client as user1
 #: expect-fail

@@ -1,4 +1,4 @@
-"""GPU-1: the GPU nodes boot an image of their own, with a driver in it; the others do not."""
+"""GPU-1: the GPU nodes boot a VNFS of their own that contains a driver; the others do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gpu_nodes(cluster: Cluster) -> tuple[NodeView, ...]:
 
 
 def trees(cluster: Cluster) -> list[str]:
-    """Whole trees beside the one that the lab came with; the one with a driver first."""
+    """Complete chroots other than the one of the handout; one with a driver comes first."""
     command = f"cd {IMAGES} && for tree in *; do [ -e $tree/etc/shadow ] && ls -d $tree/usr/sbin/slurmd; done"
     found = [f"{IMAGES}/{line.partition('/')[0]}" for line in cluster.sms.run(command).output.splitlines()]
     others = [tree for tree in found if tree != BASE]
@@ -33,12 +33,12 @@ def has(cluster: Cluster, path: str) -> bool:
 
 @check(step="tree")
 def gpu_nodes_have_a_tree(cluster: Cluster) -> None:
-    """There is a second tree for images, as whole as the first."""
+    """There is a second chroot, a complete copy of the first."""
     if not trees(cluster):
         raise failed(
             expected=f"a copy of {BASE} beside it",
             actual=cluster.sms.run(f"ls {IMAGES}").output.split(),
-            hint="Copy it as root, with all that is in it.",
+            hint="Copy it as root, with everything in it.",
             node="sms",
             look=f"ls {IMAGES}",
         )
@@ -46,17 +46,17 @@ def gpu_nodes_have_a_tree(cluster: Cluster) -> None:
 
 @check(step="install", needs=[gpu_nodes_have_a_tree])
 def driver_is_in_the_tree(cluster: Cluster) -> None:
-    """The driver is installed in that tree."""
+    """The driver is installed in that chroot."""
     tree = trees(cluster)[0]
     if not has(cluster, f"{tree}/{SMI}"):
         elsewhere = next((place for place in (BASE, "") if has(cluster, f"{place}/{SMI}")), None)
-        names = {BASE: "in the tree of all nodes", "": "on the SMS itself"}
+        names = {BASE: "in the chroot of all nodes", "": "on the SMS itself"}
         raise failed(
             expected=f"nvidia-smi in {tree}",
-            actual="nothing of the driver" if elsewhere is None else f"it is {names[elsewhere]}",
-            hint="Run the installer in the tree, by chroot; it tells what it misses there."
+            actual="no driver" if elsewhere is None else f"it is {names[elsewhere]}",
+            hint="Run the installer in the chroot, with `chroot`; it says what it needs there."
             if elsewhere is None
-            else "A program that is not run by `chroot TREE` installs where it is. `--uninstall` undoes it.",
+            else "Without `chroot DIRECTORY` it installs on the running system. `--uninstall` undoes it.",
             node="sms",
             look=f"ls {tree}/usr/bin/nvidia-smi",
         )
@@ -64,7 +64,7 @@ def driver_is_in_the_tree(cluster: Cluster) -> None:
 
 @check(step="install", needs=[driver_is_in_the_tree])
 def driver_is_for_their_kernel(cluster: Cluster) -> None:
-    """It was made for the kernel that the GPU nodes run."""
+    """The driver is built for the kernel that the GPU nodes boot."""
     tree = trees(cluster)[0]
     made = cluster.sms.run(
         f"cd {shlex.quote(tree)}/lib/modules && ls -d */{MODULE} | cut -d/ -f1"
@@ -74,8 +74,8 @@ def driver_is_for_their_kernel(cluster: Cluster) -> None:
         if kernel not in made:
             raise failed(
                 expected=f"a driver for {kernel}, which {node.name} boots",
-                actual=f"made for {', '.join(made)}" if made else "no module",
-                hint="`--kernel-name` says which; `ssh g1 uname -r` asks a node.",
+                actual=f"built for {', '.join(made)}" if made else "no module",
+                hint="`--kernel-name` selects the kernel; `ssh g1 uname -r` shows the kernel of a node.",
                 node="sms",
                 look=f"ls {tree}/lib/modules",
             )
@@ -83,12 +83,12 @@ def driver_is_for_their_kernel(cluster: Cluster) -> None:
 
 @check(step="install", needs=[driver_is_in_the_tree])
 def base_tree_is_as_it_was(cluster: Cluster) -> None:
-    """The tree of all other nodes has no driver."""
+    """The chroot of all other nodes has no driver."""
     if has(cluster, f"{BASE}/{SMI}"):
         raise failed(
             expected=f"no nvidia-smi in {BASE}",
             actual="one is there",
-            hint="The installer takes its driver away again with --uninstall, run in that tree.",
+            hint="The installer removes its driver if you run it in that chroot with --uninstall.",
             node="sms",
             look=f"ls {BASE}/usr/bin/nvidia-smi",
         )
@@ -96,13 +96,13 @@ def base_tree_is_as_it_was(cluster: Cluster) -> None:
 
 @check(step="tidy", needs=[driver_is_in_the_tree])
 def nothing_is_mounted_there(cluster: Cluster) -> None:
-    """Nothing is mounted in any tree."""
+    """Nothing is mounted in any chroot."""
     found = cluster.sms.run(f"findmnt -rno TARGET | grep '^{IMAGES}/'").output.split()
     if found:
         raise failed(
-            expected="no mount in a tree",
+            expected="no mount in a chroot",
             actual=found,
-            hint="What you bound to the tree for the installer still hangs there.",
+            hint="What you bind-mounted for the installer is still mounted.",
             node="sms",
             look=f"findmnt | grep {IMAGES}",
         )
@@ -110,36 +110,36 @@ def nothing_is_mounted_there(cluster: Cluster) -> None:
 
 @check(step="tidy", needs=[driver_is_in_the_tree])
 def installer_is_gone(cluster: Cluster) -> None:
-    """No installer lies in a tree."""
+    """No installer is left in a chroot."""
     found = cluster.sms.run(f"find {IMAGES} -xdev -type f -name '*.run'").output.split()
     if found:
         raise failed(
-            expected="no .run file in a tree",
+            expected="no .run file in a chroot",
             actual=found,
-            hint="All of the tree is packed, and carried in the nodes' memory.",
+            hint="Everything in the chroot is packed, and takes memory on the nodes.",
             node="sms",
             look=f"find {IMAGES} -name '*.run'",
         )
 
 
 def vnfs_trees(cluster: Cluster) -> dict[str, str]:
-    """Which tree each VNFS was packed from."""
+    """The chroot that each VNFS was packed from."""
     return {row.name: row.chroot for row in cluster.sms.fact(warewulf.vnfs_list)}
 
 
 @check(step="boot", needs=[gpu_nodes_have_a_tree])
 def gpu_nodes_are_given_it(cluster: Cluster) -> None:
-    """The GPU nodes are given an image that was packed from that tree."""
+    """The GPU nodes are assigned a VNFS that was packed from that chroot."""
     packed = vnfs_trees(cluster)
     for node in gpu_nodes(cluster):
         name = cluster.sms.fact(warewulf.provision_print(node.name)).vnfs
         if packed.get(name, BASE).rstrip("/") == BASE:
             raise failed(
-                expected=f"another image at {node.name} than the one of all nodes",
-                actual=f"{name}, of {', '.join(sorted(packed))}",
-                hint="`wwvnfs` packs a tree; `wwsh provision set` says which node gets what."
+                expected=f"{node.name} with a VNFS other than that of all nodes",
+                actual=f"{name}; there are {', '.join(sorted(packed))}",
+                hint="`wwvnfs` packs a chroot; `wwsh provision set` assigns a VNFS to a node."
                 if len(packed) < 2
-                else "The image is there. Which nodes are given it?",
+                else "The VNFS exists. Which nodes is it assigned to?",
                 node="sms",
                 look="wwsh provision list",
             )
@@ -147,15 +147,15 @@ def gpu_nodes_are_given_it(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[gpu_nodes_are_given_it])
 def the_others_keep_theirs(cluster: Cluster) -> None:
-    """Nodes without GPUs are given the image they always had."""
+    """Nodes without GPUs are assigned the same VNFS as before."""
     packed, gpus = vnfs_trees(cluster), {node.name for node in gpu_nodes(cluster)}
     for row in cluster.sms.fact(warewulf.provision_list):
         name = cluster.sms.fact(warewulf.provision_print(row.name)).vnfs
         if row.name not in gpus and packed.get(name, "").rstrip("/") != BASE:
             raise failed(
-                expected=f"{row.name} with an image packed from {BASE}",
+                expected=f"{row.name} with a VNFS packed from {BASE}",
                 actual=name,
-                hint="Only the GPU nodes need a driver; to the others it is lost memory.",
+                hint="Only the GPU nodes need a driver; on the others it wastes memory.",
                 node="sms",
                 look="wwsh provision list",
             )
@@ -163,7 +163,7 @@ def the_others_keep_theirs(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[gpu_nodes_are_given_it, driver_is_in_the_tree], settle=60)
 def gpus_answer(cluster: Cluster) -> None:
-    """On each GPU node nvidia-smi shows all of its GPUs."""
+    """nvidia-smi shows all GPUs on each GPU node."""
     for node in gpu_nodes(cluster):
         wanted = cluster.spec.node(node.name).gpus
         answer = node.run("nvidia-smi -L")
@@ -171,7 +171,7 @@ def gpus_answer(cluster: Cluster) -> None:
             raise failed(
                 expected=f"{wanted} GPUs on {node.name}",
                 actual=answer.output.strip() or f"status {answer.exit_status}",
-                hint="A node has the image that it last booted.",
+                hint="A node runs the VNFS that it booted last.",
                 node=node.name,
                 look="nvidia-smi -L",
             )
@@ -179,14 +179,14 @@ def gpus_answer(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[gpus_answer])
 def no_installer_came_along(cluster: Cluster) -> None:
-    """No installer is on a GPU node: the tree was packed after it was tidied."""
+    """No installer is on a GPU node: the chroot was packed after it was cleaned up."""
     for node in gpu_nodes(cluster):
         found = node.run("find / -xdev -type f -name '*.run'").output.split()
         if found:
             raise failed(
                 expected=f"no .run file on {node.name}",
                 actual=found,
-                hint="It boots what the tree was when it was packed.",
+                hint="The node boots the chroot as it was when you packed it.",
                 node=node.name,
                 look="find / -xdev -name '*.run'",
                 final=True,
@@ -195,15 +195,15 @@ def no_installer_came_along(cluster: Cluster) -> None:
 
 @check(step="use", needs=[gpus_answer], settle=60)
 def gpu_nodes_take_jobs(cluster: Cluster) -> None:
-    """Slurm has the GPU nodes in service."""
+    """The GPU nodes are in service in Slurm."""
     known = cluster.sms.fact(slurm.nodes)
     names = [node.name for node in gpu_nodes(cluster)]
     out = {name: known[name].label.lower() for name in names if name in known and not known[name].takes_jobs}
     if out:
         raise failed(
-            expected=f"{' and '.join(names)} idle or at work",
+            expected=f"{' and '.join(names)} idle or busy",
             actual=out,
-            hint="Whoever took a node out of service brings it back. `sinfo -R` shows reasons.",
+            hint="If you drained a node, you must resume it. `sinfo -R` shows the reasons.",
             node="sms",
             look="sinfo -R",
         )
@@ -211,7 +211,7 @@ def gpu_nodes_take_jobs(cluster: Cluster) -> None:
 
 @check(step="use", needs=[gpu_nodes_take_jobs], timeout=60)
 def a_job_gets_a_gpu(cluster: Cluster) -> None:
-    """A job that asks for one GPU is given one, on a node where nvidia-smi answers."""
+    """A job that requests one GPU gets one, on a node where nvidia-smi works."""
     command = "cd && srun --immediate=20 --gres=gpu:1 sh -c 'echo mine=$CUDA_VISIBLE_DEVICES; nvidia-smi -L'"
     answer = cluster.sms.run(command, user="user1", timeout=45)
     mine = [line.partition("=")[2] for line in answer.output.splitlines() if line.startswith("mine=")]
@@ -219,7 +219,7 @@ def a_job_gets_a_gpu(cluster: Cluster) -> None:
         raise failed(
             expected="a job with one number in CUDA_VISIBLE_DEVICES",
             actual=answer.output.strip() or f"status {answer.exit_status}",
-            hint="Try the same job yourself; what does it print?",
+            hint="Run the same job yourself. What does it print?",
             node="sms",
             look="srun --gres=gpu:1 nvidia-smi -L",
         )

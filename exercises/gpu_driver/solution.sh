@@ -1,4 +1,4 @@
-# GPU-1: a chroot of its own for the GPU nodes, with a driver in it.
+# GPU-1: a separate chroot for the GPU nodes, with a driver.
 
 #: step tree on sms as user1
 sudo ssh g1 lspci

@@ -1,4 +1,4 @@
-"""SEC-2: fail2ban and firewalld in the image, for the login node only, with a log there to read."""
+"""SEC-2: fail2ban and firewalld are in the VNFS, run on the login node only, and have a log to read."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ LOG = "/var/log/secure"
 
 
 def unit_files(root: str, service: str) -> str:
-    """Where a service's unit and its overrides may lie under a root folder."""
+    """Paths of a service's unit and its overrides under a root folder."""
     places = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
     return " ".join(f"{root}{place}/{service}.service{more}" for place in places for more in ("", ".d"))
 
 
 def jail_answer(node: NodeView) -> tuple[int, str]:
-    """What fail2ban on a node says of its jail for ssh."""
+    """What fail2ban on a node reports about its jail for ssh."""
     answer = node.run("fail2ban-client status sshd")
     return answer.exit_status, answer.output.strip()
 
 
 @check(step="install")
 def image_has_both_services(cluster: Cluster) -> None:
-    """The folder of the nodes' image has fail2ban and firewalld, both enabled."""
+    """fail2ban and firewalld are installed and enabled in the chroot."""
     root = chroot_of(cluster, "login")
     states = {}
     for service in SERVICES:
@@ -40,9 +40,9 @@ def image_has_both_services(cluster: Cluster) -> None:
     raise failed(
         expected="both are enabled",
         actual=states,
-        hint="`yum install --installroot=…` installs into a folder. On a node, a boot takes it away."
+        hint="`yum install --installroot=…` installs into the chroot. A node loses packages at its next boot."
         if missing
-        else "Installed is not yet enabled: `systemctl enable`, in the folder.",
+        else "An installed service is not yet enabled: run `systemctl enable` in the chroot.",
         node="sms",
         look=f"systemctl --root={root} is-enabled {' '.join(SERVICES)}",
     )
@@ -50,9 +50,9 @@ def image_has_both_services(cluster: Cluster) -> None:
 
 @check(step="jail", needs=[image_has_both_services])
 def jail_for_ssh_is_on(cluster: Cluster) -> None:
-    """In the image, fail2ban's jail for ssh is turned on."""
+    """fail2ban's jail for ssh is enabled in the chroot."""
     root = chroot_of(cluster, "login")
-    # In the order in which fail2ban reads them: the last word counts (jail.conf(5)).
+    # In the order in which fail2ban reads them: the last setting wins (jail.conf(5)).
     words = cluster.sms.run(
         f"cd {root}/etc/fail2ban && cat jail.conf jail.d/*.conf jail.local jail.d/*.local 2>/dev/null"
     ).output
@@ -65,8 +65,8 @@ def jail_for_ssh_is_on(cluster: Cluster) -> None:
     if state.get("sshd", state["DEFAULT"]) not in ("true", "yes", "on", "1"):
         raise failed(
             expected="[sshd] has enabled = true",
-            actual="the jail is off",
-            hint="Your own settings go into a file in jail.d whose name ends with .local.",
+            actual="the jail is disabled",
+            hint="Put your own settings into a file in jail.d whose name ends with .local.",
             node="sms",
             look=f"ls {root}/etc/fail2ban/jail.d",
         )
@@ -74,7 +74,7 @@ def jail_for_ssh_is_on(cluster: Cluster) -> None:
 
 @check(step="where", needs=[image_has_both_services])
 def services_are_for_login_only(cluster: Cluster) -> None:
-    """In the image, each of the two services has a condition that says where it may run."""
+    """In the chroot, each of the two services has a condition that restricts where it runs."""
     root = chroot_of(cluster, "login")
     lacking = [
         service
@@ -83,9 +83,9 @@ def services_are_for_login_only(cluster: Cluster) -> None:
     ]
     if lacking:
         raise failed(
-            expected="a condition in an override of both services",
+            expected="a condition in an override of each service",
             actual=f"no condition for {', '.join(lacking)}",
-            hint="The compute nodes boot from this image too, and would run them.",
+            hint="The compute nodes boot this VNFS too, and would run them.",
             node="sms",
             look=f"ls {root}/etc/systemd/system/{lacking[0]}.service.d",
         )
@@ -93,15 +93,15 @@ def services_are_for_login_only(cluster: Cluster) -> None:
 
 @check(step="log")
 def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
-    """In the image, rsyslog writes what is said of logins to /var/log/secure."""
+    """In the chroot, rsyslog is configured to write login messages to /var/log/secure."""
     root = chroot_of(cluster, "login")
     line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{LOG}"
     places = f"{root}/etc/rsyslog.conf {root}/etc/rsyslog.d/*.conf"
     if cluster.sms.run(f"grep -qsE '{line}' {places}").exit_status != 0:
         raise failed(
             expected=f"a line authpriv.* {LOG}",
-            actual="none that is not a remark",
-            hint="Without it the node sends such lines to the SMS, and keeps none that fail2ban could read.",
+            actual="none that is not commented out",
+            hint="Without it the node only sends such messages to the SMS; fail2ban cannot read them.",
             node="sms",
             look=f"grep -r secure {root}/etc/rsyslog.conf {root}/etc/rsyslog.d",
         )
@@ -113,13 +113,13 @@ def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
     settle=60,
 )
 def login_watches_logins(cluster: Cluster) -> None:
-    """On the login node fail2ban runs and has a jail for ssh."""
+    """fail2ban runs on the login node and has a jail for ssh."""
     unit = cluster.login.fact(systemd.unit("fail2ban.service"))
     if unit.load == "not-found":
         raise failed(
-            expected="the login node has fail2ban",
-            actual="the image it booted from has none",
-            hint="Has the folder been packed with `sudo wwvnfs`, and has login booted since then?",
+            expected="fail2ban on the login node",
+            actual="the VNFS it booted has none",
+            hint="Was the chroot packed with `sudo wwvnfs`, and has login booted since then?",
             node="login",
             look="systemctl status fail2ban",
         )
@@ -127,7 +127,7 @@ def login_watches_logins(cluster: Cluster) -> None:
         raise failed(
             expected="fail2ban is active",
             actual=f"fail2ban is {unit.active}" + ("" if unit.condition else ": its condition is unmet"),
-            hint="`journalctl -u fail2ban` tells more." if unit.condition else "Which names does it allow?",
+            hint="`journalctl -u fail2ban` says why." if unit.condition else "Which names does it allow?",
             node="login",
             look="systemctl status fail2ban",
         )
@@ -136,7 +136,7 @@ def login_watches_logins(cluster: Cluster) -> None:
         raise failed(
             expected="a jail called sshd",
             actual=output,
-            hint="Did the node boot before the jail was turned on and the image packed?",
+            hint="Did the node boot before the jail was enabled and the VNFS packed?",
             node="login",
             look="fail2ban-client status sshd",
         )
@@ -144,14 +144,14 @@ def login_watches_logins(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_watches_logins], settle=20)
 def logins_are_written_there(cluster: Cluster) -> None:
-    """On the login node, logins are written to the log that fail2ban reads."""
-    cluster.sms.run("ssh -o BatchMode=yes -o ConnectTimeout=5 login true")  # one more to be written there
+    """On the login node, rsyslog writes logins to the log that fail2ban reads."""
+    cluster.sms.run("ssh -o BatchMode=yes -o ConnectTimeout=5 login true")  # must be written there
     size = cluster.login.run(f"stat -c %s {LOG}")
     if size.exit_status != 0 or size.output.strip() == "0":
         raise failed(
             expected=f"lines in {LOG}",
             actual="it is empty" if size.exit_status == 0 else "there is no such file",
-            hint="We have just logged in by ssh. Was rsyslog told to write that there?",
+            hint="We have just logged in by ssh. Does rsyslog write logins to this file?",
             node="login",
             look=f"ls -l {LOG}",
         )
@@ -159,7 +159,7 @@ def logins_are_written_there(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_watches_logins])
 def compute_nodes_do_not(cluster: Cluster) -> None:
-    """On the compute nodes neither service runs."""
+    """Neither service runs on the compute nodes."""
     for node in cluster.compute:
         running = [
             service
@@ -168,9 +168,9 @@ def compute_nodes_do_not(cluster: Cluster) -> None:
         ]
         if running:
             raise failed(
-                expected="both are skipped there",
+                expected="both services are skipped there",
                 actual=f"{', '.join(running)} was started",
-                hint="Which names does the condition allow?",
+                hint="Which host names does the condition allow?",
                 node=node.name,
                 look=f"systemctl status {running[0]}",
             )

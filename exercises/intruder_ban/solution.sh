@@ -1,4 +1,4 @@
-# SEC-2: fail2ban and firewalld in the image, for the login node only, and a log there for them to read.
+# SEC-2: fail2ban and firewalld in the VNFS, on the login node only, and a log that fail2ban can read.
 
 #: step install on sms as user1
 sudo yum -y install --installroot=${CHROOT} fail2ban
@@ -24,6 +24,6 @@ sudo ssh login reboot
 #: wait sudo ssh -o BatchMode=yes -o ConnectTimeout=2 login fail2ban-client status sshd within 180
 sudo ssh login fail2ban-client status sshd
 sudo ssh login ls -l /var/log/secure
-# firewalld fails, and status 3 is how systemctl says so: that is the next exercise.
+# firewalld has failed, so systemctl exits with status 3. The next exercise fixes it.
 #: may-fail
 sudo ssh login systemctl --no-pager status firewalld

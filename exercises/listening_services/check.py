@@ -1,4 +1,4 @@
-"""SEC-1: what listens on the login node is known, and after a boot it is ssh alone."""
+"""SEC-1: the listening services of the login node are recorded, and after a boot only ssh is left."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ NOTES = "listening.txt"
 RPC = ("rpcbind.socket", "rpcbind.service")
 QUIET = ("disabled", "masked", "masked-runtime", "not-found")
 LOOK = "netstat -utlp"
-EPHEMERAL = 32768  # from here on, a UDP socket is most likely one that sends
+EPHEMERAL = 32768  # a UDP socket from this port on most likely only sends
 
 
 def in_folder(cluster: Cluster, root: str, unit: str) -> str:
-    """Whether a unit is started at boot of a system that lies in a folder: systemd's word for it."""
+    """Whether a unit starts when a system in a folder boots, in systemd's words."""
     held = f"{root}/etc/systemd/system/{unit}.d {root}/etc/systemd/system/{unit}"
     if cluster.sms.run(f"grep -rqsE '^ *(Condition|Assert)[A-Za-z]+ *= *[^ ]' {held}").exit_status == 0:
-        return "disabled"  # by a condition of its own; the boot will tell whether it says no
+        return "disabled"  # it has a condition of its own; the boot shows whether it is met
     answer = cluster.sms.run(f"systemctl --root={root} is-enabled {unit}")
     words = answer.output.split()
     known = len(words) == 1 and "/" not in words[0]
@@ -26,14 +26,14 @@ def in_folder(cluster: Cluster, root: str, unit: str) -> str:
 
 @check(step="look")
 def inventory_is_written_down(cluster: Cluster) -> None:
-    """On the SMS, user1 has a list of what listened on the login node: ssh, and rpcbind."""
+    """user1 has a list on the SMS of what listened on the login node: ssh and rpcbind."""
     answer = cluster.sms.run(f"cat ~user1/{NOTES}")
     look = f"cat ~user1/{NOTES}"
     if answer.exit_status != 0:
         raise failed(
-            expected=f"a file {NOTES} in user1's home",
+            expected=f"a file {NOTES} in the home directory of user1",
             actual="no such file",
-            hint="`>` behind a command writes what it prints into a file.",
+            hint="`>` after a command writes its output to a file.",
             node="sms",
             look=look,
         )
@@ -41,9 +41,9 @@ def inventory_is_written_down(cluster: Cluster) -> None:
     lacking = [name for name, pattern in wanted.items() if not re.search(pattern, answer.output)]
     if lacking:
         raise failed(
-            expected="ssh and rpcbind in the list, by name or by port",
-            actual=f"nothing of {', '.join(lacking)} in it",
-            hint="Was it the login node that you asked, and before you switched anything off? As root?",
+            expected="ssh and rpcbind in the list, by name or port",
+            actual=f"{', '.join(lacking)} not in it",
+            hint="Did you run it on the login node, as root, and before you disabled anything?",
             node="sms",
             look=look,
         )
@@ -51,7 +51,7 @@ def inventory_is_written_down(cluster: Cluster) -> None:
 
 @check(step="image")
 def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
-    """The folder of the nodes' image starts neither rpcbind nor its socket at boot."""
+    """In the chroot, neither rpcbind nor its socket is enabled."""
     root = chroot_of(cluster, "login")
     states = {unit: in_folder(cluster, root, unit) for unit in RPC}
     if set(states.values()) <= set(QUIET):
@@ -59,7 +59,7 @@ def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
     raise failed(
         expected="neither unit is enabled there",
         actual=states,
-        hint="What is changed on the node is gone at its next boot, and the socket would start the service.",
+        hint="A change on the node is lost at its next boot. The socket starts the service, so disable both.",
         node="sms",
         look=f"systemctl --root={root} is-enabled {' '.join(RPC)}",
     )
@@ -67,21 +67,21 @@ def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[image_keeps_rpcbind_quiet], settle=45)
 def login_booted_without_rpcbind(cluster: Cluster) -> None:
-    """Since the login node booted, rpcbind has not listened there."""
+    """The service rpcbind has not listened on the login node since it booted."""
     shown = cluster.login.run(f"systemctl show {' '.join(RPC)} -p ActiveState,ActiveEnterTimestampMonotonic")
     if re.search(r"^ActiveState=active", shown.output, flags=re.MULTILINE):
         raise failed(
-            expected="nobody listens on port 111",
+            expected="port 111 is closed",
             actual="port 111 is open",
-            hint="Has the folder been packed since you changed it, and has the node booted since then?",
+            hint="Was the chroot packed since you changed it, and has the node booted since then?",
             node="login",
             look=LOOK,
         )
     if re.search(r"Monotonic=[1-9]", shown.output):
         raise failed(
-            expected="rpcbind was never started since the boot",
-            actual="it was started with this boot, and stopped later",
-            hint="Only a boot shows what a boot brings.",
+            expected="rpcbind was not started since the boot",
+            actual="it was started at this boot, and stopped later",
+            hint="Reboot the node to see what starts at boot.",
             node="login",
             look="systemctl status rpcbind.socket",
         )
@@ -89,7 +89,7 @@ def login_booted_without_rpcbind(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_booted_without_rpcbind])
 def only_ssh_is_offered(cluster: Cluster) -> None:
-    """To others the login node offers ssh, and nothing else."""
+    """The login node offers ssh to other machines, and nothing else."""
     output = cluster.login.run("ss -Hutln").output
     found = [(words[0], *words[4].rsplit(":", 1)) for words in map(str.split, output.splitlines())]
     offered = sorted(
@@ -103,7 +103,7 @@ def only_ssh_is_offered(cluster: Cluster) -> None:
         raise failed(
             expected="tcp 22",
             actual=offered,
-            hint="Which program is behind each, and who needs it?",
+            hint="Which program owns each socket, and who needs it?",
             node="login",
             look=LOOK,
         )

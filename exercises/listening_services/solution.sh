@@ -1,4 +1,4 @@
-# SEC-1: know what listens on the login node, and let the image offer no more than ssh.
+# SEC-1: list what listens on the login node, and reduce it to ssh in the VNFS.
 
 #: step look on sms as user1
 sudo ssh login netstat -utlp | grep -v localhost

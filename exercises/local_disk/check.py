@@ -1,4 +1,4 @@
-"""SEMI-2: system, swap and /tmp of c1 and c2 are on their disks, formatted at each boot."""
+"""SEMI-2: the system, swap and /tmp of c1 and c2 are on their disks, which each boot formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.facts import slurm, storage, warewulf
 
 DISK = "/dev/vda"
 MIB = 1 << 20
-LOADER = (1 * MIB, 2 * MIB)  # where the first partition begins, and its size, as handed out
+LOADER = (1 * MIB, 2 * MIB)  # start and size of the first partition in the handout
 WANTED = {2: (3, 512), 3: (515, 2048), 4: (2563, 2048)}  # number: first MiB, size in MiB
 LAST = (5, 4611)
 ALIGNMENT = 2 * MIB
@@ -18,8 +18,8 @@ PLACES = {"/": 4, "/boot": 2, "/tmp": 5}  # noqa: S108 (of the node)
 MODULES = ("virtio_blk", "ext4")
 BEGAN = """t=$(systemctl show -P KernelTimestamp --timestamp=unix)
 case $t in @*) echo "${t#@}" ;; *) date -d "$(uptime -s)" +%s ;; esac"""
-"""When a node began to boot, by its clock of then. `uptime` counts back from now, and the clock may have been
-set since; but a system in a container knows nothing else."""
+"""When a node began to boot, by its clock at that time. `uptime` counts back from now, and the clock may have
+been set since; but a system in a container has no other source."""
 REMAKING = {"mklabel", "mktable", "mkpart", "rm"}
 
 
@@ -29,13 +29,13 @@ def nodes(cluster: Cluster) -> list[NodeView]:
 
 
 def stored(cluster: Cluster, node: NodeView) -> list[list[str]]:
-    """The commands of the layout that a node is given, word by word."""
+    """The commands of the layout that is assigned to a node, split into words."""
     layout = cluster.sms.fact(warewulf.provision_print(node.name)).filesystem
     return [command.split() for command in layout.split(",") if command.strip()]
 
 
 def divided(node: NodeView) -> str:
-    """What is wrong with the partitions behind the first; empty when nothing is."""
+    """What is wrong with the partitions after the first; empty if nothing is."""
     table = node.fact(storage.partitions(DISK))
     found = {part.number: part for part in table.partitions}
     for number, (start, size) in WANTED.items():
@@ -55,13 +55,13 @@ def divided(node: NodeView) -> str:
 
 @check(step="divide", settle=60)
 def disks_are_divided(cluster: Cluster) -> None:
-    """The disks of c1 and c2 have partitions 2 to 5, where the table says."""
+    """The disks of c1 and c2 have partitions 2 to 5, at the positions in the table."""
     wrong = {node.name: found for node in nodes(cluster) if (found := divided(node))}
     if wrong:
         raise failed(
             expected="partitions 2 to 5 of 512 MiB, 2 GiB, 2 GiB and the rest",
             actual=wrong,
-            hint="`parted` runs on the node whose disk it is: once for each.",
+            hint="Run `parted` on the node that has the disk: once for each node.",
             node=next(iter(wrong)),
             look=f"parted -l {DISK}",
             final=True,
@@ -70,7 +70,7 @@ def disks_are_divided(cluster: Cluster) -> None:
 
 @check(step="divide", needs=[disks_are_divided])
 def first_partition_is_untouched(cluster: Cluster) -> None:
-    """Their first partition is where it was, as large, and still one for boot loaders."""
+    """Their first partition has its original start, size and flag (esp)."""
     for node in nodes(cluster):
         table = node.fact(storage.partitions(DISK))
         first = next((part for part in table.partitions if part.number == 1), None)
@@ -82,7 +82,7 @@ def first_partition_is_untouched(cluster: Cluster) -> None:
             raise failed(
                 expected="partition 1 from 1 MiB to 3 MiB, with the flag esp",
                 actual=f"partition 1 of {node.name}: {actual}",
-                hint="A new table begins empty. The disk as it was comes back with `lab reset local_disk`.",
+                hint="A new partition table is empty. `lab reset local_disk` restores the original disk.",
                 node=node.name,
                 look=f"parted -l {DISK}",
             )
@@ -90,7 +90,7 @@ def first_partition_is_untouched(cluster: Cluster) -> None:
 
 @check(step="assign")
 def nodes_are_given_the_layout(cluster: Cluster) -> None:
-    """Warewulf has a layout for both: the disk, /, /boot, /tmp and swap, each formatted before."""
+    """Warewulf has a disk layout for both nodes that formats and mounts /, /boot, /tmp and swap."""
     for node in nodes(cluster):
         commands = stored(cluster, node)
         mounted = {words[2]: words[1] for words in commands if words[0] == "fstab"}
@@ -109,7 +109,7 @@ def nodes_are_given_the_layout(cluster: Cluster) -> None:
             raise failed(
                 expected=f"select {DISK}, and mkfs and fstab for {', '.join(PLACES)} and swap",
                 actual=f"{node.name}: {actual}",
-                hint="Commands are stored when you set them, not when the node boots.",
+                hint="Warewulf stores the commands when you set them, not when the node boots.",
                 node="sms",
                 look=f"wwsh provision print {node.name} | grep FS",
             )
@@ -117,14 +117,14 @@ def nodes_are_given_the_layout(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[nodes_are_given_the_layout])
 def no_boot_makes_a_new_table(cluster: Cluster) -> None:
-    """No command of the layout makes or removes partitions."""
+    """No command of the layout creates or removes partitions."""
     for node in nodes(cluster):
         found = [" ".join(words) for words in stored(cluster, node) if words[0] in REMAKING]
         if found:
             raise failed(
                 expected="select, name, mkfs and fstab only",
                 actual=found,
-                hint="It runs at every boot. What happens to partition 1?",
+                hint="The layout runs at every boot. What would happen to partition 1?",
                 node="sms",
                 look=f"wwsh provision print {node.name} | grep FS",
             )
@@ -132,7 +132,7 @@ def no_boot_makes_a_new_table(cluster: Cluster) -> None:
 
 @check(step="drivers")
 def bootstrap_loads_the_drivers(cluster: Cluster) -> None:
-    """The driver of the disk and that of its file systems are in the list of modules to load."""
+    """The disk driver and the file system driver are in the list of modules to load."""
     text = cluster.sms.run("cat /etc/warewulf/bootstrap.conf").output
     listed: list[str] = []
     for how, words in re.findall(r"(?m)^\s*modprobe\s*(\+?=)\s*(.*?)\s*(?:#.*)?$", text):
@@ -143,7 +143,7 @@ def bootstrap_loads_the_drivers(cluster: Cluster) -> None:
         raise failed(
             expected=f"modprobe += … with {' and '.join(MODULES)}",
             actual=f"no {' and no '.join(missing)}",
-            hint="To pack a module and to load it are two lists in this file.",
+            hint="This file has two lists: modules to pack, and modules to load.",
             node="sms",
             look="grep modprobe /etc/warewulf/bootstrap.conf",
         )
@@ -151,7 +151,7 @@ def bootstrap_loads_the_drivers(cluster: Cluster) -> None:
 
 @check(step="boot", settle=60)
 def root_is_on_the_disk(cluster: Cluster) -> None:
-    """Both run from their disk: / is an ext4 on partition 4."""
+    """Both nodes run from their disk: / is ext4 on partition 4."""
     for node in nodes(cluster):
         root = node.fact(storage.mount("/"))
         if (root.source, root.fstype) != (f"{DISK}4", "ext4"):
@@ -161,13 +161,13 @@ def root_is_on_the_disk(cluster: Cluster) -> None:
                 hint=f"Has it booted since? If so, `lab console {node.name}` shows what failed.",
                 node=node.name,
                 look="findmnt /",
-                final=True,  # while it boots, there is no shell to say this
+                final=True,  # while the node boots, no shell could report this
             )
 
 
 @check(step="boot", needs=[root_is_on_the_disk])
 def the_rest_is_where_it_belongs(cluster: Cluster) -> None:
-    """/boot is partition 2, /tmp is partition 5, swap is partition 3, and the names tell which is which."""
+    """/boot is partition 2, swap is partition 3, /tmp is partition 5, and the partitions have their names."""
     for node in nodes(cluster):
         sources = {place: node.fact(storage.mount(place)).source for place in PLACES}
         wanted = {place: f"{DISK}{number}" for place, number in PLACES.items()}
@@ -190,7 +190,7 @@ def the_rest_is_where_it_belongs(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[root_is_on_the_disk])
 def every_boot_starts_clean(cluster: Cluster) -> None:
-    """The file systems on / and /tmp were made in this boot."""
+    """The file systems on / and /tmp were created during this boot."""
     for node in nodes(cluster):
         began = int(node.run(BEGAN).output.strip() or 0)
         for place in [place for place in PLACES if place != "/boot"]:
@@ -198,9 +198,9 @@ def every_boot_starts_clean(cluster: Cluster) -> None:
             made = node.fact(storage.made(device))
             if made < began - 5:
                 raise failed(
-                    expected=f"{device} made after the node began to boot",
-                    actual=f"{node.name}: made {began - made} s before",
-                    hint="An `mkfs` for it belongs into the layout.",
+                    expected=f"{device} created after the node began to boot",
+                    actual=f"{node.name}: created {began - made} s before",
+                    hint="The layout needs an `mkfs` for it.",
                     node=node.name,
                     look=f"dumpe2fs -h {device} | grep created; uptime -s",
                 )
@@ -208,13 +208,13 @@ def every_boot_starts_clean(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[root_is_on_the_disk])
 def memory_is_free_again(cluster: Cluster) -> None:
-    """Files in memory take less than half of what the system takes on the disk: it is no longer in memory."""
+    """The system is no longer in memory: `shared` memory is less than half of the space used on /."""
     for node in nodes(cluster):
         memory, root = node.fact(storage.memory), node.fact(storage.mount("/"))
         if memory.shared > root.used // 2:
             raise failed(
-                expected=f"less than half of the {root.used // MIB} MiB of /",
-                actual=f"{node.name}: {memory.shared // MIB} MiB are files in memory (`shared`)",
+                expected=f"less than half of the {root.used // MIB} MiB used on /",
+                actual=f"{node.name}: {memory.shared // MIB} MiB of files in memory (`shared`)",
                 node=node.name,
                 look="free -m; df -m /",
             )
@@ -222,7 +222,7 @@ def memory_is_free_again(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[root_is_on_the_disk], settle=60)
 def slurm_has_them_back(cluster: Cluster) -> None:
-    """Slurm has both in service, or waits only to be told that a reboot was meant."""
+    """Both nodes are in service in Slurm, or are down only because of an unexpected reboot."""
     known = cluster.sms.fact(slurm.nodes)
     for node in nodes(cluster):
         found = known.get(node.name)

@@ -1,11 +1,11 @@
-# SEMI-2: system, swap and /tmp on the node's disk, formatted at each boot.
+# SEMI-2: the system, swap and /tmp on the disk of the node, formatted at each boot.
 
 #: step divide on sms as user1
 sudo ssh c1 parted -l /dev/vda
 sudo mkdir -p /etc/warewulf/filesystem
 sudo tee /etc/warewulf/filesystem/jetstream.cmds <<'CMDS'
 select /dev/vda
-# Done by hand, once. At each boot these would begin with an empty table, and end without the first partition:
+# Run by hand, once. At each boot they would need a new table, which would lose the first partition:
 # mkpart primary ext4 3MiB 515MiB
 # mkpart primary linux-swap 515MiB 2563MiB
 # mkpart primary ext4 2563MiB 4611MiB

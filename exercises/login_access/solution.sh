@@ -1,9 +1,9 @@
-# LOGIN-6: users may log in to the login node, by a PAM file of its own.
+# LOGIN-6: a PAM file of its own lets users log in to the login node.
 
 #: step admit on sms as user1
 #: expect-fail
 ssh login hostname
-# Status 1 is how diff says that it found a difference.
+# diff exits with status 1 if it finds a difference.
 #: expect-fail
 diff /etc/pam.d/sshd ${CHROOT}/etc/pam.d/sshd
 

@@ -1,4 +1,4 @@
-"""LOGIN-3: a small slurm.conf makes the login node a client, and Warewulf keeps it."""
+"""LOGIN-3: a small slurm.conf makes the login node a client, and Warewulf stores the file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ DEFINES = ("nodename", "partitionname", "nodeset", "include", "frontendname")
 
 
 def settings(text: str) -> dict[str, str]:
-    """Reads `Key=Value` lines: keys in lower case, remarks left out."""
+    """Reads `Key=Value` lines: keys in lower case, comments ignored."""
     lines = (line.split("#")[0].strip() for line in text.splitlines())
     parts = (line.replace("=", " = ", 1).split(None, 2) for line in lines if line)
     return {words[0].lower(): words[2] if len(words) > 2 else "" for words in parts}
 
 
 def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
-    """Fails unless a configuration names cluster and controller, and defines nothing."""
+    """Fails unless a configuration names the cluster and the controller, and defines nothing else."""
     found = settings(text)
     for key, name in (("clustername", "ClusterName"), ("slurmctldhost", "SlurmctldHost")):
         if not found.get(key):
             raise failed(
                 expected=f"a line {name}=…",
                 actual=text.strip() or "an empty file",
-                hint="`scontrol show config` on the SMS knows the value.",
+                hint="`scontrol show config` on the SMS shows the value.",
                 node=node,
                 look=look,
             )
@@ -38,9 +38,9 @@ def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
     extra = [line.split()[0] for line in text.splitlines() if line.strip().lower().startswith(DEFINES)]
     if extra:
         raise failed(
-            expected="only what a client must know: where the controller is",
+            expected="only what a client needs: the name of the cluster and the host of the controller",
             actual=f"also {', '.join(dict.fromkeys(extra))}",
-            hint="Nodes and partitions are what a client asks the controller for; a copy here goes stale.",
+            hint="A client asks the controller for nodes and partitions; a copy here becomes outdated.",
             node=node,
             look=look,
         )
@@ -48,21 +48,21 @@ def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
 
 @check(step="write")
 def login_has_its_own_file(cluster: Cluster) -> None:
-    """The login node has a file /etc/slurm/slurm.conf that everybody may read."""
+    """The login node has a file /etc/slurm/slurm.conf that every user may read."""
     answer = cluster.login.run(f"stat -c %A {OWN_FILE}")
     if answer.exit_status != 0:
         raise failed(
             expected=f"a file {OWN_FILE}",
             actual="no such file",
-            hint="It lives in memory: a reboot of the node takes it away.",
+            hint="The file is in memory: it is lost when the node reboots.",
             node="login",
             look=f"ls -l {OWN_FILE}",
         )
     if answer.output.strip()[-3:-2] != "r":
         raise failed(
-            expected="readable by everybody: -rw-r--r--",
+            expected="readable by every user: -rw-r--r--",
             actual=answer.output.strip(),
-            hint="Users run sinfo too, and nothing in it is secret.",
+            hint="Users run sinfo too, and the file contains no secret.",
             node="login",
             look=f"ls -l {OWN_FILE}",
         )
@@ -70,14 +70,14 @@ def login_has_its_own_file(cluster: Cluster) -> None:
 
 @check(step="write", needs=[login_has_its_own_file])
 def file_says_only_where_the_controller_is(cluster: Cluster) -> None:
-    """It names the cluster and the controller's host, and defines no nodes or partitions."""
+    """It names the cluster and the host of the controller, and defines no nodes or partitions."""
     text = cluster.login.run(f"cat {OWN_FILE}").output
     require_small(cluster, text, node="login", look=f"cat {OWN_FILE}")
 
 
 @check(step="write", needs=[file_says_only_where_the_controller_is], settle=10)
 def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
-    """With this file alone, sinfo shows the partitions that the SMS has."""
+    """With this file alone, sinfo shows the same partitions as on the SMS."""
     wanted = [part.name for part in cluster.sms.fact(slurm.partitions)]
     answer = cluster.login.run(f"SLURM_CONF={OWN_FILE} sinfo -h -o '%P'", timeout=15)
     found = [name.rstrip("*") for name in answer.output.split()]
@@ -85,7 +85,7 @@ def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
         raise failed(
             expected=wanted,
             actual=answer.output or f"status {answer.exit_status}",
-            hint="Can the host that SlurmctldHost names be reached, and does slurmctld run there?",
+            hint="Is the host in SlurmctldHost reachable, and does slurmctld run there?",
             node="login",
             look=f"SLURM_CONF={OWN_FILE} sinfo",
         )
@@ -93,7 +93,7 @@ def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
 
 @check(step="keep")
 def warewulf_has_the_file(cluster: Cluster) -> None:
-    """Warewulf has a file that goes to /etc/slurm/slurm.conf on a node."""
+    """Warewulf has a file object with the path /etc/slurm/slurm.conf."""
     rows = cluster.sms.fact(warewulf.file_list)
     if any(row.path == OWN_FILE for row in rows):
         return
@@ -101,9 +101,9 @@ def warewulf_has_the_file(cluster: Cluster) -> None:
     raise failed(
         expected=f"a file object with the path {OWN_FILE}",
         actual=near or [row.name for row in rows],
-        hint="Where a file goes is its path: `--path=…` of `wwsh file import`, or of `wwsh file set`."
+        hint="The path of the file on a node is set by `--path=…` of `wwsh file import` or `wwsh file set`."
         if near
-        else "`wwsh file import` takes a file of the SMS into Warewulf's keeping.",
+        else "`wwsh file import` stores a file of the SMS in Warewulf.",
         node="sms",
         look="wwsh file list",
     )
@@ -111,7 +111,7 @@ def warewulf_has_the_file(cluster: Cluster) -> None:
 
 @check(step="keep", needs=[warewulf_has_the_file])
 def kept_file_says_the_same(cluster: Cluster) -> None:
-    """What Warewulf keeps is such a client's file too, readable by everybody."""
+    """The file in Warewulf is such a client configuration too, and every user may read it."""
     rows = [row for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
     row = rows[0]
     look = f"sudo wwsh file show {row.name}"
@@ -119,7 +119,7 @@ def kept_file_says_the_same(cluster: Cluster) -> None:
     require_small(cluster, text, node="sms", look=look)
     if row.perms[-3:-2] != "r":
         raise failed(
-            expected="readable by everybody: rw-r--r--",
+            expected="readable by every user: rw-r--r--",
             actual=row.perms,
             hint=f"`sudo wwsh file set {row.name} --mode=0644` changes it.",
             node="sms",

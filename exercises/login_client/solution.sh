@@ -1,4 +1,4 @@
-# LOGIN-3: a two-line slurm.conf on the login node, kept as a Warewulf file.
+# LOGIN-3: a two-line slurm.conf on the login node, stored as a Warewulf file.
 
 #: step write on login as root
 systemctl stop slurmd

@@ -1,4 +1,4 @@
-"""LOGIN-4: the login node is given what a compute node is given, and its own slurm.conf."""
+"""LOGIN-4: the login node is assigned everything that a compute node is, and its own slurm.conf."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ OWN_FILE = "/etc/slurm/slurm.conf"
 
 
 def own_files(cluster: Cluster) -> list[str]:
-    """Names of the files that go to /etc/slurm/slurm.conf on whichever node is given them."""
+    """Names of the file objects with the path /etc/slurm/slurm.conf."""
     return [row.name for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
 
 
 def given(cluster: Cluster, node: str) -> tuple[str, ...]:
-    """Names of the files that a node is given."""
+    """Names of the files that are assigned to a node."""
     return cluster.sms.fact(warewulf.provision_print(node)).files
 
 
 @check(step="assign")
 def login_is_given_the_file(cluster: Cluster) -> None:
-    """The login node is given a file that goes to /etc/slurm/slurm.conf."""
+    """The login node is assigned a file with the path /etc/slurm/slurm.conf."""
     there = own_files(cluster)
     found = given(cluster, "login")
     if not set(there) & set(found):
         raise failed(
-            expected=f"{there[0]} among the login node's files" if there else f"a file for {OWN_FILE}",
+            expected=f"{there[0]} in the list of files" if there else f"a file with the path {OWN_FILE}",
             actual=found,
-            hint="`wwsh provision help` has three options for files; one of them adds."
+            hint="`wwsh provision help` lists three options for files; one of them adds to the list."
             if there
-            else f"Warewulf has no file with the path {OWN_FILE}; it was made in the exercise before.",
+            else f"Warewulf has no file with the path {OWN_FILE}; import it as in the last exercise.",
             node="sms",
             look="wwsh provision print login",
         )
@@ -39,15 +39,15 @@ def login_is_given_the_file(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[login_is_given_the_file])
 def nothing_was_taken_away(cluster: Cluster) -> None:
-    """It is still given every file that a compute node is given."""
+    """It is still assigned every file that a compute node is."""
     neighbour = cluster.compute[0].name
     found = given(cluster, "login")
     missing = [name for name in given(cluster, neighbour) if name not in (*found, *own_files(cluster))]
     if missing:
         raise failed(
-            expected=f"all that {neighbour} is given: {', '.join(given(cluster, neighbour))}",
+            expected=f"all files of {neighbour}: {', '.join(given(cluster, neighbour))}",
             actual=f"{', '.join(found)} (missing: {', '.join(missing)})",
-            hint="`--files` replaces the whole list; `--fileadd` puts back what is missing.",
+            hint="`--files` replaces the whole list; `--fileadd` adds what is missing.",
             node="sms",
             look="wwsh provision print login",
         )
@@ -55,14 +55,14 @@ def nothing_was_taken_away(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[login_is_given_the_file])
 def compute_nodes_are_not_given_it(cluster: Cluster) -> None:
-    """No compute node is given that file."""
+    """No compute node is assigned that file."""
     there = set(own_files(cluster))
     found = [node.name for node in cluster.compute if there & set(given(cluster, node.name))]
     if found:
         raise failed(
-            expected="the file at the login node only",
+            expected="the file on the login node only",
             actual=f"{', '.join(found)} would get it too",
-            hint="A compute node needs the controller's whole file; `--filedel` takes away.",
+            hint="Compute nodes get their configuration from slurmd; `--filedel` removes a file.",
             node="sms",
             look=f"wwsh provision print {found[0]}",
         )
@@ -70,16 +70,16 @@ def compute_nodes_are_not_given_it(cluster: Cluster) -> None:
 
 @check(step="compare", needs=[nothing_was_taken_away, compute_nodes_are_not_given_it])
 def only_the_files_differ(cluster: Cluster) -> None:
-    """In all else than the files, the login node and a compute node are given the same."""
+    """Except for the files, the login node and a compute node have the same settings."""
     neighbour = cluster.compute[0].name
     mine = dict(cluster.sms.fact(warewulf.provision_print("login")).values)
     other = dict(cluster.sms.fact(warewulf.provision_print(neighbour)).values)
     keys = [key for key in {**mine, **other} if key != "FILES" and mine.get(key) != other.get(key)]
     if keys:
         raise failed(
-            expected=f"one line that differs from {neighbour}: FILES",
+            expected=f"only the line FILES differs from {neighbour}",
             actual={key: f"{mine.get(key) or 'UNDEF'}, not {other.get(key) or 'UNDEF'}" for key in keys},
-            hint="Which of the two did you mean to change?",
+            hint="Which of the two nodes did you intend to change?",
             node="sms",
             look=f"wwsh provision print login {neighbour}",
         )
@@ -87,15 +87,15 @@ def only_the_files_differ(cluster: Cluster) -> None:
 
 @check(step="deliver", needs=[login_is_given_the_file], settle=30)
 def login_has_what_it_is_given(cluster: Cluster) -> None:
-    """The file is on the login node, as Warewulf keeps it."""
+    """The file is on the login node, with the content that Warewulf stores."""
     name = next(name for name in own_files(cluster) if name in given(cluster, "login"))
     kept = cluster.sms.run(f"wwsh file show {shlex.quote(name)}").output
     there = cluster.login.run(f"cat {OWN_FILE}")
     if there.exit_status != 0 or there.output.split() != kept.split():
         raise failed(
             expected=f"{OWN_FILE} with the content of {name}",
-            actual="another content" if there.exit_status == 0 else "no such file",
-            hint="Files come with a boot, or when the node is told to fetch them.",
+            actual="different content" if there.exit_status == 0 else "no such file",
+            hint="A node fetches its files when it boots, or when you tell it to.",
             node="login",
             look=f"cat {OWN_FILE}",
             final=True,

@@ -1,7 +1,7 @@
-# LOGIN-4: compare what nodes are given, and give the login node its slurm.conf.
+# LOGIN-4: compare the settings of nodes, and assign the login node its slurm.conf.
 
 #: step assign on sms as user1
-# Warewulf 3 itself ends `provision print` with status 1 even when all is well.
+# Warewulf 3 itself exits with status 1 after `provision print`, even without an error.
 #: may-fail
 wwsh provision print c1
 #: may-fail
@@ -12,7 +12,7 @@ diff -u <(proprint c1) <(proprint login)
 sudo wwsh -y provision set login --fileadd=slurm.conf.login
 
 #: step compare on sms as user1
-# Status 1 is how diff says that it found a difference.
+# diff exits with status 1 if it finds a difference.
 #: expect-fail
 diff -u <(proprint c1) <(proprint login)
 

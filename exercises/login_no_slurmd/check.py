@@ -1,4 +1,4 @@
-"""LOGIN-5: the image's own condition keeps slurmd off the login node, and on the compute nodes."""
+"""LOGIN-5: a condition in the VNFS stops slurmd on the login node, and lets it run on compute nodes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SAME_BOOT = 10  # seconds that two accounts of one boot may differ
 
 @dataclass(frozen=True)
 class Daemon:
-    """How slurmd stands on a node."""
+    """The state of slurmd on a node."""
 
     active: str
-    refused: bool  # it was to start, and a condition in its unit said no
+    refused: bool  # it should have started, but a condition of its unit was not met
 
 
 def daemon(node: NodeView) -> Daemon:
@@ -49,12 +49,12 @@ def with_condition(root: str) -> str:
 
 
 def in_the_image(cluster: Cluster) -> list[str]:
-    """Files with a condition for slurmd in the folder that the image is packed from."""
+    """Files in the chroot that hold a condition for slurmd."""
     return cluster.sms.run(with_condition(chroot_of(cluster, "login"))).output.split()
 
 
 def delivered(cluster: Cluster) -> list[str]:
-    """Overrides of slurmd's unit that the login node is given as files of Warewulf's."""
+    """Overrides of slurmd's unit that are assigned to the login node as Warewulf files."""
     given = cluster.sms.fact(warewulf.provision_print("login")).files
     rows = cluster.sms.fact(warewulf.file_list)
     return [row.path for row in rows if row.name in given and f"/{UNIT}" in row.path]
@@ -75,15 +75,15 @@ def came_with_the_boot(node: NodeView) -> bool | None:
 
 @check(step="condition")
 def login_refuses_slurmd(cluster: Cluster) -> None:
-    """On the login node slurmd does not run, because a condition says so."""
+    """The login node does not run slurmd, because a condition is not met."""
     found = daemon(cluster.login)
     if found.refused:
         return
     kept = in_the_image(cluster) or delivered(cluster)
     if found.active not in ("inactive", "failed"):
-        hint = "`systemctl edit slurmd` adds conditions; they count when it is to start."
+        hint = "`systemctl edit slurmd` adds conditions; systemd tests them when the service starts."
         if kept:
-            hint = "The folder has a condition. Was it packed with `sudo wwvnfs`, and has login booted since?"
+            hint = "The chroot has a condition. Was it packed with `sudo wwvnfs`, and has login booted since?"
         raise failed(
             expected="slurmd is skipped: its start condition is unmet",
             actual=f"slurmd is {found.active}",
@@ -93,8 +93,8 @@ def login_refuses_slurmd(cluster: Cluster) -> None:
         )
     raise failed(
         expected="slurmd is skipped: its start condition is unmet",
-        actual=f"slurmd is {found.active}, but no condition has kept it from starting",
-        hint="`systemctl start slurmd` is the test: it must leave slurmd inactive.",
+        actual=f"slurmd is {found.active}, but not because of a condition",
+        hint="Test it with `systemctl start slurmd`: slurmd must stay inactive.",
         node="login",
         look=LOOK,
     )
@@ -102,14 +102,14 @@ def login_refuses_slurmd(cluster: Cluster) -> None:
 
 @check(step="image")
 def image_has_the_condition(cluster: Cluster) -> None:
-    """The condition is where the nodes' image is packed from."""
+    """The condition is in the chroot that the VNFS is packed from."""
     if in_the_image(cluster) or delivered(cluster):
         return
     place = f"{chroot_of(cluster, 'login')}/etc/systemd/system/{UNIT}.d"
     raise failed(
         expected=f"a condition for slurmd in a file under {place}",
         actual="no condition there",
-        hint="What is only on the node is gone at its next boot.",
+        hint="A change on the node only is lost at its next boot.",
         node="sms",
         look=f"ls {place}",
     )
@@ -117,12 +117,12 @@ def image_has_the_condition(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_refuses_slurmd, image_has_the_condition], settle=45)
 def login_booted_with_it(cluster: Cluster) -> None:
-    """The login node got the condition with its boot."""
+    """The login node booted with the condition."""
     if not came_with_the_boot(cluster.login):
         raise failed(
-            expected="a condition that came with the image",
-            actual="one that was put there after the node had booted",
-            hint="Pack the image, and let the node boot from it.",
+            expected="a condition that was in the VNFS",
+            actual="a condition that was added after the node had booted",
+            hint="Pack the VNFS, and reboot the node.",
             node="login",
             look="systemctl cat slurmd",
         )
@@ -130,13 +130,13 @@ def login_booted_with_it(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_booted_with_it], settle=15)
 def sinfo_works_all_the_same(cluster: Cluster) -> None:
-    """On the login node sinfo works, without slurmd."""
+    """The command sinfo works on the login node without slurmd."""
     answer = cluster.login.run("sinfo", timeout=15)
     if answer.exit_status != 0 or "error:" in answer.output:
         raise failed(
-            expected="partitions and nodes, without an error",
+            expected="partitions and nodes, and no error",
             actual=answer.output or f"status {answer.exit_status}",
-            hint="Without slurmd, sinfo needs a file of its own: is it among the node's FILES?",
+            hint="Without slurmd, sinfo needs a slurm.conf: is it in the FILES of the node?",
             node="login",
             look="sinfo",
         )
@@ -148,9 +148,9 @@ def compute_node_runs_slurmd(cluster: Cluster) -> None:
     node = cluster.compute[0]
     if in_the_image(cluster) and not came_with_the_boot(node):
         raise failed(
-            expected=f"{node.name} booted from an image with the condition",
-            actual="the image it booted from has none",
-            hint="Has the folder been packed since you changed it, and has the node booted since then?",
+            expected=f"{node.name} booted a VNFS with the condition",
+            actual="the VNFS it booted has none",
+            hint="Was the chroot packed since you changed it, and has the node booted since then?",
             node=node.name,
             look="systemctl cat slurmd",
         )
@@ -159,7 +159,7 @@ def compute_node_runs_slurmd(cluster: Cluster) -> None:
         raise failed(
             expected="slurmd is active",
             actual=f"slurmd is {found.active}" + (": its start condition is unmet" if found.refused else ""),
-            hint="Of several conditions all must hold, unless each begins with `|`." if found.refused else "",
+            hint="All conditions must be met, unless each begins with `|`." if found.refused else "",
             node=node.name,
             look=LOOK,
         )
@@ -167,7 +167,7 @@ def compute_node_runs_slurmd(cluster: Cluster) -> None:
 
 @check(step="aftermath", needs=[compute_node_runs_slurmd], settle=45)
 def slurm_knows_of_the_reboot(cluster: Cluster) -> None:
-    """Slurm has taken note of that node's reboot."""
+    """Slurm has recorded the reboot of that node."""
     node = cluster.compute[0]
     info = cluster.sms.fact(slurm.node(node.name))
     uptime = node.run("cut -d. -f1 /proc/uptime").output
@@ -176,8 +176,8 @@ def slurm_knows_of_the_reboot(cluster: Cluster) -> None:
     if info.boot_time is None or abs(info.boot_time - booted) > SAME_BOOT:
         raise failed(
             expected="the boot time that slurmd reports is the node's last boot",
-            actual="slurmd has not yet reported for duty since the node booted",
-            hint="slurmctld notes it when the node's slurmd registers.",
+            actual="slurmd has not registered since the node booted",
+            hint="slurmctld records it when slurmd on the node registers.",
             node="sms",
             look=f"scontrol show node {node.name}",
         )

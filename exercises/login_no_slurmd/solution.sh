@@ -1,11 +1,11 @@
-# LOGIN-5: slurmd runs on nodes called c* and g* only, by a condition in the image.
+# LOGIN-5: a condition in the VNFS starts slurmd only on nodes called c* and g*.
 
 #: step condition on login as root
 systemctl stop slurmd
 printf '%s\n' '[Unit]' 'ConditionHost=|c*' 'ConditionHost=|g*' | systemctl edit --stdin slurmd
 systemctl cat slurmd
 systemctl start slurmd
-# Status 3 is how systemctl says that a service is not active.
+# systemctl exits with status 3 if a service is not active.
 #: expect-fail
 systemctl --no-pager status slurmd
 

@@ -1,4 +1,4 @@
-"""LOGIN-1: the login node is registered, knows what to boot, and came up as it should."""
+"""LOGIN-1: the login node is registered, has everything it boots from, and has booted correctly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SSH = "ssh -o BatchMode=yes -o ConnectTimeout=3 login"
 
 
 def differing_pairs(found: str, wanted: str) -> str:
-    """Says which pairs of two addresses differ."""
+    """Describes which pairs of two MAC addresses differ."""
     if found.count(":") != wanted.count(":"):
         return f"{found} has {found.count(':') + 1} pairs, not {wanted.count(':') + 1}"
     pairs = zip(found.split(":"), wanted.split(":"), strict=True)
@@ -21,7 +21,7 @@ def differing_pairs(found: str, wanted: str) -> str:
 
 
 def cards(cluster: Cluster, key: str) -> list[str]:
-    """The values that the node object has for HWADDR or IPADDR, over all its cards."""
+    """The values of HWADDR or IPADDR in the node object, of all its network devices."""
     found = cluster.sms.fact(warewulf.node_print("login"))
     values = [value for name, value in found.items() if name.endswith(f".{key}") and value]
     return [part.lower() for value in values for part in value.split(",")]
@@ -37,8 +37,8 @@ def node_is_known(cluster: Cluster) -> None:
     others = [row.name for row in rows if mac in (found.lower() for found in row.macs)]
     raise failed(
         expected="a node object called login",
-        actual=f"the login node's MAC is that of {others[0]!r}" if others else [row.name for row in rows],
-        hint="A node object has a name, a card, an address and a MAC; `wwsh node help` shows the options.",
+        actual=f"{others[0]!r} has its MAC address" if others else [row.name for row in rows],
+        hint="It needs a name, a device, an IP and a MAC address; `wwsh node help` lists the options.",
         node="sms",
         look="wwsh node list",
     )
@@ -53,7 +53,7 @@ def mac_is_the_handouts(cluster: Cluster) -> None:
         raise failed(
             expected=mac,
             actual=differing_pairs(found[0], mac) if found else None,
-            hint="The machine keeps calling with the MAC of its card; `lab console login` shows it.",
+            hint="The firmware prints the MAC address of its network card: `lab console login`.",
             node="sms",
             look="wwsh node print login",
         )
@@ -61,7 +61,7 @@ def mac_is_the_handouts(cluster: Cluster) -> None:
 
 @check(step="register", needs=[node_is_known])
 def address_is_right(cluster: Cluster) -> None:
-    """Its address is the one planned for the login node."""
+    """Its IP address is the one planned for the login node."""
     found = cards(cluster, "IPADDR")
     if cluster.login.address not in found:
         raise failed(
@@ -75,7 +75,7 @@ def address_is_right(cluster: Cluster) -> None:
 
 @check(step="register", needs=[mac_is_the_handouts, address_is_right])
 def dhcp_will_answer(cluster: Cluster) -> None:
-    """The DHCP server knows the MAC and has that address for it."""
+    """The DHCP server has an entry with this MAC address and this IP address."""
     login = cluster.login
     lines = cluster.sms.run(f"cat {DHCP_HOSTS}").output.lower().splitlines()
     entries = [line for line in lines if login.mac in line and not line.lstrip().startswith("#")]
@@ -83,15 +83,15 @@ def dhcp_will_answer(cluster: Cluster) -> None:
     if not any(login.address in entry.split(",") for entry in entries):
         raise failed(
             expected=f"an entry with {login.mac} and {login.address}",
-            actual=entries or "no entry for this MAC",
-            hint="`sudo wwsh dhcp update` writes the entries anew.",
+            actual=entries or "no entry for this MAC address",
+            hint="`sudo wwsh dhcp update` writes the entries again.",
             node="sms",
             look=look,
         )
     server = cluster.sms.fact(systemd.unit("dnsmasq.service"))
     if server.active != "active":
         raise failed(
-            expected="the DHCP server runs",
+            expected="a running DHCP server",
             actual=f"dnsmasq is {server.active}",
             node="sms",
             look="systemctl --no-pager status dnsmasq",
@@ -100,14 +100,14 @@ def dhcp_will_answer(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[node_is_known])
 def vnfs_is_assigned(cluster: Cluster) -> None:
-    """The node has a VNFS, and Warewulf has that VNFS."""
+    """The node is assigned a VNFS that exists in Warewulf."""
     known = [row.name for row in cluster.sms.fact(warewulf.vnfs_list)]
     found = cluster.sms.fact(warewulf.provision_print("login")).vnfs
     if found not in known:
         raise failed(
             expected=f"one of: {', '.join(known)}",
             actual=found,
-            hint="`sudo wwsh provision set login --vnfs=…`; `wwsh vnfs list` shows what there is.",
+            hint="`sudo wwsh provision set login --vnfs=…`; `wwsh vnfs list` lists the names.",
             node="sms",
             look="wwsh provision print login",
         )
@@ -115,14 +115,14 @@ def vnfs_is_assigned(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[node_is_known])
 def bootstrap_is_assigned(cluster: Cluster) -> None:
-    """The node has a bootstrap, and Warewulf has that bootstrap."""
+    """The node is assigned a bootstrap that exists in Warewulf."""
     known = [row.name for row in cluster.sms.fact(warewulf.bootstrap_list)]
     found = cluster.sms.fact(warewulf.provision_print("login")).bootstrap
     if found not in known:
         raise failed(
             expected=f"one of: {', '.join(known)}",
             actual=found,
-            hint="`sudo wwsh provision set login --bootstrap=…`; `wwsh bootstrap list` shows what there is.",
+            hint="`sudo wwsh provision set login --bootstrap=…`; `wwsh bootstrap list` lists the names.",
             node="sms",
             look="wwsh provision print login",
         )
@@ -130,7 +130,7 @@ def bootstrap_is_assigned(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[node_is_known])
 def files_are_assigned(cluster: Cluster) -> None:
-    """The node gets the six files that every node needs."""
+    """The node is assigned the six files that every node needs."""
     found = cluster.sms.fact(warewulf.provision_print("login")).files
     missing = [name for name in FILES if name not in found]
     if missing:
@@ -145,15 +145,15 @@ def files_are_assigned(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[bootstrap_is_assigned, mac_is_the_handouts])
 def boot_script_names_the_bootstrap(cluster: Cluster) -> None:
-    """The boot script that waits for this MAC names the bootstrap."""
+    """The boot script for this MAC address names the bootstrap."""
     bootstrap = cluster.sms.fact(warewulf.provision_print("login")).bootstrap
     script = f"/srv/warewulf/ipxe/cfg/{cluster.login.mac}"
     answer = cluster.sms.run(f"cat {script}")
     if answer.exit_status != 0 or bootstrap not in answer.output:
         raise failed(
-            expected=f"a boot script with {bootstrap}",
+            expected=f"a boot script that names {bootstrap}",
             actual=answer.output if answer.exit_status == 0 else "no such script",
-            hint="`sudo wwsh pxe update` writes the boot scripts anew.",
+            hint="`sudo wwsh pxe update` writes the boot scripts again.",
             node="sms",
             look=f"cat {script}",
         )
@@ -165,14 +165,14 @@ def boot_script_names_the_bootstrap(cluster: Cluster) -> None:
     settle=120,
 )
 def login_answers(cluster: Cluster) -> None:
-    """The login node has come up and answers ssh."""
+    """The login node has booted and accepts ssh connections."""
     answer = cluster.sms.run(f"{SSH} true")
     if answer.exit_status == 0:
         return
     if cluster.login.is_off:
         raise failed(
             expected="ssh from the SMS opens a shell on login",
-            actual="login's power is off",
+            actual="login is powered off",
             node="login",
             look="lab power on login",
             final=True,
@@ -181,7 +181,7 @@ def login_answers(cluster: Cluster) -> None:
     raise failed(
         expected="ssh from the SMS opens a shell on login",
         actual=f"stage {state.stage or 'unknown'}: {state.detail or answer.output.strip()}",
-        hint="Its console tells which link of the chain it has reached.",
+        hint="Its console shows which link of the boot chain it has reached.",
         node="sms",
         look="lab console login",
     )
@@ -189,7 +189,7 @@ def login_answers(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_answers])
 def name_is_login(cluster: Cluster) -> None:
-    """The machine calls itself login."""
+    """The host name of the machine is login."""
     found = cluster.login.run("hostname -s").output.strip()
     if found != "login":
         raise failed(expected="login", actual=found, node="login", look="hostname")
@@ -197,7 +197,7 @@ def name_is_login(cluster: Cluster) -> None:
 
 @check(step="look", needs=[login_answers])
 def root_is_in_memory(cluster: Cluster) -> None:
-    """Its root file system lives in memory and may fill about half of it."""
+    """Its root file system is in memory and may use about half of it."""
     root = cluster.login.fact(storage.mount("/"))
     if root.fstype != cluster.root_kind:
         raise failed(expected=cluster.root_kind, actual=root.fstype, node="login", look="findmnt /")
@@ -213,16 +213,16 @@ def root_is_in_memory(cluster: Cluster) -> None:
 
 @check(step="look", needs=[login_answers], settle=20)
 def folders_are_the_sms_s(cluster: Cluster) -> None:
-    """What the SMS has in /home and /opt/ohpc/pub is seen there too."""
+    """Its /home and /opt/ohpc/pub are those of the SMS."""
     made = "; ".join(f"s{n}=$(mktemp {folder}/.seen-XXXXXX)" for n, folder in enumerate(SHARED))
     signs = " ".join(f"$s{n}" for n in range(len(SHARED)))
     seen = cluster.sms.run(f"{made}; {SSH} ls -d {signs} 2>/dev/null; rm -f {signs}").output
     missing = [folder for folder in SHARED if f"{folder}/.seen-" not in seen]
     if missing:
         raise failed(
-            expected=f"what is in {' and '.join(SHARED)} on the SMS",
-            actual=f"a file made on the SMS in {' and in '.join(missing)} is not there on login",
-            hint="`systemctl --failed` on login tells of mounts that did not work.",
+            expected=f"{' and '.join(SHARED)} of the SMS, mounted on login",
+            actual=f"a file created on the SMS in {' and in '.join(missing)} is not there on login",
+            hint="`systemctl --failed` on login lists the mounts that failed.",
             node="login",
             look=f"df -h {' '.join(SHARED)}",
         )
@@ -239,7 +239,7 @@ def neighbours_are_known(cluster: Cluster) -> None:
         raise failed(
             expected=[f"{name} {address}" for name, address in wanted.items()],
             actual=f"missing: {', '.join(missing)}",
-            hint="This is the file dynamic_hosts, which Warewulf writes and lays down at boot.",
+            hint="This is the file dynamic_hosts. Warewulf writes it, and the node gets it at boot.",
             node="login",
             look="cat /etc/hosts",
         )
@@ -247,7 +247,7 @@ def neighbours_are_known(cluster: Cluster) -> None:
 
 @check(step="look", needs=[login_answers], settle=20)
 def munge_agrees(cluster: Cluster) -> None:
-    """A munge credential of either machine is accepted by the other."""
+    """Each of the two nodes, login and SMS, accepts munge credentials of the other."""
     ways = {
         "munge -n | sudo ssh login unmunge": f"munge -n | {SSH} unmunge",
         "sudo ssh login munge -n | unmunge": f"{SSH} munge -n | unmunge",
@@ -258,7 +258,7 @@ def munge_agrees(cluster: Cluster) -> None:
             raise failed(
                 expected="Success (0)",
                 actual=answer.output,
-                hint="Both must hold the same key. Was munge.key assigned before the node booted?",
+                hint="Both need the same key. Was munge.key assigned before the node booted?",
                 node="sms",
                 look=look,
             )

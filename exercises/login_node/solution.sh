@@ -1,4 +1,4 @@
-# LOGIN-1: register the login node, say what it boots, and watch it come up.
+# LOGIN-1: register the login node, assign what it boots, and watch it boot.
 
 #: step register on sms as user1
 wwsh node list
@@ -9,7 +9,7 @@ wwsh node print login
 wwsh vnfs list
 wwsh bootstrap list
 sudo wwsh -y provision set login --vnfs=debian13 --bootstrap=$(uname -r) --files=dynamic_hosts,passwd,group,shadow,munge.key,network
-# Warewulf ends `provision print` with status 1 even when all is well.
+# Warewulf exits with status 1 after `provision print`, even without an error.
 #: may-fail
 wwsh provision print login
 

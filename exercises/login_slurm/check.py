@@ -1,4 +1,4 @@
-"""LOGIN-2: Slurm's commands work on the login node, which itself runs no jobs."""
+"""LOGIN-2: Slurm's commands work on the login node, and it runs no jobs."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ OWN_FILE = "/etc/slurm/slurm.conf"
 
 @check(step="introduce", settle=15)
 def login_has_a_way_to_the_configuration(cluster: Cluster) -> None:
-    """The login node gets at Slurm's configuration: by a running slurmd, or by a file of its own."""
+    """The login node gets Slurm's configuration from a running slurmd, or from a file of its own."""
     if cluster.login.run(f"grep -qi '^ *SlurmctldHost' {OWN_FILE}").exit_status == 0:
         return
     daemon = cluster.login.fact(systemd.unit("slurmd.service"))
     if daemon.active == "active":
         return
     if "login" in cluster.sms.fact(slurm.nodes):
-        actual = f"slurmd is {daemon.active}, although Slurm knows the node by now"
-        hint = "It gave up when the node was unknown, and does not try again by itself."
+        actual = f"slurmd is {daemon.active}, although Slurm knows the node now"
+        hint = "It exited when the node was unknown, and does not start again by itself."
     elif cluster.sms.run(f"grep -Eqi '^ *NodeName=.*\\blogin\\b' {OWN_FILE}").exit_status == 0:
-        actual = f"slurmd is {daemon.active}; slurm.conf has the node, but the controller has not read it"
+        actual = f"slurmd is {daemon.active}; the node is in slurm.conf, but the controller has not read it"
         hint = "`sudo scontrol reconfigure` makes the controller read its file."
     else:
-        actual = f"slurmd is {daemon.active}, and the SMS's slurm.conf has no NodeName=login"
+        actual = f"slurmd is {daemon.active}, and slurm.conf on the SMS has no NodeName=login"
         hint = "`slurmd -C` on login prints the line that describes the machine."
     raise failed(
-        expected=f"slurmd active, or {OWN_FILE}",
+        expected=f"an active slurmd, or a file {OWN_FILE}",
         actual=actual,
         hint=hint,
         node="login",
@@ -38,11 +38,11 @@ def login_has_a_way_to_the_configuration(cluster: Cluster) -> None:
 
 @check(step="answer", needs=[login_has_a_way_to_the_configuration], settle=15)
 def sinfo_answers(cluster: Cluster) -> None:
-    """On the login node, sinfo works."""
+    """The command sinfo works on the login node."""
     answer = cluster.login.run("sinfo", timeout=15)
     if answer.exit_status != 0 or "error:" in answer.output:
         raise failed(
-            expected="partitions and nodes, without an error",
+            expected="partitions and nodes, and no error",
             actual=answer.output or f"status {answer.exit_status}",
             node="login",
             look="sinfo",
@@ -67,7 +67,7 @@ def login_takes_no_jobs(cluster: Cluster) -> None:
         raise failed(
             expected="login in no partition",
             actual=f"in {', '.join(found)}",
-            hint="Only the `NodeName=` line is needed; jobs go where a `PartitionName=` line sends them.",
+            hint="Only the `NodeName=` line is needed; a `PartitionName=` line decides where jobs run.",
             node="sms",
             look="sinfo -N -n login",
         )
@@ -84,7 +84,7 @@ def compute_nodes_take_jobs(cluster: Cluster) -> None:
         raise failed(
             expected="at least one compute node idle or busy",
             actual=labels,
-            hint="Did the controller take your change? `sudo journalctl -u slurmctld` tells.",
+            hint="Did the controller accept your change? See `sudo journalctl -u slurmctld`.",
             node="sms",
             look="sinfo -R",
         )

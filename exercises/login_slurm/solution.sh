@@ -1,4 +1,4 @@
-# LOGIN-2: sinfo fails on the login node; make the node known to Slurm.
+# LOGIN-2: sinfo fails on the login node; add the node to slurm.conf.
 
 #: step introduce on login as root
 #: expect-fail

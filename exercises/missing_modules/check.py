@@ -1,4 +1,4 @@
-"""SEC-3: the bootstrap carries netfilter, the login node's firewall runs, and a ban keeps a stranger out."""
+"""SEC-3: the bootstrap has netfilter, the firewall of the login node runs, and it enforces bans."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ STATUS = "fail2ban-client status sshd"
 
 
 def drivers(text: str) -> list[str]:
-    """What `drivers += …` lines of bootstrap.conf name."""
+    """The words in the `drivers += …` lines of bootstrap.conf."""
     lines = re.findall(r"^\s*drivers\s*\+?=(.*)$", text, flags=re.MULTILINE)
     return re.split(r"[\s,]+", " ".join(line.split("#")[0] for line in lines).strip())
 
 
 def names_netfilter(words: list[str]) -> bool:
-    """Whether a list of drivers takes in what a firewall needs: by folder, or by the modules' names."""
+    """Whether a list of drivers contains what a firewall needs, by folder or by module names."""
     folders = [word.strip("/") + "/" for word in words if "/" in word]
     return any(NETFILTER.startswith(folder) for folder in folders) or set(NAMES) <= set(words)
 
@@ -32,13 +32,13 @@ def stranger(cluster: Cluster) -> NodeView:
 
 
 def banned(cluster: Cluster) -> str:
-    """What the jail says of addresses that are banned now."""
+    """The addresses that the jail bans now, as it prints them."""
     answer = cluster.login.run(STATUS)
     if answer.exit_status != 0:
         raise failed(
             expected="a jail called sshd",
             actual=answer.output.strip(),
-            hint="`systemctl status fail2ban` tells more.",
+            hint="`systemctl status fail2ban` shows the reason.",
             node="login",
             look=STATUS,
         )
@@ -49,20 +49,20 @@ def banned(cluster: Cluster) -> str:
 def door(cluster: Cluster) -> tuple[bool, str]:
     """Whether sshd on the login node answers the stranger, and what the stranger saw."""
     guest = stranger(cluster)
-    # Keys are asked for before anybody logs in, so this is no failed login.
+    # The host key exchange precedes the login, so this does not count as a failed login.
     answer = guest.run("ssh-keyscan -T 5 login 2>&1", timeout=10)
     return re.search(r"^login ssh-", answer.output, flags=re.MULTILINE) is not None, answer.output.strip()
 
 
 @check(step="modules")
 def bootstrap_conf_names_netfilter(cluster: Cluster) -> None:
-    """The settings for bootstraps ask for netfilter's modules."""
+    """bootstrap.conf on the SMS lists the netfilter modules."""
     text = cluster.sms.run(f"cat {CONF}").output
     if not names_netfilter(drivers(text)):
         raise failed(
-            expected="kernel/net/, or netfilter's modules by name",
-            actual="no driver line names them",
-            hint="Which folder under /lib/modules has them on the SMS, and which line takes a folder in?",
+            expected="kernel/net/, or the netfilter modules by name",
+            actual="no drivers line lists them",
+            hint="Which directory under /lib/modules has them on the SMS, and which setting adds it?",
             node="sms",
             look=f"grep drivers {CONF}",
         )
@@ -70,13 +70,13 @@ def bootstrap_conf_names_netfilter(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[bootstrap_conf_names_netfilter], settle=45)
 def login_has_the_modules(cluster: Cluster) -> None:
-    """The login node has netfilter's modules for its kernel."""
+    """The login node has the netfilter modules for its kernel."""
     lacking = [name for name in NAMES if cluster.login.run(f"modinfo -n {name}").exit_status != 0]
     if lacking:
         raise failed(
             expected="modules for the kernel it runs",
             actual=f"no {', '.join(lacking)}",
-            hint="Was the bootstrap made anew, did you overwrite the old one, and has the node booted since?",
+            hint="Did you build the bootstrap again, overwrite the old one, and then reboot the node?",
             node="login",
             look=f"modinfo -n {lacking[0]}",
         )
@@ -84,14 +84,14 @@ def login_has_the_modules(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[login_has_the_modules], settle=45)
 def firewall_runs(cluster: Cluster) -> None:
-    """On the login node firewalld runs."""
+    """The login node runs firewalld."""
     unit = cluster.login.fact(systemd.unit("firewalld.service"))
     state = cluster.login.run("firewall-cmd --state").output.strip()
     if unit.active != "active" or state != "running":
         raise failed(
-            expected="firewalld is active and says: running",
-            actual=f"firewalld is {unit.active} and says: {state}",
-            hint="Modules that came later help a service when it is started again.",
+            expected="firewalld is active and reports: running",
+            actual=f"firewalld is {unit.active} and reports: {state}",
+            hint="If the modules came after the boot, start the service again.",
             node="login",
             look="systemctl status firewalld",
         )
@@ -99,13 +99,13 @@ def firewall_runs(cluster: Cluster) -> None:
 
 @check(step="ban", needs=[firewall_runs], settle=10)
 def stranger_was_banned(cluster: Cluster) -> None:
-    """Since the login node booted, the stranger's address has been banned there."""
+    """The login node has banned the stranger's address since it booted."""
     address = stranger(cluster).address
     if not re.search(rf"\[sshd\] Ban {re.escape(address)}$", log(cluster), flags=re.MULTILINE):
         raise failed(
             expected=f"[sshd] Ban {address} in fail2ban's log",
             actual="no such line",
-            hint="A ban takes five failures within ten minutes. Does somebody outside guess?",
+            hint="A ban needs five failures within ten minutes. Did you guess passwords from outside?",
             node="login",
             look=f"grep Ban {LOG}",
         )
@@ -113,15 +113,15 @@ def stranger_was_banned(cluster: Cluster) -> None:
 
 @check(step="ban", needs=[stranger_was_banned])
 def a_ban_is_a_ban(cluster: Cluster) -> None:
-    """As long as the stranger is banned, nobody answers them on the login node."""
+    """While the stranger is banned, the login node refuses their connections."""
     if stranger(cluster).address not in banned(cluster).split():
-        return  # it is over; what it was like stands in the stranger's own terminal
+        return  # the ban is over; the learner saw its effect in the stranger's terminal
     answers, seen = door(cluster)
     if answers:
         raise failed(
             expected="connection refused",
             actual=seen,
-            hint="Has the firewall run when the ban was made?",
+            hint="Was the firewall running when fail2ban made the ban?",
             node="outside",
             look="ssh user1@login",
         )
@@ -129,11 +129,11 @@ def a_ban_is_a_ban(cluster: Cluster) -> None:
 
 @check(step="pardon", needs=[stranger_was_banned], settle=10)
 def stranger_may_try_again(cluster: Cluster) -> None:
-    """The ban has ended, and the login node answers the stranger again."""
+    """The ban has ended, and the login node accepts connections of the stranger again."""
     address = stranger(cluster).address
     if address in banned(cluster).split():
         raise failed(
-            expected=f"{address} is banned no more",
+            expected=f"{address} is no longer banned",
             actual=f"{address} is banned",
             hint="`fail2ban-client set` can end a ban.",
             node="login",
@@ -144,7 +144,7 @@ def stranger_may_try_again(cluster: Cluster) -> None:
         raise failed(
             expected="sshd on the login node answers",
             actual=seen or "no answer",
-            hint="Is the firewall's rule gone too?",
+            hint="Is the rule in the firewall removed too?",
             node="outside",
             look="ssh user1@login",
         )

@@ -1,4 +1,4 @@
-# SEC-3: firewalld needs kernel modules that the bootstrap does not carry; with them, a ban is a ban.
+# SEC-3: firewalld needs kernel modules that are not in the bootstrap; with them, bans are enforced.
 
 #: step modules on sms as user1
 #: expect-fail
@@ -26,7 +26,7 @@ sudo ssh login firewall-cmd --state
 sudo ssh login "lsmod | grep nf_tables"
 
 #: step ban on outside as root
-# It ends with an error, since at last nobody answers it any more.
+# It ends with an error, because the login node refuses its last connections.
 #: may-fail
 guess-passwords login 8
 

@@ -1,4 +1,4 @@
-# Somebody was here before: c2 is not what its neighbours are, as soon as it boots again.
+# Somebody has changed c2: it will differ from the other nodes after its next boot.
 
 #: step write on sms as root
 wwsh -y node set c2 --netdev=eth0 --netmask=255.255.255.0

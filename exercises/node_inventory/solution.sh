@@ -1,4 +1,4 @@
-# CPLX-1: the provisioning database as text, and the one node that is not as the others.
+# CPLX-1: the provisioning database as text, and the one node that differs from the others.
 
 #: step write on sms as user1
 (wwsh node print; wwsh provision print) | grep = >~/inventory.txt
@@ -13,6 +13,6 @@ sudo wwsh -y provision set c2 --kargs="net.ifnames=0 biosdevname=0 quiet"
 #: step again on sms as user1
 mv ~/inventory.txt ~/inventory.before
 (wwsh node print; wwsh provision print) | grep = >~/inventory.txt
-# Status 1 is how diff says that it found a difference.
+# diff exits with status 1 if it finds a difference.
 #: expect-fail
 diff ~/inventory.before ~/inventory.txt

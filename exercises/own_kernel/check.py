@@ -1,4 +1,4 @@
-"""KERN-1: a kernel from the nodes' folder, its bootstrap on every node, and nodes that run it."""
+"""KERN-1: a kernel from the chroot, its bootstrap assigned to every node, and nodes that run it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lab.facts import slurm, systemd, warewulf
 
 
 def kernels(cluster: Cluster, root: str) -> set[str]:
-    """Versions of the kernels in a folder that have their modules there too."""
+    """Versions of the kernels in a folder that also has their modules."""
     files = f"find {root}/boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\\n' 2>/dev/null"
     folders = f"find {root}/lib/modules/ -mindepth 1 -maxdepth 1 -printf '%f\\n' 2>/dev/null"
     booted = {name.removeprefix("vmlinuz-") for name in cluster.sms.run(files).output.split()}
@@ -15,7 +15,7 @@ def kernels(cluster: Cluster, root: str) -> set[str]:
 
 
 def new_kernels(cluster: Cluster) -> set[str]:
-    """Kernels for the nodes which the SMS does not run."""
+    """Kernels in the chroot that the SMS does not run."""
     return kernels(cluster, chroot_of(cluster, "login")) - {cluster.sms.run("uname -r").output.strip()}
 
 
@@ -27,13 +27,13 @@ def cpu_nodes(cluster: Cluster) -> list[NodeView]:
 
 @check(step="install")
 def folder_has_a_kernel(cluster: Cluster) -> None:
-    """The folder of the nodes' image has a kernel that the SMS does not run, with its modules."""
+    """The chroot has a kernel, with its modules, that the SMS does not run."""
     if not new_kernels(cluster):
         root = chroot_of(cluster, "login")
         raise failed(
-            expected="another kernel than that of the SMS, under boot and lib/modules",
+            expected="a kernel other than that of the SMS, in boot and lib/modules",
             actual=kernels(cluster, root) or "no kernel",
-            hint="`yum` can install into a folder.",
+            hint="`yum` can install into a chroot.",
             node="sms",
             look=f"ls {root}/boot {root}/lib/modules",
         )
@@ -41,14 +41,14 @@ def folder_has_a_kernel(cluster: Cluster) -> None:
 
 @check(step="bootstrap", needs=[folder_has_a_kernel])
 def bootstrap_of_that_kernel(cluster: Cluster) -> None:
-    """Warewulf has a bootstrap of that kernel."""
+    """Warewulf has a bootstrap with that kernel."""
     names = {row.name for row in cluster.sms.fact(warewulf.bootstrap_list)}
     wanted = new_kernels(cluster)
     if not names & wanted:
         raise failed(
             expected=f"a bootstrap called {' or '.join(sorted(wanted))}",
             actual=sorted(names),
-            hint="`wwbootstrap` looks on the SMS, unless it is told of a chroot.",
+            hint="`wwbootstrap` searches the SMS, unless you name a chroot.",
             node="sms",
             look="wwsh bootstrap list",
         )
@@ -56,7 +56,7 @@ def bootstrap_of_that_kernel(cluster: Cluster) -> None:
 
 @check(step="assign", needs=[bootstrap_of_that_kernel])
 def every_node_is_given_it(cluster: Cluster) -> None:
-    """Every node in Warewulf's database is given that bootstrap."""
+    """Every node in Warewulf's database is assigned that bootstrap."""
     wanted = new_kernels(cluster)
     given = {
         row.name: cluster.sms.fact(warewulf.provision_print(row.name)).bootstrap
@@ -67,7 +67,7 @@ def every_node_is_given_it(cluster: Cluster) -> None:
         raise failed(
             expected=f"{' or '.join(sorted(wanted))} for every node",
             actual=others or given,
-            hint="Which nodes does a pattern such as `'*'` stand for, and which does `'c*'`?",
+            hint="Which nodes does the pattern `'*'` match, and which does `'c*'`?",
             node="sms",
             look="wwsh provision list",
         )
@@ -83,7 +83,7 @@ def nodes_run_it(cluster: Cluster) -> None:
             raise failed(
                 expected=wanted,
                 actual=found,
-                hint="Has the node booted since it was given the bootstrap?",
+                hint="Has the node booted since you assigned the bootstrap?",
                 node=node.name,
                 look="uname -r",
             )
@@ -91,13 +91,13 @@ def nodes_run_it(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[nodes_run_it])
 def sms_runs_its_own(cluster: Cluster) -> None:
-    """The SMS runs another kernel than its nodes."""
+    """The SMS runs a different kernel from the nodes."""
     own, theirs = (node.run("uname -r").output.strip() for node in (cluster.sms, cluster.login))
     if own == theirs:
         raise failed(
-            expected=f"another kernel than {theirs}",
+            expected=f"a kernel other than {theirs}",
             actual=own,
-            hint="Into which system was the package installed?",
+            hint="In which system did you install the package?",
             node="sms",
             look="uname -r",
         )
@@ -105,13 +105,13 @@ def sms_runs_its_own(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[nodes_run_it], settle=30)
 def firewall_still_runs(cluster: Cluster) -> None:
-    """On the login node the firewall runs with the new kernel too."""
+    """The firewall of the login node runs with the new kernel too."""
     unit = cluster.login.fact(systemd.unit("firewalld.service"))
     if unit.active != "active":
         raise failed(
             expected="firewalld is active",
             actual=f"firewalld is {unit.active}",
-            hint="Does the SMS's bootstrap.conf still name kernel/net/?",
+            hint="Does bootstrap.conf on the SMS still list kernel/net/?",
             node="login",
             look="systemctl status firewalld",
         )
@@ -119,14 +119,14 @@ def firewall_still_runs(cluster: Cluster) -> None:
 
 @check(step="boot", needs=[nodes_run_it], settle=45)
 def compute_nodes_take_jobs(cluster: Cluster) -> None:
-    """The compute nodes are back, and take jobs."""
+    """The compute nodes are back in service and take jobs."""
     names = {node.name for node in cpu_nodes(cluster)}
     states = {node: state for node, state in cluster.sms.fact(slurm.node_states).items() if node in names}
     if any(state not in ("idle", "mixed", "allocated") for state in states.values()):
         raise failed(
             expected="idle",
             actual=states,
-            hint="What reason does sinfo -R give? Slurm should know of a reboot before it happens.",
+            hint="What reason does sinfo -R show? Reboot compute nodes through Slurm.",
             node="sms",
             look="sinfo -R",
         )

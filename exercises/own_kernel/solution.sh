@@ -1,4 +1,4 @@
-# KERN-1: a kernel from the nodes' folder, a bootstrap of it, and every node boots it.
+# KERN-1: a kernel in the chroot and a bootstrap with it, which every node boots.
 
 #: step install on sms as user1
 uname -r

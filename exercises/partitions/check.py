@@ -9,17 +9,17 @@ HOUR, DAY = 60.0, 24 * 60.0
 NAMES = ("short", "medium", "long")
 LONGEST = {"short": (2 * HOUR, 2 * HOUR), "medium": (DAY, 2 * DAY), "long": (7 * DAY, 7 * DAY)}
 LOOK = "scontrol show partition"
-STALE = "Has the controller read the file: `sudo scontrol reconfigure`? Its log says what it made of it."
+STALE = "Has the controller read the file: `sudo scontrol reconfigure`? Its log shows errors."
 
 
 def hours(minutes: float | None) -> str:
-    """A time limit in words."""
+    """A time limit as text."""
     return "no limit" if minutes is None else f"{minutes / 60:g} h"
 
 
 @check(step="define", settle=5)
 def three_partitions_instead_of_one(cluster: Cluster) -> None:
-    """The cluster's partitions are short, medium and long; normal is gone."""
+    """The partitions are short, medium and long; there is no normal."""
     found = cluster.sms.fact(partitions.queues)
     if not set(NAMES) <= set(found) or "normal" in found:
         raise failed(expected=NAMES, actual=list(found), hint=STALE, node="sms", look="sinfo")
@@ -33,7 +33,7 @@ def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
         raise failed(
             expected="medium as the default",
             actual=found or "no default",
-            hint="The default has `Default=YES`; only one partition can be it.",
+            hint="`Default=YES` makes a partition the default; only one can have it.",
             node="sms",
             look="sinfo",
         )
@@ -41,7 +41,7 @@ def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
 
 @check(step="define", needs=[three_partitions_instead_of_one])
 def times_are_limited(cluster: Cluster) -> None:
-    """Jobs end after 2 hours in short, a day or two in medium, and 7 days in long; each has a default."""
+    """Time limits are 2 hours in short, 1 to 2 days in medium, 7 days in long; each has a default time."""
     found = cluster.sms.fact(partitions.queues)
     for name, (least, most) in LONGEST.items():
         limit, default = found[name].max_minutes, found[name].default_minutes
@@ -57,7 +57,7 @@ def times_are_limited(cluster: Cluster) -> None:
             raise failed(
                 expected=f"a DefaultTime for {name}, of at most {hours(limit)}",
                 actual=hours(default),
-                hint="Without one, a job that says nothing reserves all it could get.",
+                hint="Without one, a job that states no time limit gets the maximum.",
                 node="sms",
                 look=f"{LOOK} {name}",
             )
@@ -65,14 +65,14 @@ def times_are_limited(cluster: Cluster) -> None:
 
 @check(step="define", needs=[three_partitions_instead_of_one])
 def short_jobs_come_first(cluster: Cluster) -> None:
-    """Jobs of short come before those of medium, and these before those of long."""
+    """Jobs in short start before those in medium, and those before the ones in long."""
     found = cluster.sms.fact(partitions.queues)
     tiers = {name: found[name].tier for name in NAMES}
     if not tiers["short"] > tiers["medium"] > tiers["long"]:
         raise failed(
-            expected="PriorityTier falls from short to long",
+            expected="PriorityTier decreases from short to long",
             actual=tiers,
-            hint="`PriorityTier` sorts partitions before any priority is looked at.",
+            hint="Slurm compares `PriorityTier` before the priority of jobs.",
             node="sms",
             look=f"{LOOK} | grep -E 'PartitionName|PriorityTier'",
         )
@@ -80,14 +80,14 @@ def short_jobs_come_first(cluster: Cluster) -> None:
 
 @check(step="define", needs=[three_partitions_instead_of_one])
 def they_have_nodes(cluster: Cluster) -> None:
-    """Each of them has nodes."""
+    """Each partition has nodes."""
     found = cluster.sms.fact(partitions.queues)
     empty = [name for name in NAMES if not found[name].nodes]
     if empty:
         raise failed(
             expected="nodes in each partition",
             actual=f"none in {', '.join(empty)}",
-            hint="A DEFAULT line holds for the lines below it.",
+            hint="A DEFAULT line applies to the lines below it only.",
             node="sms",
             look="sinfo",
         )
@@ -95,14 +95,14 @@ def they_have_nodes(cluster: Cluster) -> None:
 
 @check(step="define", needs=[three_partitions_instead_of_one])
 def long_is_closed_to_gratis(cluster: Cluster) -> None:
-    """Jobs of gratis may use short and medium, and not long; those of member1 may use all three."""
+    """The account gratis may use short and medium but not long; member1 may use all three."""
     found = cluster.sms.fact(partitions.queues)
     open_to = {who: [n for n in NAMES if found[n].admits(who)] for who in ("gratis", "member1")}
     if open_to != {"gratis": ["short", "medium"], "member1": list(NAMES)}:
         raise failed(
             expected="gratis: short, medium; member1: short, medium, long",
             actual=open_to,
-            hint="`AllowAccounts` names who may come in, `DenyAccounts` who may not.",
+            hint="`AllowAccounts` lists who may use a partition, `DenyAccounts` who may not.",
             node="sms",
             look=f"{LOOK} long | grep Accounts",
         )
@@ -110,13 +110,13 @@ def long_is_closed_to_gratis(cluster: Cluster) -> None:
 
 @check(step="fit", needs=[they_have_nodes, long_is_closed_to_gratis], settle=10)
 def ordinary_jobs_fit(cluster: Cluster) -> None:
-    """In each partition, a job that says nothing of memory gets a bounded amount, and fits on a node."""
+    """In each partition, a job that requests no memory gets a limited amount and fits on a node."""
     for name in NAMES:
         options = f"--partition={name}" + (" --account=member1" if name == "long" else "")
         against = cluster.sms.fact(partitions.refusal(options), user="user1")
         if against:
             raise failed(
-                expected=f"the controller takes a plain job in {name}",
+                expected=f"the controller accepts a job without options in {name}",
                 actual=against,
                 hint="How much memory does a node have, how many CPUs, and what is DefMemPerCPU?",
                 node="sms",
@@ -135,13 +135,13 @@ def ordinary_jobs_fit(cluster: Cluster) -> None:
 
 @check(step="try", needs=[ordinary_jobs_fit], settle=10)
 def closed_doors_are_closed(cluster: Cluster) -> None:
-    """The controller refuses three hours in short, and gratis in long, when such a job is submitted."""
+    """The controller rejects a job of three hours in short, and one of gratis in long, at submission."""
     for options in ("--partition=short --time=3:00:00", "--partition=long --account=gratis"):
         if not cluster.sms.fact(partitions.refusal(options), user="user1"):
             raise failed(
-                expected="the job is refused",
-                actual="the controller takes it",
-                hint="Is EnforcePartLimits still ALL? Without it, such a job would wait for ever.",
+                expected="the controller rejects the job",
+                actual="the controller accepts it",
+                hint="Is EnforcePartLimits still ALL? Otherwise such a job waits for ever.",
                 node="sms",
                 look=partitions.refusal(options).command,
             )
@@ -149,7 +149,7 @@ def closed_doors_are_closed(cluster: Cluster) -> None:
 
 @check(step="try", needs=[ordinary_jobs_fit], settle=10)
 def jobs_went_through_the_open_ones(cluster: Cluster) -> None:
-    """A gratis job ran in short, and a member's job in long."""
+    """A job of gratis has completed in short, and one of member1 in long."""
     ran = {
         (job.partition, job.account)
         for job in cluster.sms.fact(accounting.past_jobs)
@@ -161,7 +161,7 @@ def jobs_went_through_the_open_ones(cluster: Cluster) -> None:
             expected=" and ".join(f"a COMPLETED job of {account} in {name}" for name, account in missing),
             actual=[f"{account} in {name}" for name, account in sorted(ran)]
             or "no job in the new partitions",
-            hint="Which options of `srun` choose partition and account?",
+            hint="Which options of `srun` select the partition and the account?",
             node="sms",
             look="sacct -X --format=jobid,user,account,partition,state",
         )

@@ -31,5 +31,5 @@ srun --partition=short --time=3:00:00 hostname
 srun --partition=long hostname
 srun --partition=long --account=member1 hostname
 sacct --allocations --format=jobid,user,account,partition,state
-# The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
+# The controller saves its job state after some seconds; a power cycle before that would lose the last job.
 #: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

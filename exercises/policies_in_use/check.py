@@ -1,4 +1,4 @@
-"""SLURM-5: jobs of two users under every policy of this chapter, and jobs that fill gaps."""
+"""SLURM-5: jobs of two users under every policy of this chapter, and jobs that use gaps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCRIPT = "sleep15.sh"
 PROJECT = "paygo-project1"
 MINUTE = 60  # CPU-seconds of the quota to be used up
 LOOK = "sacct -X -a --format=jobid,jobname%12,user,account%15,partition,cputimeraw,state,flags%30"
-WINDOW = 7 * 24 * 60  # minutes that the longest job may take
+WINDOW = 7 * 24 * 60  # minutes of the longest time limit
 
 
 def require_job(
@@ -27,26 +27,26 @@ def require_job(
 
 @check(step="gratis", settle=25)
 def the_plain_job_ran_as_gratis(cluster: Cluster) -> None:
-    """The given job of user1, sent off without options, ran in medium for gratis."""
+    """The job script of user1, submitted without options, has completed in medium under gratis."""
     require_job(
         cluster,
         lambda job: (
             (job.name, job.state, job.account, job.partition) == (SCRIPT, "COMPLETED", "gratis", "medium")
         ),
         user="user1",
-        expected=f"{SCRIPT} COMPLETED in medium, for gratis",
-        hint=f"`sbatch {SCRIPT}` in the folder policies_in_use, as user1; it takes a quarter of a minute.",
+        expected=f"{SCRIPT} COMPLETED in medium, under gratis",
+        hint=f"Run `sbatch {SCRIPT}` in the directory policies_in_use, as user1; the job takes 15 seconds.",
     )
 
 
 @check(step="gratis", needs=[the_plain_job_ran_as_gratis], settle=5)
 def long_is_refused_to_gratis(cluster: Cluster) -> None:
-    """The same job is refused in long, as long as nobody pays for it."""
+    """The controller rejects the same job in long under gratis."""
     question = partitions.refusal("--partition=long")
     if not cluster.sms.fact(question, user="user1"):
         raise failed(
-            expected="the job is refused",
-            actual="the controller would take it",
+            expected="the controller rejects the job",
+            actual="the controller would accept it",
             hint="Which accounts does the partition deny, and what is user1's default account?",
             node="sms",
             look=question.command,
@@ -55,15 +55,15 @@ def long_is_refused_to_gratis(cluster: Cluster) -> None:
 
 @check(step="member", needs=[long_is_refused_to_gratis], settle=25)
 def the_member_job_ran_in_long(cluster: Cluster) -> None:
-    """The same job of user1, paid for by member1, ran in long."""
+    """The same job of user1, charged to member1, has completed in long."""
     require_job(
         cluster,
         lambda job: (
             (job.name, job.state, job.account, job.partition) == (SCRIPT, "COMPLETED", "member1", "long")
         ),
         user="user1",
-        expected=f"{SCRIPT} COMPLETED in long, for member1",
-        hint="Which two options choose the partition and who pays?",
+        expected=f"{SCRIPT} COMPLETED in long, under member1",
+        hint="Which two options select the partition and the account?",
     )
 
 
@@ -81,7 +81,7 @@ def a_minute_of_the_quota_is_used(cluster: Cluster) -> None:
         raise failed(
             expected=f"at least {MINUTE} CPU-seconds in the partitions of this chapter",
             actual=f"{used} CPU-seconds",
-            hint="A quarter of a minute on four CPUs is a CPU-minute: `--ntasks=4`.",
+            hint="15 seconds on four CPUs are one CPU-minute: `--ntasks=4`.",
             node="sms",
             look=LOOK,
         )
@@ -89,16 +89,16 @@ def a_minute_of_the_quota_is_used(cluster: Cluster) -> None:
 
 @check(step="paygo", needs=[a_minute_of_the_quota_is_used], settle=5)
 def the_rest_is_not_enough_for_ten(cluster: Cluster) -> None:
-    """A later job of user2 that may take ten minutes was accepted, and did not start."""
+    """A later job of user2 with a limit of ten minutes was accepted but did not start."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user == "user2" and paid(job)]
     first = min(job.number for job in jobs if job.cpu_seconds)
     later = [job for job in jobs if job.number > first]
     if any(job.started is None and job.state in ("PENDING", "CANCELLED") for job in later):
         return
     raise failed(
-        expected="a job of user2 that waits for its quota, or was cancelled while it did",
+        expected="a job of user2 that waits for its quota, or was cancelled while waiting",
         actual=[f"{job.number} {job.state}" for job in later] or "no later job",
-        hint="How long may a job be that is sent off with `--time=10`, and what is left of the ten minutes?",
+        hint="How long may a job with `--time=10` run, and how much is left of the ten minutes?",
         node="sms",
         look="squeue --format='%i %u %a %t %l %r'",
     )
@@ -106,7 +106,7 @@ def the_rest_is_not_enough_for_ten(cluster: Cluster) -> None:
 
 @check(step="backfill", settle=5)
 def backfill_looks_a_week_ahead(cluster: Cluster) -> None:
-    """The backfill scheduler is in charge, and plans as far ahead as the longest job may take."""
+    """The backfill scheduler is active and plans as far ahead as the longest time limit."""
     config = cluster.sms.fact(slurm.config)
     words = [item.partition("=") for item in config.get("SchedulerParameters", "").lower().split(",")]
     found = {key.strip(): value.strip() for key, _, value in words}
@@ -116,7 +116,7 @@ def backfill_looks_a_week_ahead(cluster: Cluster) -> None:
         raise failed(
             expected=f"sched/backfill, with bf_window={WINDOW} or more and bf_continue",
             actual=f"{config.get('SchedulerType')}, {config.get('SchedulerParameters') or 'no parameters'}",
-            hint="Two lines in slurm.conf, and a controller that has read them.",
+            hint="You need two lines in slurm.conf, and the controller must read them.",
             node="sms",
             look="scontrol show config | grep ^Scheduler",
         )
@@ -124,7 +124,7 @@ def backfill_looks_a_week_ahead(cluster: Cluster) -> None:
 
 @check(step="backfill", needs=[backfill_looks_a_week_ahead], settle=35)
 def a_small_job_used_a_gap(cluster: Cluster) -> None:
-    """A job was started by the backfill scheduler, before one that stood ahead of it."""
+    """The backfill scheduler started a job before one that was ahead of it in the queue."""
     jobs = cluster.sms.fact(accounting.past_jobs)
     filled = [job for job in jobs if "SchedBackfill" in job.flags and job.started is not None]
     if any(overtook(quick, slow) for quick in filled for slow in jobs):
@@ -133,16 +133,16 @@ def a_small_job_used_a_gap(cluster: Cluster) -> None:
         str(job.number): ", ".join(sorted(f for f in job.flags if f.startswith("Sched"))) for job in jobs[-4:]
     }
     raise failed(
-        expected="a job with the flag SchedBackfill, while one before it waited",
+        expected="a job with the flag SchedBackfill, while one ahead of it waited",
         actual=told or "no job",
-        hint="Three jobs make a gap: one holds one node, one waits for both until the end, one is short.",
+        hint="Three jobs: one occupies a node, one needs both nodes and waits, one is short.",
         node="sms",
         look=LOOK,
     )
 
 
 def overtook(quick: accounting.PastJob, slow: accounting.PastJob) -> bool:
-    """Whether a job began while one of the same partition, before it in the queue, had to wait."""
+    """Whether a job started while one of the same partition, ahead of it in the queue, had to wait."""
     waited = slow.state == "PENDING" or (slow.started or 0) > (quick.started or 0)
     ahead = slow.number < quick.number and (slow.priority or 0) >= (quick.priority or 0)
     return waited and ahead and slow.partition == quick.partition

@@ -1,4 +1,4 @@
-# SLURM-5: jobs of two users under every policy of this chapter, and jobs that fill gaps.
+# SLURM-5: jobs of two users under every policy of this chapter, and jobs that use gaps.
 
 #: step gratis on sms as user1
 cd ~/policies_in_use
@@ -41,7 +41,7 @@ sbatch --time=1 sleep15.sh
 squeue --format='%i %D %t %l %Q %r'
 #: wait sacct -nX -o flags%40 | grep -q SchedBackfill within 180
 squeue --format='%i %D %t %l %Q %r'
-# It ends, and the one ahead of it waits still: who began first can then be told in whole seconds.
+# It ends while the one ahead of it still waits, so their start times differ by whole seconds.
 #: wait test -z "$(squeue -h -u user1 -n sleep15.sh)" within 180
 scancel --user=user1 --state=running
 #: wait test -z "$(squeue -h -u user1)" within 180

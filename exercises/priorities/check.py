@@ -11,15 +11,15 @@ LOOK = "scontrol show config | grep -i ^Priority"
 
 
 def why_not(cluster: Cluster, key: str) -> str:
-    """Where a setting that the controller does not have may be stuck."""
+    """Why the controller may not have a setting."""
     if cluster.sms.run(f"grep -qi '^ *{key} *=' /etc/slurm/slurm.conf").exit_status == 0:
-        return f"slurm.conf has a line {key}; did the controller read it: `sudo scontrol reconfigure`?"
-    return f"A line {key}= in slurm.conf says it."
+        return f"slurm.conf has a line {key}. Has the controller read it? `sudo scontrol reconfigure`"
+    return f"A line {key}= in slurm.conf sets it."
 
 
 @check(step="weigh", settle=5)
 def fairshare_weighs_most(cluster: Cluster) -> None:
-    """Jobs have a priority made of age, share, size and partition, and the share weighs most."""
+    """The priority of jobs consists of age, share, size and partition, and the share weighs most."""
     config = {key.lower(): value for key, value in cluster.sms.fact(slurm.config).items()}
     kind = config.get("prioritytype", "")
     if kind != "priority/multifactor":
@@ -40,7 +40,7 @@ def fairshare_weighs_most(cluster: Cluster) -> None:
         raise failed(
             expected="Fairshare outweighs all others together",
             actual=weights,
-            hint="A factor lies between 0 and 1, and is multiplied by its weight.",
+            hint="Each factor is between 0 and 1 and is multiplied by its weight.",
             node="sms",
             look="sprio -w",
         )
@@ -48,7 +48,7 @@ def fairshare_weighs_most(cluster: Cluster) -> None:
 
 @check(step="weigh", settle=5)
 def use_is_forgotten_in_days(cluster: Cluster) -> None:
-    """Past use counts half after three days, and waiting counts in full after one."""
+    """Past usage counts half after three days, and the age factor reaches its maximum after one."""
     config = cluster.sms.fact(slurm.config)
     for key, wanted in TIMES.items():
         if config.get(key) != wanted:
@@ -63,7 +63,7 @@ def use_is_forgotten_in_days(cluster: Cluster) -> None:
 
 @check(step="overtake", needs=[fairshare_weighs_most, use_is_forgotten_in_days], settle=20)
 def a_funded_job_overtook(cluster: Cluster) -> None:
-    """A job of a funded account was submitted later than a gratis job, had more priority, and ran first."""
+    """A funded job was submitted after a gratis job, had a higher priority, and started first."""
     jobs = [
         job
         for job in cluster.sms.fact(accounting.past_jobs)
@@ -79,14 +79,14 @@ def a_funded_job_overtook(cluster: Cluster) -> None:
     raise failed(
         expected="a gratis job that waited while a later job of member1 started",
         actual=sorted(told)[-4:] or "no job since priorities have weights",
-        hint="Both must wait, in the same partition: what keeps every node busy for a while?",
+        hint="Both must wait in the same partition. How do you keep all nodes busy for a while?",
         node="sms",
         look="sacct -X --format=jobid,account,partition,priority,submit,start,state",
     )
 
 
 def overtook(quick: accounting.PastJob, slow: accounting.PastJob) -> bool:
-    """Whether a job began before one of the same partition that had been submitted before it."""
+    """Whether a job started before one of the same partition that had been submitted earlier."""
     return (
         quick.partition == slow.partition
         and quick.number > slow.number

@@ -30,5 +30,5 @@ sprio -l
 squeue --format='%i %P %a %t %Q %r'
 #: wait test -z "$(squeue -h -u user1)" within 240
 sacct --allocations --format=jobid,account,priority,submit,start,state
-# The controller writes its jobs down within seconds; a plug pulled earlier would undo the last one.
+# The controller saves its job state after some seconds; a power cycle before that would lose the last job.
 #: wait test "$(stat -c %Y /var/lib/slurm/slurmctld/job_state)" -ge "$(SLURM_TIME_FORMAT=%s sacct -aXnP -o End | grep -v Unknown | sort -n | tail -1)" within 90

@@ -1,4 +1,4 @@
-"""SEMI-1: the learner found what a root file system in memory costs, and left the node tidy."""
+"""SEMI-1: the learner measured what a root file system in memory costs, and cleaned up the node."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from lab.facts import storage
 NOTES = "/home/user1/ram_limits/notes.txt"
 NODE = "c1"
 MIB = 1 << 20
-NEAR = 48  # MiB that a node's own doings may differ by from one minute to the next
+NEAR = 48  # MiB by which a node's own memory use may differ from one minute to the next
 PYTHON = 40  # MiB that Python and NumPy take beside the array
 KILLED = 128 + 9
 KEYS = ("memory_total", "root_limit", "root_used", "swap_total", "array", "file", "exit_status")
 
 
 def noted(cluster: Cluster) -> dict[str, int]:
-    """The numbers of the learner's form; a line that holds none is left out."""
+    """The numbers in the learner's form; lines without a number are ignored."""
     text = cluster.sms.run(f"cat {NOTES}", user="root").output
     found = re.findall(r"(?m)^\s*(\w+)\s*[=:]\s*(\d+)(?:\.\d+)?\s*(?:M|MB|MiB)?\s*$", text)
     return {key: int(value) for key, value in found}
 
 
 def large_files(node: NodeView) -> str:
-    """The largest thing below /tmp, when it takes more than a node's own doings."""
+    """The files below /tmp that are larger than what a node itself writes there."""
     answer = node.run(f"find /tmp -xdev -type f -size +{NEAR}M", user="root")
     return ", ".join(answer.output.split())
 
 
 @check(step="look")
 def the_form_is_filled_in(cluster: Cluster) -> None:
-    """The form holds a number for each of its seven questions."""
+    """The form has a number for each of its seven entries."""
     found = noted(cluster)
     missing = [key for key in KEYS if key not in found]
     if missing:
         raise failed(
             expected=f"a number for each of: {', '.join(KEYS)}",
             actual=f"none for {', '.join(missing)}",
-            hint="A whole number of MiB behind each `=`, without words.",
+            hint="Write a whole number of MiB after each `=`, without a unit.",
             node="sms",
             look=f"cat {NOTES}",
         )
@@ -46,13 +46,13 @@ def the_form_is_filled_in(cluster: Cluster) -> None:
 
 @check(step="tidy", needs=[the_form_is_filled_in])
 def nothing_large_is_left(cluster: Cluster) -> None:
-    """Nothing large lies in /tmp of c1 any more."""
+    """No large file is left in /tmp on c1."""
     left = large_files(cluster.node(NODE))
     if left:
         raise failed(
             expected="no large file in /tmp",
             actual=left,
-            hint="It takes memory for as long as it is there.",
+            hint="A file takes memory as long as it exists.",
             node=NODE,
             look="df -h /tmp; ls -lh /tmp",
         )
@@ -74,7 +74,7 @@ def the_node_is_known(cluster: Cluster) -> None:
         raise failed(
             expected={key: f"about {value}" for key, value in off.items()},
             actual={key: found[key] for key in off},
-            hint="On which machine did you look, and in which unit?",
+            hint="On which machine did you measure, and in which unit?",
             node=NODE,
             look="free -m; df -m /",
         )
@@ -82,14 +82,14 @@ def the_node_is_known(cluster: Cluster) -> None:
 
 @check(step="squeeze", needs=[the_node_is_known])
 def the_array_fits_alone(cluster: Cluster) -> None:
-    """The array in the form fits into what c1 has available."""
+    """The array in the form fits into the available memory of c1."""
     available = cluster.node(NODE).fact(storage.memory).available // MIB
     array = noted(cluster)["array"]
     if array + PYTHON > available + NEAR:
         raise failed(
-            expected=f"at most {available} MiB with NumPy itself",
+            expected=f"at most {available} MiB including NumPy itself",
             actual=f"{array} MiB",
-            hint="The memory that the root file system takes is not there for programs.",
+            hint="Programs cannot use the memory that the root file system takes.",
             node=NODE,
             look="free -m",
         )
@@ -97,14 +97,14 @@ def the_array_fits_alone(cluster: Cluster) -> None:
 
 @check(step="squeeze", needs=[the_array_fits_alone])
 def the_file_kills_the_array(cluster: Cluster) -> None:
-    """The file in the form fits into /tmp, and beside it the array does not fit any more."""
+    """The file in the form fits into /tmp, and with it the array does not fit any more."""
     node, found = cluster.node(NODE), noted(cluster)
     root = node.fact(storage.mount("/"))
     space = (root.size - root.used) // MIB
     left = node.fact(storage.memory).available // MIB - found["file"]
     if found["file"] > space + NEAR:
         raise failed(
-            expected=f"a file of at most {space} MiB, what is left in /tmp",
+            expected=f"a file of at most {space} MiB, the free space in /tmp",
             actual=f"{found['file']} MiB",
             node=NODE,
             look="df -m /tmp",
@@ -112,7 +112,7 @@ def the_file_kills_the_array(cluster: Cluster) -> None:
     if found["array"] + PYTHON < left - NEAR:
         raise failed(
             expected=f"an array of more than {left - PYTHON} MiB, or a larger file",
-            actual=f"{found['array']} MiB, which would still fit beside a file of {found['file']} MiB",
+            actual=f"{found['array']} MiB, which would still fit together with a file of {found['file']} MiB",
             node=NODE,
             look="free -m",
         )
@@ -124,9 +124,9 @@ def the_program_was_killed(cluster: Cluster) -> None:
     status = noted(cluster)["exit_status"]
     if status != KILLED:
         raise failed(
-            expected="128 and the number of the signal that nobody can refuse",
+            expected="128 plus the number of the signal that no program can block",
             actual=status,
-            hint="`echo $?` right after the program, before any other command.",
+            hint="Run `echo $?` directly after the program, before any other command.",
             node=NODE,
             look="kill -l KILL",
         )

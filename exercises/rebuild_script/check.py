@@ -1,4 +1,4 @@
-"""CPLX-2: a script makes the database from data: once, twice, from nothing, and from a damaged one."""
+"""CPLX-2: a script builds the database from data: once, twice, from nothing, and from a damaged one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lab.facts.fact import Fact
 FOLDER = "/home/user1/rebuild_script"
 SCRIPT = f"{FOLDER}/rebuild.py"
 MARK = "@@trial"
-# The database, and what wwsh writes besides, lie below three folders. In a namespace of its own a trial gets
-# a layer over each: whatever the script does, with sudo or without, nobody else sees it, and it goes with it.
-# What is mounted in these folders is put back over the layers.
+# The database, and everything else that wwsh writes, is below three folders. A trial has a mount namespace of
+# its own with an overlay on each: whatever the script does, with sudo or without, only the trial sees it, and
+# it is lost when the trial ends. Mounts inside these folders are bound over the overlays again.
 TRIAL = f"""unshare --mount --propagation private sh -c '
 dump() {{ echo "{MARK} $1"; (wwsh node print; wwsh provision print) | grep "=" | grep -v " ID  *="; }}
 run() {{
@@ -43,21 +43,21 @@ run damaged
 
 @dataclass(frozen=True)
 class Trial:
-    """The database after each part of the trial, as printed; and what the script printed."""
+    """The printed database after each part of the trial, and the output of the script."""
 
     executable: bool
     parts: dict[str, tuple[str, ...]]
 
     def same(self, part: str) -> bool:
-        """Whether the database is after a part what it is outside of the trial."""
+        """Whether the database after a part equals the one outside of the trial."""
         return self.parts[part] == self.parts["now"]
 
     def said(self, part: str) -> str:
-        """What the script printed last in a part."""
+        """The last lines that the script printed in a part."""
         return "\n".join(self.parts[f"{part}-output"])
 
     def difference(self, part: str) -> str:
-        """The first settings that are not as they should be."""
+        """The first settings that are wrong."""
         wanted, found = self.parts["now"], self.parts[part]
         lost = [" ".join(line.split()) for line in wanted if line not in found]
         more = [" ".join(line.split()) for line in found if line not in wanted]
@@ -82,21 +82,21 @@ trial: Fact[Trial] = Fact(TRIAL, _trial)
 
 
 def tried(cluster: Cluster) -> Trial:
-    """The trial's result; made once for all checks that look at the same time."""
+    """The result of the trial; all checks of one run share it."""
     return cluster.sms.fact(trial, timeout=280)
 
 
 @check(step="data")
 def data_is_complete(cluster: Cluster) -> None:
-    """The table, or the script, tells the MAC and the address of every node."""
+    """The table, or the script, has the MAC address and the IP address of every node."""
     text = cluster.sms.run(f"cat {FOLDER}/nodes.csv {SCRIPT}").output.lower()
     for row in cluster.sms.fact(warewulf.node_list):
         missing = [value for value in (*row.macs, *row.addresses) if value.lower() not in text]
         if missing:
             raise failed(
                 expected=f"{row.name} with {', '.join((*row.addresses, *row.macs))}",
-                actual=f"no word of {', '.join(missing)}",
-                hint="`wwsh node print` has all of it.",
+                actual=f"missing: {', '.join(missing)}",
+                hint="`wwsh node print` shows them.",
                 node="sms",
                 look=f"cat {FOLDER}/nodes.csv",
             )
@@ -104,13 +104,13 @@ def data_is_complete(cluster: Cluster) -> None:
 
 @check(step="run", timeout=300)
 def it_runs_to_its_end(cluster: Cluster) -> None:
-    """The script can be run, and runs to its end without an error of Python's."""
+    """The script is executable, and ends without a Python error."""
     found = tried(cluster)
     if not found.executable:
         raise failed(
-            expected=f"{SCRIPT} that can be run",
-            actual="there is no such file, or it is not executable",
-            hint="`ls -l` shows it; root is no exception.",
+            expected=f"an executable {SCRIPT}",
+            actual="no such file, or it is not executable",
+            hint="`ls -l` shows the mode. Even root needs the x bit.",
             node="sms",
             look=f"ls -l {SCRIPT}",
         )
@@ -118,7 +118,7 @@ def it_runs_to_its_end(cluster: Cluster) -> None:
         raise failed(
             expected="no error",
             actual=found.said("first").splitlines()[-1],
-            hint="The line above says where.",
+            hint="The line above it says where.",
             node="sms",
             look=f"sudo {SCRIPT}",
         )
@@ -126,14 +126,14 @@ def it_runs_to_its_end(cluster: Cluster) -> None:
 
 @check(step="run", needs=[it_runs_to_its_end], timeout=300)
 def wwsh_understands_it(cluster: Cluster) -> None:
-    """On an empty database, wwsh finds no fault with what the script tells it."""
+    """On an empty database, wwsh reports no error for the commands of the script."""
     text = tried(cluster).said("empty")
     errors = [line for line in text.splitlines() if "ERROR" in line or "Traceback" in line]
     if errors:
         raise failed(
             expected="no ERROR",
             actual=errors[0].strip(),
-            hint="Print the command before it is run. Are there blanks where there should be?",
+            hint="Print each command before you run it. Are there spaces where they are needed?",
             node="sms",
             look=f"sudo {SCRIPT}",
         )
@@ -141,15 +141,15 @@ def wwsh_understands_it(cluster: Cluster) -> None:
 
 @check(step="twice", needs=[data_is_complete, wwsh_understands_it], timeout=300)
 def running_it_changes_nothing(cluster: Cluster) -> None:
-    """Run twice where all is as it should be, it changes nothing and meets no error."""
+    """Run twice on the current database, the script changes nothing and gets no error."""
     found = tried(cluster)
     for part in ("first", "second"):
         errors = [line.strip() for line in found.said(part).splitlines() if "ERROR" in line]
         if errors or not found.same(part):
             raise failed(
-                expected="the database as it was",
+                expected="an unchanged database",
                 actual=errors[0] if errors else found.difference(part),
-                hint="What does the script do with a node that is there already?",
+                hint="What does the script do with an existing node?",
                 node="sms",
                 look=f"sudo {SCRIPT}",
             )
@@ -157,13 +157,13 @@ def running_it_changes_nothing(cluster: Cluster) -> None:
 
 @check(step="rebuild", needs=[data_is_complete, wwsh_understands_it], timeout=300)
 def it_rebuilds_from_nothing(cluster: Cluster) -> None:
-    """From an empty database it makes what is there now."""
+    """From an empty database the script builds the current one."""
     found = tried(cluster)
     if not found.same("empty"):
         raise failed(
-            expected="the same database, made anew",
+            expected="the same database as before",
             actual=found.difference("empty"),
-            hint="Compare what `wwsh node print` and `wwsh provision print` say before and after.",
+            hint="Compare the output of `wwsh node print` and `wwsh provision print` before and after.",
             node="sms",
             look=f"cat {SCRIPT}",
         )
@@ -171,13 +171,13 @@ def it_rebuilds_from_nothing(cluster: Cluster) -> None:
 
 @check(step="rebuild", needs=[running_it_changes_nothing, it_rebuilds_from_nothing], timeout=300)
 def it_mends_what_was_changed(cluster: Cluster) -> None:
-    """Settings that somebody changed are brought back."""
+    """The script corrects settings that somebody changed."""
     found = tried(cluster)
     if not found.same("damaged"):
         raise failed(
-            expected="the netmask and the files of every node brought back",
+            expected="the original netmask and files on every node",
             actual=found.difference("damaged"),
-            hint="A node that exists needs all of its settings set, not only those that are missing.",
+            hint="Set all settings of a node that exists, not only the missing ones.",
             node="sms",
             look=f"cat {SCRIPT}",
         )

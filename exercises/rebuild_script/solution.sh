@@ -1,4 +1,4 @@
-# CPLX-2: a script that makes the nodes from data, as often as one likes.
+# CPLX-2: a script that builds the nodes from data and can be run any number of times.
 
 #: step data on sms as user1
 cd ~/rebuild_script
@@ -15,7 +15,7 @@ END
 sudo ./rebuild.py
 cat >rebuild.py <<'END'
 #!/usr/bin/env python3
-"""Makes Warewulf's nodes what nodes.csv says, whatever they were before."""
+"""Sets up Warewulf's nodes as nodes.csv says, whatever the database contained before."""
 
 import csv
 import ipaddress
@@ -30,7 +30,7 @@ NODE_KARGS = "net.ifnames=0 biosdevname=0 quiet"
 
 
 def wwsh(*arguments):
-    """Has wwsh do something without asking; stops at what it calls an error."""
+    """Runs wwsh without questions; exits if wwsh reports an error."""
     print("wwsh", shlex.join(arguments))
     done = subprocess.run(["wwsh", "-y", *arguments], capture_output=True, text=True)
     if "ERROR" in done.stdout + done.stderr:

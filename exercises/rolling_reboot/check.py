@@ -1,4 +1,4 @@
-"""A rolling-reboot health check: where it runs, what it does in a rehearsal, and what it did to the nodes."""
+"""A rolling-reboot health check: where it runs, what it does in a rehearsal, and how it updated the nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATE = re.compile(r"update_node: node (\S+) state set to (\S+)")
 
 
 def rehearse(cluster: Cluster, *groups: str) -> None:
-    """Plays situations with the learner's script and our own copy of the rehearsal, without any privilege."""
+    """Runs the learner's script in our own copy of the rehearsal, without privileges."""
     wanted = " ".join(f"--group {group}" for group in groups)
     command = (
         f"d=$(mktemp -d) && chmod 755 $d && install -m 755 {SCRIPT} $d/check && "
@@ -36,9 +36,9 @@ def rehearse(cluster: Cluster, *groups: str) -> None:
         return
     names = " ".join(one["name"] for one in faults)
     raise failed(
-        expected="good in every one of these situations: " + ", ".join(one["name"] for one in played),
+        expected="good in each of these situations: " + ", ".join(one["name"] for one in played),
         actual="; ".join(f"{one['name']} ({one['story']}): {one['fault']}" for one in faults[:2]),
-        hint="Indented lines tell what the script asked for in each run.",
+        hint="The indented lines show which commands the script ran.",
         node="sms",
         look=f"python3 ~/rolling_reboot/rehearse.py {SCRIPT} {names}",
     )
@@ -53,7 +53,7 @@ def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
         raise failed(
             expected=f"HealthCheckProgram = {SCRIPT}",
             actual=f"HealthCheckProgram = {program}",
-            hint="It is a line of the SMS's slurm.conf; `sudo scontrol reconfigure` tells the nodes.",
+            hint="Set it in slurm.conf on the SMS; `sudo scontrol reconfigure` informs the nodes.",
             node="sms",
             look="scontrol show config | grep HealthCheck",
         )
@@ -62,14 +62,14 @@ def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
         raise failed(
             expected=f"HealthCheckInterval between 1 and {LONGEST_INTERVAL} s",
             actual=f"{interval} s",
-            hint="Each node waits that long before it notices that it is drained, and again afterwards.",
+            hint="Each node takes that long to notice that it is drained, and again after the reboot.",
             node="sms",
             look="scontrol show config | grep HealthCheck",
         )
     mode = cluster.sms.run(f"stat -c %A {SCRIPT}").output.strip()
     if mode.count("x") != len("ugo") or not mode.startswith("-"):
         raise failed(
-            expected=f"{SCRIPT} is a file that may be run: -rwxr-xr-x",
+            expected=f"{SCRIPT} is executable: -rwxr-xr-x",
             actual=mode,
             node="sms",
             look=f"ls -l {SCRIPT}",
@@ -78,70 +78,70 @@ def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
 def it_reboots_a_drained_node_once(cluster: Cluster) -> None:
-    """A node drained with rolling:reboot is rebooted once, and is back in service with the wanted image."""
+    """It reboots a node drained with rolling:reboot once, and returns it to service with the wanted image."""
     rehearse(cluster, "drained")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
 def it_obeys_its_own_token_only(cluster: Cluster) -> None:
-    """What people and Slurm itself write as a reason never sets it off."""
+    """It ignores all other reasons that people and Slurm itself write."""
     rehearse(cluster, "words")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
 def it_is_not_fooled_by_comments(cluster: Cluster) -> None:
-    """What stands in a node's comment is never taken for its state or its reason."""
+    """It never takes the comment of a node for its state or its reason."""
     rehearse(cluster, "comments")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
 def it_reads_states_as_flags(cluster: Cluster) -> None:
-    """Further flags of the state do not keep it from its work, and jobs that still run do."""
+    """It reboots a node whatever other flags its state has, but not while jobs still run there."""
     rehearse(cluster, "flags", "jobs")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
 def it_does_not_reboot_unrecorded(cluster: Cluster) -> None:
-    """When the controller does not take down that a node reboots, it does not reboot."""
+    """It does not reboot a node if the controller does not accept the new reason."""
     rehearse(cluster, "refused")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
 def it_wants_proof(cluster: Cluster) -> None:
-    """A node goes back to work only after a reboot, and only with the wanted image; it never loops."""
+    """It resumes a node only after a reboot and only with the wanted image, and never reboots in a loop."""
     rehearse(cluster, "proof")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
 def it_ends_within_a_minute(cluster: Cluster) -> None:
-    """A metrics server that never answers does not get it killed half-way."""
+    """It ends within a minute even if the metrics server never answers."""
     rehearse(cluster, "minute")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
 def the_other_checks_still_run(cluster: Cluster) -> None:
-    """Where it has nothing to do, it prints nothing and the node's other health checks run."""
+    """When there is nothing to do, it prints nothing and runs the other health checks of the node."""
     rehearse(cluster, "others")
 
 
 @check(step="roll")
 def a_new_image_is_wanted(cluster: Cluster) -> None:
-    """The shared file `wanted` holds the stamp of the image that nodes now boot."""
+    """The shared file `wanted` has the stamp of the image that nodes now boot."""
     wanted = cluster.sms.run(f"cat {WANTED}")
     stamp = cluster.sms.run(f"cat /opt/ohpc/admin/images/debian13{STAMP}")
     if wanted.exit_status != 0 or not wanted.output.strip():
         raise failed(
-            expected=f"the new image's stamp in {WANTED}",
+            expected=f"the stamp of the new image in {WANTED}",
             actual="no such file" if wanted.exit_status != 0 else "an empty file",
-            hint=f"A stamp is a line in {STAMP} of the image, such as: debian13-2",
+            hint=f"A stamp is a line in {STAMP} of the image, for example: debian13-2",
             node="sms",
             look=f"cat {WANTED}",
         )
     if wanted.output.strip() != stamp.output.strip():
         raise failed(
-            expected=f"the chroot's stamp and {WANTED} say the same",
+            expected=f"the same stamp in the chroot and in {WANTED}",
             actual=f"{stamp.output.strip()} and {wanted.output.strip()}",
-            hint="The stamp belongs into the chroot that the VNFS is packed from, not onto the SMS itself.",
+            hint="Write the stamp into the chroot that the VNFS is packed from, not onto the SMS itself.",
             node="sms",
             look=f"head ${{CHROOT}}{STAMP} {WANTED}",
         )
@@ -167,14 +167,14 @@ def every_compute_node_runs_it(cluster: Cluster) -> None:
 
 @check(step="roll", needs=[every_compute_node_runs_it], settle=60)
 def every_compute_node_is_in_service(cluster: Cluster) -> None:
-    """Every compute node takes jobs again."""
+    """Every compute node is back in service."""
     known = cluster.sms.fact(slurm.nodes)
     out = {node.name: known[node.name].label for node in cluster.compute if not known[node.name].takes_jobs}
     if out:
         raise failed(
             expected="every compute node in service",
             actual=out,
-            hint="Which reason does sinfo -R give, and what has slurmd noted on the node?",
+            hint="Which reason does sinfo -R show, and what is in the log of slurmd on the node?",
             node="sms",
             look="sinfo -R; sinfo -N -O NodeList,StateComplete",
         )
@@ -182,7 +182,7 @@ def every_compute_node_is_in_service(cluster: Cluster) -> None:
 
 @check(step="roll", needs=[slurmd_runs_the_shared_script, every_compute_node_runs_it])
 def the_script_did_it(cluster: Cluster) -> None:
-    """Slurm's log shows each node drained with the token, rebooting by the script, and resumed after that."""
+    """The controller's log shows that the script rebooted each drained node and then resumed it."""
     path = shlex.quote(cluster.sms.fact(slurm.config).get("SlurmctldLogFile", ""))
     log = cluster.sms.run(f"grep -a 'update_node: node' {path}").output
     undone = {node.name: told(log, node.name) for node in cluster.compute if told(log, node.name)}
@@ -197,7 +197,7 @@ def the_script_did_it(cluster: Cluster) -> None:
 
 
 def told(log: str, node: str) -> str:
-    """What of a node's rolling reboot the controller's log does not tell; empty when it tells all."""
+    """What is missing about a node's rolling reboot in the log of the controller; empty if nothing is."""
     wanted = ["rolling:reboot", "rolling:rebooting", "IDLE"]
     for line in log.splitlines():
         reason, state = REASON.search(line), STATE.search(line)
@@ -206,7 +206,7 @@ def told(log: str, node: str) -> str:
             continue
         words = found[2].split()
         if reason and words[:1] == ["rolling:reboot"]:
-            wanted = ["rolling:rebooting", "IDLE"]  # from the beginning, if it is not the first time
+            wanted = ["rolling:rebooting", "IDLE"]  # start again: the node may have been rebooted before
         elif words[:1] == wanted[:1]:
             wanted = wanted[1:]
         if not wanted:

@@ -1,4 +1,4 @@
-# Reading an old rolling-reboot health check, hardening it, and updating the cluster with it.
+# Read an old rolling-reboot health check, harden it, and update the cluster with it.
 
 #: step watch on sms as user1
 cat rolling_reboot/rolling-check
@@ -27,7 +27,7 @@ scancel -u user1
 python3 rolling_reboot/rehearse.py /opt/ohpc/pub/rolling/check
 sudo tee /opt/ohpc/pub/rolling/check.new > /dev/null <<'END'
 #!/bin/bash
-# rolling-check: reboots a drained node into the wanted image, and puts it back to work once it runs that.
+# rolling-check: reboots a drained node into the wanted image, and resumes it once it runs that image.
 # To update a node: scontrol update nodename=NODE state=drain reason=rolling:reboot
 RELEASE=${ROLLING_RELEASE:-/etc/image-release}
 WANTED=${ROLLING_WANTED:-/opt/ohpc/pub/rolling/wanted}
@@ -40,7 +40,7 @@ others() { exec "$NEXT"; }
 event() { curl -s --max-time 5 --data-binary "events,node=$NODE text=\"$1\"" "$METRICS" >/dev/null 2>&1; }
 update() { scontrol update nodename="$NODE" "$@"; }
 
-# sinfo prints the one field that was asked for; a comment cannot pretend to be it.
+# sinfo prints only the requested field; a comment cannot imitate it.
 state=$(sinfo -h -n "$NODE" -O StateComplete:200) || others
 reason=$(sinfo -h -n "$NODE" -o %E) || others
 state=$(head -n 1 <<<"$state" | tr -d ' ')
@@ -50,13 +50,13 @@ case +$state+ in *+drain+*) ;; *) others ;; esac
 case $token in
     rolling:reboot)
         case +$state+ in *+completing+*) others ;; +idle+*) ;; *) others ;; esac
-        # What must outlive the reboot goes into the reason; no reboot where the controller did not take it.
+        # The reason survives the reboot. Do not reboot if the controller does not accept it.
         update reason="rolling:rebooting $(cat "$BOOT_ID")" || others
         event "reboots into a new image"
         reboot
         exit ;;
     rolling:rebooting)
-        [ "$boot" != "$(cat "$BOOT_ID")" ] || others    # this boot is still the old one
+        [ "$boot" != "$(cat "$BOOT_ID")" ] || others    # still the old boot
         if cmp -s "$RELEASE" "$WANTED"; then
             update state=resume && event "back in production"
         else

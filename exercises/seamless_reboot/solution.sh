@@ -1,4 +1,4 @@
-# COMP-1: c1 back into service, and a reboot that Slurm orders and ends by itself.
+# COMP-1: return c1 to service, then have Slurm reboot it and resume it.
 
 #: step resume on sms as user1
 sinfo -R

@@ -83,8 +83,8 @@ def replace(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "problem"),
     [
-        ("README.md", "# The machine", "# A machine", "README.md:1: must be the title"),
-        ("README.md", "## Watch it come up", "## Watch", "README.md: must have a heading for each step"),
+        ("README.md", "# Provision a", "# Provisioning a", "README.md:1: must be the title"),
+        ("README.md", "## Watch it boot", "## Watch", "README.md: must have a heading for each step"),
         (
             "README.md",
             "wwsh node list\n```",
@@ -95,7 +95,7 @@ def replace(path: Path, old: str, new: str) -> None:
         ("README.md", "```output", "```text", "a fence is `sh NODE`"),
         ("README.md", "{{login.ip}}", "{{login.address}}", "the handout has no 'login.address'"),
         ("README.md", "# What you", "# [x](javascript:alert(1)) What you", "not javascript:"),
-        ("README.md", "At last,", "See <http://example.org>. At last,", "not http:"),
+        ("README.md", "Finally,", "See <http://example.org>. Finally,", "not http:"),
         ("hints.md", "## look", "## lok", "hints.md: unknown step 'lok'"),
         ("hints.md", "## look", "## lok", "step look needs at least 2 hints"),
         ("solution.sh", "#: step look", "#: step lok", "solution.sh: unknown step 'lok'"),

@@ -92,7 +92,12 @@ def test_what_an_exercise_holds_is_read_on_demand(catalog: Catalog) -> None:
 def test_a_part_of_the_solution_ends_with_the_last_block_of_its_step(root: Path) -> None:
     with (root / "one" / "exercise.toml").open("a") as file:
         file.write('[[steps]]\nid = "more"\ntitle = "More"\n')
-    blocks = [("only", "sms", "one"), ("only", "c1", "two"), ("more", "sms", "three"), ("only", "sms", "four")]
+    blocks = [
+        ("only", "sms", "one"),
+        ("only", "c1", "two"),
+        ("more", "sms", "three"),
+        ("only", "sms", "four"),
+    ]
     script = "".join(f"#: step {step} on {node} as user1\n{word}\n" for step, node, word in blocks)
     (root / "one" / "solution.sh").write_text(script)
     exercise = load(root).get("one")

@@ -190,7 +190,7 @@ def test_a_login_node_without_power_is_not_waited_for() -> None:
     world.down["login"] = NodeStatus("login", Power.OFF, "off")
     began = time.monotonic()
     verdict = judge("login_node", world, patience=1.0)["login_answers"]
-    assert (verdict.actual, verdict.look) == ("login's power is off", "lab power on login")
+    assert (verdict.actual, verdict.look) == ("login is powered off", "lab power on login")
     assert time.monotonic() - began < 5  # it may settle for 120 s
 
 
@@ -362,7 +362,7 @@ def test_login_client_passes_when_solved(text: str) -> None:
         ("SlurmctldHost=sms\n", "ClusterName="),
         ("", "ClusterName="),
         ("ClusterName=other\nSlurmctldHost=sms\n", "ClusterName=cluster"),
-        (TWO_LINES + "NodeName=c[1-2]\nPartitionName=normal\n", "only what a client must know"),
+        (TWO_LINES + "NodeName=c[1-2]\nPartitionName=normal\n", "only what a client needs"),
     ],
 )
 def test_login_client_says_what_is_wrong_with_a_file(text: str, part: str) -> None:

@@ -191,7 +191,7 @@ def silent(**service: str) -> World:
 @pytest.mark.parametrize(
     ("said", "status", "actual"),
     [
-        ("root 644\n", 0, "belongs to root and has mode 644"),
+        ("root 644\n", 0, "owned by root and has mode 644"),
         ("slurm 640\n", 0, "mode 640"),
         ("stat: cannot statx\n", 1, "no such file"),
     ],
@@ -223,7 +223,7 @@ def test_a_daemon_that_will_not_be_there_tomorrow() -> None:
 
 @pytest.mark.parametrize(
     ("in_file", "mismatch", "hint"),
-    [(1, 1, "has a line for this"), (0, 0, "fatal"), (0, 1, "scontrol reconfigure")],
+    [(1, 1, "A line in"), (0, 0, "fatal"), (0, 1, "scontrol reconfigure")],
 )
 def test_why_the_controller_has_no_accounting(in_file: int, mismatch: int, hint: str) -> None:
     world = solved().says("sms", "^scontrol show config", config(AccountingStorageType="(null)"))
@@ -291,7 +291,7 @@ def test_a_quota_is_a_number_and_two_flags(row: str, actual: str) -> None:
 def test_limits_that_are_not_enforced_are_found_out() -> None:
     world = solved().says("sms", "^sbatch --test-only")
     failure = the_failure_of("associations", "more_than_the_quota_is_refused", world)
-    assert failure.actual == "the controller takes the job"
+    assert failure.actual == "the controller accepts the job"
     assert judge("associations", world)["accounts_of_others_are_refused"].outcome is Outcome.FAILED
 
 

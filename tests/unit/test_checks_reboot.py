@@ -60,9 +60,9 @@ def test_an_ordered_reboot_that_came_back_passes(log: str) -> None:
     [
         ("", "slurm_ordered_a_reboot", "none"),
         (ORDER.format("c2") + RETURNED, "slurm_ordered_a_reboot", "none"),
-        (ORDER.format("c1"), "node_came_back_by_itself", "not come back"),
+        (ORDER.format("c1"), "node_came_back_by_itself", "not returned"),
         (ORDER.format("c1") + RESUMED + RETURNED, "node_came_back_by_itself", "state set to IDLE"),
-        (ORDER.format("c1") + RETURNED + ORDER.format("c1"), "node_came_back_by_itself", "not come back"),
+        (ORDER.format("c1") + RETURNED + ORDER.format("c1"), "node_came_back_by_itself", "not returned"),
         (ORDER.format("c1") + "x Canceling REBOOT on node c1\n", "node_came_back_by_itself", "Canceling"),
     ],
 )

@@ -85,7 +85,7 @@ def test_an_address_is_not_found_within_a_longer_one() -> None:
         text.replace("172.16.1.1 ", "172.16.1.11 ").replace("172.16.1.1\n", "172.16.1.11\n"),
     )
     found = judge("node_inventory", world)
-    assert found["inventory_names_every_node"].actual == "no word of 172.16.1.1"
+    assert found["inventory_names_every_node"].actual == "missing: 172.16.1.1"
 
 
 # the script

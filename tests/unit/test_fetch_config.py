@@ -80,7 +80,7 @@ def test_a_token_that_has_ended_is_told_in_siphons_words() -> None:
 
 def test_a_stale_copy_and_none_differ() -> None:
     found = failing(solved().says("client", "^sha256sum", "def  -\n"))
-    assert found["the_copy_is_the_controllers"].actual == "another content"
+    assert found["the_copy_is_the_controllers"].actual == "different content"
     found = failing(solved().says("client", "^sha256sum", "No such file\n", 1))
     assert found["the_copy_is_the_controllers"].actual == "no such file"
 

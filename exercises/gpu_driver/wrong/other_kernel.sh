@@ -1,6 +1,6 @@
 #: step install on sms as user1
 sudo install -m 0755 ~/gpu_driver/emulated-gpu-470.256.02.run ${CHROOT}-gpu/root/
-# Neither /proc nor /dev is there yet, and it says so.
+# The installer reports that /proc and /dev are missing.
 #: expect-fail
 sudo chroot ${CHROOT}-gpu /root/emulated-gpu-470.256.02.run --silent
 sudo mount --bind /proc ${CHROOT}-gpu/proc

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A job that keeps one CPU for a quarter of a minute. Which partition and which account? As the policy says.
+# A job that occupies one CPU for 15 seconds. The policy decides its partition and account.
 #SBATCH --ntasks=1
 #SBATCH --output=%x.%j.out
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes Warewulf's nodes from nodes.csv. Written late in the evening, before a talk; never run."""
+"""Creates Warewulf's nodes from nodes.csv. Written late in the evening, before a talk; never run."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ NODE_KARGS = "net.ifnames=0 biosdevname=0 quiet"
 
 
 def wwsh(arguments):
-    """Has wwsh do something without asking."""
+    """Runs wwsh without questions."""
     subprocess.run("wwsh -y " + arguments, shell=True)
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Rehearses a health check that reboots nodes: runs it on a make-believe node, in many situations.
+"""Rehearses a health check that reboots nodes: runs it on a simulated node, in many situations.
 
-    python3 rehearse.py SCRIPT [SITUATION...]     tells for each situation what the script did
-    python3 rehearse.py --json SCRIPT             the same for programs
+    python3 rehearse.py SCRIPT [SITUATION...]     reports what the script did in each situation
+    python3 rehearse.py --json SCRIPT             the same, for programs
 
-Nothing is touched: scontrol, sinfo, reboot and whatever else would do something are stand-ins that answer
-as Slurm 24.11 does and write down what they were asked. Time is make-believe, too: what sleeps takes no time.
+It changes nothing: scontrol, sinfo, reboot and all other commands with an effect are stand-ins that answer
+as Slurm 24.11 does and log how they were called. The time is simulated, too: sleep takes no real time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STAND_INS = """
 
 @dataclass(frozen=True)
 class Situation:
-    """How a node stands, what is wrong around it, and what the script must make of it."""
+    """The state of a node, what is wrong around it, and the required result."""
 
     name: str
     group: str
@@ -45,8 +45,8 @@ class Situation:
     reason: str = ""
     comment: str = ""
     knobs: tuple[str, ...] = ()
-    reboots: tuple[int, int] = (0, 0)  # how often at least and at most
-    resumed: bool = False  # whether it is in service at the end
+    reboots: tuple[int, int] = (0, 0)  # minimum and maximum
+    resumed: bool = False  # whether the node is in service at the end
 
 
 def situations() -> list[Situation]:
@@ -66,13 +66,13 @@ class Played:
     reboots: int = 0
     resumed: bool = False
     killed: bool = False
-    handed_over: bool = True  # in every run that rebooted nothing, the other health checks ran
-    printed: str = ""  # by runs that had nothing to report
+    handed_over: bool = True  # in every run without a reboot, the other health checks ran
+    printed: str = ""  # output of runs that had nothing to report
     log: list[str] = field(default_factory=list)
 
 
 def play(script: Path, situation: Situation) -> Played:
-    """Runs the script on a make-believe node until nothing changes any more."""
+    """Runs the script on a simulated node until nothing changes any more."""
     with tempfile.TemporaryDirectory(prefix="rehearse-") as name:
         world = Path(name)
         furnish(world, script, situation)
@@ -90,7 +90,7 @@ def play(script: Path, situation: Situation) -> Played:
 
 
 def furnish(world: Path, script: Path, situation: Situation) -> None:
-    """Makes the world's files and its stand-ins."""
+    """Creates the files and the stand-ins of the simulation."""
     (world / "bin").mkdir()
     shutil.copyfile(HERE / "stand-in", world / "stand-in")
     (world / "stand-in").chmod(0o755)
@@ -119,7 +119,7 @@ def furnish(world: Path, script: Path, situation: Situation) -> None:
 
 
 def run(world: Path, situation: Situation, played: Played) -> None:
-    """One run of the script by slurmd, and the reboot that it asked for."""
+    """One run of the script by slurmd, and the reboot that it requested."""
     (world / "spent").write_text("0\n")
     begun = len((world / "log").read_text().splitlines())
     environ = {
@@ -164,7 +164,7 @@ def run(world: Path, situation: Situation, played: Played) -> None:
 
 
 def boot(world: Path, situation: Situation) -> None:
-    """The node starts again: another boot, and the image that its server has for it."""
+    """The node boots again, with the image that its server provides."""
     (world / "boot_id").write_text(f"{uuid.uuid4()}\n")
     (world / "boot_time").write_text("2026-11-21T17:12:04\n")
     if "stale" not in situation.knobs:
@@ -172,32 +172,32 @@ def boot(world: Path, situation: Situation) -> None:
 
 
 def fault(situation: Situation, played: Played) -> str:
-    """What was wrong, in a sentence; empty when nothing was."""
+    """What was wrong, in a sentence; empty if nothing was."""
     least, most = situation.reboots
     unknown = [line[9:] for line in played.log if line.startswith("unknown: ")]
     changes = [line for line in played.log if line.startswith(("update ", "refused: "))]
-    alone = not most and situation.group != "refused"  # it should not even have been touched
+    alone = not most and situation.group != "refused"  # the script should not have changed the node at all
     times = f" {played.reboots} times" if most else ""
     came_back = played.resumed and not situation.resumed and situation.state != "IDLE"
     quiet = situation.group == "others" and "silent" not in situation.knobs
     faults = (
-        (unknown, f"the rehearsal cannot stand in for `{''.join(unknown[:1])}`; ask in another way"),
-        (played.killed, "slurmd killed it after 60 s, in the middle of its work"),
+        (unknown, f"the rehearsal does not support `{''.join(unknown[:1])}`; use another command"),
+        (played.killed, "slurmd killed it after 60 s, before it ended"),
         (played.reboots > most, f"it rebooted the node{times}"),
         (played.reboots < least, "it did not reboot the node"),
-        (came_back, "it put the node back to work"),
-        (situation.resumed and not played.resumed, "it did not put the node back to work"),
+        (came_back, "it returned the node to service"),
+        (situation.resumed and not played.resumed, "it did not return the node to service"),
         (alone and changes, f"it changed the node: {''.join(changes[:1])}"),
-        (not played.handed_over, "the other health checks were not run"),
+        (not played.handed_over, "it did not run the other health checks"),
         (quiet and played.printed, f"it printed: {played.printed.rpartition('/')[2]}"),
     )
     return next((words for wrong, words in faults if wrong), "")
 
 
 def main() -> int:
-    """Plays the situations and tells; 1 when one was not stood."""
+    """Runs the situations and reports; returns 1 if the script failed in one."""
     parser = argparse.ArgumentParser(description="Rehearses a health check that reboots nodes.")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--group", action="append", help="only the situations of this group; may be repeated")
     parser.add_argument("script", type=Path)
     parser.add_argument("situations", nargs="*", metavar="SITUATION")
@@ -205,9 +205,9 @@ def main() -> int:
     known = situations()
     names = [situation.name for situation in known]
     if wrong := [name for name in options.situations if name not in names]:
-        parser.error(f"no situation {wrong[0]}; there are: {', '.join(names)}")
+        parser.error(f"no situation {wrong[0]}; the situations are: {', '.join(names)}")
     if not options.script.is_file():
-        parser.error(f"no file {options.script}")
+        parser.error(f"no such file: {options.script}")
     faults = []
     told = []
     for situation in known:
@@ -226,7 +226,7 @@ def main() -> int:
 
 
 def tell(situation: Situation, wrong: str, log: list[str]) -> None:
-    """One situation for a person."""
+    """Prints the result of one situation."""
     print(f"{'WRONG' if wrong else 'good '}  {situation.name}: {situation.story}")
     if wrong:
         print(f"       {wrong}")

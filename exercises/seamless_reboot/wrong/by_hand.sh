@@ -1,5 +1,5 @@
 #: step reboot on sms as user1
-# slurmctld began anew with reconfigure, and does not miss a node that it has not heard of since.
+# reconfigure restarted slurmctld. It notices that a node is gone only if it has heard from it since.
 #: wait srun -w c1 true within 60
 #: wait sinfo -hN -n c1 -o %t | grep -qx idle within 30
 #: may-fail
