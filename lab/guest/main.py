@@ -13,8 +13,8 @@ PROGRAMS = {
     "wwbootstrap": "lab.guest.warewulf.wwbootstrap",
     "wwinit": "lab.guest.warewulf.wwinit",
     "wwserver": "lab.guest.warewulf.server",
-    "handout": "lab.guest.handout.program",
-    "renew": "lab.guest.handout.renewal",
+    "handout": "lab.guest.setup.program",
+    "renew": "lab.guest.setup.rotate_identity",
 }
 """Program name to the module whose `main(arguments, system)` runs it."""
 

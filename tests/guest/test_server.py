@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.guest.warewulf import server
-from lab.guest.warewulf.answers import Answer, Request, answer
+from lab.guest.warewulf.handlers import Answer, Request, answer
 from lab.guest.warewulf.model import Kind, Record
 from tests.guest import conftest
 

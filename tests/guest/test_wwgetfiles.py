@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf.answers import Request, answer
+from lab.guest.warewulf.handlers import Request, answer
 from tests.guest import conftest
 
 if TYPE_CHECKING:

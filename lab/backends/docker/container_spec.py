@@ -23,7 +23,7 @@ SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but 
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
-# Loop devices, of which a node's disk consists (lab/guest/native/board/disk.c).
+# Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1

@@ -2,7 +2,7 @@
 #ifndef SWAP_H
 #define SWAP_H
 
-#define BOARD_SWAPON 0x52414b01U /* the argument: flags of swapon(2) */
-#define BOARD_SWAPOFF 0x52414b02U
+#define HWVIEW_SWAPON 0x52414b01U /* the argument: flags of swapon(2) */
+#define HWVIEW_SWAPOFF 0x52414b02U
 
 #endif

@@ -6,7 +6,7 @@ import os
 import readline
 import sys
 
-from lab.guest.warewulf import wwsh
+from lab.guest.warewulf import dispatch
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.session import Session
 from lab.guest.warewulf.store import StoreError
@@ -33,7 +33,7 @@ TARGETS = {"node": Kind.NODE, "provision": Kind.NODE, "file": Kind.FILE, "vnfs":
            "bootstrap": Kind.BOOTSTRAP, "ssh": Kind.NODE}  # fmt: skip
 
 
-def converse(session: Session) -> int:
+def run_repl(session: Session) -> int:
     """Reads and runs commands until the user leaves; events follow each command."""
     history = os.path.expanduser(HISTORY)
     _prepare(session, history)
@@ -48,7 +48,7 @@ def converse(session: Session) -> int:
         except KeyboardInterrupt:
             session.row()
             continue
-        failed += not wwsh.run_text(session, line)
+        failed += not dispatch.run_text(session, line)
         failed += not session.apply_events()
     _save(history)
     return min(255, failed)
@@ -87,9 +87,9 @@ class _Completer:
 
     def _words(self, before: list[str]) -> list[str]:
         if not before:
-            return [*wwsh.MODULES, "help", "exit", "quit"]
+            return [*dispatch.MODULES, "help", "exit", "quit"]
         if before[0] == "help":
-            return list(wwsh.MODULES)
+            return list(dispatch.MODULES)
         if len(before) == 1 and before[0] in COMMANDS:
             return list(COMMANDS[before[0]])
         kind = TARGETS.get(before[0])

@@ -17,7 +17,7 @@ from types import FrameType
 from urllib.parse import parse_qsl, urlsplit
 
 from lab.guest.system import System
-from lab.guest.warewulf.answers import Answer, Request, answer
+from lab.guest.warewulf.handlers import Answer, Request, answer
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.store import Store
 
@@ -90,7 +90,7 @@ def serve(system: System, listener: socket.socket) -> None:
     def one(connection: socket.socket) -> None:
         try:
             with connection:
-                converse(system, connection)
+                handle_connection(system, connection)
         finally:
             places.release()
 
@@ -108,7 +108,7 @@ def serve(system: System, listener: socket.socket) -> None:
         threading.Thread(target=one, args=(connection,), daemon=True).start()
 
 
-def converse(system: System, connection: socket.socket) -> None:
+def handle_connection(system: System, connection: socket.socket) -> None:
     """Reads one request, answers it, and logs one line."""
     connection.settimeout(PATIENCE)
     begun = time.perf_counter()

@@ -70,7 +70,7 @@ class Plan:
     new_config: bool
 
 
-class Teller:
+class StepTimer:
     """Prints steps and how long each took, in Warewulf's columns."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -106,8 +106,8 @@ def main(arguments: Sequence[str], system: System) -> int:
             sys.stderr.write(USAGE)
             return 1
         plan = _plan(system, parsed)
-        teller = Teller(quiet=parsed.has("quiet"))
-        _build(system, plan, teller)
+        timer = StepTimer(quiet=parsed.has("quiet"))
+        _build(system, plan, timer)
     except (WarewulfError, OSError) as error:
         sys.stdout.flush()
         sys.stderr.write(f"ERROR:  {error}\n")
@@ -164,21 +164,21 @@ def _compressor(text: str) -> tuple[str, ...]:
     return (*words, flag) if flag and flag not in words else tuple(words)
 
 
-def _build(system: System, plan: Plan, teller: Teller) -> None:
-    teller.say(f"Using '{plan.name}' as the VNFS name")
-    teller.say(f"Creating VNFS image from {plan.name}")
+def _build(system: System, plan: Plan, timer: StepTimer) -> None:
+    timer.say(f"Using '{plan.name}' as the VNFS name")
+    timer.say(f"Creating VNFS image from {plan.name}")
     cache = f"{CACHE}/{plan.name}"
     system.make_dir(cache, 0o700)
     with _alone(system, f"{cache}/lock"):
         if plan.output:
-            _to_file(system, plan, teller, cache)
+            _to_file(system, plan, timer, cache)
         else:
-            _to_store(system, plan, teller, cache)
+            _to_store(system, plan, timer, cache)
     if plan.new_config:
         path = f"{conf.FOLDER}/vnfs/{plan.name}.conf"
         system.write(path, _own_config(plan).encode())
-        teller.say(f"Wrote a new configuration file at: {path}")
-    teller.took("Total elapsed time", teller.begun)
+        timer.say(f"Wrote a new configuration file at: {path}")
+    timer.took("Total elapsed time", timer.begun)
 
 
 @contextmanager
@@ -216,18 +216,18 @@ class Archive:
         return [os.path.basename(file) for file in self.files]
 
 
-def _archive(system: System, plan: Plan, teller: Teller, cache: str, sure: list[str]) -> Archive | None:
+def _archive(system: System, plan: Plan, timer: StepTimer, cache: str, sure: list[str]) -> Archive | None:
     """Packs the tree; None when it is what `sure` lists, so that there is nothing to do."""
-    with teller.step("Compiling hybridization link tree"):
+    with timer.step("Compiling hybridization link tree"):
         pass  # hybrid links are made while the list is built
-    with teller.step("Building file list"):
+    with timer.step("Building file list"):
         started = time.time_ns()
         items = scan(os.fsencode(system.path(plan.chroot)), plan.rules)
         cut = segments.cut(items, _salt(system, plan))
     begun = time.perf_counter()
     digests = [segment.digest for segment in cut]
     if digests == sure and not plan.full:
-        teller.took("Compiling and compressing VNFS", begun)
+        timer.took("Compiling and compressing VNFS", begun)
         return None
     folder = system.path(cache)
     if plan.full:
@@ -235,7 +235,7 @@ def _archive(system: System, plan: Plan, teller: Teller, cache: str, sure: list[
     workers = os.cpu_count() or 1
     files = segments.pack(system, cut, folder, plan.command, workers=workers, started_ns=started)
     trailer = segments.compressed(system, TRAILER, plan.command)
-    teller.took("Compiling and compressing VNFS", begun)
+    timer.took("Compiling and compressing VNFS", begun)
     return Archive(tuple(files), trailer)
 
 
@@ -245,23 +245,23 @@ def _salt(system: System, plan: Plan) -> str:
     return f"{plan.command} {version}"
 
 
-def _to_file(system: System, plan: Plan, teller: Teller, cache: str) -> None:
-    archive = _archive(system, plan, teller, cache, [])
+def _to_file(system: System, plan: Plan, timer: StepTimer, cache: str) -> None:
+    archive = _archive(system, plan, timer, cache, [])
     if archive is None:  # cannot be: no tree has no segments
         return
-    with teller.step("Writing the image"), system.replacing(plan.output, 0o600) as temporary:
+    with timer.step("Writing the image"), system.replacing(plan.output, 0o600) as temporary:
         segments.join(archive.files, temporary, archive.trailer)
     _tidy(system.path(cache), archive.names)
 
 
-def _to_store(system: System, plan: Plan, teller: Teller, cache: str) -> None:
+def _to_store(system: System, plan: Plan, timer: StepTimer, cache: str) -> None:
     store = Store(system)
     manifest = f"{cache}/manifest"
     known = json.loads(system.text(manifest, "{}") or "{}")
     record = store.named(Kind.VNFS, plan.name)
     current = images.is_current(system, record, known.get("checksum", ""), known.get("size", -1))
-    archive = _archive(system, plan, teller, cache, known["segments"] if current else [])
-    with teller.step("Adding image to datastore"):
+    archive = _archive(system, plan, timer, cache, known["segments"] if current else [])
+    with timer.step("Adding image to datastore"):
         place = images.folder(plan.name)
         system.make_dir(place)
         values = {"ARCH": os.uname().machine, "CHROOT": plan.chroot}

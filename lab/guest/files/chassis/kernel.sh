@@ -21,8 +21,8 @@ present_kernel() {   # FILE; one that does not say what it is appears as the hos
     echo "Linux version $banner" >$KERNEL/banner
     echo 0 >$KERNEL/modules_disabled
     : >$KERNEL/modules
-    cp /chassis/kernel.so $KERNEL/
-    echo $PLACE/kernel.so >$KERNEL/preload
+    cp /chassis/libkernelview.so $KERNEL/
+    echo $PLACE/libkernelview.so >$KERNEL/preload
     mount --bind $KERNEL/module /sys/module
     mount --bind $KERNEL/banner /proc/version
     if [ -e /proc/modules ]; then mount --bind $KERNEL/modules /proc/modules; else present_without_modules; fi
@@ -34,8 +34,8 @@ present_kernel() {   # FILE; one that does not say what it is appears as the hos
 # A host's kernel without loadable modules lacks two names in procfs, where nobody can add any. So a library leads
 # programs to the list of modules, and /proc/sys/kernel becomes a copy, in which what changes is the host's own.
 present_without_modules() {
-    cp /chassis/proc.so $KERNEL/
-    echo $PLACE/proc.so >>$KERNEL/preload
+    cp /chassis/libprocview.so $KERNEL/
+    echo $PLACE/libprocview.so >>$KERNEL/preload
     cp -r /proc/sys/kernel $KERNEL/sysctl 2>/dev/null
     : >$KERNEL/sysctl/modules_disabled
     for name in hostname domainname ns_last_pid random keys pty; do

@@ -55,7 +55,7 @@ leave_marks() {
     if [ -z "$in_chassis" ]; then
         do_as_udev
         mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
-        install_door
+        install_ssh_channel
         give_addresses
         # systemd then waits for no device to be announced by udev, and mounts what fstab names by itself.
         mount -o remount,bind,ro /sys

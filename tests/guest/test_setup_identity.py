@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest.handout import cluster, machine, program, provisioning, renewal
-from lab.guest.handout.adoption import FILES, IMAGES, MARK, Adoption
-from lab.guest.handout.identity import FOLDER, SSH_KEYS, Identity
+from lab.guest.setup import cluster, host, program, provisioning, rotate_identity
+from lab.guest.setup.adopt_identity import FILES, IMAGES, MARK, Adoption
+from lab.guest.setup.identity import FOLDER, SSH_KEYS, Identity
 from lab.guest.system import Outcome
-from tests.guest.test_handout_sms import LAB, Played, play_ours
+from tests.guest.test_setup_sms import LAB, Played, play_ours
 
 OTHER = f"{IMAGES}/gpu"
 LISTED = f"""\
 VNFS NAME            SIZE (M)   ARCH       CHROOT LOCATION
-debian13             60.1       x86_64     {machine.CHROOT}
+debian13             60.1       x86_64     {host.CHROOT}
 gpu                  99.0       x86_64     {OTHER}
 gone                 12.0       x86_64     {IMAGES}/no-such
 """
@@ -38,7 +38,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     set_up(system)
     system.make_dir(f"{OTHER}/etc/ssh")
     for name in ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "ssh_known_hosts"):
-        system.write(f"{OTHER}/etc/ssh/{name}", system.read(f"{machine.CHROOT}/etc/ssh/{name}"))
+        system.write(f"{OTHER}/etc/ssh/{name}", system.read(f"{host.CHROOT}/etc/ssh/{name}"))
     system.write(f"{OTHER}/etc/munge/munge.key", system.read("/etc/munge/munge.key"), mode=0o400)
     system.write("/home/user1/.ssh/known_hosts", f"sms {key(system, 'host_sms')}\n".encode())
     with Path(system.path("/home/user1/.ssh/authorized_keys")).open("a") as file:
@@ -50,12 +50,12 @@ def set_up(system: Played) -> Adoption:
     lab = cluster.read(system)
     identity = Identity(system)
     adoption = Adoption(system, identity)
-    machine.install_keys(system, lab, identity)
-    machine.install_users(system, identity, renew=adoption.needed)
+    host.install_keys(system, lab, identity)
+    host.install_users(system, identity, renew=adoption.needed)
     if adoption.needed:
         adoption.homes()
         adoption.chroots()
-    machine.prepare_chroot(system, lab, identity)
+    host.prepare_chroot(system, lab, identity)
     adoption.finish()
     return adoption
 
@@ -134,7 +134,7 @@ def test_every_vnfs_of_a_changed_chroot_is_packed_anew(disk: Played) -> None:
     disk.outcomes["wwsh"] = Outcome(0, LISTED.encode(), b"")
     adoption = Adoption(disk, Identity(disk))
     packed = list(adoption.vnfs_of(adoption.chroots()))
-    assert packed == [("debian13", machine.CHROOT), ("gpu", OTHER)]
+    assert packed == [("debian13", host.CHROOT), ("gpu", OTHER)]
     provisioning.repack(disk, packed)
     assert ["wwvnfs", "--chroot", OTHER, "gpu"] in disk.commands
 
@@ -161,22 +161,22 @@ def test_a_cluster_that_runs_gets_another_identity_everywhere(
     disk: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provisioning, "bring_up", lambda *_args, **_more: None)
-    monkeypatch.setattr(machine, "raise_network", lambda *_: None)
-    monkeypatch.setattr(machine, "write_services", lambda *_: None)
+    monkeypatch.setattr(host, "raise_network", lambda *_: None)
+    monkeypatch.setattr(host, "write_services", lambda *_: None)
     former = secrets(disk)
     disk.outcomes["wwsh"] = Outcome(0, b"c1\ngone\n", b"")
     disk.commands += [[]] * 100
-    assert renewal.main([], disk) == 0
+    assert rotate_identity.main([], disk) == 0
     assert [text for text in former if text in everything(disk)] == []
     entered = [command for command in disk.commands if command[:1] == ["ssh"]]
-    assert [command[-2:] for command in entered] == [["root@c1", renewal.ON_NODE]]
+    assert [command[-2:] for command in entered] == [["root@c1", rotate_identity.ON_NODE]]
     with tarfile.open(fileobj=io.BytesIO(disk.input["ssh"])) as tar:
         brought = {name: tar.extractfile(name).read().decode("latin-1") for name in tar.getnames()}  # type: ignore[union-attr]
-    assert set(brought) == {*renewal.FROM_CHROOT, *renewal.FROM_FILES}
+    assert set(brought) == {*rotate_identity.FROM_CHROOT, *rotate_identity.FROM_FILES}
     assert brought["etc/munge/munge.key"] == disk.read("/etc/munge/munge.key").decode("latin-1")
     assert brought["etc/ssh/ssh_host_ed25519_key"] == disk.text(f"{FOLDER}/ssh/host_nodes")
     assert brought["root/.ssh/authorized_keys"] == f"{key(disk, 'root')} root\n"
-    assert tuple(disk.commands[-3:]) == renewal.ON_SMS
+    assert tuple(disk.commands[-3:]) == rotate_identity.ON_SMS
 
 
 def test_a_node_that_keeps_its_keys_is_told(
@@ -184,5 +184,5 @@ def test_a_node_that_keeps_its_keys_is_told(
 ) -> None:
     monkeypatch.setattr(program, "main", lambda *_: 0)
     disk.outcomes |= {"wwsh": Outcome(0, b"c1\n", b""), "ssh": Outcome(255, b"", b"no route to c1\n")}
-    assert renewal.main([], disk) == 1
+    assert rotate_identity.main([], disk) == 1
     assert capsys.readouterr().err == "c1: its keys are still the former ones: no route to c1\n"

@@ -1,5 +1,5 @@
 /* /proc/modules for nodes of a host whose kernel has no such file: a name that procfs lacks cannot be mounted
- * over. Opening it opens the list that kernel.so keeps. Given to a node's programs only where it is needed. */
+ * over. Opening it opens the list that libkernelview.so keeps. Given to a node's programs only where it is needed. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>

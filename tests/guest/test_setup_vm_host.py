@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest.handout import cluster, hardware, machine
+from lab.guest.setup import cluster, host, vm_host
 from lab.guest.warewulf import model
-from tests.guest.test_handout_sms import LAB, Played
+from tests.guest.test_setup_sms import LAB, Played
 
-FILES = Path(hardware.__file__).parents[1] / "files" / "sms"
+FILES = Path(vm_host.__file__).parents[1] / "files" / "sms"
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def played(tmp_path: Path) -> Played:
     system = Played(tmp_path)
     system.write(cluster.FILE, json.dumps({**LAB, "backend": "libvirt"}).encode())
     name = "dnsmasq-machines.conf"
-    template = FILES / machine.TEMPLATES.lstrip("/") / name
-    system.write(f"{machine.TEMPLATES}/{name}", template.read_bytes())
-    system.write(hardware.DNSMASQ, b"interface=eth1\n")
-    system.write(hardware.CMDLINE, b"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet audit=0 panic=1\n")
-    system.write(hardware.EXPORTS, b"# Examples follow.\n")
+    template = FILES / host.TEMPLATES.lstrip("/") / name
+    system.write(f"{host.TEMPLATES}/{name}", template.read_bytes())
+    system.write(vm_host.DNSMASQ, b"interface=eth1\n")
+    system.write(vm_host.CMDLINE, b"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet audit=0 panic=1\n")
+    system.write(vm_host.EXPORTS, b"# Examples follow.\n")
     return system
 
 
 def prepare(system: Played) -> None:
-    hardware.prepare(system, cluster.read(system))
+    vm_host.prepare(system, cluster.read(system))
 
 
 def test_only_machines_have_kernels_of_their_own(played: Played) -> None:
@@ -39,24 +39,24 @@ def test_only_machines_have_kernels_of_their_own(played: Played) -> None:
 
 def test_storage_is_exported_once_and_a_learners_exports_stay(played: Played) -> None:
     prepare(played)
-    exported = played.text(hardware.EXPORTS)
+    exported = played.text(vm_host.EXPORTS)
     assert [line.split("(")[0] for line in exported.splitlines() if line.startswith("/")] == [
         "/home *",
         "/opt/ohpc/pub *",
     ]
     assert ["systemctl", "start", "--no-block", "nfs-server.service"] in played.commands
-    played.write(hardware.EXPORTS, b"/srv *(ro)\n")
+    played.write(vm_host.EXPORTS, b"/srv *(ro)\n")
     prepare(played)
-    assert played.text(hardware.EXPORTS) == "/srv *(ro)\n"
+    assert played.text(vm_host.EXPORTS) == "/srv *(ro)\n"
 
 
 def test_a_router_that_leads_nowhere_is_announced(played: Played) -> None:
     prepare(played)
-    text = played.text(hardware.DNSMASQ)
+    text = played.text(vm_host.DNSMASQ)
     assert text.startswith("interface=eth1\n")
     assert "enable-ra" in text
-    assert f"dhcp-range={hardware.ROUTER_NETWORK},ra-only" in text
-    assert ["ip", "addr", "replace", hardware.ROUTER, "dev", "eth1"] in played.commands
+    assert f"dhcp-range={vm_host.ROUTER_NETWORK},ra-only" in text
+    assert ["ip", "addr", "replace", vm_host.ROUTER, "dev", "eth1"] in played.commands
 
 
 def test_kernels_are_told_what_their_machines_need_and_warewulfs_own_default_stays(played: Played) -> None:

@@ -2,7 +2,7 @@
 #ifndef SYSFS_H
 #define SYSFS_H
 
-#include "board.h"
+#include "hwview.h"
 
 /* Partition `number` of a disk, 0 for the disk itself; sizes in sectors. */
 void sysfs_show(const char *disk, int number, dev_t device, u64 start, u64 length);

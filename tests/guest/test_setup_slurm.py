@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.guest.handout import slurm
-from lab.guest.handout.cluster import Card, Description, Machine
+from lab.guest.setup import slurm
+from lab.guest.setup.cluster import Card, Description, Machine
 from lab.guest.system import System
 
 

@@ -1,6 +1,6 @@
 /* Files that lie over the host's in /proc, by FUSE spoken directly (linux/fuse.h): a folder of a few files,
  * each written anew when it is read from its beginning. */
-#include "board.h"
+#include "hwview.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ int views_mount(const char *folder) {
     if (fuse < 0)
         return -1;
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
-    if (mount("board", folder, "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)) {
+    if (mount("hwview", folder, "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)) {
         close(fuse);
         return -1;
     }

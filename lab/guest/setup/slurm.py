@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from lab.guest.handout.cluster import Description, Machine
+from lab.guest.setup.cluster import Description, Machine
 from lab.guest.system import System
 
 CONF = "/etc/slurm/slurm.conf"

@@ -1,13 +1,13 @@
 # The lab's way into a virtual machine: ssh on a virtual serial port, beside the network and whatever becomes
-# of it. The machine's maker tells its public key (given.sh).
+# of it. The machine's maker tells its public key (smbios.sh).
 
 # Below /run, which is fresh at each boot: nothing of this is on the node's disk or in its VNFS.
-install_door() {
+install_ssh_channel() {
     key=$(firmware_string door)
     [ -n "$key" ] || return 0
     units=$NEWROOT/run/systemd/system
     mkdir -p "$units/sysinit.target.wants" "$NEWROOT/run/rackling"
-    cp -r /lib/door "$NEWROOT/run/rackling/door"
+    cp -r /lib/ssh-channel "$NEWROOT/run/rackling/door"
     chmod 700 "$NEWROOT/run/rackling/door"
     echo "$key" >"$NEWROOT/run/rackling/door/authorized_keys"
     for unit in rackling-door rackling-clock; do

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from lab.guest.handout import inline
-from lab.guest.handout.cluster import Description, Machine
-from lab.guest.handout.machine import CHROOT
+from lab.guest.setup import inprocess
+from lab.guest.setup.cluster import Description, Machine
+from lab.guest.setup.host import CHROOT
 from lab.guest.system import System
 
 HANDED_OUT = "/etc/rackling/handed-out"
@@ -50,13 +50,13 @@ def _node(cluster: Description, machine: Machine, vnfs: str, kernel: str) -> lis
 
 def known_nodes(system: System) -> set[str]:
     """Names of the nodes the database has."""
-    done = inline.run(system, ["wwsh", "node", "list", "-1"])
+    done = inprocess.run(system, ["wwsh", "node", "list", "-1"])
     return set(done.out.decode(errors="replace").split()) - {"No", "nodes", "found"}
 
 
 def has_bootstrap(system: System, kernel: str) -> bool:
     """Whether a bootstrap of that kernel is in the database."""
-    done = inline.run(system, ["wwsh", "bootstrap", "list", "-1"])
+    done = inprocess.run(system, ["wwsh", "bootstrap", "list", "-1"])
     return kernel in done.out.decode(errors="replace").split()
 
 
@@ -83,7 +83,7 @@ def repack(system: System, packed: Iterable[tuple[str, str]]) -> None:
 
 def reread(system: System, files: Sequence[str]) -> None:
     """Has Warewulf read the origins of those of these files again that it has."""
-    listed = inline.run(system, ["wwsh", "file", "list"]).out.decode(errors="replace")
+    listed = inprocess.run(system, ["wwsh", "file", "list"]).out.decode(errors="replace")
     there = {line.split()[0] for line in listed.splitlines() if line.strip()}
     names = [name for name in files if name in there]
     if names:
@@ -91,7 +91,7 @@ def reread(system: System, files: Sequence[str]) -> None:
 
 
 def _must(system: System, command: list[str], data: bytes = b"") -> None:
-    done = inline.run(system, command, data)
+    done = inprocess.run(system, command, data)
     # wwsh counts commands that failed, and some that succeeded (warewulf3.md, exit status): its words decide.
     if b"ERROR" in done.err:
         raise OSError(f"{' '.join(command)}: {done.err.decode(errors='replace').strip()}")

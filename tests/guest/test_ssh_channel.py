@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-SERVE = Path(__file__).parents[2] / "lab/guest/files/initramfs/lib/door/serve"
+SERVE = Path(__file__).parents[2] / "lab/guest/files/initramfs/lib/ssh-channel/serve"
 
 
 def serve(place: Path, *words: str) -> tuple[bytes, bool]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lab.guest.handout import cluster, inline, machine, program, provisioning
-from lab.guest.handout.identity import FOLDER, SSH_KEYS, USERS, Identity
+from lab.guest.setup import cluster, host, inprocess, program, provisioning
+from lab.guest.setup.identity import FOLDER, SSH_KEYS, USERS, Identity
 from lab.guest.system import Outcome, System
 from tests.guest.conftest import Sms
 
@@ -46,7 +46,7 @@ class Played(System):
 
 def play_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own programs are played as all others are."""
-    monkeypatch.setattr(inline, "run", lambda system, command, data=b"": system.run(command, data))
+    monkeypatch.setattr(inprocess, "run", lambda system, command, data=b"": system.run(command, data))
 
 
 def node(name: str, role: str, *cards: dict[str, Any], registered: bool = True) -> dict[str, Any]:
@@ -133,8 +133,8 @@ def test_two_labs_share_no_secret(tmp_path: Path) -> None:
 def test_no_secret_stands_in_an_argument_list(played: Played, lab: cluster.Description) -> None:
     identity = Identity(played)
     if os.geteuid() == 0:
-        machine.install_users(played, identity)
-    machine.install_keys(played, lab, identity)
+        host.install_users(played, identity)
+    host.install_keys(played, lab, identity)
     words = " ".join(word for command in played.commands for word in command)
     assert not [password for password in identity.passwords().values() if password in words]
 
@@ -153,7 +153,7 @@ def test_cards_get_their_addresses_by_mac(played: Played, lab: cluster.Descripti
     played.write("/sys/class/net/lo/address", b"00:00:00:00:00:00\n")
     played.write("/sys/class/net/ens3/address", (MACS["sms1"] + "\n").encode())
     played.write("/sys/class/net/ens4/address", (MACS["sms0"] + "\n").encode())
-    machine.raise_network(played, lab, sleep=lambda _seconds: pytest.fail("nothing to wait for"))
+    host.raise_network(played, lab, sleep=lambda _seconds: pytest.fail("nothing to wait for"))
     assert ["ip", "addr", "replace", "172.16.0.1/16", "brd", "+", "dev", "ens3"] in played.commands
     assert ["ip", "addr", "replace", "203.0.113.1/24", "brd", "+", "dev", "ens4"] in played.commands
 
@@ -166,7 +166,7 @@ def test_a_cable_plugged_while_the_sms_boots_is_waited_for(played: Played, lab: 
         if played.seconds > 1:
             played.write("/sys/class/net/eth7/address", (MACS["sms1"] + "\n").encode())
 
-    machine.raise_network(played, lab, sleep=sleep)
+    host.raise_network(played, lab, sleep=sleep)
     assert 1 < played.seconds < 1.2
     assert ["ip", "addr", "replace", "172.16.0.1/16", "brd", "+", "dev", "eth7"] in played.commands
 
@@ -177,24 +177,24 @@ def test_a_cable_that_never_comes_is_not_waited_for_without_end(
     def sleep(seconds: float) -> None:
         played.seconds += seconds
 
-    machine.raise_network(played, lab, sleep=sleep)
-    assert played.seconds == pytest.approx(machine.CABLE_SECONDS, abs=0.2)
+    host.raise_network(played, lab, sleep=sleep)
+    assert played.seconds == pytest.approx(host.CABLE_SECONDS, abs=0.2)
 
 
 def test_hosts_keep_what_warewulf_and_learners_added(played: Played, lab: cluster.Description) -> None:
     played.write("/etc/hosts", b"127.0.0.1 localhost somewhere\n::1 ip6-localhost\n10.9.8.7 mine\n")
-    machine.write_hosts(played, lab)
+    host.write_hosts(played, lab)
     lines = played.text("/etc/hosts").splitlines()
     assert lines[0] == "127.0.0.1 localhost"
     assert lines[1].split() == ["172.16.0.1", "sms", "sms.localdomain"]
     assert lines[2:] == ["::1 ip6-localhost", "10.9.8.7 mine"]
     text = played.text("/etc/hosts")
-    machine.write_hosts(played, lab)
+    host.write_hosts(played, lab)
     assert played.text("/etc/hosts") == text
 
 
 def test_known_hosts_name_each_machine_by_name_and_address(played: Played, lab: cluster.Description) -> None:
-    sms, nodes = machine.known_hosts(lab, Identity(played)).splitlines()
+    sms, nodes = host.known_hosts(lab, Identity(played)).splitlines()
     assert sms.split()[0] == "sms,172.16.0.1"
     assert nodes.split()[0] == "login,172.16.0.2,c1,172.16.1.1,g1,172.16.2.1"
     assert sms.split()[1] == nodes.split()[1] == "ssh-ed25519"
@@ -203,11 +203,11 @@ def test_known_hosts_name_each_machine_by_name_and_address(played: Played, lab: 
 
 
 def test_services_are_configured_and_other_settings_stay(played: Played, lab: cluster.Description) -> None:
-    files = Path(machine.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
+    files = Path(host.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
     for name in ("dnsmasq.conf", "nginx.conf"):
-        played.write(f"{machine.TEMPLATES}/{name}", (files / name).read_bytes())
+        played.write(f"{host.TEMPLATES}/{name}", (files / name).read_bytes())
     played.write("/etc/warewulf/provision.conf", b"# kept\nnetwork device = eth9\ndefault = yes\n")
-    machine.write_services(played, lab)
+    host.write_services(played, lab)
     assert played.text("/etc/warewulf/provision.conf").splitlines() == [
         "# kept",
         "default = yes",
@@ -224,7 +224,7 @@ def test_services_are_configured_and_other_settings_stay(played: Played, lab: cl
 
 
 def test_templates_name_only_what_is_filled_in() -> None:
-    files = Path(machine.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
+    files = Path(host.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
     values = dict.fromkeys(("card", "address", "subnet", "network", "netmask", "router_network"), "x")
     for path in files.glob("*.conf"):
         string.Template(path.read_text()).substitute(values)
@@ -234,7 +234,7 @@ def test_keys_of_the_sms_are_where_services_look_and_readable_by_nobody_else(
     played: Played, lab: cluster.Description
 ) -> None:
     identity = Identity(played)
-    machine.install_keys(played, lab, identity)
+    host.install_keys(played, lab, identity)
     assert played.read("/etc/munge/munge.key") == identity.munge_key()
     for path, wanted in (
         ("/etc/munge/munge.key", 0o400),
@@ -253,19 +253,19 @@ def test_the_chroot_is_prepared_again_only_when_the_cluster_changes(
     played: Played, lab: cluster.Description
 ) -> None:
     identity = Identity(played)
-    assert machine.prepare_chroot(played, lab, identity) is True
-    assert machine.prepare_chroot(played, lab, identity) is False
+    assert host.prepare_chroot(played, lab, identity) is True
+    assert host.prepare_chroot(played, lab, identity) is False
     fewer = cluster.Description(lab.subnets, lab.machines[:-1])
-    assert machine.prepare_chroot(played, fewer, identity) is True
+    assert host.prepare_chroot(played, fewer, identity) is True
     for path in ("ssh_host_ed25519_key", "../../root/.ssh/authorized_keys"):
-        assert mode(played, f"{machine.CHROOT}/etc/ssh/{path}") == 0o600
+        assert mode(played, f"{host.CHROOT}/etc/ssh/{path}") == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_users_get_their_homes_once_and_their_passwords_on_stdin(played: Played) -> None:
     played.write("/etc/skel/.bashrc", b"# skel\n")
     identity = Identity(played)
-    machine.install_users(played, identity)
+    host.install_users(played, identity)
     assert played.input["chpasswd"].decode().splitlines() == [
         f"{user}:{identity.passwords()[user]}" for user in USERS
     ]
@@ -275,10 +275,10 @@ def test_users_get_their_homes_once_and_their_passwords_on_stdin(played: Played)
     for number, user in enumerate(USERS):
         for path, wanted in (("", 0o700), ("/.bashrc", 0o644), ("/.ssh", 0o700), ("/.ssh/id_ed25519", 0o600)):
             assert mode(played, f"/home/{user}{path}") == wanted
-            assert Path(played.path(f"/home/{user}{path}")).stat().st_uid == machine.FIRST_UID + number
+            assert Path(played.path(f"/home/{user}{path}")).stat().st_uid == host.FIRST_UID + number
     played.write("/home/user1/.bashrc", b"# mine\n")
     played.commands.clear()
-    machine.install_users(played, identity)
+    host.install_users(played, identity)
     assert played.text("/home/user1/.bashrc") == "# mine\n"
     assert played.commands == []
 
@@ -287,7 +287,7 @@ def test_users_get_their_homes_once_and_their_passwords_on_stdin(played: Played)
 def test_passwords_that_are_refused_stop_the_set_up(played: Played) -> None:
     played.outcomes["chpasswd"] = Outcome(1, b"", b"user1: no such user\n")
     with pytest.raises(OSError, match="no such user"):
-        machine.install_users(played, Identity(played))
+        host.install_users(played, Identity(played))
     assert not played.exists("/etc/rackling/credentials.json")
 
 
@@ -303,7 +303,7 @@ def typed(sms: Sms, monkeypatch: pytest.MonkeyPatch) -> Sms:
     sms.write(f"lib/modules/{kernel}/modules.dep", "")
     sms.write("usr/lib/rackling/initramfs/init", "#!/bin/sh\n", 0o755)
     sms.write("bin/busybox", "busybox", 0o755)
-    sms.write(f"{machine.CHROOT}/sbin/init", "", 0o755)
+    sms.write(f"{host.CHROOT}/sbin/init", "", 0o755)
     monkeypatch.setattr("lab.guest.warewulf.wwsh.signal.signal", lambda *_: None)
     return sms
 
@@ -331,14 +331,14 @@ def test_a_second_boot_changes_nothing_and_a_new_node_is_added_beside_a_learners
     provisioning.bring_up(typed.system, fewer, chroot_changed=True)
     typed.must("-y", "node", "set", "c1", "--netdev=eth0", "--ipaddr=172.16.9.9")
     commands: list[str] = []
-    really_run = inline.run
+    really_run = inprocess.run
 
     def noted(system: System, command: Any, data: bytes = b"") -> Outcome:
         commands.append(" ".join(command))
         return really_run(system, command, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inline, "run", noted)
+        patch.setattr(inprocess, "run", noted)
         provisioning.bring_up(typed.system, fewer, chroot_changed=False)
     assert commands == ["wwsh bootstrap list -1", "wwsh node list -1"]
     provisioning.bring_up(typed.system, lab, chroot_changed=False)
@@ -402,7 +402,7 @@ def test_slurms_controller_hears_of_new_nodes_after_their_names_are_known(
     played.write("/sys/class/net/eth0/address", (MACS["sms0"] + "\n").encode())
     played.write("/sys/class/net/eth1/address", (MACS["sms1"] + "\n").encode())
     for name in ("dnsmasq.conf", "nginx.conf"):
-        played.write(f"{machine.TEMPLATES}/{name}", b"")
+        played.write(f"{host.TEMPLATES}/{name}", b"")
     played.write("/etc/slurm/slurm.conf", b"NodeName=c1 x\nPartitionName=normal Nodes=c1\n")
     assert program.main([], played) == 0
     run = [" ".join(words[:2]) for words in played.commands]

@@ -1,5 +1,5 @@
 /* Memory and files of the process whose system call is being answered. */
-#include "board.h"
+#include "hwview.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,17 +9,17 @@
 
 #define CAP_SYS_ADMIN_BIT 21
 
-int peek_bytes(pid_t process, u64 address, void *to, size_t size) {
+int procmem_read(pid_t process, u64 address, void *to, size_t size) {
     struct iovec ours = {to, size}, theirs = {(void *)address, size};
     return process_vm_readv(process, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
 }
 
-int poke_bytes(pid_t process, u64 address, const void *from, size_t size) {
+int procmem_write(pid_t process, u64 address, const void *from, size_t size) {
     struct iovec ours = {(void *)from, size}, theirs = {(void *)address, size};
     return process_vm_writev(process, &ours, 1, &theirs, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
 }
 
-int open_its(pid_t process, int descriptor, int flags) {
+int reopen_descriptor(pid_t process, int descriptor, int flags) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", process, descriptor);
     int found = open(path, flags | O_CLOEXEC);

@@ -12,10 +12,10 @@ import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.guest.handout import cluster, program
-from lab.guest.handout.identity import forget
-from lab.guest.handout.machine import CHROOT
-from lab.guest.handout.provisioning import known_nodes
+from lab.guest.setup import cluster, program
+from lab.guest.setup.identity import forget
+from lab.guest.setup.host import CHROOT
+from lab.guest.setup.provisioning import known_nodes
 from lab.guest.system import Outcome, System
 
 FORMER = "/run/rackling/former"

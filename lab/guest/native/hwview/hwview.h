@@ -1,7 +1,7 @@
 /* board: what of a node's hardware no namespace separates: memory, swap and disk of one node, shown and
  * changed as on a machine of its own. `main.c` says how it is run. */
-#ifndef BOARD_H
-#define BOARD_H
+#ifndef HWVIEW_H
+#define HWVIEW_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,10 +51,10 @@ void views_answer(int fuse);
 int calls_filter(void); /* puts the caller under the filter; returns the listener */
 void calls_answer(int listener, const struct node *node);
 
-/* peek.c: memory and files of the process that made a call */
-int peek_bytes(pid_t process, u64 address, void *to, size_t size);
-int poke_bytes(pid_t process, u64 address, const void *from, size_t size);
-int open_its(pid_t process, int descriptor, int flags); /* anew; descriptor or -errno */
+/* procmem.c: memory and files of the process that made a call */
+int procmem_read(pid_t process, u64 address, void *to, size_t size);
+int procmem_write(pid_t process, u64 address, const void *from, size_t size);
+int reopen_descriptor(pid_t process, int descriptor, int flags); /* anew; descriptor or -errno */
 bool may_administer(pid_t process); /* has CAP_SYS_ADMIN */
 
 #endif

@@ -8,9 +8,9 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from lab.guest.handout import cluster, hardware, machine, provisioning, slurm
-from lab.guest.handout.adoption import FILES, Adoption
-from lab.guest.handout.identity import Identity
+from lab.guest.setup import cluster, host, provisioning, slurm, vm_host
+from lab.guest.setup.adopt_identity import FILES, Adoption
+from lab.guest.setup.identity import Identity
 from lab.guest.system import System
 
 READY = "/run/rackling/ready"
@@ -33,21 +33,21 @@ def main(_arguments: Sequence[str], system: System) -> int:
 
 def _set_up(system: System) -> None:
     description = cluster.read(system)
-    machine.raise_network(system, description)
-    machine.write_hosts(system, description)
+    host.raise_network(system, description)
+    host.write_hosts(system, description)
     identity = Identity(system)
     adoption = Adoption(system, identity)
-    machine.install_keys(system, description, identity)
-    machine.install_users(system, identity, renew=adoption.needed)
-    machine.write_services(system, description)
+    host.install_keys(system, description, identity)
+    host.install_users(system, identity, renew=adoption.needed)
+    host.write_services(system, description)
     if description.own_kernels:
-        hardware.prepare(system, description)
+        vm_host.prepare(system, description)
     slurm_changed = slurm.write(system, description)
     if adoption.needed:
         adoption.homes()
         provisioning.repack(system, adoption.vnfs_of(adoption.chroots()))
         provisioning.reread(system, FILES)
-    chroot_changed = machine.prepare_chroot(system, description, identity)
+    chroot_changed = host.prepare_chroot(system, description, identity)
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)
     adoption.finish()
     # Last: a controller that is told of a node whose name nobody knows yet waits and calls it down.

@@ -2,7 +2,7 @@
  * volume; the kernel lets a loop device go when the last who has it open or mounted has gone. The kernel's own
  * partitions of loop devices are not used: their numbers are shared with the host's disks, and a container may
  * not have those. What programs read in /sys is a folder that is kept here (sysfs.c). */
-#include "board.h"
+#include "hwview.h"
 #include "sysfs.h"
 
 #include <dirent.h>
@@ -38,7 +38,7 @@ static int image = -1;
 
 /* Opens a device that has no name in /dev. */
 static int open_device(mode_t kind, dev_t number, int flags) {
-    char path[] = "/dev/.board";
+    char path[] = "/dev/.hwview";
     unlink(path);
     if (mknod(path, kind | 0600, number))
         return -1;

@@ -1,6 +1,6 @@
 /* System calls whose answer depends on the node's hardware. A filter on all of the node's processes hands them
  * to us (seccomp_unotify(2)); everything else goes to the kernel as ever. */
-#include "board.h"
+#include "hwview.h"
 #include "../swap.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ int calls_filter(void) {
         LOAD(arch), WHEN(MACHINE, 0, 9), /* else: allow */
         LOAD(nr),
         WHEN(SYS_sysinfo, 8, 0), WHEN(SYS_sched_getaffinity, 7, 0), WHEN(SYS_ioctl, 0, 5),
-        LOAD(args[1]), WHEN(BLKPG, 4, 0), WHEN(BLKRRPART, 3, 0), WHEN(BOARD_SWAPON, 2, 0), WHEN(BOARD_SWAPOFF, 1, 0),
+        LOAD(args[1]), WHEN(BLKPG, 4, 0), WHEN(BLKRRPART, 3, 0), WHEN(HWVIEW_SWAPON, 2, 0), WHEN(HWVIEW_SWAPOFF, 1, 0),
         GIVE(SECCOMP_RET_ALLOW), GIVE(SECCOMP_RET_USER_NOTIF),
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -59,7 +59,7 @@ static int answer_sysinfo(const struct seccomp_notif *call, long boot_offset) {
     found.totalswap = found.freeswap = memory.swap;
     found.totalhigh = found.freehigh = 0;
     found.mem_unit = 1;
-    return poke_bytes(call->pid, call->data.args[0], &found, sizeof found);
+    return procmem_write(call->pid, call->data.args[0], &found, sizeof found);
 }
 
 /* A node with fewer processors than the host runs on any of these, for as much time as it has processors; it
@@ -73,7 +73,7 @@ static bool answer_affinity(const struct seccomp_notif *call, struct seccomp_not
     CPU_ZERO(&own);
     for (int i = 0; i < processors; i++)
         CPU_SET(i, &own);
-    reply->error = poke_bytes(call->pid, call->data.args[2], &own, size);
+    reply->error = procmem_write(call->pid, call->data.args[2], &own, size);
     reply->val = reply->error ? 0 : size;
     return true;
 }
@@ -88,8 +88,8 @@ static bool is_ours(const struct seccomp_notif *call) {
 static int answer_blkpg(const struct seccomp_notif *call) {
     struct blkpg_ioctl_arg what;
     struct blkpg_partition part;
-    if (peek_bytes(call->pid, call->data.args[2], &what, sizeof what) ||
-        peek_bytes(call->pid, (u64)what.data, &part, sizeof part))
+    if (procmem_read(call->pid, call->data.args[2], &what, sizeof what) ||
+        procmem_read(call->pid, (u64)what.data, &part, sizeof part))
         return -EFAULT;
     switch (what.op) {
     case BLKPG_ADD_PARTITION: return disk_partition_add(part.pno, part.start, part.length);
@@ -105,7 +105,7 @@ static int answer_ioctl(const struct seccomp_notif *call) {
     switch ((unsigned)call->data.args[1]) {
     case BLKPG: return answer_blkpg(call);
     case BLKRRPART: return disk_read_table();
-    case BOARD_SWAPON: return swap_on(call->pid, (int)call->data.args[0], (int)call->data.args[2]);
+    case HWVIEW_SWAPON: return swap_on(call->pid, (int)call->data.args[0], (int)call->data.args[2]);
     default: return swap_off(call->pid, (int)call->data.args[0]);
     }
 }

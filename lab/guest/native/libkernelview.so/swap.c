@@ -1,4 +1,4 @@
-/* swapon(2) and swapoff(2): asked of the board (native/board), which keeps a node's swap areas. A device that is
+/* swapon(2) and swapoff(2): asked of the board (native/hwview), which keeps a node's swap areas. A device that is
  * none of its own, it leaves to the kernel. */
 #include "../swap.h"
 
@@ -20,11 +20,11 @@ static int ask(const char *path, unsigned long request, long flags) {
 }
 
 __attribute__((visibility("default"))) int swapon(const char *path, int flags) {
-    int answer = ask(path, BOARD_SWAPON, flags);
+    int answer = ask(path, HWVIEW_SWAPON, flags);
     return answer && errno == ENOTTY ? (int)syscall(SYS_swapon, path, flags) : answer;
 }
 
 __attribute__((visibility("default"))) int swapoff(const char *path) {
-    int answer = ask(path, BOARD_SWAPOFF, 0);
+    int answer = ask(path, HWVIEW_SWAPOFF, 0);
     return answer && errno == ENOTTY ? (int)syscall(SYS_swapoff, path) : answer;
 }

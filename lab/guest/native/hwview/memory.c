@@ -1,6 +1,6 @@
 /* How much memory the node has and uses. Its container is one group of processes, which the kernel limits and
  * counts: cgroup v2 (memory.current, memory.stat) or v1 (memory.usage_in_bytes, total_* of memory.stat). */
-#include "board.h"
+#include "hwview.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The node's swap areas: what swapon(2) and swapoff(2) do to a partition of its disk, and /proc/swaps. The areas
  * are kept and shown; nothing is ever paged out to them, as the kernel does not swap for one container. */
-#include "board.h"
+#include "hwview.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +73,7 @@ static int use(int opened, int flags) {
 int swap_on(pid_t caller, int descriptor, int flags) {
     if (!may_administer(caller))
         return -EPERM;
-    int opened = open_its(caller, descriptor, O_RDWR | O_EXCL);
+    int opened = reopen_descriptor(caller, descriptor, O_RDWR | O_EXCL);
     if (opened < 0)
         return opened;
     int problem = use(opened, flags);

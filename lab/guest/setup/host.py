@@ -8,8 +8,8 @@ import string
 import time
 from collections.abc import Callable
 
-from lab.guest.handout.cluster import Card, Description
-from lab.guest.handout.identity import USERS, Identity
+from lab.guest.setup.cluster import Card, Description
+from lab.guest.setup.identity import USERS, Identity
 from lab.guest.system import System
 
 TEMPLATES = "/usr/share/rackling"

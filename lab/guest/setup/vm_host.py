@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import string
 
-from lab.guest.handout.cluster import Description
-from lab.guest.handout.machine import TEMPLATES
+from lab.guest.setup.cluster import Description
+from lab.guest.setup.host import TEMPLATES
 from lab.guest.system import System
 from lab.guest.warewulf.model import MACHINE_KARGS
 

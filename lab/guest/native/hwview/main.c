@@ -1,9 +1,9 @@
-/* board serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE
+/* hwview serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE
  *                                      what a node's processes see of its hardware, for one boot of it
- * board guest COMMAND [ARGUMENT...]    runs a command as one of these processes
- * board needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for the answers it writes into other users' processes. It runs
+ * hwview guest COMMAND [ARGUMENT...]    runs a command as one of these processes
+ * hwview needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for the answers it writes into other users' processes. It runs
  * outside the node, in the chassis; COMMAND and all it starts are the node's. */
-#include "board.h"
+#include "hwview.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SOCKET "/run/chassis/board"
+#define SOCKET "/run/chassis/hwview"
 #define VIEWS_FOLDER "/run/chassis/views"
 #define PLUG "/run/chassis/plug" /* a FIFO: a line plugs the disk in */
 #define LISTENERS 256
@@ -28,7 +28,7 @@ static struct sockaddr_un where(void) {
 }
 
 static int fail(const char *what) {
-    fprintf(stderr, "board: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "hwview: %s: %s\n", what, strerror(errno));
     return 1;
 }
 
@@ -91,7 +91,7 @@ static void plug(int plugs, const char *file) {
     char line[64];
     int problem = read(plugs, line, sizeof line) > 0 ? disk_plug(file) : 0;
     if (problem)
-        fprintf(stderr, "board: %s: %s\r\n", file, strerror(-problem));
+        fprintf(stderr, "hwview: %s: %s\r\n", file, strerror(-problem));
 }
 
 static int plugs(void) {
@@ -156,6 +156,6 @@ int main(int words, char **word) {
         return serve(&(struct node){strtoull(word[2], NULL, 10) * MIB, atoi(word[3]), atol(word[4]), word[5]});
     if (words >= 3 && !strcmp(word[1], "guest"))
         return guest(word + 2);
-    fputs("usage: board serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE | board guest COMMAND [ARGUMENT...]\n", stderr);
+    fputs("usage: hwview serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE | hwview guest COMMAND [ARGUMENT...]\n", stderr);
     return 2;
 }

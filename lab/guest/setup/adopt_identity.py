@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from lab.guest.handout import inline
-from lab.guest.handout.identity import SSH_KEYS, USERS, Identity
+from lab.guest.setup import inprocess
+from lab.guest.setup.identity import SSH_KEYS, USERS, Identity
 from lab.guest.system import System
 
 MARK = "/etc/rackling/identity.json"
@@ -59,7 +59,7 @@ class Adoption:
 
     def vnfs_of(self, chroots: list[str]) -> Iterator[tuple[str, str]]:
         """Name and chroot of each VNFS that is packed from one of these chroots."""
-        listed = inline.run(self.system, ["wwsh", "vnfs", "list"]).out.decode(errors="replace")
+        listed = inprocess.run(self.system, ["wwsh", "vnfs", "list"]).out.decode(errors="replace")
         for line in listed.splitlines():
             words = line.split()
             if len(words) >= 4 and words[-1] in chroots:

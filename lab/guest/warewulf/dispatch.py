@@ -1,0 +1,103 @@
+"""Finds the module that a wwsh command line names and runs the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.session import Session, split_flags
+
+MODULES = {
+    "bootstrap": "Kernels and initial file systems that nodes boot",
+    "dhcp": "The DHCP service",
+    "events": "Whether changes take effect at once",
+    "file": "Files handed to nodes",
+    "node": "Nodes and their network devices",
+    "object": "Any object and any of its keys",
+    "output": "How much wwsh prints",
+    "provision": "What each node boots and is given",
+    "pxe": "The boot configuration of each node",
+    "ssh": "Commands on many nodes",
+    "ucode": "Processor microcode",
+    "vnfs": "Root file systems of nodes",
+}
+"""Module name to its summary; each lives in cmd_NAME.py, small ones together in cmd_admin.py."""
+
+ADMIN = ("dhcp", "events", "output", "pxe", "ssh", "ucode")
+USAGE = """USAGE: wwsh [options] [module command ...]
+       wwsh [options] FILE
+       ... | wwsh [options]
+
+Options, anywhere on a line:
+   -h, --help           this text
+   -d, --debug          say what is being done
+   -v, --verbose        say more
+   -q, --quiet          say less, never ask
+   -y, --yes, --noask   answer every question with yes
+   --nodhcp             leave the DHCP service as it is
+
+Modules:"""
+
+Run = Callable[[Session, Sequence[str]], bool]
+
+
+def usage() -> str:
+    """The text of `wwsh --help`."""
+    return USAGE + "\n" + "".join(f"  {name:<17} {text}\n" for name, text in MODULES.items())
+
+
+def run_text(session: Session, line: str) -> bool:
+    """Runs one line of text: quotes as in a shell, `#` begins a comment."""
+    import shlex
+
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError as error:
+        return session.error(f"{error}: {line.strip()}")
+    return run_line(session, words) if words else True
+
+
+def run_line(session: Session, line: Sequence[str]) -> bool:
+    """Runs one command given as words; wwsh's own options count for this line only."""
+    words, session.flags = split_flags(line, session.lasting)
+    try:
+        if session.flags.help:
+            session.row(usage().rstrip())
+            return True
+        return _dispatch(session, words) if words else True
+    except (WarewulfError, OSError) as error:
+        return session.error(str(error))
+    finally:
+        session.flags = session.lasting
+
+
+def _dispatch(session: Session, words: Sequence[str]) -> bool:
+    name, rest = words[0], words[1:]
+    if name in ("exit", "quit"):
+        session.stopped = True
+        return True
+    if name == "help":
+        return _help(session, rest)
+    if name not in MODULES:
+        return session.error(f"Warewulf command '{name}' not available")
+    return command(name)(session, rest)
+
+
+def command(name: str) -> Run:
+    """What runs a module's commands; loaded when first used, so that starting stays quick."""
+    if name in ADMIN:
+        run: Run = getattr(import_module("lab.guest.warewulf.cmd_admin"), name)
+    else:
+        run = import_module(f"lab.guest.warewulf.cmd_{name}").run
+    return run
+
+
+def _help(session: Session, words: Sequence[str]) -> bool:
+    if words and words[0] in MODULES:
+        return command(words[0])(session, ["help"]) or not session.strict
+    if words:
+        return session.error(f"Warewulf command '{words[0]}' not available")
+    session.row(usage().rstrip())
+    session.row("  {:<17} {}".format("exit", "Leave this shell (also: quit, Ctrl-D)"))
+    return True
