@@ -73,7 +73,7 @@ def test_addresses_count_up_over_several_nodes(sms: Sms) -> None:
         (["delete"], "ERROR:  To make deletions, you must provide a list of nodes to operate on."),
         (["new", "c9", "-D", "eth0", "-H", MAC],
          f"ERROR:  Could not add node c9: Existing HW address exists for c1 ({MAC})"),
-        (["new", "c1"], "ERROR:  Node c1 exists already"),
+        (["new", "c1"], "ERROR:  Node c1 already exists"),
         (["clone", "zz", "c9"], "ERROR:  Nodename 'zz' not found"),
         (["set", "c1", "--frob=1"], "ERROR:  Unknown option: frob"),
         (["set", "c1", "--ipaddr"], "ERROR:  Option ipaddr requires an argument"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Sequence
@@ -29,11 +30,19 @@ BASE_CACHE = "/var/cache/warewulf/.initramfs"
 CAPABILITIES = ("provision-files", "provision-vnfs", "setup-filesystems", "transport-http")
 """What the boot agent in the base tree can do, in Warewulf's words."""
 
+NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+~-]*$")
+
 Say = Callable[[str], None]
 
 
 class BootstrapError(WarewulfError):
     """The bootstrap cannot be kept or built."""
+
+
+def check_name(name: str) -> None:
+    """Raises BootstrapError for a name that no bootstrap can have."""
+    if not NAME.match(name):
+        raise BootstrapError(f"Bootstrap name '{name}' contains invalid characters")
 
 
 def bundle(kernel: bytes, drivers: bytes) -> bytes:

@@ -156,7 +156,7 @@ def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
         if not SHAPES["name"].match(name):
             return session.error(f"Name '{name}' contains invalid characters")
         if session.store.named(Kind.FILE, name) is not None:
-            return session.error(f'File "{name}" exists already\nhint: wwsh file set {name} ...')
+            return session.error(f'File "{name}" already exists\nhint: wwsh file set {name} ...')
     with session.store.transaction():
         for name in names:
             record = Record(Kind.FILE, {"NAME": name, "MODE": "0644", "UID": "0", "GID": "0"})
@@ -201,7 +201,7 @@ def _can_rename(session: Session, records: list[Record], name: str) -> bool:
     if len(records) > 1 or not name:
         return session.error("Option --name goes with one file at a time")
     if other is not None and other.id != records[0].id:
-        return session.error(f'File "{name}" exists already')
+        return session.error(f'File "{name}" already exists')
     return True
 
 

@@ -87,7 +87,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
             return session.error(f"Nodename '{name}' contains invalid characters")
         if session.store.named(Kind.NODE, name) is not None:
             # Warewulf would define a second node of that name, which DHCP then ignores.
-            return session.error(f"Node {name} exists already\nhint: wwsh node set {name} ...")
+            return session.error(f"Node {name} already exists\nhint: wwsh node set {name} ...")
     nodes = [_blank(session, name) for name in dict.fromkeys(names)]
     lines, edits = changes(session, parsed, sorted(nodes, key=order))
     if edits is None:
@@ -193,7 +193,7 @@ def _clone(session: Session, targets: Sequence[str]) -> bool:
     if not NAME.match(name):
         return session.error(f"Nodename '{name}' contains invalid characters")
     if session.store.named(Kind.NODE, name) is not None:
-        return session.error(f"Node {name} exists already")
+        return session.error(f"Node {name} already exists")
     question = "Are you sure you want to make the following 1 change(s) to 1 node(s):"
     if not session.sure(question, [change_line("CLONE", "NODE", f"{source} -> {name}")], "Yes/No [no]> "):
         return False

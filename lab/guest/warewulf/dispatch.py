@@ -22,9 +22,14 @@ MODULES = {
     "ucode": "Processor microcode",
     "vnfs": "Root file systems of nodes",
 }
-"""Module name to its summary; each lives in cmd_NAME.py, small ones together in cmd_admin.py."""
+"""Module name to its summary. Each is a file cmd_NAME.py, except those in SHARED_FILES."""
 
-ADMIN = ("dhcp", "events", "output", "pxe", "ssh", "ucode")
+SHARED_FILES = {
+    **dict.fromkeys(("dhcp", "events", "output", "pxe", "ssh", "ucode"), "cmd_admin"),
+    **dict.fromkeys(("bootstrap", "vnfs"), "cmd_image"),
+}
+"""Modules that share a file, where each is a function of its name."""
+
 USAGE = """USAGE: wwsh [options] [module command ...]
        wwsh [options] FILE
        ... | wwsh [options]
@@ -86,8 +91,8 @@ def _dispatch(session: Session, words: Sequence[str]) -> bool:
 
 def command(name: str) -> Run:
     """What runs a module's commands; loaded when first used, so that starting stays quick."""
-    if name in ADMIN:
-        run: Run = getattr(import_module("lab.guest.warewulf.cmd_admin"), name)
+    if name in SHARED_FILES:
+        run: Run = getattr(import_module(f"lab.guest.warewulf.{SHARED_FILES[name]}"), name)
     else:
         run = import_module(f"lab.guest.warewulf.cmd_{name}").run
     return run

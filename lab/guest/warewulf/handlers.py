@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Status, body, and for 302 where to go."""
 
     status: int
@@ -41,27 +41,27 @@ class Answer:
     location: str = ""
 
 
-def answer(system: System, store: Store, request: Request) -> Answer:
+def handle_request(system: System, store: Store, request: Request) -> Response:
     """Answers as Warewulf's CGI programs do; says no before it says anything else."""
     handler = _HANDLERS.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
     if handler is None:
-        return Answer(404)
+        return Response(404)
     if not 0 < request.port < PRIVILEGED:
-        return Answer(403)
+        return Response(403)
     hwaddr = request.query.get("hwaddr", "").lower()
     if not _HWADDR.match(hwaddr):
-        return Answer(400)
+        return Response(400)
     node = next(iter(store.find(Kind.NODE, "_hwaddr", hwaddr)), None)
     if node is None:
         # An empty answer to nodeconfig is how a boot agent learns that nobody registered it.
-        return Answer(200 if handler is _nodeconfig else 404)
+        return Response(200 if handler is _nodeconfig else 404)
     if not node.enabled or request.address not in node.ipaddrs:
-        return Answer(403)
+        return Response(403)
     return handler(system, store, node, request)
 
 
-def _nodeconfig(system: System, store: Store, node: Record, request: Request) -> Answer:
-    return Answer(200, render.node_config(node, _vnfs_of(store, node)).encode("utf-8", "surrogateescape"))
+def _nodeconfig(system: System, store: Store, node: Record, request: Request) -> Response:
+    return Response(200, render.node_config(node, _vnfs_of(store, node)).encode("utf-8", "surrogateescape"))
 
 
 def _vnfs_of(store: Store, node: Record) -> Record | None:
@@ -69,32 +69,32 @@ def _vnfs_of(store: Store, node: Record) -> Record | None:
     return store.get(Kind.VNFS, int(number)) if _NUMBER.match(number) else None
 
 
-def _vnfs(system: System, store: Store, node: Record, request: Request) -> Answer:
+def _vnfs(system: System, store: Store, node: Record, request: Request) -> Response:
     vnfs = _vnfs_of(store, node)
     if vnfs is None or not system.is_file(images.path(vnfs)):
-        return Answer(404)
-    return Answer(302, location=f"{PREFIX}vnfs_cache/{vnfs.name}/image.{vnfs.one('CHECKSUM')}")
+        return Response(404)
+    return Response(302, location=f"{PREFIX}vnfs_cache/{vnfs.name}/image.{vnfs.one('CHECKSUM')}")
 
 
-def _script(system: System, store: Store, node: Record, request: Request) -> Answer:
+def _script(system: System, store: Store, node: Record, request: Request) -> Response:
     key = _SCRIPTS.get(request.query.get("type", ""))
     if key is None:
-        return Answer(400)
+        return Response(400)
     found = [store.named(Kind.FILE, name) for name in node.many(key)]
     scripts = [one for one in found if one is not None and one.one("FORMAT") == "shell"]
-    return Answer(200, b"".join(store.content(one.id) for one in scripts))
+    return Response(200, b"".join(store.content(one.id) for one in scripts))
 
 
-def _file(system: System, store: Store, node: Record, request: Request) -> Answer:
+def _file(system: System, store: Store, node: Record, request: Request) -> Response:
     if "fileid" in request.query:
         return _file_content(system, store, node, request.query["fileid"])
     since = request.query.get("timestamp") or "0"
     if not _NUMBER.match(since):
-        return Answer(400)
+        return Response(400)
     files = [store.get(Kind.FILE, int(number)) for number in node.many("FILEIDS") if _NUMBER.match(number)]
     newer = [one for one in files if one is not None and one.timestamp > int(since)]
     newer.sort(key=lambda one: (one.timestamp, one.id))
-    return Answer(200, "".join(map(_listed, newer)).encode("utf-8", "surrogateescape"))
+    return Response(200, "".join(map(_listed, newer)).encode("utf-8", "surrogateescape"))
 
 
 def _listed(record: Record) -> str:
@@ -107,25 +107,25 @@ def _listed(record: Record) -> str:
     return f"{record.id} {name} {owner} {mode} {record.timestamp} {path}\n"
 
 
-def _file_content(system: System, store: Store, node: Record, number: str) -> Answer:
+def _file_content(system: System, store: Store, node: Record, number: str) -> Response:
     if not _NUMBER.match(number):
-        return Answer(400)
+        return Response(400)
     record = store.get(Kind.FILE, int(number))
     if record is None:
-        return Answer(404)
+        return Response(404)
     if number not in node.many("FILEIDS"):
-        return Answer(403)  # what is not assigned to a node is not its business
+        return Response(403)  # what is not assigned to a node is not its business
     content = store.content(record.id)
     if record.one("FORMAT") != "binary":
         content = render.expanded(content, node)
     interpreter = record.one("INTERPRETER")
     if interpreter:
         done = system.run([interpreter], content, timeout=INTERPRETER_SECONDS)
-        return Answer(500) if done.status else Answer(200, done.out)
-    return Answer(200, content)
+        return Response(500) if done.status else Response(200, done.out)
+    return Response(200, content)
 
 
-Handler = Callable[[System, Store, Record, Request], Answer]
+Handler = Callable[[System, Store, Record, Request], Response]
 _HANDLERS: dict[str, Handler] = {
     "nodeconfig": _nodeconfig,
     "script": _script,

@@ -7,8 +7,10 @@ image never changes under a node that is downloading the old one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 
 from lab.guest.system import System
 from lab.guest.warewulf.errors import WarewulfError
@@ -18,6 +20,7 @@ from lab.guest.warewulf.store import Store
 FOLDER = "/srv/warewulf/vnfs"
 READERS = "www-data"
 """nginx's group on Debian."""
+CHUNK = 4 << 20
 NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
 
 
@@ -54,6 +57,32 @@ def describe(store: Store, name: str, values: dict[str, str]) -> Record:
         for key, value in values.items():
             record = record.put(key, value)
         return store.put(record) if record.id else store.add(record)
+
+
+def take(system: System, source: str, name: str) -> tuple[str, int]:
+    """Copies an image file to its place, whole or not at all; returns checksum and size in bytes."""
+    place = folder(name)
+    system.make_dir(place)
+    checksum = hashlib.md5(usedforsecurity=False)
+    temporary = system.path(f"{place}/.import.{os.getpid()}.new")
+    try:
+        with open(system.path(source), "rb") as file, open(temporary, "wb") as target:
+            while chunk := file.read(CHUNK):
+                checksum.update(chunk)
+                target.write(chunk)
+        guard(system, temporary)
+        size = os.path.getsize(temporary)
+        os.rename(temporary, system.path(f"{place}/image.{checksum.hexdigest()}"))
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    return checksum.hexdigest(), size
+
+
+def copy(system: System, record: Record, target: str) -> None:
+    """Writes the current image of a VNFS to a file that only root can read."""
+    with system.replacing(target, 0o600) as temporary:
+        shutil.copyfile(system.path(path(record)), temporary)
 
 
 def guard(system: System, file: str) -> None:

@@ -17,7 +17,7 @@ from types import FrameType
 from urllib.parse import parse_qsl, urlsplit
 
 from lab.guest.system import System
-from lab.guest.warewulf.handlers import Answer, Request, answer
+from lab.guest.warewulf.handlers import Request, Response, handle_request
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.store import Store
 
@@ -118,7 +118,7 @@ def handle_connection(system: System, connection: socket.socket) -> None:
         body_wanted = method != "HEAD"
         reply = _answered(system, request)
     except BadRequestError as error:
-        reply = Answer(error.status)
+        reply = Response(error.status)
     except OSError:
         return  # gone, or too slow
     told = f"{request.address}:{request.port} {request.path} {dict(request.query)}" if request else "?"
@@ -129,16 +129,16 @@ def handle_connection(system: System, connection: socket.socket) -> None:
         return
 
 
-def _answered(system: System, request: Request) -> Answer:
+def _answered(system: System, request: Request) -> Response:
     try:
         store = Store(system)
         try:
-            return answer(system, store, request)
+            return handle_request(system, store, request)
         finally:
             store.close()
     except (WarewulfError, OSError, ValueError) as error:
         sys.stderr.write(f"ERROR:  {request.path}: {error}\n")
-        return Answer(500)
+        return Response(500)
 
 
 def read_request(connection: socket.socket) -> tuple[str, Request]:
@@ -173,7 +173,7 @@ def parse_request(head: bytes) -> tuple[str, Request]:
     return words[0], Request(target.path, query, headers.get("x-real-ip", ""), port)
 
 
-def rendered(reply: Answer, *, body: bool = True) -> bytes:
+def rendered(reply: Response, *, body: bool = True) -> bytes:
     """The bytes of an answer."""
     head = [
         f"HTTP/1.1 {reply.status} {REASONS[reply.status]}",

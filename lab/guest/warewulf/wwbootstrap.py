@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +38,6 @@ OPTIONS = (
     Option("name", ("name", "n")),
     Option("output", ("output", "o", "f")),
 )
-NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+~-]*$")
 CACHE = "/var/cache/warewulf/.drivers"
 
 
@@ -70,7 +68,7 @@ def _make(session: Session, parsed: Parsed) -> bool:
     version = parsed.words[0]
     name = parsed.one("name") or version
     for word in (version, name):
-        if not NAME.match(word):
+        if not bootstraps.NAME.match(word):
             raise WarewulfError(f"'{word}' contains invalid characters")
     if not system.is_root:
         raise WarewulfError("Only root can make bootstraps\nhint: use sudo")
