@@ -48,7 +48,9 @@ def served(sms: Sms) -> Sms:
 def ask(sms: Sms, path: str, address: str = ADDRESS, port: int = 700, **query: str) -> Response:
     store = sms.store()
     try:
-        return handle_request(sms.system, store, Request(f"/WW/{path}", {"hwaddr": MAC, **query}, address, port))
+        return handle_request(
+            sms.system, store, Request(f"/WW/{path}", {"hwaddr": MAC, **query}, address, port)
+        )
     finally:
         store.close()
 

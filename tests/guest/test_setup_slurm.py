@@ -136,11 +136,16 @@ def test_hostlist(names: list[str], short: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("short", "names"),
-    [("c[01-03]", ["c01", "c02", "c03"]), ("c[8-11]", ["c8", "c9", "c10", "c11"]), ("c[2-1]", []), ("", [])],
+    ("text", "names"),
+    [
+        ("c[01-02],login", ("c01", "c02", "login")),
+        ("c[2-1],c3", ("c[2-1]", "c3")),
+        ("c1,,c2", ("c1", "c2")),
+        ("", ()),
+    ],
 )
-def test_expand(short: str, names: list[str]) -> None:
-    assert slurm.expand(short) == names
+def test_names_in_a_host_list(text: str, names: tuple[str, ...]) -> None:
+    assert slurm.listed_names(text) == names
 
 
 NAMES = st.lists(
@@ -150,17 +155,17 @@ NAMES = st.lists(
 
 @given(NAMES)
 def test_a_short_form_stands_for_exactly_its_names(names: list[str]) -> None:
-    assert sorted(slurm.expand(slurm.hostlist(names))) == sorted(names)
+    assert sorted(slurm.listed_names(slurm.hostlist(names))) == sorted(names)
 
 
 @given(NAMES, st.integers(0, 29))
 def test_nodes_added_in_two_goes_are_the_nodes_added_at_once(names: list[str], cut: int) -> None:
     machines = [machine(name) for name in names]
     text = slurm.add_nodes(slurm.add_nodes(slurm.BASE, machines[:cut]), machines)
-    found = [name for line in re.findall(r"(?m)^NodeName=(\S+)", text) for name in slurm.expand(line)]
+    found = [name for line in re.findall(r"(?m)^NodeName=(\S+)", text) for name in slurm.listed_names(line)]
     parts = [
         name
         for line in re.findall(r"(?m)^PartitionName=normal Nodes=(\S+)", text)
-        for name in slurm.expand(line)
+        for name in slurm.listed_names(line)
     ]
     assert sorted(found) == sorted(parts) == sorted(names)

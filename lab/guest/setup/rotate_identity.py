@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.guest.setup import cluster, program
-from lab.guest.setup.identity import forget
 from lab.guest.setup.host import CHROOT
+from lab.guest.setup.identity import forget
 from lab.guest.setup.provisioning import known_nodes
 from lab.guest.system import Outcome, System
 

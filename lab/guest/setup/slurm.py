@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lab.guest.setup.cluster import Description, Machine
 from lab.guest.system import System
+from lab.slurm.hostlist import HostlistError, expand
 
 CONF = "/etc/slurm/slurm.conf"
 RESERVED_MEMORY = 10  # percent of a node's memory that jobs cannot have
@@ -97,7 +98,7 @@ def gres(machines: Sequence[Machine]) -> str:
 
 def add_nodes(text: str, machines: Sequence[Machine]) -> str:
     """Adds lines for nodes the file does not name, and names them in the partition `normal`."""
-    known = {name for line in re.findall(r"(?im)^\s*NodeName=(\S+)", text) for name in expand(line)}
+    known = {name for line in re.findall(r"(?im)^\s*NodeName=(\S+)", text) for name in listed_names(line)}
     new = [machine for machine in machines if machine.name not in known]
     if not new:
         return text
@@ -112,6 +113,14 @@ def add_nodes(text: str, machines: Sequence[Machine]) -> str:
     if not partitions and not known and not re.search(r"(?im)^\s*PartitionName=", text):
         text += PARTITION.format(more[1:])
     return text
+
+
+def listed_names(hosts: str) -> tuple[str, ...]:
+    """The names in a host list; one that Slurm itself will refuse is split at its commas."""
+    try:
+        return expand(hosts)
+    except HostlistError:
+        return tuple(name for name in hosts.split(",") if name)
 
 
 def hostlist(names: Sequence[str]) -> str:
@@ -137,18 +146,3 @@ def _ranges(numbers: list[int]) -> str:
         else:
             runs.append([number])
     return "[" + ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) + "]"
-
-
-def expand(hosts: str) -> list[str]:
-    """The names a short form stands for; one pair of brackets a word, as we write them."""
-    names: list[str] = []
-    for word in re.findall(r"[^,\[]+(?:\[[^\]]*\]?)?", hosts):
-        found = re.fullmatch(r"(.*)\[(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)\]", word)
-        if not found:
-            names.append(word)  # a plain name, or a learner's slip that Slurm itself will name
-            continue
-        for part in found[2].split(","):
-            first, _, last = part.partition("-")
-            numbers = range(int(first), int(last or first) + 1)
-            names += [f"{found[1]}{number:0{len(first)}d}" for number in numbers]
-    return names

@@ -17,8 +17,8 @@ from types import FrameType
 from urllib.parse import parse_qsl, urlsplit
 
 from lab.guest.system import System
-from lab.guest.warewulf.handlers import Request, Response, handle_request
 from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.handlers import Request, Response, handle_request
 from lab.guest.warewulf.store import Store
 
 SOCKET = "/run/warewulf/wwserver.sock"
