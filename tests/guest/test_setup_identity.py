@@ -185,4 +185,4 @@ def test_a_node_that_keeps_its_keys_is_told(
     monkeypatch.setattr(program, "main", lambda *_: 0)
     disk.outcomes |= {"wwsh": Outcome(0, b"c1\n", b""), "ssh": Outcome(255, b"", b"no route to c1\n")}
     assert rotate_identity.main([], disk) == 1
-    assert capsys.readouterr().err == "c1: its keys are still the former ones: no route to c1\n"
+    assert capsys.readouterr().err == "c1 still has the former keys: no route to c1\n"

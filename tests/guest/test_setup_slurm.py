@@ -58,7 +58,7 @@ def test_gpus_are_device_files() -> None:
 def test_the_first_boot_writes_all_and_the_next_nothing(system: System) -> None:
     assert slurm.write(system, described(C1, G1)) is False  # no controller runs yet that must be told
     text = system.text(slurm.CONF)
-    assert text.startswith("# Slurm of the lab's cluster.")
+    assert text.startswith("# Slurm configuration of the lab's cluster.")
     assert "ReturnToService=1\n" in text
     assert slurm.write(system, described(C1, G1)) is False
     assert system.text(slurm.CONF) == text

@@ -1,1 +1,1 @@
-"""Turns a freshly made SMS into the head of a lab's cluster: run at each boot, changes what differs."""
+"""Sets up a new SMS as the head node of a lab's cluster. Runs at each boot and changes only what differs."""

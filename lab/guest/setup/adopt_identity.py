@@ -1,4 +1,7 @@
-"""Makes a disk our lab's own: a start state that is kept for all labs was made under keys of no lab."""
+"""Replaces another identity's keys on an SMS disk.
+
+A start state that all labs share was made under an ephemeral identity; each lab that restores it needs its own.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,19 @@ from lab.guest.setup.identity import SSH_KEYS, USERS, Identity
 from lab.guest.system import System
 
 MARK = "/etc/rackling/identity.json"
-"""The public keys that the disk was set up with: all that has to be found again, and no secret."""
+"""Public keys that the disk was set up with: enough to find what must be replaced, and not secret."""
 IMAGES = "/opt/ohpc/admin/images"
 NODES_KEY = "/etc/warewulf/vnfs/ssh/ssh_host_ed25519_key"
 MUNGE_KEY = "/etc/munge/munge.key"
 WITH_KEYS = ("etc/ssh/ssh_known_hosts", "root/.ssh/authorized_keys", "root/.ssh/known_hosts")
-FILES = ("passwd", "group", "shadow", "munge.key")  # of Warewulf's, with what an identity holds
+FILES = ("passwd", "group", "shadow", "munge.key")
+"""Warewulf file objects whose content depends on the identity."""
 
 
 class Adoption:
-    """What on the disk belongs to another identity, and its replacement by ours.
+    """Finds files on the disk that belong to another identity, and replaces them with this lab's.
 
-    Nothing is recorded before `finish`: a set-up that is killed begins again at the next boot.
+    Only `finish` records that this is done: a set-up that is killed starts again at the next boot.
     """
 
     def __init__(self, system: System, identity: Identity) -> None:
@@ -38,11 +42,11 @@ class Adoption:
 
     @property
     def needed(self) -> bool:
-        """Whether the disk was set up under another identity than ours."""
+        """Whether the disk was set up under another identity."""
         return bool(self.swaps)
 
     def homes(self) -> None:
-        """Users' own keys, and the keys they trust."""
+        """Replaces users' own keys and the keys that they trust."""
         for user in USERS:
             ssh = f"/home/{user}/.ssh"
             if self.system.exists(f"{ssh}/id_ed25519"):
@@ -53,12 +57,12 @@ class Adoption:
             self._swap(f"/root/.ssh/{name}")
 
     def chroots(self) -> list[str]:
-        """The nodes' keys in each chroot, copies of the handed-out one included; returns those changed."""
+        """Replaces nodes' keys in every chroot, learners' copies included; returns the changed ones."""
         self._host_key(NODES_KEY)
         return [folder for folder in self._chroots() if self._chroot(folder)]
 
     def vnfs_of(self, chroots: list[str]) -> Iterator[tuple[str, str]]:
-        """Name and chroot of each VNFS that is packed from one of these chroots."""
+        """Yields name and chroot of each VNFS that is packed from one of these chroots."""
         listed = inprocess.run(self.system, ["wwsh", "vnfs", "list"]).out.decode(errors="replace")
         for line in listed.splitlines():
             words = line.split()
@@ -66,7 +70,7 @@ class Adoption:
                 yield words[0], words[-1]
 
     def finish(self) -> None:
-        """Records that the disk is ours."""
+        """Records that the disk has this lab's identity."""
         self.system.write(MARK, json.dumps(self._ours, sort_keys=True).encode())
 
     def _chroots(self) -> Iterator[str]:
@@ -77,21 +81,21 @@ class Adoption:
     def _chroot(self, folder: str) -> bool:
         changed = [self._swap(f"{folder}/{name}") for name in WITH_KEYS]
         changed.append(self._host_key(f"{folder}/etc/ssh/ssh_host_ed25519_key"))
-        munge_key = folder + MUNGE_KEY  # where somebody put it there by hand
+        munge_key = folder + MUNGE_KEY  # only there if a learner copied it
         if self._munge_key and self._is_file(munge_key) and self.system.read(munge_key) == self._munge_key:
             self._rewrite(munge_key, self.identity.munge_key())
             changed.append(True)
         return any(changed)
 
     def _host_key(self, path: str) -> bool:
-        """The private half follows the public one, when that is the former nodes'."""
+        """Replaces a host key pair whose public half was the former nodes'."""
         if not self._swap(f"{path}.pub"):
             return False
         self._rewrite(path, self.identity.private_key("host_nodes"))
         return True
 
     def _swap(self, path: str) -> bool:
-        """Puts our public keys in place of the former ones in a text; says whether any was there."""
+        """Replaces the former public keys in a text file; returns whether it held any."""
         if not self._is_file(path):
             return False
         text = self.system.text(path)
@@ -103,11 +107,11 @@ class Adoption:
         return fresh != text
 
     def _is_file(self, path: str) -> bool:
-        """Whether a regular file is there, and no link that leads elsewhere."""
+        """Whether the path is a regular file and not a link to one."""
         return self.system.is_file(path) and stat.S_ISREG(self.system.lstat(path).st_mode)
 
     def _rewrite(self, path: str, data: bytes) -> None:
-        """Replaces a file and leaves it whose it was."""
+        """Replaces a file's content; keeps owner and mode."""
         was = self.system.lstat(path)
         self.system.write(path, data, mode=was.st_mode & 0o777)
         os.chown(self.system.path(path), was.st_uid, was.st_gid)

@@ -1,4 +1,4 @@
-"""The cluster's description as the harness left it on the SMS (written by lab/serialize.py)."""
+"""Reads the description of the cluster that the harness wrote to the SMS (lab/serialize.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "/etc/rackling/cluster.json"
 
 @dataclass(frozen=True)
 class Card:
-    """One network card; address None when it has none of its own."""
+    """One network card; the address is None if it has none."""
 
     name: str
     network: str
@@ -46,16 +46,16 @@ class Description:
 
     subnets: dict[str, IPv4Network]
     machines: tuple[Machine, ...]
-    own_kernels: bool = False  # virtual machines, whose kernel and firmware are not the host's
+    own_kernels: bool = False  # nodes are virtual machines, which have kernel and firmware of their own
 
     @property
     def sms(self) -> Machine:
-        """The head node: ourselves."""
+        """The head node, which this program runs on."""
         return next(machine for machine in self.machines if machine.role == "sms")
 
     @property
     def compute(self) -> tuple[Machine, ...]:
-        """Nodes that Slurm runs jobs on."""
+        """Nodes that run Slurm jobs."""
         return tuple(machine for machine in self.machines if machine.role == "compute")
 
     @property
@@ -65,7 +65,7 @@ class Description:
 
 
 def read(system: System) -> Description:
-    """Reads the description; OSError, KeyError or ValueError when it is not there or not ours."""
+    """Reads the description; raises OSError, KeyError or ValueError if it is missing or malformed."""
     found = json.loads(system.text(FILE))
     return Description(
         subnets={network["name"]: IPv4Network(network["subnet"]) for network in found["networks"]},

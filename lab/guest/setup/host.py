@@ -1,4 +1,4 @@
-"""The SMS itself: addresses, names of hosts, keys, users, and the services' configuration."""
+"""Sets up the SMS itself: addresses, host names, keys, users, and the configuration of services."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lab.guest.system import System
 TEMPLATES = "/usr/share/rackling"
 CHROOT = "/opt/ohpc/admin/images/debian13"
 FIRST_UID = 1001
-CABLE_SECONDS = 20.0  # how long a card may take to appear: cables are plugged while we boot
+CABLE_SECONDS = 20.0  # how long a card may take to appear: the harness plugs cables in during the boot
 NETWORK_CARDS = "/sys/class/net"
 
 
 def raise_network(
     system: System, cluster: Description, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Gives each card of the SMS its address; a card is found by its MAC, whatever the kernel called it."""
+    """Gives each network card of the SMS its address; identifies cards by MAC, not by the kernel's name."""
     system.run(["ip", "link", "set", "lo", "up"])
     by_mac = _cards(system)
     end = system.clock() + CABLE_SECONDS
@@ -38,7 +38,7 @@ def raise_network(
 
 
 def _cards(system: System) -> dict[str, str]:
-    """Names of the network cards there are now, by MAC."""
+    """Names of the present network cards, by MAC."""
     return {
         system.text(f"{NETWORK_CARDS}/{name}/address", "").strip(): name
         for name in system.names(NETWORK_CARDS)
@@ -46,7 +46,7 @@ def _cards(system: System) -> dict[str, str]:
 
 
 def write_hosts(system: System, cluster: Description) -> None:
-    """The SMS's own lines of /etc/hosts, above those that Warewulf writes."""
+    """Writes the SMS's own lines to /etc/hosts, above the lines that Warewulf writes."""
     sms = cluster.sms
     ours = f"127.0.0.1 localhost\n{sms.boot_card.address:<23}{sms.name} {sms.name}.localdomain\n"
     current = system.text("/etc/hosts", "")
@@ -56,7 +56,7 @@ def write_hosts(system: System, cluster: Description) -> None:
 
 
 def write_services(system: System, cluster: Description) -> None:
-    """Configuration of DHCP, TFTP, DNS and the web server for this cluster's provisioned network."""
+    """Writes the configuration of DHCP, TFTP, DNS and the web server for the provisioned network."""
     card = cluster.sms.boot_card
     subnet = cluster.subnets["internal"]
     values = {
@@ -76,7 +76,7 @@ def write_services(system: System, cluster: Description) -> None:
 
 
 def _provision_conf(system: System, card: Card, netmask: str) -> None:
-    """Tells Warewulf which card nodes boot from; other settings of the file stay."""
+    """Tells Warewulf which card nodes boot from; keeps the file's other settings."""
     lines = system.text("/etc/warewulf/provision.conf", "").splitlines()
     ours = {"network device": card.name, "ip address": str(card.address), "ip netmask": netmask}
     kept = [line for line in lines if line.split("=")[0].strip() not in ours]
@@ -85,7 +85,7 @@ def _provision_conf(system: System, card: Card, netmask: str) -> None:
 
 
 def install_keys(system: System, cluster: Description, identity: Identity) -> None:
-    """Puts the lab's keys where the services of the SMS look for them."""
+    """Copies the lab's keys to where the services of the SMS read them."""
     system.write("/etc/munge/munge.key", identity.munge_key(), mode=0o400)
     system.run(["chown", "munge:munge", system.path("/etc/munge/munge.key")])
     system.write("/etc/slurm/jwt_hs256.key", identity.jwt_key(), mode=0o400)
@@ -100,7 +100,7 @@ def install_keys(system: System, cluster: Description, identity: Identity) -> No
 
 
 def known_hosts(cluster: Description, identity: Identity) -> str:
-    """Host keys of all machines: the nodes share one, as Warewulf's do (wwinit ssh_keys)."""
+    """The known_hosts file of all machines: nodes share one key, as Warewulf's do (wwinit ssh_keys)."""
     sms = cluster.sms
     lines = [f"{sms.name},{sms.boot_card.address} {_bare(identity.public_key('host_sms'))}"]
     names = [name for machine in cluster.stateless for name in (machine.name, str(machine.boot_card.address))]
@@ -118,9 +118,9 @@ def _host_key(system: System, folder: str, identity: Identity, name: str) -> Non
 
 
 def install_users(system: System, identity: Identity, *, renew: bool = False) -> None:
-    """The lab's users: password, home on shared storage, and a key that opens every node to them.
+    """Sets up the lab's users: password, home folder on shared storage, and an ssh key valid on every node.
 
-    A password is set once, so that a learner may change it, and again when the lab's identity is another.
+    A password is set only once, so that learners can change it; with `renew` it is set again.
     """
     passwords = identity.passwords()
     if renew or not system.exists("/etc/rackling/credentials.json"):
@@ -150,7 +150,7 @@ def _home(system: System, identity: Identity, user: str, uid: int) -> None:
 
 
 def prepare_chroot(system: System, cluster: Description, identity: Identity) -> bool:
-    """What all nodes of this lab share besides packages; says whether anything changed."""
+    """Writes the keys that all nodes share to their chroot; returns whether anything changed."""
     before = system.text(f"{CHROOT}/etc/ssh/ssh_known_hosts", "")
     after = known_hosts(cluster, identity)
     if before == after and system.exists(f"{CHROOT}/etc/ssh/ssh_host_ed25519_key"):

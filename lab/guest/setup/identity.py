@@ -1,4 +1,4 @@
-"""Keys and passwords of a lab: made once, kept apart from the SMS's disk so that a reset keeps them."""
+"""A lab's keys and passwords: generated once, and kept outside the SMS's disk so that a reset keeps them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SYLLABLES = [c + v for c in "bdfghjklmnprstvz" for v in "aeiou"]
 
 
 def forget(system: System) -> None:
-    """Removes the lab's identity; the next look makes another."""
+    """Removes the lab's identity; the next use generates a new one."""
     system.remove_tree(f"{FOLDER}/ssh")
     for name in (MUNGE_KEY, JWT_KEY, PASSWORDS):
         system.remove(f"{FOLDER}/{name}")
 
 
 class Identity:
-    """What the lab's identity folder holds; makes what is missing."""
+    """Reads the lab's identity folder and generates what is missing."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -32,11 +32,11 @@ class Identity:
         self._make_ssh_keys()
 
     def munge_key(self) -> bytes:
-        """The secret that all of the cluster's munge daemons share."""
+        """The secret shared by all munge daemons of the cluster."""
         return self._kept(MUNGE_KEY, lambda: secrets.token_bytes(MUNGE_KEY_BYTES))
 
     def jwt_key(self) -> bytes:
-        """The secret that signs Slurm's web tokens."""
+        """The secret that signs Slurm's JSON web tokens."""
         return self._kept(JWT_KEY, lambda: secrets.token_bytes(32))
 
     def passwords(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class Identity:
         return found
 
     def private_key(self, name: str) -> bytes:
-        """An ssh private key: of the SMS, of all nodes, of root or of a user."""
+        """One of the ssh private keys that SSH_KEYS names."""
         return self.system.read(f"{FOLDER}/ssh/{name}")
 
     def public_key(self, name: str) -> str:
@@ -81,6 +81,6 @@ class Identity:
 
 
 def _password() -> str:
-    """Easy to type: three words of two syllables and a number, about 44 bits."""
+    """A password that is easy to type: three words of two syllables and a number, about 44 bits."""
     words = ["".join(secrets.choice(SYLLABLES) for _ in range(2)) for _ in range(3)]
     return "-".join([*words, f"{secrets.randbelow(90) + 10}"])

@@ -1,4 +1,4 @@
-"""Runs our own programs in the set-up's process: to start Python takes 2 s on an emulated processor."""
+"""Runs guest programs inside the set-up's process: starting Python takes 2 s on an emulated processor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.guest.system import Outcome, System
 
 
 def run(system: System, command: Sequence[str], data: bytes = b"") -> Outcome:
-    """Runs one of our programs as a command line would, in this process; takes what it writes."""
+    """Runs a guest program in this process as a command line would; returns its status and output."""
     streams = [_stream(data), _stream(), _stream()]
     kept = sys.stdin, sys.stdout, sys.stderr
     sys.stdin, sys.stdout, sys.stderr = streams
@@ -29,5 +29,5 @@ def _stream(content: bytes = b"") -> io.TextIOWrapper:
 
 def _written(stream: io.TextIOWrapper) -> bytes:
     stream.flush()
-    found: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]  # a BytesIO, see above
+    found: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]  # a BytesIO, see _stream
     return found

@@ -1,4 +1,4 @@
-"""The program `handout`: run by systemd at each boot of the SMS, before its services start."""
+"""The program `handout`: sets up the SMS. systemd runs it at each boot, before the services start."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ READY = "/run/rackling/ready"
 
 
 def main(_arguments: Sequence[str], system: System) -> int:
-    """Sets the SMS up and writes how it went to /run/rackling/ready, where `lab up` looks."""
+    """Sets up the SMS and writes the result to /run/rackling/ready, which `lab up` reads."""
     started = time.monotonic()
     system.make_dir("/run/rackling")
     try:
         _set_up(system)
         result, status = "ok", 0
-    except Exception as problem:  # whatever it was, `lab up` must be told
+    except Exception as problem:  # any failure must reach `lab up`
         traceback.print_exc(file=sys.stderr)
         result, status = f"{type(problem).__name__}: {problem}", 1
     seconds = round(time.monotonic() - started, 2)
@@ -50,6 +50,6 @@ def _set_up(system: System) -> None:
     chroot_changed = host.prepare_chroot(system, description, identity)
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)
     adoption.finish()
-    # Last: a controller that is told of a node whose name nobody knows yet waits and calls it down.
+    # Last: a controller that learns of a node before its name can be resolved marks the node as down.
     if slurm_changed and system.run(["systemctl", "is-active", "--quiet", "slurmctld"]).status == 0:
         system.run(["scontrol", "reconfigure"])

@@ -1,4 +1,4 @@
-"""Warewulf as the lab hands it out: files, nodes and settings, by wwsh as an administrator would."""
+"""Sets up Warewulf's files, nodes and settings with wwsh, as an administrator would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.guest.setup.host import CHROOT
 from lab.guest.system import System
 
 HANDED_OUT = "/etc/rackling/handed-out"
-"""Names of the nodes that were registered for the learner: once each. What they delete stays deleted."""
+"""Names of registered nodes. Each is registered only once: a node that a learner deletes stays deleted."""
 FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
 NETWORK_TEMPLATE = "/etc/warewulf/network.tmpl"
 NETWORK_TEXT = """\
@@ -22,7 +22,7 @@ iface eth0 inet manual
 
 
 def register(system: System, cluster: Description, known: set[str]) -> list[str]:
-    """The wwsh commands that bring the database to the handout; nodes that are known are left alone."""
+    """The wwsh commands that complete the database; nodes in `known` are not changed."""
     lines: list[str] = []
     if not system.exists(HANDED_OUT):
         system.write(NETWORK_TEMPLATE, NETWORK_TEXT.encode())
@@ -49,19 +49,19 @@ def _node(cluster: Description, machine: Machine, vnfs: str, kernel: str) -> lis
 
 
 def known_nodes(system: System) -> set[str]:
-    """Names of the nodes the database has."""
+    """Names of the nodes in the database."""
     done = inprocess.run(system, ["wwsh", "node", "list", "-1"])
     return set(done.out.decode(errors="replace").split()) - {"No", "nodes", "found"}
 
 
 def has_bootstrap(system: System, kernel: str) -> bool:
-    """Whether a bootstrap of that kernel is in the database."""
+    """Whether the database has a bootstrap of that kernel."""
     done = inprocess.run(system, ["wwsh", "bootstrap", "list", "-1"])
     return kernel in done.out.decode(errors="replace").split()
 
 
 def bring_up(system: System, cluster: Description, *, chroot_changed: bool) -> None:
-    """Packs what has to be packed and registers what has to be registered; OSError says what failed."""
+    """Builds missing images and registers missing nodes; raises OSError with the failed command."""
     kernel = os.uname().release
     if not has_bootstrap(system, kernel):
         _must(system, ["wwbootstrap", kernel])
@@ -76,13 +76,13 @@ def bring_up(system: System, cluster: Description, *, chroot_changed: bool) -> N
 
 
 def repack(system: System, packed: Iterable[tuple[str, str]]) -> None:
-    """Packs VNFSes anew, each given by its name and chroot."""
+    """Packs VNFS images again; each is given by name and chroot."""
     for name, chroot in packed:
         _must(system, ["wwvnfs", "--chroot", chroot, name])
 
 
 def reread(system: System, files: Sequence[str]) -> None:
-    """Has Warewulf read the origins of those of these files again that it has."""
+    """Makes Warewulf read the origins of these files again; skips files that it does not have."""
     listed = inprocess.run(system, ["wwsh", "file", "list"]).out.decode(errors="replace")
     there = {line.split()[0] for line in listed.splitlines() if line.strip()}
     names = [name for name in files if name in there]
@@ -92,6 +92,6 @@ def reread(system: System, files: Sequence[str]) -> None:
 
 def _must(system: System, command: list[str], data: bytes = b"") -> None:
     done = inprocess.run(system, command, data)
-    # wwsh counts commands that failed, and some that succeeded (warewulf3.md, exit status): its words decide.
+    # Like Warewulf's, the exit status of wwsh is not 0 after some commands that succeed; stderr decides.
     if b"ERROR" in done.err:
         raise OSError(f"{' '.join(command)}: {done.err.decode(errors='replace').strip()}")

@@ -1,7 +1,7 @@
-"""The program `renew`: gives a cluster that runs keys and passwords of its own, and has the former forgotten.
+"""The program `renew`: replaces keys and passwords of a running cluster.
 
-A lab that was put together from the memory of another one wakes up with that one's identity, on its SMS and
-on each of its nodes.
+A lab that was restored from another lab's memory checkpoint starts with the other lab's identity, on its SMS
+and on all nodes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FROM_CHROOT = (
     "root/.ssh/authorized_keys",
 )
 FROM_FILES = ("etc/shadow", "etc/munge/munge.key")
-"""What Warewulf brings to nodes of the SMS's own; they will fetch it again, but need it now."""
+"""Files of the SMS that Warewulf delivers to nodes. Nodes will fetch them later, but need them now."""
 ON_NODE = "tar -xC / && (kill -HUP $(cat /run/sshd.pid) || systemctl reload ssh) && systemctl restart munge"
-"""What the image and Warewulf's files bring to a node, and the services that use either."""
+"""Unpacks the files on a node and restarts the services that use them."""
 ON_SMS = (
     ["systemctl", "restart", "munge"],
     ["systemctl", "reload-or-restart", "ssh"],
@@ -38,13 +38,13 @@ SSH_SECONDS = 60
 
 
 def main(_arguments: Sequence[str], system: System) -> int:
-    """Makes a new identity, sets the SMS up with it, brings it to every node; 1 when one was not reached."""
-    _keep_the_former_way_in(system)
+    """Generates an identity, applies it to the SMS and to every node; returns 1 if a node failed."""
+    _save_former_access(system)
     forget(system)
     status = program.main([], system)
     if status == 0:
-        failed = _bring_to_nodes(system)
-        sys.stderr.writelines(f"{node}: its keys are still the former ones: {why}\n" for node, why in failed)
+        failed = _update_nodes(system)
+        sys.stderr.writelines(f"{node} still has the former keys: {why}\n" for node, why in failed)
         for command in ON_SMS:
             system.run(command)
         status = 1 if failed else 0
@@ -52,19 +52,19 @@ def main(_arguments: Sequence[str], system: System) -> int:
     return status
 
 
-def _keep_the_former_way_in(system: System) -> None:
+def _save_former_access(system: System) -> None:
     system.make_dir(FORMER, mode=0o700)
     system.write(f"{FORMER}/key", system.read("/root/.ssh/cluster"), mode=0o600)
     system.write(f"{FORMER}/known_hosts", system.read("/etc/ssh/ssh_known_hosts"))
 
 
-def _bring_to_nodes(system: System) -> list[tuple[str, str]]:
-    """Returns the nodes that did not take it, with the reason."""
+def _update_nodes(system: System) -> list[tuple[str, str]]:
+    """Returns the nodes that failed, with the reason."""
     stateless = {machine.name for machine in cluster.read(system).stateless}
     nodes = sorted(stateless & known_nodes(system))
     data = _archive(system)
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-        done = list(pool.map(lambda node: _enter(system, node, data), nodes))
+        done = list(pool.map(lambda node: _update_node(system, node, data), nodes))
     return [
         (node, outcome.err.decode(errors="replace").strip() or f"status {outcome.status}")
         for node, outcome in zip(nodes, done)
@@ -81,7 +81,7 @@ def _archive(system: System) -> bytes:
     return buffer.getvalue()
 
 
-def _enter(system: System, node: str, data: bytes) -> Outcome:
+def _update_node(system: System, node: str, data: bytes) -> Outcome:
     options = {
         "IdentityFile": system.path(f"{FORMER}/key"),
         "IdentitiesOnly": "yes",

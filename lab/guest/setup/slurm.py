@@ -1,4 +1,4 @@
-"""Slurm's configuration on the SMS: written once as the course hands it out, nodes added later."""
+"""Slurm's configuration on the SMS: written once when the lab is made; nodes are added later."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab.guest.system import System
 from lab.slurm.hostlist import HostlistError, expand
 
 CONF = "/etc/slurm/slurm.conf"
-RESERVED_MEMORY = 10  # percent of a node's memory that jobs cannot have
+RESERVED_MEMORY = 10  # percent of a node's memory that jobs cannot use
 
 BASE = """\
-# Slurm of the lab's cluster. Nodes fetch this file from the controller (configless).
+# Slurm configuration of the lab's cluster. Nodes fetch this file from the controller (configless).
 ClusterName=cluster
 SlurmctldHost=sms
 SlurmUser=slurm
@@ -31,17 +31,17 @@ MailProg=/bin/true
 SwitchType=switch/none
 MpiDefault=none
 
-# Jobs: processes are followed by their parentage, which works on every host.
+# Jobs: processes are tracked by their parents, which works on every host.
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
-# What no partition would ever take is refused at once; else it would wait for ever.
+# A job that no partition can run is rejected at once; without this it would wait forever.
 EnforcePartLimits=ALL
 
-# Nodes: one that reboots unasked stays down until somebody looks at it.
+# Nodes: a node that reboots unexpectedly stays down until an administrator resumes it.
 ReturnToService=1
 SlurmdTimeout=300
 ResumeTimeout=300
@@ -50,17 +50,17 @@ HealthCheckProgram=/usr/sbin/nhc
 HealthCheckInterval=300
 #RebootProgram=
 
-# Accounting is off; turning it on is an exercise.
+# Accounting is off; an exercise turns it on.
 #AccountingStorageEnforce=0
 AccountingStorageType=accounting_storage/none
 """
-CGROUP = "# Containers have no cgroups to give away.\nCgroupPlugin=disabled\n"
+CGROUP = "# Slurm cannot manage cgroups inside containers.\nCgroupPlugin=disabled\n"
 PARTITION = "PartitionName=normal Nodes={} Default=YES MaxTime=24:00:00 State=UP OverSubscribe=EXCLUSIVE\n"
 HARDWARE = "Sockets={} CoresPerSocket=1 ThreadsPerCore=1 RealMemory={}{} State=UNKNOWN"
 
 
 def write(system: System, cluster: Description) -> bool:
-    """Writes the configuration, or adds nodes it does not know; says whether a controller must be told."""
+    """Writes the configuration, or adds missing nodes to it; returns whether a controller must reread it."""
     system.write("/etc/slurm/cgroup.conf", CGROUP.encode())
     system.write("/etc/slurm/gres.conf", gres(cluster.compute).encode())
     current = system.text(CONF, "")
@@ -72,7 +72,7 @@ def write(system: System, cluster: Description) -> bool:
 
 
 def nodes(machines: Sequence[Machine]) -> str:
-    """Node lines of equal hardware together, and the one partition."""
+    """One line per group of nodes with equal hardware, and the partition `normal`."""
     names = [machine.name for machine in machines]
     return _lines(machines) + (PARTITION.format(hostlist(names)) if names else "")
 
@@ -87,8 +87,8 @@ def _lines(machines: Iterable[Machine]) -> str:
 
 
 def gres(machines: Sequence[Machine]) -> str:
-    """Which device files are GPUs: character devices, so that jobs learn their numbers."""
-    lines = ["# Emulated GPUs: character devices nothing answers behind."]
+    """gres.conf: the character devices that stand for GPUs, numbered so that jobs learn which they have."""
+    lines = ["# Emulated GPUs: device files without a device behind them."]
     for machine in machines:
         if machine.gpus:
             last = f"[0-{machine.gpus - 1}]" if machine.gpus > 1 else "0"
@@ -97,7 +97,7 @@ def gres(machines: Sequence[Machine]) -> str:
 
 
 def add_nodes(text: str, machines: Sequence[Machine]) -> str:
-    """Adds lines for nodes the file does not name, and names them in the partition `normal`."""
+    """Adds lines for nodes that the file does not name, and adds them to the partition `normal`."""
     known = {name for line in re.findall(r"(?im)^\s*NodeName=(\S+)", text) for name in listed_names(line)}
     new = [machine for machine in machines if machine.name not in known]
     if not new:
@@ -109,7 +109,7 @@ def add_nodes(text: str, machines: Sequence[Machine]) -> str:
         text,
     )
     text = text.rstrip("\n") + "\n" + _lines(new)
-    # Emptied of nodes, the lab had no partition to hand out; a learner's own arrangement is left alone.
+    # A lab without compute nodes starts without a partition. A learner's own partitions are not touched.
     if not partitions and not known and not re.search(r"(?im)^\s*PartitionName=", text):
         text += PARTITION.format(more[1:])
     return text
@@ -124,7 +124,7 @@ def listed_names(hosts: str) -> tuple[str, ...]:
 
 
 def hostlist(names: Sequence[str]) -> str:
-    """c1,c2,g1 as c[1-2],g1: Slurm's own short form (hostlist.c), for names with a number at the end."""
+    """Shortens names as Slurm does (src/common/hostlist.c): c1,c2,g1 becomes c[1-2],g1."""
     groups: dict[str, list[int]] = {}
     plain: list[str] = []
     for name in names:

@@ -1,4 +1,4 @@
-"""What the SMS does besides where nodes are virtual machines: kernel NFS, and their firmware's wishes."""
+"""Set-up steps of the SMS in labs of virtual machines: kernel NFS, IPv6 router, kernel arguments."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lab.guest.warewulf.model import MACHINE_KARGS
 
 EXPORTS = "/etc/exports"
 EXPORTED = """\
-# As the install guide exports them.
+# Exports of OpenHPC's install guide.
 /home *(rw,no_subtree_check,fsid=10,no_root_squash)
 /opt/ohpc/pub *(ro,no_subtree_check,fsid=11)
 """
 DNSMASQ = "/etc/rackling/dnsmasq.conf"
-# A private IPv6 network (RFC 4193) nobody uses: iPXE waits 16 s for a router to announce one.
+# An unused private IPv6 network (RFC 4193): iPXE waits 16 s for a router to announce a network.
 ROUTER_NETWORK, ROUTER = "fd72:6163:6b6c::", "fd72:6163:6b6c::1/64"
 CMDLINE = "/proc/cmdline"
-# Of the SMS's own kernel arguments: about its disk, and what Warewulf tells nodes anyway.
+# Kernel arguments of the SMS that nodes must not get: those about its disk, and Warewulf's own.
 ITS_OWN = ("root=", "rw", "net.ifnames=", "quiet")
 
 
 def prepare(system: System, cluster: Description) -> None:
-    """Exports shared storage, answers the nodes' firmware, and passes on what all kernels here are told."""
+    """Exports shared storage, announces a router to nodes' firmware, and passes on kernel arguments."""
     if not re.search(r"(?m)^/", system.text(EXPORTS, "")):
         system.write(EXPORTS, EXPORTED.encode())
     system.run(["systemctl", "start", "--no-block", "nfs-server.service"])
