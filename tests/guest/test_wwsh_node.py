@@ -95,7 +95,7 @@ def test_an_address_given_twice_is_worth_a_warning(sms: Sms) -> None:
     sms.must("node", "new", "c1", "-D", "eth0", "-I", "172.16.1.1")
     done = sms.wwsh("node", "new", "c2", "-D", "eth0", "-I", "172.16.1.1")
     assert done.status == 0
-    assert "WARNING:  c1 has the address 172.16.1.1 too" in done.err
+    assert "WARNING:  c1 has the same address 172.16.1.1" in done.err
 
 
 def test_lookups_by_address_group_and_regular_expression(sms: Sms) -> None:

@@ -1,6 +1,6 @@
 """Replaces another identity's keys on an SMS disk.
 
-A start state that all labs share was made under an ephemeral identity; each lab that restores it needs its own.
+Start states that all labs share are made under an ephemeral identity; a lab that restores one needs its own.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ MODULES = {
     "bootstrap": "Kernels and initial file systems that nodes boot",
     "dhcp": "The DHCP service",
     "events": "Whether changes take effect at once",
-    "file": "Files handed to nodes",
+    "file": "Files that nodes are given",
     "node": "Nodes and their network devices",
     "object": "Any object and any of its keys",
     "output": "How much wwsh prints",
     "provision": "What each node boots and is given",
     "pxe": "The boot configuration of each node",
-    "ssh": "Commands on many nodes",
+    "ssh": "Run a command on many nodes",
     "ucode": "Processor microcode",
     "vnfs": "Root file systems of nodes",
 }
@@ -35,12 +35,12 @@ USAGE = """USAGE: wwsh [options] [module command ...]
        ... | wwsh [options]
 
 Options, anywhere on a line:
-   -h, --help           this text
-   -d, --debug          say what is being done
-   -v, --verbose        say more
-   -q, --quiet          say less, never ask
+   -h, --help           show this text
+   -d, --debug          print debugging output
+   -v, --verbose        print more
+   -q, --quiet          print less, never ask
    -y, --yes, --noask   answer every question with yes
-   --nodhcp             leave the DHCP service as it is
+   --nodhcp             do not update the DHCP service
 
 Modules:"""
 
@@ -53,7 +53,7 @@ def usage() -> str:
 
 
 def run_text(session: Session, line: str) -> bool:
-    """Runs one line of text: quotes as in a shell, `#` begins a comment."""
+    """Runs one line of text. Quotes work as in a shell; `#` starts a comment."""
     import shlex
 
     try:
@@ -64,7 +64,7 @@ def run_text(session: Session, line: str) -> bool:
 
 
 def run_line(session: Session, line: Sequence[str]) -> bool:
-    """Runs one command given as words; wwsh's own options count for this line only."""
+    """Runs one command given as words; wwsh's own options apply to this line only."""
     words, session.flags = split_flags(line, session.lasting)
     try:
         if session.flags.help:
@@ -90,7 +90,7 @@ def _dispatch(session: Session, words: Sequence[str]) -> bool:
 
 
 def command(name: str) -> Run:
-    """What runs a module's commands; loaded when first used, so that starting stays quick."""
+    """The function that runs a module's commands; imported on first use, which keeps the start fast."""
     if name in SHARED_FILES:
         run: Run = getattr(import_module(f"lab.guest.warewulf.{SHARED_FILES[name]}"), name)
     else:

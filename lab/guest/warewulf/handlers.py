@@ -1,4 +1,4 @@
-"""What a node is told when it asks over HTTP: rules of access, and one answer for each address."""
+"""Handlers of nodes' HTTP requests: access rules, and one handler per path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.guest.warewulf.store import Store
 
 PREFIX = "/WW/"
 PRIVILEGED = 1024
-"""Only root of a node can send from a port below this: users there get nothing."""
+"""Only root on a node can send from a port below this, so that its users are refused."""
 INTERPRETER_SECONDS = 10.0
 
 _HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
@@ -24,7 +24,7 @@ _SCRIPTS = {"pre": "PRESCRIPT", "post": "POSTSCRIPT", "runtime": "RUNTIMESCRIPT"
 
 @dataclass(frozen=True)
 class Request:
-    """One question: path, query, and who asks, as nginx saw it."""
+    """One request: path, query, and the client's address and port as nginx saw them."""
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """Status, body, and for 302 where to go."""
+    """Status, body, and the target of a redirect (302)."""
 
     status: int
     body: bytes = b""
@@ -42,7 +42,7 @@ class Response:
 
 
 def handle_request(system: System, store: Store, request: Request) -> Response:
-    """Answers as Warewulf's CGI programs do; says no before it says anything else."""
+    """Answers as Warewulf's CGI programs do; checks access before anything else."""
     handler = _HANDLERS.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
     if handler is None:
         return Response(404)
@@ -53,7 +53,7 @@ def handle_request(system: System, store: Store, request: Request) -> Response:
         return Response(400)
     node = next(iter(store.find(Kind.NODE, "_hwaddr", hwaddr)), None)
     if node is None:
-        # An empty answer to nodeconfig is how a boot agent learns that nobody registered it.
+        # An empty answer to nodeconfig tells the boot agent that its node is not registered.
         return Response(200 if handler is _nodeconfig else 404)
     if not node.enabled or request.address not in node.ipaddrs:
         return Response(403)
@@ -98,7 +98,7 @@ def _file(system: System, store: Store, node: Record, request: Request) -> Respo
 
 
 def _listed(record: Record) -> str:
-    """One line: id name uid gid MODE timestamp path; files that no line can describe are left out."""
+    """One line: id name uid gid MODE timestamp path; empty for a path that does not fit the format."""
     path, name = record.one("PATH"), re.sub(r"[^\x21-\x7e]", "_", record.name)
     if not path.startswith("/") or not path.isprintable() or "/../" in f"{path}/":
         return ""
@@ -114,7 +114,7 @@ def _file_content(system: System, store: Store, node: Record, number: str) -> Re
     if record is None:
         return Response(404)
     if number not in node.many("FILEIDS"):
-        return Response(403)  # what is not assigned to a node is not its business
+        return Response(403)  # a node may only read files that are assigned to it
     content = store.content(record.id)
     if record.one("FORMAT") != "binary":
         content = render.expanded(content, node)

@@ -1,8 +1,8 @@
 """VNFS images on the SMS's disk.
 
-An image is a file, not a value in the datastore: nginx hands it out straight from there, and there is
-one copy of it instead of three (store, cache, page cache). Its name holds its checksum, so that a new
-image never changes under a node that is downloading the old one.
+An image is a file, not a value in the datastore: nginx serves the file itself, so there is one copy
+instead of three (store, cache, page cache). The file name contains the checksum, so that a new image
+never replaces a file that a node is downloading.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
 
 
 class ImageError(WarewulfError):
-    """The image cannot be kept or is not there."""
+    """The image cannot be stored or does not exist."""
 
 
 def folder(name: str) -> str:
-    """Where the images of a VNFS are."""
+    """The folder with the images of a VNFS; raises ImageError for a name that no VNFS can have."""
     if not NAME.match(name):
         raise ImageError(f"VNFS name '{name}' contains invalid characters")
     return f"{FOLDER}/{name}"
 
 
 def path(record: Record) -> str:
-    """The file of a VNFS's current image."""
+    """The file with the current image of a VNFS."""
     return f"{folder(record.name)}/image.{record.one('CHECKSUM')}"
 
 
 def is_current(system: System, record: Record | None, checksum: str, size: int) -> bool:
-    """Whether the store and the disk already have this very image."""
+    """Whether the store and the disk already have this image."""
     if record is None or record.one("CHECKSUM") != checksum:
         return False
     try:
@@ -51,7 +51,7 @@ def is_current(system: System, record: Record | None, checksum: str, size: int) 
 
 
 def describe(store: Store, name: str, values: dict[str, str]) -> Record:
-    """Stores what is known of an image under its name; nodes that use the name get it from now on."""
+    """Stores an image's keys under its name; nodes that use the name get the image from now on."""
     with store.transaction():
         record = store.named(Kind.VNFS, name) or Record(Kind.VNFS, {"NAME": name})
         for key, value in values.items():
@@ -86,13 +86,13 @@ def copy(system: System, record: Record, target: str) -> None:
 
 
 def guard(system: System, file: str) -> None:
-    """Images hold shadow files: only root and nginx, which hands them out, may read them."""
+    """Restricts an image to root and nginx, which serves it: images contain shadow files."""
     os.chmod(file, 0o640)
     system.give_to_group(system.inside(file), READERS)
 
 
 def prune(system: System, record: Record) -> None:
-    """Removes old images but the newest of them, which a node may be downloading just now."""
+    """Removes old images except the newest of them, which a node may be downloading."""
     place = folder(record.name)
     current = f"image.{record.one('CHECKSUM')}"
     old = [name for name in system.names(place) if name.startswith("image.") and name != current]

@@ -1,4 +1,4 @@
-"""wwsh on a terminal: prompt, history and completion."""
+"""wwsh on a terminal: the prompt with history and completion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TARGETS = {"node": Kind.NODE, "provision": Kind.NODE, "file": Kind.FILE, "vnfs":
 
 
 def run_repl(session: Session) -> int:
-    """Reads and runs commands until the user leaves; events follow each command."""
+    """Reads and runs commands until the user leaves; updates generated files after each command."""
     history = os.path.expanduser(HISTORY)
     _prepare(session, history)
     failed = 0
@@ -68,7 +68,7 @@ def _save(history: str) -> None:
         os.makedirs(os.path.dirname(history), mode=0o700, exist_ok=True)
         readline.write_history_file(history)
     except OSError:
-        return  # a home that cannot be written to is no reason to complain on leaving
+        return  # a lost history is not worth an error message
 
 
 class _Completer:
@@ -79,7 +79,7 @@ class _Completer:
         self._found: list[str] = []
 
     def complete(self, text: str, state: int) -> str | None:
-        """What readline asks for: the state-th completion of a text."""
+        """The completion with number `state` of a text, for readline."""
         if state == 0:
             before = readline.get_line_buffer()[: readline.get_begidx()].split()
             self._found = [f"{word} " for word in self._words(before) if word.startswith(text)]

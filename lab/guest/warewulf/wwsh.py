@@ -15,12 +15,12 @@ from lab.guest.warewulf.session import Flags, Session, split_flags
 
 
 def main(arguments: Sequence[str], system: System) -> int:
-    """Runs wwsh; the exit status is the number of commands that failed."""
+    """Runs wwsh; returns the number of failed commands as the exit status."""
     words, flags = split_flags(arguments, Flags())
     if flags.help or words[:1] == ["-h"]:
         sys.stdout.write(usage())
         return 0
-    # A killed batch must still apply the events of what it has changed.
+    # A batch that is killed must still update the files generated from what it has changed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -50,7 +50,7 @@ def _one(session: Session, words: Sequence[str]) -> int:
 
 
 def _batch(session: Session, lines: Iterable[str]) -> int:
-    """Runs one command a line; what follows from the changes is done once, at the end."""
+    """Runs one command per line; updates generated files once, at the end."""
     failed = 0
     try:
         for line in lines:
@@ -66,4 +66,4 @@ def _events(session: Session) -> bool:
     try:
         return session.apply_events()
     except (WarewulfError, OSError) as error:
-        return session.error(f"Changes are stored, but did not take effect: {error}\nhint: wwsh pxe update")
+        return session.error(f"Changes are stored but have no effect yet: {error}\nhint: wwsh pxe update")
