@@ -1,5 +1,5 @@
-/* System calls whose answer depends on the node's hardware. A filter on all of the node's processes hands them
- * to us (seccomp_unotify(2)); everything else goes to the kernel as ever. */
+/* Answers system calls whose result depends on the node's hardware. A seccomp filter on all processes of the node
+ * passes these calls to hwview (seccomp_unotify(2)); the kernel executes all others. */
 #include "hwview.h"
 #include "../swap.h"
 
@@ -25,7 +25,7 @@
 #elif defined __aarch64__
 #define MACHINE AUDIT_ARCH_AARCH64
 #else
-#error "name this machine's AUDIT_ARCH"
+#error "define MACHINE as AUDIT_ARCH_... of this architecture"
 #endif
 
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, what))
@@ -44,7 +44,7 @@ int calls_filter(void) {
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 }
 
-/* What free memory and uptime the node has; load and number of processes are the host's, as /proc/loadavg is. */
+/* Memory, swap and uptime are the node's; load and number of processes are the host's, as in /proc/loadavg. */
 static int answer_sysinfo(const struct seccomp_notif *call, long boot_offset) {
     struct sysinfo found;
     struct timespec up;
@@ -62,8 +62,8 @@ static int answer_sysinfo(const struct seccomp_notif *call, long boot_offset) {
     return procmem_write(call->pid, call->data.args[0], &found, sizeof found);
 }
 
-/* A node with fewer processors than the host runs on any of these, for as much time as it has processors; it
- * shall count its own. Who chose processors, or asks about another process, gets the kernel's answer. */
+/* The engine limits a node's processor time but lets it run on every processor of the host, so the kernel would return
+ * all of them. A process that has set its own affinity, or asks about another process, gets the kernel's answer. */
 static bool answer_affinity(const struct seccomp_notif *call, struct seccomp_notif_resp *reply, int processors) {
     cpu_set_t chosen, own;
     size_t size = (processors + 63) / 64 * 8;
@@ -78,7 +78,7 @@ static bool answer_affinity(const struct seccomp_notif *call, struct seccomp_not
     return true;
 }
 
-static bool is_ours(const struct seccomp_notif *call) {
+static bool is_node_disk(const struct seccomp_notif *call) {
     char path[64];
     struct stat info;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", call->pid, (int)call->data.args[0]);
@@ -115,9 +115,10 @@ static bool answered(const struct seccomp_notif *call, struct seccomp_notif_resp
     case SYS_sysinfo: reply->error = answer_sysinfo(call, node->boot_offset); return true;
     case SYS_sched_getaffinity: return answer_affinity(call, reply, node->processors);
     default:
-        if (is_ours(call))
-            reply->error = answer_ioctl(call);
-        return is_ours(call);
+        if (!is_node_disk(call))
+            return false;
+        reply->error = answer_ioctl(call);
+        return true;
     }
 }
 
@@ -125,9 +126,9 @@ void calls_answer(int listener, const struct node *node) {
     struct seccomp_notif call;
     memset(&call, 0, sizeof call);
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call))
-        return; /* the caller was killed meanwhile */
+        return; /* the caller has been killed */
     struct seccomp_notif_resp reply = {.id = call.id};
     if (!answered(&call, &reply, node))
-        reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel's business */
+        reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* let the kernel execute it */
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }

@@ -1,7 +1,7 @@
-/* The node's disk /dev/vda and its partitions. Each is a loop device over a part of one file, in the lab's
- * volume; the kernel lets a loop device go when the last who has it open or mounted has gone. The kernel's own
- * partitions of loop devices are not used: their numbers are shared with the host's disks, and a container may
- * not have those. What programs read in /sys is a folder that is kept here (sysfs.c). */
+/* The node's disk /dev/vda and its partitions. Each is a loop device over a part of one file in the lab's volume; the
+ * kernel frees a loop device when nothing has it open or mounted any more. Partitions are not the kernel's own loop
+ * partitions: those share their major number with disks of the host, which a container must not access. Programs
+ * read /sys in a folder that sysfs.c writes. */
 #include "hwview.h"
 #include "sysfs.h"
 
@@ -26,17 +26,17 @@
 #define CONTROL makedev(10, 237)
 #define TRIES 64
 #define DISK_GROUP 6 /* Debian's group `disk` */
-#define PATIENCE 100 /* tenths of a second for an earlier boot's mounts to end */
+#define PATIENCE 100 /* tenths of a second to wait until the mounts of an earlier boot end */
 
 struct device {
-    int loop; /* descriptor, -1: none */
+    int loop; /* descriptor, or -1 */
     dev_t number;
     u64 start, length; /* bytes */
 };
 static struct device parts[PARTITIONS + 1] = {[0 ... PARTITIONS] = {.loop = -1}}; /* 0: the whole disk */
 static int image = -1;
 
-/* Opens a device that has no name in /dev. */
+/* Opens a device that has no file in /dev. */
 static int open_device(mode_t kind, dev_t number, int flags) {
     char path[] = "/dev/.hwview";
     unlink(path);
@@ -56,7 +56,7 @@ static int free_loop(void) {
     return number;
 }
 
-/* Another may take the free number first: then the next one is tried. */
+/* Another process may take the free number first; then tries the next one. */
 static int attach(struct device *device) {
     struct loop_config config = {.fd = image, .block_size = SECTOR};
     config.info.lo_offset = device->start;
@@ -127,7 +127,7 @@ static bool overlaps(int number, u64 start, u64 length) {
     return false;
 }
 
-/* Errors as of block/ioctl.c, blkpg_do_ioctl. */
+/* Errors follow Linux, block/ioctl.c, blkpg_do_ioctl. */
 int disk_partition_add(int number, u64 start, u64 length) {
     if (number < 1 || number > PARTITIONS || !length || start % SECTOR || length % SECTOR ||
         start + length > parts[0].length)
@@ -166,7 +166,7 @@ int disk_partition_resize(int number, u64 length) {
     return 0;
 }
 
-/* GUID partition table (UEFI 2.10, section 5.3): the header in the second sector, then 128-byte entries. */
+/* GUID partition table (UEFI 2.10, section 5.3): the header is in the second sector and points to the entries. */
 struct header {
     char signature[8];
     char unused[64];
@@ -204,7 +204,7 @@ int disk_read_table(void) {
     return 0;
 }
 
-/* Whether a loop device lies over our file already: one of an earlier boot whose mounts have not ended. */
+/* Whether a loop device already uses the file: one of an earlier boot whose mounts have not ended. */
 static bool still_held(const struct stat *file) {
     struct loop_info64 info;
     char path[300];
@@ -234,7 +234,7 @@ static void wait_for(const struct stat *file) {
 int disk_plug(const char *file) {
     struct stat info;
     if (parts[0].loop >= 0 || !*file)
-        return 0; /* it is plugged in already, or there is none */
+        return 0; /* the disk is already plugged in, or the node has none */
     image = open(file, O_RDWR | O_CLOEXEC);
     if (image < 0 || fstat(image, &info))
         return -errno;

@@ -1,8 +1,8 @@
 /* hwview serve MEMORY-MIB PROCESSORS BOOT-OFFSET DISK-FILE
- *                                      what a node's processes see of its hardware, for one boot of it
+ *                                      emulates a node's hardware for its processes, during one boot
  * hwview guest COMMAND [ARGUMENT...]    runs a command as one of these processes
- * hwview needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE for the answers it writes into other users' processes. It runs
- * outside the node, in the chassis; COMMAND and all it starts are the node's. */
+ * hwview needs CAP_SYS_ADMIN, and CAP_SYS_PTRACE to write answers into the memory of other users' processes. It runs
+ * in the chassis, outside the node; COMMAND and the processes that it starts belong to the node. */
 #include "hwview.h"
 
 #include <errno.h>
@@ -18,10 +18,10 @@
 
 #define SOCKET "/run/chassis/hwview"
 #define VIEWS_FOLDER "/run/chassis/views"
-#define PLUG "/run/chassis/plug" /* a FIFO: a line plugs the disk in */
+#define PLUG "/run/chassis/plug" /* a FIFO; a line plugs in the disk */
 #define LISTENERS 256
 
-static struct sockaddr_un where(void) {
+static struct sockaddr_un socket_address(void) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strcpy(address.sun_path, SOCKET);
     return address;
@@ -32,7 +32,7 @@ static int fail(const char *what) {
     return 1;
 }
 
-/* A descriptor travels beside one byte (unix(7), SCM_RIGHTS). */
+/* A descriptor is sent together with one byte (unix(7), SCM_RIGHTS). */
 union rights {
     struct cmsghdr head;
     char space[CMSG_SPACE(sizeof(int))];
@@ -59,7 +59,7 @@ static int receive_descriptor(int connection) {
 }
 
 static int guest(char **command) {
-    struct sockaddr_un address = where();
+    struct sockaddr_un address = socket_address();
     int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address))
         return fail(SOCKET);
@@ -73,7 +73,7 @@ static int guest(char **command) {
 }
 
 static int listening(void) {
-    struct sockaddr_un address = where();
+    struct sockaddr_un address = socket_address();
     int found = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(SOCKET);
     umask(077);
@@ -82,11 +82,11 @@ static int listening(void) {
     return found;
 }
 
-enum { FUSE, DOORS, PLUGS, FIXED }; /* then the listeners */
+enum { FUSE, SERVER, PLUGS, FIXED }; /* then the listeners */
 static struct pollfd waiting[FIXED + LISTENERS];
 static size_t count = FIXED;
 
-/* Whoever writes a line waits for the device to appear, as for a real one; so a refusal is only told. */
+/* The boot agent, which writes the line, only waits until the device appears; so an error is only printed here. */
 static void plug(int plugs, const char *file) {
     char line[64];
     int problem = read(plugs, line, sizeof line) > 0 ? disk_plug(file) : 0;
@@ -99,15 +99,15 @@ static int plugs(void) {
     return mkfifo(PLUG, 0600) ? -1 : open(PLUG, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-static void admit(int doors) {
-    int connection = accept4(doors, NULL, NULL, SOCK_CLOEXEC);
+static void admit(int server) {
+    int connection = accept4(server, NULL, NULL, SOCK_CLOEXEC);
     int listener = connection < 0 ? -1 : receive_descriptor(connection);
     if (connection >= 0)
         close(connection);
     if (listener < 0)
         return;
     if (count == FIXED + LISTENERS) {
-        close(listener); /* its processes are told ENOSYS */
+        close(listener); /* filtered calls of its processes then fail with ENOSYS */
         return;
     }
     waiting[count++] = (struct pollfd){listener, POLLIN, 0};
@@ -128,8 +128,8 @@ static void serve_once(const struct node *node) {
             waiting[i] = waiting[--count];
         }
     }
-    if (waiting[DOORS].revents)
-        admit(waiting[DOORS].fd);
+    if (waiting[SERVER].revents)
+        admit(waiting[SERVER].fd);
 }
 
 static int serve(const struct node *node) {
@@ -141,10 +141,10 @@ static int serve(const struct node *node) {
     int slot = plugs();
     if (slot < 0)
         return fail(PLUG);
-    int doors = listening(); /* last: that it is there tells that we are ready */
-    if (doors < 0)
+    int server = listening(); /* last, because the firmware takes the socket as the sign that hwview is ready */
+    if (server < 0)
         return fail(SOCKET);
-    const int fixed[] = {[FUSE] = fuse, [DOORS] = doors, [PLUGS] = slot};
+    const int fixed[] = {[FUSE] = fuse, [SERVER] = server, [PLUGS] = slot};
     for (size_t i = 0; i < FIXED; i++)
         waiting[i] = (struct pollfd){fixed[i], POLLIN, 0};
     for (;;)

@@ -1,5 +1,5 @@
-/* How much memory the node has and uses. Its container is one group of processes, which the kernel limits and
- * counts: cgroup v2 (memory.current, memory.stat) or v1 (memory.usage_in_bytes, total_* of memory.stat). */
+/* The node's total and used memory, as the kernel counts it for the container's cgroup: v2 (memory.current,
+ * memory.stat) or v1 (memory.usage_in_bytes, total_* in memory.stat). */
 #include "hwview.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static size_t read_all(const char *path, char *text, size_t size) {
     return length;
 }
 
-/* The number after a line's first word. */
+/* The number in the line that begins with `name`. */
 static u64 counter(const char *text, const char *name) {
     size_t length = strlen(name);
     for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
@@ -72,7 +72,7 @@ static struct counters count_v1(const char *used, const char *stat) {
         .unevictable = counter(stat, "total_unevictable"),
     };
     u64 known = found.file + found.anonymous;
-    found.slab = found.used > known ? found.used - known : 0; /* v1 counts the kernel's part, but not apart */
+    found.slab = found.used > known ? found.used - known : 0; /* v1 does not count the kernel's memory separately */
     return found;
 }
 
@@ -89,7 +89,7 @@ static struct counters count(void) {
 
 static u64 unused(const struct counters *now) { return limit > now->used ? limit - now->used : 0; }
 
-/* What could be had without swapping: Linux's estimate (mm/page_alloc.c, si_mem_available), less its reserves. */
+/* Memory available without swapping: Linux's estimate (mm/show_mem.c, si_mem_available) without its reserves. */
 static u64 obtainable(const struct counters *now) {
     u64 found = unused(now) + now->active_file + now->inactive_file + now->reclaimable;
     return found < limit ? found : limit;

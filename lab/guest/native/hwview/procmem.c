@@ -1,4 +1,4 @@
-/* Memory and files of the process whose system call is being answered. */
+/* Access to memory and open files of the process whose system call is being answered. */
 #include "hwview.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The node's swap areas: what swapon(2) and swapoff(2) do to a partition of its disk, and /proc/swaps. The areas
- * are kept and shown; nothing is ever paged out to them, as the kernel does not swap for one container. */
+/* The node's swap areas: emulates swapon(2), swapoff(2) and /proc/swaps for partitions of the node's disk. The areas
+ * are recorded and shown, but never written: the kernel cannot swap for a single container. */
 #include "hwview.h"
 
 #include <errno.h>
@@ -12,18 +12,18 @@
 
 #define PAGE 4096
 #define SIGNATURE "SWAPSPACE2" /* include/linux/swap.h, union swap_header: the last ten bytes of the first page */
-#define HEADER 1024            /* where version and last page are */
+#define HEADER 1024            /* offset of version and last page */
 
 struct area {
     char path[64];
     dev_t device;
-    int held; /* exclusively, so that mkfs refuses a swap area that is in use */
+    int held; /* opened with O_EXCL, so that mkfs refuses a swap area in use */
     u64 kib;
     int priority;
 };
 static struct area areas[SWAPS];
 static size_t count;
-static int lowest = -2; /* where the kernel begins with areas of no priority of their own */
+static int lowest = -2; /* the kernel's first priority for areas without an explicit one */
 
 static int find(dev_t device) {
     for (size_t i = 0; i < count; i++)
@@ -45,7 +45,7 @@ static int size_of(int area, u64 *kib) {
     return 0;
 }
 
-/* The name that the caller opened it by. */
+/* The path with which the caller opened the device. */
 static void name_of(pid_t caller, int descriptor, char *name, size_t size) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", caller, descriptor);
@@ -61,7 +61,7 @@ static int use(int opened, int flags) {
     if (find(info.st_rdev) >= 0)
         return -EBUSY;
     if (count == SWAPS)
-        return -EPERM; /* swapon(2): too many are in use */
+        return -EPERM; /* swapon(2): too many swap areas */
     if (size_of(opened, &made.kib))
         return -EINVAL;
     made.device = info.st_rdev;

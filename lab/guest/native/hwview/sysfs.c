@@ -1,4 +1,4 @@
-/* A disk and its partitions as files, with the names and the form that Linux gives them in sysfs
+/* Writes files that describe a disk and its partitions, with names and format of Linux's sysfs
  * (Documentation/ABI/stable/sysfs-block). */
 #include "sysfs.h"
 
@@ -10,7 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ROOT "/dev/.sys" /* on /dev, so that df has no line more */
+#define ROOT "/dev/.sys" /* on /dev, so that df lists no further mount */
 #define LONGEST 128
 
 static void put(const char *folder, const char *name, const char *form, ...) {

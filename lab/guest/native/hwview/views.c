@@ -1,5 +1,5 @@
-/* Files that lie over the host's in /proc, by FUSE spoken directly (linux/fuse.h): a folder of a few files,
- * each written anew when it is read from its beginning. */
+/* Serves the files that cover the host's in /proc, with the FUSE protocol (linux/fuse.h). The content of a file is
+ * generated when it is read from the beginning. */
 #include "hwview.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ static void reply(int fuse, u64 unique, int error, const void *body, size_t size
     struct fuse_out_header head = {.len = sizeof head + size, .error = error, .unique = unique};
     struct iovec parts[] = {{&head, sizeof head}, {(void *)body, size}};
     if (writev(fuse, parts, 2) < 0)
-        return; /* the reader went away */
+        return; /* the reader has gone */
 }
 
 static struct fuse_attr attributes(u64 node) {
@@ -87,7 +87,7 @@ static void start(int fuse, u64 unique, const struct fuse_init_in *theirs) {
 }
 
 static void opened(int fuse, u64 unique) {
-    struct fuse_open_out found = {.open_flags = FOPEN_DIRECT_IO}; /* never from the page cache */
+    struct fuse_open_out found = {.open_flags = FOPEN_DIRECT_IO}; /* bypasses the page cache */
     reply(fuse, unique, 0, &found, sizeof found);
 }
 
@@ -110,7 +110,7 @@ void views_answer(int fuse) {
     case FUSE_OPENDIR: opened(fuse, head->unique); break;
     case FUSE_READ: read_view(fuse, head->unique, head->nodeid, body); break;
     case FUSE_STATFS: {
-        struct fuse_statfs_out none = {0}; /* no blocks: df leaves it out */
+        struct fuse_statfs_out none = {0}; /* no blocks: df does not list it */
         reply(fuse, head->unique, 0, &none, sizeof none);
         break;
     }
@@ -120,7 +120,7 @@ void views_answer(int fuse) {
     case FUSE_FLUSH: reply(fuse, head->unique, 0, NULL, 0); break;
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT: break; /* none of these is answered */
+    case FUSE_INTERRUPT: break; /* these requests have no reply */
     default: reply(fuse, head->unique, -ENOSYS, NULL, 0);
     }
 }

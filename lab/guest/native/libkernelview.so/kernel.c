@@ -1,9 +1,9 @@
-/* What a node's kernel says of itself, as a library that /etc/ld.so.preload gives to every program of a node:
- * containers share the host's kernel, and this answers with the one the node booted (chassis/kernel.sh).
- *   uname(2)                            its release and version
- *   init_module(2), delete_module(2)    loading is written down where /proc/modules and /sys/module show it
- *   socket(2), {g,s}etsockopt(2)        no netfilter without its modules; asking for it loads them, as in Linux
- * The board cannot do this: what Docker forbids, it forbids before any filter of ours is asked. */
+/* Library that /etc/ld.so.preload loads into every program of a node. Containers share the host's kernel; the library
+ * makes programs see the kernel that the node booted (chassis/kernel.sh).
+ *   uname(2)                            returns its release and version
+ *   init_module(2), delete_module(2)    record modules, which /proc/modules and /sys/module then show
+ *   socket(2), {g,s}etsockopt(2)        fail for netfilter unless its modules are loaded; a request loads them, as Linux
+ * hwview cannot do this: Docker's seccomp profile refuses these calls before another filter can handle them. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define FOLDER "/usr/lib/rackling/kernel/"
-#define STATE "/run/.kernel/" /* the same; here units with ProtectSystem= and PrivateDevices= may write, too */
+#define STATE "/run/.kernel/" /* the same folder, where units with ProtectSystem= and PrivateDevices= may write */
 enum { MAX_MODULES = 512, NAME = 64, USED_BY = 1024, LINE = 1200 };
 enum { XT_FIRST = 64, XT_LAST = 67 }; /* IPT_SO_… (linux/netfilter_ipv4/ip_tables.h) */
 
@@ -36,7 +36,7 @@ static int refuse(int error) {
     return -1;
 }
 
-/* The content of a file of ours; its length, or -1. What a program sees of errno is left alone. */
+/* Reads one of the library's files; returns its length, or -1. Does not change the program's errno. */
 static ssize_t content(const char *path, char *to, size_t size) {
     int error = errno;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -74,7 +74,7 @@ int uname(struct utsname *to) {
     return status;
 }
 
-/* ---- modules: the file `modules` has the lines of /proc/modules, newest first; `module` is /sys/module */
+/* ---- modules: the file `modules` is /proc/modules, newest first; the folder `module` is /sys/module */
 
 struct module { char name[NAME], used_by[USED_BY]; unsigned long size; int users; };
 struct modules { struct module list[MAX_MODULES]; int count, fd; char text[MAX_MODULES * 256]; };
@@ -158,14 +158,14 @@ static int loaded(const char *name) {
     return found;
 }
 
-/* What a module file says of itself: `key=value` strings in its section .modinfo (elf(5)). */
+/* Properties of a module file: `key=value` strings in its section .modinfo (elf(5)). */
 struct facts { char name[NAME], depends[USED_BY], vermagic[128]; unsigned long size; };
 
 static void fact(const char *text, const char *key, char *to, size_t size) {
     if (!strncmp(text, key, strlen(key))) snprintf(to, size, "%s", text + strlen(key));
 }
 
-static bool told(const unsigned char *image, size_t length, struct facts *to) {
+static bool read_facts(const unsigned char *image, size_t length, struct facts *to) {
     const Elf64_Ehdr *head = (const void *)image;
     memset(to, 0, sizeof *to);
     if (length < sizeof *head || memcmp(head->e_ident, ELFMAG, SELFMAG)) return false;
@@ -195,7 +195,7 @@ static int insert(const void *image, unsigned long length) {
     char path[256];
     int error = 0, i;
     if (geteuid() != 0) return refuse(EPERM);
-    if (!told(image, length, &facts) || !line(FOLDER "release", release, sizeof release)) return refuse(ENOEXEC);
+    if (!read_facts(image, length, &facts) || !line(FOLDER "release", release, sizeof release)) return refuse(ENOEXEC);
     facts.vermagic[strcspn(facts.vermagic, " ")] = 0;
     if (strcmp(facts.vermagic, release)) return refuse(ENOEXEC);
     if (!(all = opened())) return refuse(EPERM);
@@ -203,7 +203,7 @@ static int insert(const void *image, unsigned long length) {
     else if (all->count == MAX_MODULES) error = ENOMEM;
     snprintf(depends, sizeof depends, "%s", facts.depends);
     for (one = strtok_r(depends, ",", &rest); one && !error; one = strtok_r(0, ",", &rest))
-        if (!named(all, one)) error = ENOENT;   /* a symbol that nobody offers */
+        if (!named(all, one)) error = ENOENT;   /* a dependency is missing: its symbols are unknown */
     if (error) { closed(all); return refuse(error); }
     for (one = strtok_r(facts.depends, ",", &rest); one; one = strtok_r(0, ",", &rest)) {
         char used_by[NAME + USED_BY + 1];
@@ -247,7 +247,7 @@ static int insert_file(int fd) {
     return status;
 }
 
-/* kmod reaches finit_module(2) this way only. */
+/* kmod calls finit_module(2) with syscall(2). */
 long syscall(long number, ...) {
     REAL(syscall);
     long word[6];
@@ -311,9 +311,9 @@ int delete_module(const char *name, unsigned flags) {
     return error ? refuse(error) : 0;
 }
 
-/* ---- netfilter: nfnetlink carries nft's requests, ip_tables the older ones */
+/* ---- netfilter: nft uses nfnetlink, older programs use ip_tables */
 
-/* The kernel starts modprobe for what it is asked for and has not (kernel/module/kmod.c, request_module). */
+/* The kernel runs modprobe when a program needs a module that is not loaded (kernel/module/kmod.c, request_module). */
 static void request(char *alias, char *second) {
     char *arguments[] = {"/sbin/modprobe", "-q", "-a", "--", alias, second, 0};
     char *environment[] = {"HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", 0};

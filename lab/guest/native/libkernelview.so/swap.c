@@ -1,5 +1,5 @@
-/* swapon(2) and swapoff(2): asked of the board (native/hwview), which keeps a node's swap areas. A device that is
- * none of its own, it leaves to the kernel. */
+/* swapon(2) and swapoff(2): passes them to hwview, which emulates the node's swap areas. If the device is not part of
+ * the node's disk, calls the kernel. */
 #include "../swap.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* /proc/modules for nodes of a host whose kernel has no such file: a name that procfs lacks cannot be mounted
- * over. Opening it opens the list that libkernelview.so keeps. Given to a node's programs only where it is needed. */
+/* Provides /proc/modules if the host's kernel has no such file: a bind mount needs an existing file. Opening it opens
+ * the list that libkernelview.so keeps. Nodes load this library only on such hosts. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -7,12 +7,12 @@
 
 #define LIST "/usr/lib/rackling/kernel/modules"
 
-/* Whether a call that failed is worth another try with the list's own path. */
+/* Whether a failed call should be repeated with the path of the list. */
 static bool missing(const char *path) {
     return path && errno == ENOENT && !strcmp(path, "/proc/modules");
 }
 
-/* Programs reach open(2) by many names; each of these takes three or four words, whatever its header says. */
+/* Programs call open(2) by many names. Each of these takes three or four machine words, whatever its prototype is. */
 #define OPEN(name)                                                                            \
     int name(const char *path, int flags, unsigned mode);                                     \
     int name(const char *path, int flags, unsigned mode) {                                    \

@@ -1,7 +1,7 @@
-# What only its maker tells a virtual machine, among the firmware's strings (SMBIOS, type 11): the key of the lab's way
-# in, and addresses that come with a card, as a cloud's do.
+# Settings that the harness passes to a virtual machine in its firmware's strings (SMBIOS, type 11): the public key for
+# the ssh channel, and fixed addresses of cards, as a cloud provider assigns them.
 
-firmware_string() {   # NAME: the value of a string rackling.NAME=VALUE
+firmware_string() {   # NAME: prints VALUE of the string rackling.NAME=VALUE
     [ -r /sys/firmware/dmi/tables/DMI ] || return 0
     strings -n 8 /sys/firmware/dmi/tables/DMI | sed -n "s/^rackling\.$1=//p" | head -n 1
 }

@@ -1,7 +1,10 @@
-# The lab's way into a virtual machine: ssh on a virtual serial port, beside the network and whatever becomes
-# of it. The machine's maker tells its public key (smbios.sh).
+# The lab's shell access to a virtual machine: ssh on a virtual serial port, independent of the node's network. The
+# harness passes its public key in a firmware string (smbios.sh).
+#
+# Machines that were saved before the folder /lib/ssh-channel had this name are still entered. So the names in a
+# running machine stay: port and string rackling.door, folder /run/rackling/door, unit rackling-door.
 
-# Below /run, which is fresh at each boot: nothing of this is on the node's disk or in its VNFS.
+# Installs to /run, which is empty at each boot: nothing is written to the node's disk or VNFS.
 install_ssh_channel() {
     key=$(firmware_string door)
     [ -n "$key" ] || return 0
@@ -14,6 +17,6 @@ install_ssh_channel() {
         mv "$NEWROOT/run/rackling/door/$unit.service" "$units/"
         ln -s "../$unit.service" "$units/sysinit.target.wants/"
     done
-    # Debian's own waits until udev has named the console, and there is no udev here.
+    # Replaces Debian's unit, which waits until udev announces the console; there is no udev here.
     mv "$NEWROOT/run/rackling/door/serial-getty.service" "$units/serial-getty@ttyS0.service"
 }

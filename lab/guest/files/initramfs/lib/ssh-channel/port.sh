@@ -1,7 +1,7 @@
-# Virtual serial ports by their names.
+# Finds virtual serial ports by name.
 
-# The device of a port, or status 1. What is written there waits in the kernel until somebody is at the other end;
-# a read finds an end of file meanwhile (drivers/char/virtio_console.c).
+# Prints the device of a port, or returns 1. Until the other end is connected, the kernel holds back written data, and
+# a read returns end of file (drivers/char/virtio_console.c).
 port_called() {   # NAME
     for name in /sys/class/virtio-ports/*/name; do
         [ "$(cat "$name" 2>/dev/null)" = "$1" ] || continue
