@@ -9,7 +9,7 @@ import time
 from lab.errors import LabError
 
 SPEC_FOLDER, SPEC_FILE = "/etc/rackling", "cluster.json"
-"""Where the SMS finds the description of its cluster (lab/guest/handout)."""
+"""Where the SMS finds the description of its cluster (lab/guest/setup)."""
 
 
 def tar_single_file(name: str, text: str) -> bytes:

@@ -214,20 +214,6 @@ def provision_print(name: str) -> Fact[Provision]:
     return Fact(command, parse)
 
 
-def file_print(name: str) -> Fact[dict[str, str]]:
-    """Every line of `wwsh file print NAME`; a FactError when there is no such file object."""
-    command = f"wwsh file print {shlex.quote(name)}"
-
-    def parse(status: int, output: str) -> dict[str, str]:
-        prefix = re.compile(rf"^(?:#+ )?{re.escape(name)}\s*: ([A-Z]+)\s+= (.*)$", re.MULTILINE)
-        found = {key: _plain(value.strip()) for key, value in prefix.findall(output)}
-        if not found:
-            raise FactError(f"`{command}` shows no {name}", status, output)
-        return found
-
-    return Fact(command, parse)
-
-
 node_list: Fact[tuple[NodeRow, ...]] = Fact("wwsh node list", _node_list)
 provision_list: Fact[tuple[ProvisionRow, ...]] = Fact("wwsh provision list", _provision_list)
 file_list: Fact[tuple[FileRow, ...]] = Fact("wwsh file list", _file_list)

@@ -1,4 +1,4 @@
-"""The one entry of every guest program: picks the program by the name it was called by."""
+"""The entry point of all guest programs: selects a program by the name it was called with."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PROGRAMS = {
     "wwbootstrap": "lab.guest.warewulf.wwbootstrap",
     "wwinit": "lab.guest.warewulf.wwinit",
     "wwserver": "lab.guest.warewulf.server",
-    "handout": "lab.guest.handout.program",
-    "renew": "lab.guest.handout.renewal",
+    "handout": "lab.guest.setup.program",
+    "renew": "lab.guest.setup.rotate_identity",
 }
-"""Program name to the module whose `main(arguments, system)` runs it."""
+"""Maps a program's name to the module whose `main(arguments, system)` runs it."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the program named by argv[0], or by the first argument when that is none of ours."""
+    """Runs the program named by argv[0], or by the first argument when argv[0] names none of them."""
     from lab.guest.system import System
 
     name, arguments = os.path.basename(argv[0]), list(argv[1:])
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.flush()
         return int(status)
     except BrokenPipeError:
-        # The reader (head, less) has gone: as quiet as a C program killed by SIGPIPE.
+        # The reader (head, less) has closed the pipe: end quietly, as a C program ends by SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:

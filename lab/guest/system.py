@@ -1,4 +1,4 @@
-"""The one door to the node: files under a root folder, commands, the clock and who we are."""
+"""Access to the node: files under a root folder, commands, the clock and the user's number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended and what it wrote; status 127 when there is no such program."""
+    """Exit status and output of a command; the status is 127 if the program does not exist."""
 
     status: int
     out: bytes
@@ -21,7 +21,7 @@ class Outcome:
 
 
 class System:
-    """A node as its programs see it; tests give a temporary root."""
+    """A node as its programs see it; tests pass a temporary root folder."""
 
     def __init__(self, root: str = "/", *, uid: int | None = None, clock: Callable[[], float] = time.time):
         self.root = os.path.abspath(root)
@@ -30,34 +30,34 @@ class System:
 
     @property
     def is_root(self) -> bool:
-        """Whether we may change what belongs to root."""
+        """Whether the program runs as root."""
         return self.uid == 0
 
     def path(self, path: str) -> str:
-        """Where a path of the node really is."""
+        """The real path of a path of the node."""
         absolute = os.path.abspath(path)
         return absolute if self.root == "/" else self.root + absolute
 
     def inside(self, real: str) -> str:
-        """The node's name for a real path; the inverse of `path`."""
+        """The node's path for a real path; the inverse of `path`."""
         if self.root == "/" or not real.startswith(self.root + "/"):
             return real
         return real[len(self.root) :]
 
     def exists(self, path: str) -> bool:
-        """Whether something is there (a dangling link is not)."""
+        """Whether the path exists; a dangling link does not."""
         return os.path.exists(self.path(path))
 
     def is_file(self, path: str) -> bool:
-        """Whether a regular file is there."""
+        """Whether the path is a regular file."""
         return os.path.isfile(self.path(path))
 
     def is_dir(self, path: str) -> bool:
-        """Whether a folder is there."""
+        """Whether the path is a folder."""
         return os.path.isdir(self.path(path))
 
     def lstat(self, path: str) -> os.stat_result:
-        """Attributes, of the link itself when it is one."""
+        """Attributes of the path; of the link itself if it is a link."""
         return os.lstat(self.path(path))
 
     def read(self, path: str) -> bytes:
@@ -66,7 +66,7 @@ class System:
             return file.read()
 
     def text(self, path: str, default: str | None = None) -> str:
-        """A file as text; the default when there is none, else the error passes through."""
+        """A file as text. A missing file gives the default or, without one, FileNotFoundError."""
         try:
             return self.read(path).decode("utf-8", "surrogateescape")
         except FileNotFoundError:
@@ -75,14 +75,14 @@ class System:
             return default
 
     def names(self, path: str) -> list[str]:
-        """Sorted names in a folder; empty when there is none."""
+        """Sorted names in a folder; empty if the folder does not exist."""
         try:
             return sorted(os.listdir(self.path(path)))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def make_dir(self, path: str, mode: int = 0o755) -> None:
-        """Makes a folder and its parents, whatever the umask is; leaves one that exists alone."""
+        """Makes a folder and its parents, independent of the umask; does not change an existing folder."""
         real = self.path(path)
         if os.path.isdir(real):
             return
@@ -90,7 +90,7 @@ class System:
         os.chmod(real, mode)
 
     def remove(self, path: str) -> bool:
-        """Removes a file; says whether there was one."""
+        """Removes a file; returns whether it existed."""
         try:
             os.unlink(self.path(path))
         except FileNotFoundError:
@@ -98,13 +98,13 @@ class System:
         return True
 
     def remove_tree(self, path: str) -> None:
-        """Removes a folder and all that is in it, when it is there."""
+        """Removes a folder and its content if it exists."""
         import shutil
 
         shutil.rmtree(self.path(path), ignore_errors=True)
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> bool:
-        """Replaces a file in one step unless it has this content already; says whether it wrote."""
+        """Replaces a file atomically unless it has this content and mode; returns whether it wrote."""
         real = self.path(path)
         try:
             with open(real, "rb") as file:
@@ -119,11 +119,11 @@ class System:
 
     @contextmanager
     def replacing(self, path: str, mode: int = 0o644) -> Iterator[str]:
-        """Yields a new file beside the given one, which takes its place when all went well."""
+        """Yields the path of a new file, which replaces the given file if no error occurs."""
         real = self.path(path)
-        # Hidden and unique: a killed program leaves at most this, never half a file under the name.
+        # Hidden and unique: a killed program leaves this file behind, never half a file under the real name.
         temporary = os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}.new")
-        # O_EXCL: never write through a link that somebody else put there.
+        # O_EXCL: never write through a link that another user put there.
         self.remove(self.inside(temporary))
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
@@ -138,7 +138,7 @@ class System:
         try:
             os.rename(temporary, real)
         except OSError as error:
-            # A file that is a mount point (container engines mount /etc/hosts) cannot be replaced.
+            # A mount point cannot be replaced, and container engines mount /etc/hosts: write its content.
             if error.errno not in (errno.EBUSY, errno.EXDEV):
                 raise
             with open(temporary, "rb") as source, open(real, "wb") as target:
@@ -146,7 +146,7 @@ class System:
                     target.write(chunk)
 
     def give_to_group(self, path: str, group: str) -> bool:
-        """Hands a file to a group; False when the node has no such group or we may not."""
+        """Gives a file to a group; False if the node has no such group or the change is not permitted."""
         import grp
 
         try:
@@ -163,7 +163,7 @@ class System:
         timeout: float | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Runs a command to its end and takes what it writes."""
+        """Runs a command until it ends and returns its status and output; `timeout` is in seconds."""
         import subprocess
 
         try:
@@ -175,17 +175,17 @@ class System:
         except PermissionError:
             return Outcome(126, b"", f"{command[0]}: not executable".encode())
         except subprocess.TimeoutExpired:
-            return Outcome(124, b"", f"{command[0]}: not done after {timeout} s".encode())
+            return Outcome(124, b"", f"{command[0]}: did not end within {timeout} s".encode())
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def interact(self, command: Sequence[str]) -> int:
-        """Runs a command on our own terminal (an editor); returns its exit status."""
+        """Runs a command on the program's own terminal, e.g. an editor; returns its exit status."""
         import subprocess
 
         return subprocess.run(list(command), check=False).returncode
 
     def pour(self, command: Sequence[str], chunks: Iterable[bytes], target: str) -> Outcome:
-        """Runs a filter over bytes that are made as it reads; its output goes to a real path."""
+        """Runs a filter over chunks that are generated while it reads; writes its output to a real path."""
         import subprocess
 
         with (
@@ -200,7 +200,7 @@ class System:
                     for chunk in chunks:
                         pipe.write(chunk)
             except BrokenPipeError:
-                pass  # it says why on stderr, and in its status
+                pass  # its status and stderr tell the reason
             except BaseException:
                 process.kill()
                 raise
@@ -208,7 +208,7 @@ class System:
         return Outcome(process.returncode, b"", complaint)
 
     def signal_from_file(self, pid_file: str, number: int) -> bool:
-        """Signals the process whose number a file holds; False when there is no such process."""
+        """Sends a signal to the process whose number is in a file; False if there is no such process."""
         try:
             os.kill(int(self.read(pid_file)), number)
         except (OSError, ValueError):

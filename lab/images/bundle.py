@@ -18,6 +18,8 @@ from lab.guest.main import main
 
 sys.exit(main(sys.argv))
 """
+SHARED = ("slurm/hostlist.py",)
+"""Modules outside lab/guest that its programs import; they import the standard library only."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -41,6 +43,10 @@ def _members() -> Iterator[tuple[str, bytes]]:
     package = Path(__file__).parents[1]
     yield "__main__.py", MAIN.encode()
     yield "lab/__init__.py", (package / "__init__.py").read_bytes()
+    for path in SHARED:
+        for parent in reversed(Path(path).parents[:-1]):
+            yield f"lab/{parent.as_posix()}/__init__.py", b""
+        yield f"lab/{path}", (package / path).read_bytes()
     guest = package / "guest"
     for path in sorted(guest.rglob("*.py")):
         inside = path.relative_to(guest)

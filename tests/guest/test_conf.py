@@ -27,7 +27,7 @@ def test_values(text: str, values: dict[str, tuple[str, ...]]) -> None:
 
 
 def test_a_line_that_says_nothing_is_named() -> None:
-    assert conf.parse("x.conf", "a = 1\nnonsense\n").problems == ("x.conf line 2: not understood: nonsense",)
+    assert conf.parse("x.conf", "a = 1\nnonsense\n").problems == ("x.conf line 2: cannot parse: nonsense",)
 
 
 def test_a_special_file_adds_to_the_general_one() -> None:

@@ -100,7 +100,7 @@ def test_dnsmasq_is_told_by_its_pid_file(sms: Sms) -> None:
 def test_a_dnsmasq_that_does_not_run_is_a_warning_not_an_error(sms: Sms) -> None:
     done = sms.wwsh("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1")
     assert done.status == 0
-    assert "WARNING:  dnsmasq does not run" in done.err
+    assert "WARNING:  dnsmasq is not running" in done.err
 
 
 def test_an_unknown_boot_network_is_told(sms: Sms) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.guest.warewulf import server
-from lab.guest.warewulf.answers import Answer, Request, answer
+from lab.guest.warewulf.handlers import Request, Response, handle_request
 from lab.guest.warewulf.model import Kind, Record
 from tests.guest import conftest
 
@@ -45,10 +45,12 @@ def served(sms: Sms) -> Sms:
     return sms
 
 
-def ask(sms: Sms, path: str, address: str = ADDRESS, port: int = 700, **query: str) -> Answer:
+def ask(sms: Sms, path: str, address: str = ADDRESS, port: int = 700, **query: str) -> Response:
     store = sms.store()
     try:
-        return answer(sms.system, store, Request(f"/WW/{path}", {"hwaddr": MAC, **query}, address, port))
+        return handle_request(
+            sms.system, store, Request(f"/WW/{path}", {"hwaddr": MAC, **query}, address, port)
+        )
     finally:
         store.close()
 
@@ -87,7 +89,7 @@ def test_a_disabled_node_is_refused(served: Sms) -> None:
 
 def test_an_unknown_node_gets_an_empty_configuration_and_nothing_else(served: Sms) -> None:
     unknown = "52:54:00:00:00:09"
-    assert ask(served, "nodeconfig", hwaddr=unknown) == Answer(200)
+    assert ask(served, "nodeconfig", hwaddr=unknown) == Response(200)
     assert ask(served, "file", hwaddr=unknown).status == 404
     assert ask(served, "nothing").status == 404
 
@@ -101,7 +103,7 @@ def test_the_configuration_names_node_and_image(served: Sms) -> None:
 
 
 def test_the_image_is_elsewhere(served: Sms) -> None:
-    assert ask(served, "vnfs") == Answer(302, location="/WW/vnfs_cache/debian13/image.c0ffee")
+    assert ask(served, "vnfs") == Response(302, location="/WW/vnfs_cache/debian13/image.c0ffee")
     served.path("/srv/warewulf/vnfs/debian13/image.c0ffee").unlink()
     assert ask(served, "vnfs").status == 404
 

@@ -122,7 +122,7 @@ def test_an_ordinary_user_lists_but_neither_changes_nor_sees_secrets(
     shown = _as_nobody(sms, "wwsh", "file", "show", "munge.key")
     assert shown.returncode == 1
     assert "hush" not in shown.stdout + shown.stderr
-    assert "ERROR:  Contents of files are for root only" in shown.stderr
+    assert "ERROR:  Only root can read the contents of files" in shown.stderr
     refused = _as_nobody(sms, "wwsh", "node", "new", "c2")
     assert refused.returncode == 1
     assert refused.stderr == "ERROR:  Only root can change the Warewulf data store\nhint: use sudo\n"

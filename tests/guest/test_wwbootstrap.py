@@ -179,7 +179,7 @@ def test_mistakes(kernel: Sms) -> None:
     )
     assert kernel.run("wwbootstrap", "../../etc").err.startswith("ERROR:  '../../etc' contains invalid")
     kernel.system.remove_tree("/usr/lib/rackling/initramfs")
-    assert "There is no base tree" in kernel.run("wwbootstrap", KVER).err
+    assert "The base tree of initial file systems is missing" in kernel.run("wwbootstrap", KVER).err
 
 
 def test_export_import_build_rename_delete(kernel: Sms) -> None:

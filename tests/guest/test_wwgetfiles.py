@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf.answers import Request, answer
+from lab.guest.warewulf.handlers import Request, handle_request
 from tests.guest import conftest
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_what_cannot_be_is_refused_and_asked_for_again(node: Node, bad: str) -> 
         node.content(number, "content")
     done = node.run()
     assert done.status == 1
-    assert "not all files could be fetched" in done.err
+    assert "could not fetch all files" in done.err
     assert (node.root / "etc/after").exists(), "one bad file does not hold up the others"
     assert node.stamp == "50"
     assert not (node.root.parent / "outside").exists()
@@ -212,7 +212,7 @@ def test_the_whole_way_from_wwsh_to_the_node(sms: Sms, tmp_path: Path) -> None:
     sms.must("provision", "set", "login", "--files=slurm.conf")
     store = sms.store()
     for query in ({"timestamp": "0"}, {"fileid": "1"}):
-        body = answer(
+        body = handle_request(
             sms.system, store, Request("/WW/file", {"hwaddr": MAC, **query}, "172.16.0.2", 500)
         ).body
         ((key, value),) = query.items()

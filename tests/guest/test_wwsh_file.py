@@ -108,7 +108,7 @@ def test_sync_of_a_vanished_origin_keeps_what_is_stored(sms: Sms) -> None:
     path.unlink()
     done = sms.wwsh("file", "sync", "x")
     assert done.status == 1
-    assert 'WARNING:  "/etc/x" not found -- No such file or directory; x stays as it was' in done.err
+    assert 'WARNING:  "/etc/x" not found -- No such file or directory; x was not changed' in done.err
     assert sms.must("file", "show", "x") == "one"
 
 

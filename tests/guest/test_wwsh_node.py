@@ -73,7 +73,7 @@ def test_addresses_count_up_over_several_nodes(sms: Sms) -> None:
         (["delete"], "ERROR:  To make deletions, you must provide a list of nodes to operate on."),
         (["new", "c9", "-D", "eth0", "-H", MAC],
          f"ERROR:  Could not add node c9: Existing HW address exists for c1 ({MAC})"),
-        (["new", "c1"], "ERROR:  Node c1 exists already"),
+        (["new", "c1"], "ERROR:  Node c1 already exists"),
         (["clone", "zz", "c9"], "ERROR:  Nodename 'zz' not found"),
         (["set", "c1", "--frob=1"], "ERROR:  Unknown option: frob"),
         (["set", "c1", "--ipaddr"], "ERROR:  Option ipaddr requires an argument"),
@@ -95,7 +95,7 @@ def test_an_address_given_twice_is_worth_a_warning(sms: Sms) -> None:
     sms.must("node", "new", "c1", "-D", "eth0", "-I", "172.16.1.1")
     done = sms.wwsh("node", "new", "c2", "-D", "eth0", "-I", "172.16.1.1")
     assert done.status == 0
-    assert "WARNING:  c1 has the address 172.16.1.1 too" in done.err
+    assert "WARNING:  c1 has the same address 172.16.1.1" in done.err
 
 
 def test_lookups_by_address_group_and_regular_expression(sms: Sms) -> None:

@@ -20,7 +20,7 @@ def test_a_pipe_runs_one_command_a_line_and_counts_failures(sms: Sms) -> None:
     lines = "node new c1  # the first\n\n# nothing\nnode new 'c2'\nnode new c1\nfrobnicate\nnode list -1\n"
     done = sms.wwsh(stdin=lines)
     assert done.out == "c1\nc2\n"
-    assert "ERROR:  Node c1 exists already" in done.err
+    assert "ERROR:  Node c1 already exists" in done.err
     assert "ERROR:  Warewulf command 'frobnicate' not available" in done.err
     assert done.status == 2
 

@@ -122,8 +122,8 @@ def test_new_services_stay_disabled_and_old_ones_enabled(yum: Ask, tree: Path) -
             ["no package called foo", "the lab's store has: fail2ban\n", "yum search"],
         ),
         (("install", "htop"), {"FAKE_UID": "1001"}, 1, ["sudo yum install"]),
-        (("install", "--installroot=/nowhere", "htop"), {}, 1, ["/nowhere holds no system"]),
-        (("install",), {}, 2, ["install what?"]),
+        (("install", "--installroot=/nowhere", "htop"), {}, 1, ["/nowhere contains no system"]),
+        (("install",), {}, 2, ["install needs a package"]),
         (("instal", "htop"), {}, 2, ["unknown command instal", "yum --help"]),
         (("--what", "install", "htop"), {}, 2, ["unknown option --what"]),
         (("remove", "absent"), {}, 1, ["absent is not installed"]),
@@ -143,6 +143,6 @@ def test_what_cannot_be_done_is_said(
 def test_looking_changes_nothing(yum: Ask, log: Path) -> None:
     assert yum("list", "available").stdout == ""  # what there is, is installed
     assert yum("search", "ban").stdout == "found ban\n"
-    assert "nothing newer" in yum("update").stdout
+    assert "nothing to update" in yum("update").stdout
     assert yum("info", "foo").returncode == 1
     assert not log.exists()

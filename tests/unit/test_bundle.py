@@ -32,9 +32,16 @@ def test_it_holds_programs_and_no_plain_files(bundle: Path) -> None:
     assert "lab/guest/warewulf/wwsh.py" in names
     assert "lab/__init__.py" in names
     assert not [name for name in names if "/files/" in name]
-    assert not [
-        name for name in names if name.startswith("lab/") and not name.startswith(("lab/guest/", "lab/__"))
-    ]
+    others = [name for name in names if name.startswith("lab/") and not name.startswith("lab/guest/")]
+    assert others == ["lab/__init__.py", "lab/slurm/__init__.py", "lab/slurm/hostlist.py"]
+
+
+def test_every_module_in_it_can_be_imported(bundle: Path) -> None:
+    names = [name for name in zipfile.ZipFile(bundle).namelist() if name.startswith("lab/")]
+    modules = [name.removesuffix(".py").replace("/", ".") for name in names if "__init__" not in name]
+    code = f"import sys; sys.path = [{str(bundle)!r}, *sys.path]; import {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("form", ["zip", "unpacked", "link"])

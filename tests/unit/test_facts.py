@@ -220,10 +220,6 @@ def test_files() -> None:
     )
     assert rows["floating"].path == ""
     assert warewulf.file_list.parse(0, "No objects found\n") == ()
-    found = read(warewulf.file_print("sshd.login"), "wwsh-file-print")
-    assert (found["PATH"], found["MODE"], found["INTERPRETER"]) == ("/etc/pam.d/sshd", "0644", "")
-    with pytest.raises(FactError, match="shows no other"):
-        read(warewulf.file_print("other"), "wwsh-file-print")
 
 
 def test_images() -> None:

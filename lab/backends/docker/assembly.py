@@ -136,7 +136,7 @@ def start(client: APIClient, lab: str, part: str) -> None:
 
 
 def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
-    """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/handout)."""
+    """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/setup)."""
     with translate_errors(f"handing {spec.sms.name} its description"):
         client.put_archive(
             container_name(spec.lab, spec.sms.name),

@@ -13,7 +13,7 @@ from lab.model import ClusterSpec, Node, Role
 
 # What a chassis may do, and why (lab/guest/files/chassis): mounts, namespaces and systemd; addresses and
 # DHCP; reboot(2) in its PID namespace. Two are dropped before the node's system starts: for the offset of its
-# boot time, and for what the board writes into processes that asked it.
+# boot time, and for answers that hwview writes into the memory of processes.
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "SYS_PTRACE")
 # The switch enters network namespaces by process id, which asks for the right to look at processes.
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
@@ -23,7 +23,7 @@ SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but 
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
-# Loop devices, of which a node's disk consists (lab/guest/native/board/disk.c).
+# Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
 UNLIMITED = -1

@@ -2,7 +2,7 @@
 
 To boot a lab takes minutes where processors are emulated. Memory and disks of the first one of a kind are
 kept; a lab made later of the same disk, by the same libvirt and of the same shape wakes up with them, under
-names and on wires of its own, and is then given an identity of its own (lab/guest/handout/renewal.py).
+names and on wires of its own, and is then given an identity of its own (lab/guest/setup/rotate_identity.py).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from lab.serialize import spec_to_json
 
 # Without what a lab does not need: where processors are emulated in software, that saves a tenth of a boot's
 # work, and keeps its clock. And a kernel that trips over its own patching there (vms/domain.xml) shall begin
-# anew. The SMS passes it all on to its nodes, but for what is about its disk (lab/guest/handout/hardware.py).
+# anew. The SMS passes it all on to its nodes, but for what is about its disk (lab/guest/setup/vm_host.py).
 CMDLINE = (
     "root=/dev/vda rw console=ttyS0,115200 net.ifnames=0 quiet mitigations=off apparmor=0 init_on_alloc=0 "
     "audit=0 nokaslr nowatchdog rcupdate.rcu_expedited=1 no_timer_check cryptomgr.notests "
@@ -119,7 +119,7 @@ def has_system_disk(node: Node) -> bool:
 
 
 def _given(spec: ClusterSpec, node: Node) -> list[str]:
-    """What a machine is told that no SMS tells it (lab/guest/files/initramfs/lib/agent/given.sh)."""
+    """What a machine is told that no SMS tells it (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
     found = {
         "addresses": " ".join(unmanaged.addresses(spec, node)),
         "names": ";".join(unmanaged.names(spec, node)),

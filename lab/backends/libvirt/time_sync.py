@@ -2,7 +2,7 @@
 
 The firmware's clock goes with the host's. So a machine that is booted after its lab was put back would be
 ahead of the others, and munge refuses credentials of another time. All are therefore set together, each by a
-line on a serial port of its own (lab/guest/files/initramfs/lib/door/clock).
+line on a serial port of its own (lab/guest/files/initramfs/lib/ssh-channel/clock).
 """
 
 from __future__ import annotations

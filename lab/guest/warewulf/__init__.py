@@ -1,1 +1,1 @@
-"""Provisioning that behaves as Warewulf 3 does, for the SMS."""
+"""Provisioning programs for the SMS that behave as Warewulf 3's do."""

@@ -1,7 +1,7 @@
-"""Bootstraps: what wwbootstrap collects, kept as a bundle, and the files that nodes boot from it.
+"""Bootstraps: the bundles that wwbootstrap makes, and the files that nodes boot from.
 
 A bundle is a cpio archive of `kernel` and `drivers.gz`; the latter is a part of an initial file system
-without an end mark. Building joins it with the base tree: kernels unpack joined gzip members as one.
+without the trailer. `build` joins it with the base tree: kernels unpack concatenated gzip members as one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Sequence
@@ -24,20 +25,28 @@ from lab.guest.warewulf.tree import Item, Rules, scan
 BUNDLES = "/var/lib/warewulf/bootstrap"
 SERVED = "/srv/warewulf/bootstrap"
 BASE = "/usr/lib/rackling/initramfs"
-"""The tree every bootstrap begins with: busybox and the boot agent."""
+"""The base tree of every bootstrap: busybox and the boot agent."""
 BASE_CACHE = "/var/cache/warewulf/.initramfs"
 CAPABILITIES = ("provision-files", "provision-vnfs", "setup-filesystems", "transport-http")
-"""What the boot agent in the base tree can do, in Warewulf's words."""
+"""Warewulf's names for what the boot agent in the base tree can do."""
+
+NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+~-]*$")
 
 Say = Callable[[str], None]
 
 
 class BootstrapError(WarewulfError):
-    """The bootstrap cannot be kept or built."""
+    """The bootstrap cannot be stored or built."""
+
+
+def check_name(name: str) -> None:
+    """Raises BootstrapError for a name that no bootstrap can have."""
+    if not NAME.match(name):
+        raise BootstrapError(f"Bootstrap name '{name}' contains invalid characters")
 
 
 def bundle(kernel: bytes, drivers: bytes) -> bytes:
-    """Joins kernel and drivers into what is imported and exported."""
+    """Joins kernel and drivers into a bundle, which `wwsh bootstrap` imports and exports."""
     parts = {b"kernel": kernel, b"drivers.gz": drivers}
     entries = [
         cpio.member(cpio.Entry(name, stat.S_IFREG | 0o644, len(data), inode=number), data)
@@ -46,8 +55,8 @@ def bundle(kernel: bytes, drivers: bytes) -> bytes:
     return b"".join((*entries, cpio.TRAILER))
 
 
-def taken_apart(data: bytes) -> tuple[bytes, bytes]:
-    """Kernel and drivers of a bundle."""
+def split_bundle(data: bytes) -> tuple[bytes, bytes]:
+    """Splits a bundle into kernel and drivers."""
     try:
         parts = cpio.read(data)
         return parts[b"kernel"], parts[b"drivers.gz"]
@@ -56,21 +65,21 @@ def taken_apart(data: bytes) -> tuple[bytes, bytes]:
 
 
 def gzip_member(data: bytes, level: int) -> bytes:
-    """One gzip member without name and time: the same bytes for the same data."""
+    """One gzip member without name and time, so that equal data give equal bytes."""
     packer = zlib.compressobj(level, zlib.DEFLATED, 31)
     return packer.compress(data) + packer.flush()
 
 
 def keep(system: System, store: Store, name: str, data: bytes, arch: str) -> Record:
-    """Stores a bundle under a name, in place of an older one: nodes that use the name get it."""
-    taken_apart(data)
+    """Stores a bundle under a name and replaces an older one; nodes that use the name get the new one."""
+    split_bundle(data)  # raises for anything else
     checksum = hashlib.md5(data, usedforsecurity=False).hexdigest()
     with store.transaction():
         record = store.named(Kind.BOOTSTRAP, name) or Record(Kind.BOOTSTRAP, {"NAME": name})
         for key, value in {"ARCH": arch, "SIZE": str(len(data)), "CHECKSUM": checksum}.items():
             record = record.put(key, value)
         record = store.put(record) if record.id else store.add(record)
-        # Inside: when this fails, the store says nothing of a bundle that is not there.
+        # Inside the transaction: if writing fails, the store does not name a missing bundle.
         system.write(f"{BUNDLES}/{record.id}", data, 0o644)
     return record
 
@@ -80,21 +89,21 @@ def content(system: System, record: Record) -> bytes:
     try:
         return system.read(f"{BUNDLES}/{record.id}")
     except FileNotFoundError as error:
-        raise BootstrapError(f"{BUNDLES}/{record.id} is gone\nhint: wwbootstrap {record.name}") from error
+        raise BootstrapError(f"{BUNDLES}/{record.id} is missing\nhint: wwbootstrap {record.name}") from error
 
 
 def folder(record: Record) -> str:
-    """Where nodes get a bootstrap from."""
+    """The folder that nodes download a bootstrap from."""
     return f"{SERVED}/{record.one('ARCH')}/{record.id}"
 
 
 def build(system: System, record: Record, say: Say) -> None:
-    """Writes kernel and initial file system of a bootstrap to where nodes get them."""
+    """Writes kernel and initial file system of a bootstrap to the folder that nodes download from."""
     say(f"Integrating the Warewulf bootstrap: {record.name}")
     base = base_archive(system)
     for capability in CAPABILITIES:
         say(f"Including capability: {capability}")
-    kernel, drivers = taken_apart(content(system, record))
+    kernel, drivers = split_bundle(content(system, record))
     say("Compressing the initramfs")
     place = folder(record)
     system.write(f"{place}/initfs.gz", base + drivers + gzip_member(cpio.TRAILER, 1))
@@ -111,15 +120,15 @@ def remove(system: System, record: Record) -> None:
 
 
 def base_items(system: System) -> list[Item]:
-    """The files of the base tree; all belong to root, whoever laid them there."""
+    """The files of the base tree; in the archive all of them belong to root."""
     if not system.is_dir(BASE):
-        raise BootstrapError(f"There is no base tree for initial file systems at {BASE}")
+        raise BootstrapError(f"The base tree of initial file systems is missing: {BASE}")
     items = scan(os.fsencode(system.path(BASE)), Rules(()))
     return [replace(item, entry=replace(item.entry, uid=0, gid=0)) for item in items]
 
 
 def base_archive(system: System) -> bytes:
-    """The base tree as a gzip member; kept, since it changes with our package only."""
+    """The base tree as a gzip member; cached, since it rarely changes."""
     items = base_items(system)
     listing = json.dumps([(repr(item.entry), item.mtime_ns, item.data.hex()) for item in items])
     digest = hashlib.blake2b(listing.encode(), digest_size=20).hexdigest()
@@ -134,7 +143,7 @@ def base_archive(system: System) -> bytes:
 
 
 def archive(items: Sequence[Item]) -> bytes:
-    """A part of a cpio archive that holds these files; it has no end mark."""
+    """A cpio archive of these files without the trailer."""
     return b"".join(cpio.member(item.entry, _data(item)) for item in items)
 
 

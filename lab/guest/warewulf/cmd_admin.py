@@ -18,7 +18,7 @@ LOOKUP = (Option("lookup", ("lookup", "l")), Option("all", ("all", "a"), flag=Tr
 
 
 def dhcp(session: Session, words: Sequence[str]) -> bool:
-    """Module dhcp: rewrites what dnsmasq reserves for nodes, or restarts dnsmasq."""
+    """Module dhcp: rewrites dnsmasq's reservations for nodes, or restarts dnsmasq."""
     if list(words) == ["update"]:
         if not session.system.is_root:
             return session.error("Only root can write the DHCP configuration\nhint: use sudo")
@@ -52,7 +52,7 @@ def pxe(session: Session, words: Sequence[str]) -> bool:
     if not chosen:
         session.notice("No nodes found")
         return False
-    # All are written whichever were named: it takes no longer, and stale ones go away.
+    # Writes all scripts, whichever nodes were named: it takes no longer, and removes stale scripts.
     effects.write_ipxe(session.system, session.store, nodes, boot_network(session.system))
     for node in chosen:
         session.info(f"Building iPXE configuration for: {node.name}")
@@ -60,7 +60,7 @@ def pxe(session: Session, words: Sequence[str]) -> bool:
 
 
 def ssh(session: Session, words: Sequence[str]) -> bool:
-    """Module ssh: one command on many nodes at once."""
+    """Module ssh: runs one command on many nodes in parallel."""
     leading = 0
     while leading < len(words) and words[leading].startswith("-"):
         leading += 2 if words[leading] in ("-l", "--lookup") else 1
@@ -97,7 +97,7 @@ def _everywhere(session: Session, names: Sequence[str], command: Sequence[str]) 
 
 
 def events(session: Session, words: Sequence[str]) -> bool:
-    """Module events: whether changes of this session take effect at once."""
+    """Module events: sets whether changes of this session take effect at once."""
     if list(words) not in (["enable"], ["disable"]):
         session.row("USAGE: wwsh events enable|disable")
         return list(words) == ["help"]
@@ -106,7 +106,7 @@ def events(session: Session, words: Sequence[str]) -> bool:
 
 
 def output(session: Session, words: Sequence[str]) -> bool:
-    """Module output: how much this session prints."""
+    """Module output: sets how much this session prints."""
     if len(words) != 1 or words[0] not in ("normal", "quiet", "verbose", "debug"):
         session.row("USAGE: wwsh output normal|quiet|verbose|debug")
         return list(words) == ["help"]
@@ -118,9 +118,9 @@ def output(session: Session, words: Sequence[str]) -> bool:
 
 
 def ucode(session: Session, words: Sequence[str]) -> bool:
-    """Module ucode: nodes here get none, and it says so."""
+    """Module ucode: warns that bootstraps of the lab carry no microcode."""
     if list(words) != ["update"]:
         session.row("USAGE: wwsh ucode update")
         return list(words) == ["help"]
-    session.warning("Bootstraps of this lab carry no processor microcode: nothing to update")
+    session.warning("Nothing to update: bootstraps of this lab carry no processor microcode")
     return True

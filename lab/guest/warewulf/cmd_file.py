@@ -1,4 +1,4 @@
-"""wwsh file: files handed to nodes."""
+"""wwsh file: files that nodes are given."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from lab.guest.warewulf import contents, file_editing
 from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import UNDEF, Kind, Record
 from lab.guest.warewulf.options import Option, Parsed, parse
-from lab.guest.warewulf.session import Session, change_line
+from lab.guest.warewulf.session import Session, change_line, title_line
 
 HELP = """USAGE: wwsh file COMMAND [options] [name ...]
 
 Commands:
-   import       PATH ...: take files of the SMS into the data store
+   import       PATH ...: import files of the SMS into the data store
    export       NAME ... PATH: write stored files to the SMS
-   new          define a file, from its origins or empty
+   new          create a file object, from its origins or empty
    set          change name, path, mode, owner, origins, interpreter
    edit         change the content in an editor
-   show         write the content
-   list, ls     one line for each file
-   print        all that is known of each file
+   show         print the content
+   list, ls     show one line per file
+   print        show all keys of each file
    sync         read the origins again (also: resync)
-   delete       forget files; nodes no longer get them
-   help         this text
+   delete       delete files; nodes no longer get them
+   help         show this text
 
 Options:
-   -l, --lookup FIELD   what the names on the line are (default: name)
+   -l, --lookup FIELD   field that the names on the line refer to (default: name)
    -n, --name NAME      name in the data store
-   -D, --path PATH      where the file is on nodes (also --dest)
-   -o, --origin PATH    where the content comes from (also --source); 'COMMAND|' runs a command
+   -D, --path PATH      path of the file on nodes (also --dest)
+   -o, --origin PATH    source of the content (also --source); 'COMMAND|' runs a command
    -m, --mode  -u, --uid  -g, --gid
-       --interpreter P  program that makes the content of it, on the SMS
+       --interpreter P  program on the SMS that generates the content from the stored file
    -p, --program P      editor
-       --overwrite      write over existing files on export
+       --overwrite      overwrite existing files on export
 
 Examples:
    wwsh file import /etc/passwd
@@ -100,7 +100,7 @@ def _well_formed(session: Session, parsed: Parsed) -> bool:
 
 
 def _attributes(parsed: Parsed) -> dict[str, str]:
-    """The keys that options set; an empty string clears."""
+    """The keys that options set; an empty string clears a key."""
     values = {}
     for key in SHAPES:
         if parsed.has(key):
@@ -110,14 +110,14 @@ def _attributes(parsed: Parsed) -> dict[str, str]:
     return values
 
 
-# Making
+# Creating
 
 
 def _import(session: Session, parsed: Parsed, paths: Sequence[str]) -> bool:
     if not paths:
         return session.error("USAGE: wwsh file import PATH ...")
     if len(paths) > 1 and (parsed.has("name") or parsed.has("path")):
-        return session.error("Options --name and --path go with one file at a time")
+        return session.error("Options --name and --path work with one file only")
     return all([_import_one(session, parsed, path) for path in paths])
 
 
@@ -156,7 +156,7 @@ def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
         if not SHAPES["name"].match(name):
             return session.error(f"Name '{name}' contains invalid characters")
         if session.store.named(Kind.FILE, name) is not None:
-            return session.error(f'File "{name}" exists already\nhint: wwsh file set {name} ...')
+            return session.error(f'File "{name}" already exists\nhint: wwsh file set {name} ...')
     with session.store.transaction():
         for name in names:
             record = Record(Kind.FILE, {"NAME": name, "MODE": "0644", "UID": "0", "GID": "0"})
@@ -199,9 +199,9 @@ def _line(key: str, value: str | tuple[str, ...]) -> str:
 def _can_rename(session: Session, records: list[Record], name: str) -> bool:
     other = session.store.named(Kind.FILE, name)
     if len(records) > 1 or not name:
-        return session.error("Option --name goes with one file at a time")
+        return session.error("Option --name works with one file only")
     if other is not None and other.id != records[0].id:
-        return session.error(f'File "{name}" exists already')
+        return session.error(f'File "{name}" already exists')
     return True
 
 
@@ -275,7 +275,7 @@ def _owner(record: Record) -> str:
 def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     keys = ("NAME", "PATH", "ORIGIN", "FORMAT", "CHECKSUM", "INTERPRETER", "SIZE", "MODE", "UID", "GID")
     for record in records:
-        session.notice(f"#### {record.name} {'#' * max(1, 73 - len(record.name))}")
+        session.notice(title_line(record))
         session.row(f"{record.name:<16}: {'ID':<16} = {record.id}")
         for key in keys:
             session.row(f"{record.name:<16}: {key:<16} = {record.one(key, UNDEF)}")

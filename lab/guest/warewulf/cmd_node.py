@@ -12,34 +12,34 @@ from lab.guest.warewulf.lookup import expand, select
 from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Kind, NetDev, Record, Value, order, with_node_names
 from lab.guest.warewulf.node_options import OPTIONS, changes
 from lab.guest.warewulf.options import Parsed, parse
-from lab.guest.warewulf.session import Session, change_line, print_line, title_line
+from lab.guest.warewulf.session import Session, change_line, print_line, shortened, title_line
 
 HELP = """USAGE: wwsh node COMMAND [options] [node ...]
 
 Commands:
-   new          define nodes
+   new          create nodes
    set          change nodes
-   list         one line for each node
-   print        all that is known of each node
-   delete       forget nodes
-   clone        OLD NEW: a node like another, without its addresses
-   help         this text
+   list         show one line per node
+   print        show all keys of each node
+   delete       delete nodes
+   clone        OLD NEW: copy a node without its addresses
+   help         show this text
 
 Options:
-   -l, --lookup FIELD     what the names on the line are (default: name)
-   -1                     with list: names only, one a line
-   -D, --netdev DEV       the network device that device options are about
+   -l, --lookup FIELD     field that the names on the line refer to (default: name)
+   -1                     with list: print names only, one per line
+   -D, --netdev DEV       the network device that device options refer to
        --netdel           remove that device
        --netrename NAME   rename that device
-   -I, --ipaddr           address; with several nodes it counts up
+   -I, --ipaddr           address; incremented for each further node
    -M, --netmask  -N, --network  -G, --gateway  -m, --mtu  -f, --fqdn
    -H, --hwaddr           hardware address, or several with commas
    -p, --hwprefix  -b, --bonddevs  -B, --bondmode
    -n, --name  -c, --cluster  --domain  -a, --arch
    -g, --groups  --groupadd  --groupdel
-   -e, --enabled 0|1      a disabled node is not booted
+   -e, --enabled 0|1      a disabled node does not boot
 
-The value UNDEF clears what an option is about. Names may hold ranges, n[01-20], and wildcards, 'c*'.
+The value UNDEF clears a key. Names may contain ranges, n[01-20], and wildcards, 'c*'.
 
 Examples:
    wwsh node new c1 --netdev=eth0 --hwaddr=52:54:00:12:34:56 --ipaddr=172.16.1.1
@@ -86,8 +86,8 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
         if not NAME.match(name):
             return session.error(f"Nodename '{name}' contains invalid characters")
         if session.store.named(Kind.NODE, name) is not None:
-            # Warewulf would define a second node of that name, which DHCP then ignores.
-            return session.error(f"Node {name} exists already\nhint: wwsh node set {name} ...")
+            # Warewulf would create a second node of that name, which DHCP ignores.
+            return session.error(f"Node {name} already exists\nhint: wwsh node set {name} ...")
     nodes = [_blank(session, name) for name in dict.fromkeys(names)]
     lines, edits = changes(session, parsed, sorted(nodes, key=order))
     if edits is None:
@@ -108,7 +108,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
 
 
 def _blank(session: Session, name: str) -> Record:
-    """A new node with what the defaults say: the object DEFAULT, then defaults/*.conf."""
+    """A new node with default values: from the object DEFAULT, then from defaults/*.conf."""
     store, system = session.store, session.system
     template = store.named(Kind.NODE, "DEFAULT")
     values: dict[str, Value] = dict(template.values) if template else {}
@@ -154,7 +154,7 @@ def _agreed(session: Session, lines: Sequence[str], count: int) -> bool:
 
 
 def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
-    """No hardware address may belong to two nodes; a shared IP address is worth a warning."""
+    """Refuses a hardware address that another node has; warns of a shared IP address."""
     changed = {node.id for node in nodes if node.id}
     others = [node for node in session.store.records(Kind.NODE) if node.id not in changed]
     for node in nodes:
@@ -166,7 +166,7 @@ def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
                     f" {other.name} ({', '.join(shared)})"
                 )
             for address in sorted(set(node.ipaddrs) & set(other.ipaddrs)):
-                session.warning(f"{other.name} has the address {address} too: DHCP will skip one of them")
+                session.warning(f"{other.name} has the same address {address}: DHCP will skip one of them")
         others.append(node)
     return True
 
@@ -193,7 +193,7 @@ def _clone(session: Session, targets: Sequence[str]) -> bool:
     if not NAME.match(name):
         return session.error(f"Nodename '{name}' contains invalid characters")
     if session.store.named(Kind.NODE, name) is not None:
-        return session.error(f"Node {name} exists already")
+        return session.error(f"Node {name} already exists")
     question = "Are you sure you want to make the following 1 change(s) to 1 node(s):"
     if not session.sure(question, [change_line("CLONE", "NODE", f"{source} -> {name}")], "Yes/No [no]> "):
         return False
@@ -217,13 +217,9 @@ def _list(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     session.notice("=" * 80)
     for node in nodes:
         addresses = ",".join(node.ipaddrs) or UNDEF, ",".join(node.hwaddrs) or UNDEF
-        columns = _short(node.name), _short(node.one("GROUPS", UNDEF)), *addresses
+        columns = shortened(node.name, 19), shortened(node.one("GROUPS", UNDEF), 19), *addresses
         session.row("{:<19} {:<19} {:<19} {:<19}".format(*columns))
     return True
-
-
-def _short(text: str, width: int = 19) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _print(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:

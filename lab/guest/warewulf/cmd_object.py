@@ -12,23 +12,23 @@ from lab.guest.warewulf.edits import Edit, persist, setting
 from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import UNDEF, Kind, Record, with_node_names
 from lab.guest.warewulf.options import Option, Parsed, parse
-from lab.guest.warewulf.session import Session, change_line
+from lab.guest.warewulf.session import Session, change_line, title_line
 
 HELP = """USAGE: wwsh object COMMAND [options] [name ...]
 
 Commands:
    print          show keys of objects
    modify         set, add or delete keys
-   delete         forget objects
-   dump           everything, as text
-   jsondump       everything, as JSON
-   canonicalize   rebuild what is derived
-   help           this text
+   delete         delete objects
+   dump           show all data as text
+   jsondump       show all data as JSON
+   canonicalize   rebuild derived keys
+   help           show this text
 
 Options:
-   -l, --lookup FIELD     what the names on the line are (default: name)
+   -l, --lookup FIELD     field that the names on the line refer to (default: name)
    -t, --type TYPE        node, file, vnfs or bootstrap (default: all)
-   -p, --print FIELD,...  the keys to show; :all shows every one
+   -p, --print FIELD,...  keys to show; :all shows all keys
    -s, --set KEY=VALUE    -a, --add KEY=VALUE    -D, --del KEY"""
 
 OPTIONS = (
@@ -42,7 +42,7 @@ OPTIONS = (
 KEY = re.compile(r"^[A-Z][A-Z0-9_]*$")
 DERIVED = frozenset({"NAME", "CHECKSUM", "SIZE", "FILEIDS", "VNFSID", "BOOTSTRAPID", "FILETYPE", "MODE",
                      "UID", "GID", "PATH", "ARCH", "NODENAME"})  # fmt: skip
-"""Keys with rules of their own: the modules for nodes, files and images set them."""
+"""Keys with their own rules: only the modules for nodes, files and images set them."""
 
 
 def run(session: Session, words: Sequence[str]) -> bool:
@@ -84,7 +84,7 @@ def _all_keys(record: Record) -> list[str]:
 def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     if parsed.one("print") == ":all":
         for record in records:
-            session.notice(f"#### {record.name} {'#' * max(1, 73 - len(record.name))}")
+            session.notice(title_line(record))
             for key in _all_keys(record):
                 session.row(f"{key} = {_value(record, key)}")
         return not session.strict
@@ -105,7 +105,7 @@ def _modify(session: Session, parsed: Parsed, records: list[Record]) -> bool:
             if not KEY.match(key) or (what != "del" and not equals):
                 return session.error(f"Not KEY=VALUE: {text}")
             if key in DERIVED:
-                return session.error(f"{key} is not a free key\nhint: wwsh help")
+                return session.error(f"Key {key} cannot be set here\nhint: wwsh help")
             edits.append(_edit(what, key, value))
     if not edits:
         return session.error("To change objects, you must say what to change\nhint: wwsh object help")
@@ -143,7 +143,7 @@ def _delete(session: Session, parsed: Parsed, records: list[Record]) -> bool:
 
 
 def _without(node: Record, gone: set[tuple[Kind, str]]) -> Record:
-    """A node without references to objects that are gone."""
+    """A node without references to deleted objects."""
     files = tuple(number for number in node.many("FILEIDS") if (Kind.FILE, number) not in gone)
     node = node.put("FILEIDS", files)
     for kind, key in ((Kind.VNFS, "VNFSID"), (Kind.BOOTSTRAP, "BOOTSTRAPID")):

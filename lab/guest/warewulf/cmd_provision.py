@@ -1,4 +1,4 @@
-"""wwsh provision: what each node boots and is given."""
+"""wwsh provision: sets what each node boots and is given."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import DEFAULT_KARGS, UNDEF, Kind, Record
 from lab.guest.warewulf.options import Parsed, parse
 from lab.guest.warewulf.provision_options import OPTIONS, RefusedError, changes
-from lab.guest.warewulf.session import Session, print_line, title_line
+from lab.guest.warewulf.session import Session, print_line, shortened, title_line
 
 HELP = """USAGE: wwsh provision COMMAND [options] [node ...]
 
 Commands:
    set          change what nodes boot and are given
-   list         one line for each node
-   print        everything about each node's provisioning
-   help         this text
+   list         show one line per node
+   print        show all provisioning keys of each node
+   help         show this text
 
 Options:
-   -l, --lookup FIELD       what the names on the line are (default: name)
+   -l, --lookup FIELD       field that the names on the line refer to (default: name)
    -b, --bootstrap NAME     kernel and initial file system
    -V, --vnfs NAME          root file system
-       --validate 0|1       compare the VNFS's checksum after download
+       --validate 0|1       check the VNFS's checksum after the download
    -m, --master A[,B]       addresses of the SMS
-       --bootserver ADDR    accepted, without effect
+       --bootserver ADDR    accepted, has no effect
        --files A[,B]        exactly these files; also --fileadd, --filedel
        --preshell --postshell --postnetdown --postreboot 0|1
        --bootlocal UNDEF|NORMAL|EXIT
        --console DEV        e.g. ttyS0,115200
-       --kargs "ARGS"       kernel arguments; UNDEF: the default ones
+       --kargs "ARGS"       kernel arguments; UNDEF: the defaults
        --transport http|https  --pxeloader PATH  --ipxeurl URL  --ucode NAME
        --selinux DISABLED|ENABLED|ENFORCED
-   -f, --filesystem NAME    disk layout; read now, later changes of its file do not count
-       --bootloader DISK    install a boot loader there
+   -f, --filesystem NAME    disk layout; its file is read now, later changes have no effect
+       --bootloader DISK    install a boot loader on that disk
 
-Switches are numbers: 1 is on, and anything that is not a number is off. UNDEF clears a value.
+Switches are numbers: 1 means on; anything that is not a number means off. UNDEF clears a value.
 
 Examples:
    wwsh provision set c1 --vnfs=debian13 --bootstrap=$(uname -r)
@@ -57,7 +57,7 @@ def run(session: Session, words: Sequence[str]) -> bool:
         return bool(parsed.words) and not session.strict
     name, targets = parsed.words[0], parsed.words[1:]
     if name == "status":
-        session.warning("The provision status command is deprecated: nodes tell their state on the console")
+        session.warning("The provision status command is deprecated: nodes show their state on the console")
         return True
     if name not in ("set", "list", "print"):
         return session.error(f"Unknown command: {name}\nhint: wwsh provision help")
@@ -92,7 +92,7 @@ def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
 
 
 class _Names:
-    """Names of the objects that nodes refer to by number."""
+    """Names of the objects that nodes reference by number."""
 
     def __init__(self, session: Session) -> None:
         kinds = (Kind.VNFS, Kind.BOOTSTRAP, Kind.FILE)
@@ -112,16 +112,12 @@ def _list(session: Session, nodes: list[Record]) -> None:
     session.notice("=" * 80)
     for node in nodes:
         columns = (
-            _cut(node.name, 19),
-            _cut(names.of(Kind.VNFS, node.one("VNFSID")), 15),
-            _cut(names.of(Kind.BOOTSTRAP, node.one("BOOTSTRAPID")), 21),
-            _cut(names.files(node), 21),
+            shortened(node.name, 19),
+            shortened(names.of(Kind.VNFS, node.one("VNFSID")), 15),
+            shortened(names.of(Kind.BOOTSTRAP, node.one("BOOTSTRAPID")), 21),
+            shortened(names.files(node), 21),
         )
         session.row("{:<19} {:<15} {:<21} {:<21}".format(*columns))
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _print(session: Session, nodes: list[Record]) -> None:

@@ -15,7 +15,7 @@ _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,]*?)\s*(?:,|$)""")
 
 @dataclass(frozen=True)
 class Config:
-    """The values of one configuration, and the lines that made no sense."""
+    """The values of one configuration, and a message for each line that could not be parsed."""
 
     values: Mapping[str, tuple[str, ...]]
     problems: tuple[str, ...] = ()
@@ -29,27 +29,27 @@ class Config:
         return self.values.get(key, ())
 
     def yes(self, key: str, *, default: bool) -> bool:
-        """A key that says yes or no."""
+        """The value of a yes-or-no key."""
         return self.one(key, "yes" if default else "no").lower() in ("yes", "1", "true", "on")
 
     def over(self, base: Config) -> Config:
-        """These values on top of more general ones."""
+        """These values, completed by those of a more general configuration."""
         return Config({**base.values, **self.values}, base.problems + self.problems)
 
 
 def read(system: System, name: str) -> Config:
-    """The configuration of that name under /etc/warewulf; an absent file is an empty one."""
+    """The configuration of that name under /etc/warewulf; empty if the file is missing."""
     return parse(name, system.text(f"{FOLDER}/{name}", ""))
 
 
 def parse(name: str, text: str, base: Config | None = None) -> Config:
-    """Reads the text of a file; `+=` adds to what a more general file has set."""
+    """Parses the text of a file; `+=` appends to the values that a more general file has set."""
     values = dict(base.values) if base else {}
     problems = list(base.problems) if base else []
     for number, line in _joined(text.splitlines()):
         match = _LINE.match(line)
         if match is None:
-            problems.append(f"{name} line {number}: not understood: {line}")
+            problems.append(f"{name} line {number}: cannot parse: {line}")
             continue
         key, how, rest = match.groups()
         new = _words(rest)
@@ -58,7 +58,7 @@ def parse(name: str, text: str, base: Config | None = None) -> Config:
 
 
 def _joined(lines: Iterable[str]) -> list[tuple[int, str]]:
-    """Logical lines with their numbers: comments gone, continuations (leading blank) joined."""
+    """Logical lines with their numbers, without comments; a leading blank continues the line above."""
     found: list[tuple[int, str]] = []
     for number, raw in enumerate(lines, 1):
         line = re.sub(r"(^|\s)#.*$", "", raw).rstrip()

@@ -1,4 +1,4 @@
-"""File objects: their content in the store, kept together with size, checksum and kind of content."""
+"""File objects: stores their content together with size, checksum and format."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SHEBANGS = ((b"bash", "bash"), (b"perl", "perl"), (b"python", "python"), (b"/sh
 _TYPES = {stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFBLK: "block", stat.S_IFCHR: "character",
           stat.S_IFIFO: "fifo"}  # fmt: skip
 LETTERS = {"link": "l", "directory": "d", "block": "b", "character": "c", "fifo": "p"}
-"""How `WW/file` marks what is not a plain file."""
+"""The letters that mark types other than plain files in the answer of `WW/file`."""
 
 
 def content_format(content: bytes) -> str:
-    """What a file's first bytes say it is."""
+    """The format of a file, by its first bytes."""
     if content.startswith(b"#!"):
         program = content.split(b"\n", 1)[0]
         for word, name in _SHEBANGS:
@@ -28,14 +28,14 @@ def content_format(content: bytes) -> str:
 
 
 def with_content(record: Record, content: bytes) -> Record:
-    """The object with what follows from its content filled in."""
+    """The object with the keys that its content determines: format, size and checksum."""
     found = record.one("FILETYPE") or content_format(content)
     checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return record.put("FORMAT", found).put("SIZE", str(len(content))).put("CHECKSUM", checksum)
 
 
 def save(store: Store, record: Record, content: bytes) -> Record:
-    """Stores a file object, new or known, with its content; must run inside a transaction."""
+    """Stores a new or changed file object with its content; must run inside a transaction."""
     record = with_content(record, content)
     stored = store.put(record) if record.id else store.add(record)
     store.set_content(stored.id, content)
@@ -43,7 +43,7 @@ def save(store: Store, record: Record, content: bytes) -> Record:
 
 
 def store_generated(store: Store, name: str, path: str, content: bytes) -> None:
-    """Keeps a file object that the SMS makes itself; touches nothing when it is so already."""
+    """Stores a file object that the SMS generates; writes nothing if its content has not changed."""
     known = store.named(Kind.FILE, name)
     checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if known is not None and known.one("CHECKSUM") == checksum:
@@ -54,7 +54,7 @@ def store_generated(store: Store, name: str, path: str, content: bytes) -> None:
 
 
 def from_path(system: System, path: str) -> tuple[dict[str, str], bytes]:
-    """Attributes and content of something on the SMS, the link itself when it is one."""
+    """Attributes and content of a file of the SMS; of the link itself if it is a link."""
     info = system.lstat(path)
     kind = _TYPES.get(stat.S_IFMT(info.st_mode), "")
     values = {"MODE": f"{stat.S_IMODE(info.st_mode):04o}", "UID": str(info.st_uid), "GID": str(info.st_gid)}
@@ -72,7 +72,7 @@ def from_path(system: System, path: str) -> tuple[dict[str, str], bytes]:
 
 
 def from_origins(system: System, origins: tuple[str, ...]) -> tuple[bytes, list[str]]:
-    """What the origins hold now, joined; and the origins that are not to be had."""
+    """The concatenated content of the origins, and a message for each origin that cannot be read."""
     parts: list[bytes] = []
     missing: list[str] = []
     for origin in origins:

@@ -1,18 +1,18 @@
-"""Writes cpio archives in the `newc` format, as kernels and Warewulf unpack them; pure functions."""
+"""Writes and reads cpio archives in the `newc` format, which kernels and Warewulf unpack; pure functions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HEADER = 110
-"""Bytes before the name."""
+"""Length of a header without the name, in bytes."""
 LARGEST = 0xFFFFFFFF
-"""Fields of the header hold eight hexadecimal digits."""
+"""The largest value of a header field, which has eight hexadecimal digits."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the archive says about one file; `size` is that of the data that follows."""
+    """The header of one file; `size` is the length of the data that follows, in bytes."""
 
     path: bytes
     mode: int
@@ -26,7 +26,7 @@ class Entry:
 
 
 def header(entry: Entry) -> bytes:
-    """Header and name of one file, padded; layout after cpio(5), "New ASCII format"."""
+    """Header and name of one file, padded. The layout follows cpio(5), "New ASCII format"."""
     numbers = (
         entry.inode,
         entry.mode,
@@ -56,12 +56,12 @@ TRAILER = header(Entry(b"TRAILER!!!", 0))
 
 
 def member(entry: Entry, data: bytes = b"") -> bytes:
-    """One whole file: header, name and data."""
+    """One complete file: header, name and data."""
     return header(entry) + data + padding(len(data))
 
 
 def read(archive: bytes) -> dict[bytes, bytes]:
-    """Names and data of the files in a small archive of our own making."""
+    """Names and data of the files in a small archive; raises ValueError if it is malformed or truncated."""
     found: dict[bytes, bytes] = {}
     at = 0
     while archive[at : at + 6] == b"070701" and len(archive) >= at + HEADER:

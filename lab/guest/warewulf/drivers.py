@@ -1,4 +1,4 @@
-"""Collects the drivers, firmware and load list of a bootstrap as one part of an initial file system."""
+"""Collects drivers, firmware and load list of a bootstrap into one part of the initial file system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHOLE = ("modules.builtin", "modules.builtin.modinfo", "modules.builtin.alias.bi
 
 @dataclass(frozen=True)
 class Source:
-    """Where a kernel's modules and firmware are on the SMS."""
+    """The folders of a kernel's modules and firmware on the SMS."""
 
     version: str
     modules: str
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Drivers:
-    """The packed part, and the numbers that wwbootstrap tells."""
+    """The packed part, and the numbers of files that wwbootstrap prints."""
 
     archive: bytes
     modules: int
@@ -40,19 +40,19 @@ class Drivers:
 
 
 def source(system: System, chroot: str, version: str) -> Source:
-    """Finds lib/modules/VERSION in a chroot; it may be a link to another folder there."""
+    """Finds lib/modules/VERSION in a chroot, where it may be a link to another folder."""
     place = os.path.join(chroot, "lib/modules", version)
     target = system.path(place)
     if os.path.islink(target):
         link = os.readlink(target)
-        # An absolute link means a place in the chroot, not one of the SMS.
+        # An absolute link is relative to the chroot, not to the SMS's root.
         inside = link if link.startswith("/") else f"/lib/modules/{link}"
         place = chroot.rstrip("/") + inside
     return Source(version, place, os.path.join(chroot, "lib/firmware"))
 
 
 def collect(system: System, where: Source, settings: Config) -> Drivers:
-    """Packs what bootstrap.conf names; the same files and settings give the same bytes."""
+    """Packs the files that bootstrap.conf names; equal files and settings give equal bytes."""
     dep = kmodules.parse_dep(system.text(f"{where.modules}/modules.dep", ""))
     chosen = kmodules.choose(dep, settings.many("drivers"))
     chosen = [path for path in chosen if system.is_file(f"{where.modules}/{path}")]
@@ -64,7 +64,7 @@ def collect(system: System, where: Source, settings: Config) -> Drivers:
         _write(f"{stage}/etc/warewulf/modprobe", "".join(f"{one}\n" for one in settings.many("modprobe")))
         _write(f"{stage}/etc/warewulf/kernel", f"{where.version}\n")
         items = _without_base(system, scan(os.fsencode(stage), Rules(())))
-        # Packed modules do not shrink further; storing them keeps a node's boot quick.
+        # Compressed modules do not shrink further; level 0 keeps a node's boot fast.
         packed = all(path.endswith(COMPRESSED) for path in chosen)
         archive = bootstraps.gzip_member(bootstraps.archive(items), 0 if packed else 1)
     return Drivers(archive, len(chosen), len(firmware))
@@ -88,12 +88,12 @@ def _lay_out(
         if system.is_file(f"{where.modules}/{name}"):
             _copy(system.path(f"{where.modules}/{name}"), f"{target}/{name}")
     if chosen and shutil.which("depmod"):
-        # kmod wants its binary tables; without depmod busybox still reads the text ones.
+        # kmod needs binary tables. Without depmod, busybox can still read the text tables.
         system.run(["depmod", "-b", stage, where.version])
 
 
 def _firmware(system: System, folder: str, globs: Sequence[str]) -> list[str]:
-    """Firmware files by glob; links are followed to what they name, as OpenHPC's build does."""
+    """Firmware files that match a glob; follows links, as OpenHPC's build does."""
     if not globs or not system.is_dir(folder):
         return []
     real = system.path(folder)
@@ -118,15 +118,15 @@ def _write(target: str, text: str) -> None:
 
 
 def _without_base(system: System, items: Iterable[Item]) -> list[Item]:
-    """Folders of the base tree stay as they are; times and modes depend on nothing but the files."""
+    """Drops folders of the base tree and sets owner, mode and time of the rest to fixed values."""
     known = {item.entry.path for item in bootstraps.base_items(system)}
     return [
-        replace(item, entry=_settled(item.entry))
+        replace(item, entry=_normalized(item.entry))
         for item in items
         if not (stat.S_ISDIR(item.entry.mode) and item.entry.path in known)
     ]
 
 
-def _settled(entry: Entry) -> Entry:
+def _normalized(entry: Entry) -> Entry:
     mode = stat.S_IFDIR | 0o755 if stat.S_ISDIR(entry.mode) else stat.S_IFMT(entry.mode) | 0o644
     return replace(entry, mode=mode, uid=0, gid=0, mtime=0)

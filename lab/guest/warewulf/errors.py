@@ -1,7 +1,7 @@
-"""The one base class of what Warewulf's programs report to people."""
+"""The base class of all errors that Warewulf's programs report to users."""
 
 from __future__ import annotations
 
 
 class WarewulfError(Exception):
-    """Something cannot be done; the text says what and, on its last line, often what to type."""
+    """A request failed. The text names the failure; its last line is often a hint with the next command."""

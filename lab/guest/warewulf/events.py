@@ -1,4 +1,4 @@
-"""What follows from a change of objects: everything other servers read is rewritten at once."""
+"""Rewrites the files that other servers read, after objects have changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PID_FILES = ("/run/dnsmasq/dnsmasq.pid", "/run/dnsmasq.pid")
 
 
 def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bool) -> bool:
-    """Brings all generated files up to date; says whether nodes can boot by them now."""
+    """Updates all generated files; returns whether the boot configuration is up to date."""
     nodes = store.records(Kind.NODE)
     done = True
     reload = write_hosts(system, store, nodes)
@@ -34,13 +34,13 @@ def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bo
         if dhcp:
             reload = write_dhcp(system, nodes, network) or reload
     if reload and dhcp and not reload_dhcp(system):
-        # Not an error of the command: all it had to write is written, and dnsmasq reads it on start.
-        warn("dnsmasq does not run, so no node can boot\nhint: systemctl start dnsmasq")
+        # Not a failure of the command: the files are written, and dnsmasq reads them when it starts.
+        warn("dnsmasq is not running, so no node can boot\nhint: systemctl start dnsmasq")
     return done
 
 
 def write_hosts(system: System, store: Store, nodes: list[Record]) -> bool:
-    """Rewrites the SMS's /etc/hosts and the file object dynamic_hosts; says whether the former changed."""
+    """Rewrites /etc/hosts and the file object dynamic_hosts; returns whether /etc/hosts changed."""
     settings = conf.read(system, "provision.conf")
     before = system.text("/etc/hosts", "")
     localdomain = settings.yes("use localdomain", default=True)
@@ -51,7 +51,7 @@ def write_hosts(system: System, store: Store, nodes: list[Record]) -> bool:
 
 
 def write_dhcp(system: System, nodes: list[Record], network: BootNetwork) -> bool:
-    """Rewrites what dnsmasq reserves for nodes; says whether anything changed."""
+    """Rewrites dnsmasq's reservations for nodes; returns whether anything changed."""
     changed = [
         system.write(DHCP_HOSTS, render.dnsmasq_hosts(nodes, network).encode()),
         system.write(DHCP_OPTIONS, render.dnsmasq_options(nodes).encode()),
@@ -60,7 +60,7 @@ def write_dhcp(system: System, nodes: list[Record], network: BootNetwork) -> boo
 
 
 def write_empty_dhcp(system: System) -> bool:
-    """Writes the files that dnsmasq reads, without nodes, where they do not exist yet."""
+    """Writes missing files of dnsmasq without any node; returns whether any was missing."""
     missing = [path for path in (DHCP_HOSTS, DHCP_OPTIONS) if not system.exists(path)]
     for path in missing:
         system.write(path, render.dnsmasq_options(()).encode())
@@ -68,12 +68,12 @@ def write_empty_dhcp(system: System) -> bool:
 
 
 def reload_dhcp(system: System) -> bool:
-    """Makes dnsmasq read its reservations and /etc/hosts again; False when it does not run."""
+    """Makes dnsmasq reread its reservations and /etc/hosts; False if it is not running."""
     return any(system.signal_from_file(pid_file, signal.SIGHUP) for pid_file in PID_FILES)
 
 
 def write_ipxe(system: System, store: Store, nodes: list[Record], network: BootNetwork) -> None:
-    """Writes one iPXE script for each hardware address that may boot and removes all others."""
+    """Writes one iPXE script per hardware address that may boot, and removes all others."""
     bootstraps = {str(one.id): one for one in store.records(Kind.BOOTSTRAP)}
     default = conf.read(system, "provision.conf").one("default kargs", DEFAULT_KARGS)
     kernels = render.Kernels(network, default, system.text(MACHINE_KARGS, ""))

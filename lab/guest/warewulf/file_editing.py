@@ -1,4 +1,4 @@
-"""The longer commands of `wwsh file`: edit, export, sync."""
+"""The longer commands of `wwsh file`: export, edit and sync."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EDITORS = ("/bin/vi", "/bin/nano")
 
 
 def export(session: Session, words: Sequence[str], *, overwrite: bool) -> bool:
-    """Writes stored files to one path, or into one folder, of the SMS."""
+    """Writes stored files to a path or into a folder of the SMS."""
     if len(words) < 2:
         return session.error("USAGE: wwsh file export NAME ... PATH")
     names, target = words[:-1], words[-1]
@@ -32,13 +32,13 @@ def export(session: Session, words: Sequence[str], *, overwrite: bool) -> bool:
             session.row(f'Not exporting "{name}"')
             done = False
             continue
-        # Others may not read what they could not read in the store.
+        # A file without a mode becomes private: users could not read it in the store either.
         system.write(path, store.content(record.id), int(record.one("MODE", "0600"), 8) & 0o777)
     return done
 
 
 def edit(session: Session, record: Record, program: str) -> bool:
-    """Opens a copy of the content in an editor and stores what is saved."""
+    """Opens a copy of the content in an editor and stores the saved copy."""
     import tempfile
 
     before = session.store.content(record.id)
@@ -50,7 +50,7 @@ def edit(session: Session, record: Record, program: str) -> bool:
             file.write(before)
         status = session.system.interact([*program.split(), path])
         if status:
-            return session.error(f"{program} ended with status {status}: nothing was changed")
+            return session.error(f"{program} ended with status {status}: nothing was stored")
         with open(path, "rb") as file:
             after = file.read()
     if after == before:
@@ -63,7 +63,7 @@ def edit(session: Session, record: Record, program: str) -> bool:
 
 
 def sync(session: Session, records: Sequence[Record], *, named: bool) -> bool:
-    """Reads the origins of files again; what is gone keeps its stored content (Warewulf empties it)."""
+    """Reads the origins of files again. Without its origin a file keeps its content; Warewulf empties it."""
     done = True
     for record in records:
         if record.name == "dynamic_hosts":
@@ -89,7 +89,7 @@ def _sync_one(session: Session, record: Record, origins: tuple[str, ...]) -> boo
         content, missing = contents.from_origins(system, origins)
     if missing:
         for problem in missing:
-            session.warning(f"{problem}; {record.name} stays as it was")
+            session.warning(f"{problem}; {record.name} was not changed")
         return False
     if content == session.store.content(record.id):
         return True

@@ -1,4 +1,4 @@
-"""Disk layouts: reads a file of commands as `provision set --filesystem` stores it in a node."""
+"""Disk layouts: parses a file of commands for `provision set --filesystem`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LEAST = {
     "mkfs": 2, "fstab": 6,
     "raid0": 2, "raid1": 2, "raid4": 2, "raid5": 2, "raid6": 2, "raid10": 2,
 }  # fmt: skip
-"""The verbs, parted's and ours, with how many arguments each needs at least."""
+"""The commands, parted's and Warewulf's, with their minimum number of arguments."""
 
 
 class LayoutError(WarewulfError):
-    """There is no such file of commands, or it cannot be stored."""
+    """The file of commands is missing or cannot be stored."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The commands to store, and what was not understood."""
+    """The commands to store, and a warning for each unknown command."""
 
     commands: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -39,7 +39,7 @@ def load(system: System, name: str) -> Layout:
 
 
 def parse(text: str) -> Layout:
-    """Reads commands; the options of an fstab line get colons for commas, as the store wants lists."""
+    """Parses commands; commas in the options of fstab become colons, since commas separate commands."""
     commands: list[str] = []
     warnings: list[str] = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -52,10 +52,10 @@ def parse(text: str) -> Layout:
             warnings.append(f"Unknown command: {line}")
             continue
         if len(arguments) < LEAST[verb]:
-            raise LayoutError(f"Line {number}: {verb} needs {LEAST[verb]} arguments or more: {line}")
+            raise LayoutError(f"Line {number}: {verb} needs at least {LEAST[verb]} arguments: {line}")
         if verb == "fstab":
             words[4] = words[4].replace(",", ":")
         if any("," in word for word in words):
-            raise LayoutError(f"Line {number}: a comma is allowed in the options of fstab only: {line}")
+            raise LayoutError(f"Line {number}: commas are allowed only in the options of fstab: {line}")
         commands.append(" ".join(words))
     return Layout(tuple(commands), tuple(warnings))

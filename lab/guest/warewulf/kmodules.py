@@ -1,4 +1,4 @@
-"""Which kernel modules a bootstrap carries, and the tables that modprobe needs for them; pure functions."""
+"""Selects the kernel modules of a bootstrap and restricts modprobe's tables to them; pure functions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _SUFFIX = re.compile(r"\.ko(\.(xz|zst|gz))?$")
 
 
 def module_name(path: str) -> str:
-    """The name the kernel knows a module file by."""
+    """The kernel's name for a module file."""
     return _SUFFIX.sub("", path.rsplit("/", 1)[-1]).replace("-", "_")
 
 
 def parse_dep(text: str) -> dict[str, tuple[str, ...]]:
-    """modules.dep: each module's path and the paths of those it needs."""
+    """Parses modules.dep: maps each module's path to the paths of the modules that it needs."""
     found: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         path, colon, needs = line.partition(":")
@@ -24,7 +24,7 @@ def parse_dep(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def choose(dep: Mapping[str, tuple[str, ...]], drivers: Iterable[str]) -> list[str]:
-    """The paths that names and path prefixes stand for, with all they depend on.
+    """The paths of modules given by name or path prefix, with all their dependencies.
 
     Warewulf: wwbootstrap matches each entry of `drivers` against modules.dep.
     """
@@ -42,18 +42,18 @@ def choose(dep: Mapping[str, tuple[str, ...]], drivers: Iterable[str]) -> list[s
 
 
 def restricted_dep(dep: Mapping[str, tuple[str, ...]], chosen: Sequence[str]) -> str:
-    """modules.dep for the chosen modules only."""
+    """modules.dep, restricted to the chosen modules."""
     return "".join(f"{path}: {' '.join(dep[path])}".rstrip() + "\n" for path in chosen)
 
 
 def restricted_table(text: str, chosen: Iterable[str]) -> str:
-    """modules.alias or modules.symbols with the lines of the chosen modules only."""
+    """modules.alias or modules.symbols, restricted to the chosen modules."""
     names = {module_name(path) for path in chosen}
     lines = [line for line in text.splitlines() if line.startswith("#") or line.rsplit(" ", 1)[-1] in names]
     return "".join(f"{line}\n" for line in lines)
 
 
 def restricted_order(text: str, chosen: Iterable[str]) -> str:
-    """modules.order with the chosen modules only; it lists names without compression suffix."""
+    """modules.order, restricted to the chosen modules; it lists names without compression suffix."""
     names = {module_name(path) for path in chosen}
     return "".join(f"{line}\n" for line in text.splitlines() if module_name(line) in names)

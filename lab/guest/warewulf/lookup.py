@@ -1,4 +1,4 @@
-"""Which objects a command means: bracket lists, wildcards, regular expressions."""
+"""Selects the objects that a command names by bracket lists, wildcards or regular expressions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LARGEST_RANGE = 65536
 
 
 class TargetError(WarewulfError):
-    """A target that cannot be understood; the text is for people."""
+    """A word of the command line selects no objects; the text tells users why."""
 
 
 def expand(words: Iterable[str]) -> list[str]:
-    """Replaces the last [1-3,7] of each word by its numbers, padded to the width of the range's end."""
+    """Expands the last [1-3,7] of each word; numbers are padded to the width of the range's end."""
     names: list[str] = []
     for word in words:
         match = _BRACKET.match(word)
@@ -50,18 +50,18 @@ def _is_regex(word: str) -> bool:
 
 
 def pattern(word: str) -> re.Pattern[str]:
-    """The regular expression that a target word stands for."""
+    """The regular expression for a word of the command line."""
     if _is_regex(word):
         try:
             return re.compile(f"^({word[1:-1]})$")
         except re.error as error:
             raise TargetError(f"Not a regular expression: {word}: {error}") from error
-    # Warewulf hands words to SQL LIKE, where `_` is a wildcard too; we let it be itself.
+    # Warewulf passes words to SQL LIKE, where `_` is a wildcard, too; here it stands for itself.
     return re.compile("^" + re.escape(word).replace(r"\*", ".*").replace(r"\?", ".") + "$", re.DOTALL)
 
 
 def select(records: Sequence[Record], words: Sequence[str], field: str = "name") -> list[Record]:
-    """The records that any of the words means, in the order given; all when there are no words."""
+    """The records that match any of the words, in their order; all records if there are no words."""
     if records and field not in INDEXED[records[0].kind]:
         known = ", ".join(INDEXED[records[0].kind])
         raise TargetError(f"Cannot look up by '{field}' (known: {known})")

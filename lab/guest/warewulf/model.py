@@ -1,4 +1,4 @@
-"""What the datastore holds: objects with free keys, and the network devices of nodes."""
+"""Objects of the datastore with their keys, and the network devices of nodes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import Enum
 from typing import Union
 
 Value = Union[str, "tuple[str, ...]"]
-"""A key of an object holds one string or several."""
+"""The value of a key: one string or several."""
 
 UNDEF = "UNDEF"
-"""How Warewulf writes "no value", in output and as an argument that clears a key."""
+"""Warewulf's word for "no value", in output and as an argument that clears a key."""
 
 DEFAULT_KARGS = "net.ifnames=0 biosdevname=0 quiet"
 MACHINE_KARGS = "/etc/rackling/kargs"
-"""Names what every kernel is told because of the machines, not of their use; only their maker writes it."""
+"""File with kernel arguments that all nodes need because of their hardware; only the set-up writes it."""
 
 
 class Kind(Enum):
@@ -29,7 +29,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class NetDev:
-    """One network device of a node; empty strings mean not set."""
+    """One network device of a node; an empty string means not set."""
 
     name: str
     hwaddr: tuple[str, ...] = ()
@@ -45,14 +45,14 @@ class NetDev:
 
 
 NETDEV_FIELDS = tuple(f.name for f in fields(NetDev) if f.name != "name")
-"""In the order that `node print` shows them."""
+"""In the order of `node print`."""
 
 LIST_FIELDS = frozenset({"hwaddr", "bonddevs"})
 
 
 @dataclass(frozen=True)
 class Record:
-    """One object. Its keys are open (`object modify` adds any), hence a mapping of upper-case names."""
+    """One object. `object modify` can add any key, so keys are a mapping with upper-case names."""
 
     kind: Kind
     values: Mapping[str, Value]
@@ -61,7 +61,7 @@ class Record:
     timestamp: int = 0
 
     def one(self, key: str, default: str = "") -> str:
-        """The value of a key as one string: several are joined by commas."""
+        """The value of a key as one string; several values are joined by commas."""
         value = self.values.get(key, "")
         text = value if isinstance(value, str) else ",".join(value)
         return text or default
@@ -75,11 +75,11 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The name shown: the first, when a node has several."""
+        """The name to show: the first one if a node has several."""
         return (self.many("NAME") or ("",))[0]
 
     def put(self, key: str, value: Value) -> Record:
-        """The same object with a key set, or without the key when the value is empty."""
+        """A copy of the object with a key set, or without the key if the value is empty."""
         values = dict(self.values)
         if value:
             values[key] = value
@@ -92,12 +92,12 @@ class Record:
         return next((device for device in self.netdevs if device.name == name), None)
 
     def put_netdev(self, device: NetDev) -> Record:
-        """The same node with a device added or replaced."""
+        """A copy of the node with a device added or replaced."""
         others = [old for old in self.netdevs if old.name != device.name]
         return replace(self, netdevs=tuple(sorted([*others, device], key=lambda one: one.name)))
 
     def drop_netdev(self, name: str) -> Record:
-        """The same node without a device."""
+        """A copy of the node without a device."""
         return replace(self, netdevs=tuple(old for old in self.netdevs if old.name != name))
 
     @property
@@ -112,7 +112,7 @@ class Record:
 
     @property
     def enabled(self) -> bool:
-        """A node is in use unless it was disabled."""
+        """Whether the node may boot; false only if it was disabled."""
         return self.one("ENABLED", "1") != "0"
 
     @property
@@ -122,7 +122,7 @@ class Record:
 
 
 def with_node_names(node: Record) -> Record:
-    """The node with NAME rebuilt from nodename, cluster and domain."""
+    """A copy of the node with NAME rebuilt from nodename, cluster and domain."""
     name, cluster, domain = node.one("NODENAME"), node.one("CLUSTER"), node.one("DOMAIN")
     names = [name]
     if cluster:
@@ -133,7 +133,7 @@ def with_node_names(node: Record) -> Record:
 
 
 def order(record: Record) -> tuple[str, ...]:
-    """Sort key of every listing: plain text, so c1, c10, c2."""
+    """Sort key of all listings: by plain text, so c1, c10, c2."""
     if record.kind is Kind.NODE:
         return (record.fqdn, record.one("DOMAIN"), record.one("CLUSTER"), record.name)
     return (record.name,)

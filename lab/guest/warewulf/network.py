@@ -1,4 +1,4 @@
-"""The SMS's own address on the network that it boots nodes from."""
+"""The SMS's own address on the network that nodes boot from."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ DEFAULT_DEVICE = "eth1"
 
 
 class NetworkError(WarewulfError):
-    """The boot network cannot be told; the text is for people."""
+    """The boot network is unknown; the text tells users why."""
 
 
 @dataclass(frozen=True)
 class BootNetwork:
-    """Where nodes find the SMS."""
+    """Address of the SMS on the boot network, and the netmask."""
 
     address: str
     netmask: str
@@ -33,14 +33,14 @@ class BootNetwork:
 
     @property
     def network(self) -> str:
-        """The network's own address."""
+        """The address of the network itself."""
         from ipaddress import IPv4Network
 
         return str(IPv4Network(f"{self.address}/{self.netmask}", strict=False).network_address)
 
 
 def boot_network(system: System) -> BootNetwork:
-    """Reads provision.conf, then asks the kernel about the device named there."""
+    """Reads provision.conf; asks the kernel for what the file does not say about the device."""
     settings = conf.read(system, "provision.conf")
     device = settings.one("network device", DEFAULT_DEVICE)
     address, netmask = settings.one("ip address"), settings.one("ip netmask")
@@ -50,7 +50,7 @@ def boot_network(system: System) -> BootNetwork:
         netmask = _ask_kernel(device, _SIOCGIFNETMASK)
     found = BootNetwork(address, netmask)
     try:
-        found.network  # noqa: B018 (raises when the values are no address and mask)
+        found.network  # noqa: B018 (raises if the values are not an address and a netmask)
     except ValueError as error:
         raise NetworkError(f"provision.conf: {error}") from error
     return found

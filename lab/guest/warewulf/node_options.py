@@ -1,4 +1,4 @@
-"""What the options of `wwsh node new` and `node set` mean for a node."""
+"""Options of `wwsh node new` and `node set`, and the edits that they stand for."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _SHAPES = {
 _ADDRESSES = ("ipaddr", "netmask", "network", "gateway")
 
 Result = tuple[list[str], Optional[list[Edit]]]
-"""Lines to show and edits to apply; no edits at all (None) after an error."""
+"""Lines to show and edits to apply; the edits are None after an error."""
 
 
 def changes(session: Session, parsed: Parsed, nodes: Sequence[Record]) -> Result:
-    """Reads the options of one command for these nodes, in the order that lookups list them."""
+    """Turns the options of one command into edits for these nodes, which are in the order of listings."""
     wrong = _wrong(parsed, nodes)
     if wrong:
         session.error(wrong)
@@ -79,7 +79,7 @@ def changes(session: Session, parsed: Parsed, nodes: Sequence[Record]) -> Result
 
 
 def _wrong(parsed: Parsed, nodes: Sequence[Record]) -> str | None:
-    """The first option whose value cannot be, in Warewulf's words."""
+    """The message for the first option with an invalid value, in Warewulf's words."""
     if parsed.has("netdev") and not _DEVICE.match(parsed.one("netdev")):
         return "Option 'netdev' has invalid characters"
     if parsed.has("netrename") and not _DEVICE.match(parsed.one("netrename")):
@@ -126,7 +126,7 @@ def _node_edits(parsed: Parsed) -> list[Edit]:
 
 
 def number(text: str) -> int:
-    """A switch's value as Perl sees it: only a number other than zero is true, `yes` is zero."""
+    """A switch's value as Perl converts it: leading digits count, and a word such as `yes` is zero."""
     match = re.match(r"\s*[+-]?\d+", text)
     return int(match.group()) if match else 0
 
@@ -162,7 +162,7 @@ def _device_edits(parsed: Parsed, names: Sequence[str], fields: Sequence[str]) -
         return [Edit(change_line("DEL", names[0]), lambda node, n: node.drop_netdev(names[n]))]
     edits = [_field(names, field, parsed) for field in fields]
     if not edits and not parsed.has("netrename"):
-        # `--netdev eth0` alone: the device comes to be, without addresses.
+        # `--netdev eth0` alone adds the device without addresses.
         edits.append(Edit(change_line("ADD", names[0]), lambda node, n: _with(node, names[n], {})))
     if parsed.has("netrename"):
         new = parsed.one("netrename")
@@ -197,7 +197,7 @@ def _with(node: Record, name: str, values: dict[str, str | tuple[str, ...]]) -> 
 
 
 def _counted(address: str, steps: int) -> str:
-    """The address that many after the first: several nodes get consecutive ones."""
+    """The address that is `steps` after the first; several nodes get consecutive addresses."""
     value = 0
     for part in address.split("."):
         value = value * 256 + int(part)

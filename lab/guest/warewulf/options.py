@@ -1,4 +1,4 @@
-"""Options mixed with words, as Perl's Getopt::Long reads them for Warewulf."""
+"""Parses options mixed with words as Perl's Getopt::Long does for Warewulf."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from lab.guest.warewulf.errors import WarewulfError
 
 
 class OptionError(WarewulfError):
-    """The command line cannot be understood; the text is for people."""
+    """The command line is invalid; the text tells users why."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its key, its names (one letter or a word), and what follows it."""
+    """One option: its key, its names (one letter or a word), and whether it takes no value."""
 
     key: str
     names: tuple[str, ...]
     flag: bool = False
-    help: str = ""
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a line said: plain words, and the values of each option in the order given."""
+    """A parsed line: plain words, and the values of each option in their order."""
 
     words: tuple[str, ...]
     values: Mapping[str, tuple[str, ...]]
@@ -34,18 +33,18 @@ class Parsed:
         return key in self.values
 
     def one(self, key: str, default: str = "") -> str:
-        """The last value given."""
+        """The last value of the option."""
         return self.values[key][-1] if key in self.values else default
 
     def listed(self, key: str) -> tuple[str, ...]:
-        """All values given, comma lists taken apart, blanks dropped."""
+        """All values of the option, split at commas, without blanks."""
         return tuple(
             word.strip() for value in self.values.get(key, ()) for word in value.split(",") if word.strip()
         )
 
 
 def parse(options: Sequence[Option], line: Sequence[str]) -> Parsed:
-    """Takes options out of a line wherever they stand; `--` ends them."""
+    """Separates options from words, wherever they stand in the line; `--` ends the options."""
     words: list[str] = []
     values: dict[str, tuple[str, ...]] = {}
     rest = list(line)
@@ -79,7 +78,7 @@ def _recognised(options: Sequence[Option], word: str) -> tuple[Option, str | Non
     if len(name) > 1 and len(long) > 1:
         raise OptionError(f"Option {name} is ambiguous ({', '.join(sorted(long))})")
     for option in options:
-        # -Deth0: a value glued to its letter.
+        # -Deth0: the value follows the letter directly.
         if not word.startswith("--") and not option.flag and word[1] in option.names:
             return option, word[2:]
     raise OptionError(f"Unknown option: {name}")

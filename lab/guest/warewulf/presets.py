@@ -1,4 +1,4 @@
-"""The configuration files that wwinit writes where none are: key names as Warewulf's, words our own."""
+"""The configuration files that wwinit writes if they are missing: Warewulf's keys, our own comments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ FILES = {
     "provision.conf": """\
 # How nodes are provisioned.
 
-# The SMS's device on the network that nodes boot from; its address can be given instead of asked for.
+# The SMS's device on the network that nodes boot from. The address defaults to the one of the device.
 network device = eth1
 # ip address = 172.16.0.1
 # ip netmask = 255.255.0.0
@@ -16,29 +16,29 @@ dhcp network = direct
 default transport = http
 tftpdir = /var/lib/tftpboot
 
-# /etc/hosts of the SMS, and the file dynamic_hosts that nodes can be given.
+# Whether to update /etc/hosts of the SMS, and the file dynamic_hosts, which nodes can be given.
 update hostfile = yes
 generate dynamic_hosts = yes
 use localdomain = yes
 
-# Kernel arguments of nodes that have none of their own.
+# Kernel arguments of nodes without their own.
 default kargs = "net.ifnames=0 biosdevname=0 quiet"
 """,
     "vnfs.conf": """\
 # How wwvnfs packs every VNFS; vnfs/NAME.conf adds to it.
 
-# Reads a part of the archive and writes it compressed; parts are compressed side by side and kept.
+# Compresses a part of the archive from stdin to stdout; parts are compressed in parallel and cached.
 # Nodes unpack zstd several times faster than gzip. For gzip: gzip command = gzip -6
 gzip command = zstd -q -3
 
-# Never part of an image.
+# Paths that are never part of an image.
 exclude += /tmp/*
 # exclude += /var/log/*
 exclude += /var/chroots/*
 exclude += /var/cache
 exclude += /usr/src
 
-# Not needed for running jobs: left out, or linked into the hybrid path where one is set.
+# Paths that jobs do not need: excluded, or linked into the hybrid path if one is set.
 # hybridpath = /vnfs/%{name}
 hybridize += /usr/X11R6
 # hybridize += /usr/share/locale
@@ -47,11 +47,11 @@ hybridize += /usr/share/man
 hybridize += /usr/share/doc
 """,
     "bootstrap.conf": """\
-# What wwbootstrap packs, for every kernel, wherever that kernel comes from.
+# What wwbootstrap packs for every kernel, also for kernels of a chroot.
 
-# Modules by name, or all below a folder of lib/modules/VERSION; what they depend on comes along.
-# These are for the cards and disks that this lab's nodes have. Every node unpacks all of it at each boot, so
-# what no node has is left out. On metal, name what you have there, for instance:
+# Modules by name, or all modules below a folder of lib/modules/VERSION; dependencies are included.
+# This list covers the cards and disks of this lab's nodes. Every node unpacks all modules at each boot, so
+# other drivers are left out. On real hardware, add its drivers, for example:
 # drivers += kernel/drivers/net/, kernel/drivers/infiniband/, kernel/drivers/nvme/host/
 # drivers += kernel/drivers/scsi/, kernel/drivers/ata/, kernel/drivers/message/, kernel/drivers/usb/host/
 # firmware += bnx2/*, bnx2x/*, cxgb3/*, qed/*, tigon/*
@@ -66,14 +66,14 @@ drivers += xfs, fat, vfat, nls_cp437, nls_iso8859-1, nls_ascii
 drivers += ipmi_devintf, ipmi_si, ipmi_msghandler
 # Frequency scaling
 drivers += acpi-cpufreq, pcc-cpufreq, powernow-k8
-# As OpenHPC adds
+# Added by OpenHPC
 drivers += msr, overlay, squashfs
 
-# Loaded in this order when a node starts, before its hardware is looked at. On metal, for instance:
+# Modules to load in this order when a node starts, before hardware detection. On real hardware, for example:
 # modprobe += uhci-hcd, ehci-hcd, xhci-hcd, sd_mod
 """,
     "defaults/node.conf": """\
-# What a new node has when nothing else is said.
+# Default values of new nodes.
 
 netdev = eth0
 # groups = compute
@@ -81,14 +81,14 @@ netdev = eth0
 # domain = example
 """,
     "defaults/provision.conf": """\
-# What a new node is given when nothing else is said.
+# Default files and images of new nodes.
 
 files = dynamic_hosts, passwd, group
 # vnfs = NAME
 # bootstrap = VERSION
 """,
     "livesync.conf": """\
-# Paths of a chroot that never go to running nodes.
+# Paths of a chroot that are never copied to running nodes.
 
 exclude += /proc, /sys, /dev, /run, /tmp
 exclude += /etc/fstab, /etc/hostname, /etc/hosts, /etc/network
@@ -114,7 +114,7 @@ fstab 2 /boot ext4 defaults 0 0
 fstab 3 none swap defaults 0 0
 """,
     "filesystem/examples/efi_nvme_example.cmds": """\
-# An NVMe disk with an EFI partition; partitions of such disks are numbered p1, p2, ...
+# An NVMe disk with an EFI partition. Partitions of such disks are numbered p1, p2, ...
 select /dev/nvme0n1
 mklabel gpt
 mkpart ESP fat32 1MiB 257MiB
@@ -129,8 +129,8 @@ fstab p1 /boot/efi vfat defaults 0 0
 fstab p2 none swap defaults 0 0
 """,
     "filesystem/examples/tmpfs_example.cmds": """\
-# No disk at all: the root file system is in memory, half of it at most. Same as no layout.
+# No disk: the root file system uses up to half of the memory, as without a layout.
 fstab tmpfs / tmpfs size=50% 0 0
 """,
 }
-"""Path below /etc/warewulf to content."""
+"""Maps each path below /etc/warewulf to its content."""

@@ -1,4 +1,4 @@
-"""wwsh on a terminal: prompt, history and completion."""
+"""wwsh on a terminal: the prompt with history and completion."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import readline
 import sys
 
-from lab.guest.warewulf import wwsh
+from lab.guest.warewulf import dispatch
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.session import Session
 from lab.guest.warewulf.store import StoreError
@@ -33,8 +33,8 @@ TARGETS = {"node": Kind.NODE, "provision": Kind.NODE, "file": Kind.FILE, "vnfs":
            "bootstrap": Kind.BOOTSTRAP, "ssh": Kind.NODE}  # fmt: skip
 
 
-def converse(session: Session) -> int:
-    """Reads and runs commands until the user leaves; events follow each command."""
+def run_repl(session: Session) -> int:
+    """Reads and runs commands until the user leaves; updates generated files after each command."""
     history = os.path.expanduser(HISTORY)
     _prepare(session, history)
     failed = 0
@@ -48,7 +48,7 @@ def converse(session: Session) -> int:
         except KeyboardInterrupt:
             session.row()
             continue
-        failed += not wwsh.run_text(session, line)
+        failed += not dispatch.run_text(session, line)
         failed += not session.apply_events()
     _save(history)
     return min(255, failed)
@@ -68,7 +68,7 @@ def _save(history: str) -> None:
         os.makedirs(os.path.dirname(history), mode=0o700, exist_ok=True)
         readline.write_history_file(history)
     except OSError:
-        return  # a home that cannot be written to is no reason to complain on leaving
+        return  # a lost history is not worth an error message
 
 
 class _Completer:
@@ -79,7 +79,7 @@ class _Completer:
         self._found: list[str] = []
 
     def complete(self, text: str, state: int) -> str | None:
-        """What readline asks for: the state-th completion of a text."""
+        """The completion with number `state` of a text, for readline."""
         if state == 0:
             before = readline.get_line_buffer()[: readline.get_begidx()].split()
             self._found = [f"{word} " for word in self._words(before) if word.startswith(text)]
@@ -87,9 +87,9 @@ class _Completer:
 
     def _words(self, before: list[str]) -> list[str]:
         if not before:
-            return [*wwsh.MODULES, "help", "exit", "quit"]
+            return [*dispatch.MODULES, "help", "exit", "quit"]
         if before[0] == "help":
-            return list(wwsh.MODULES)
+            return list(dispatch.MODULES)
         if len(before) == 1 and before[0] in COMMANDS:
             return list(COMMANDS[before[0]])
         kind = TARGETS.get(before[0])

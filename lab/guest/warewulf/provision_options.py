@@ -1,4 +1,4 @@
-"""What the options of `wwsh provision set` mean for nodes."""
+"""Options of `wwsh provision set`, and the edits that they stand for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.guest.warewulf.session import Session, change_line
 
 
 class RefusedError(WarewulfError):
-    """A value that ends the command before anything is changed."""
+    """An invalid value; the command changes nothing."""
 
 
 OPTIONS = (
@@ -46,14 +46,14 @@ OPTIONS = (
     Option("dformat", ("dformat",)),
     Option("dpartition", ("dpartition",)),
 )
-"""In the order in which Warewulf handles them, whatever their order on the line."""
+"""In the order in which Warewulf handles them, regardless of their order on the line."""
 
 SELINUX = {"DISABLED": "", UNDEF: "", "ENABLED": "0", "ENFORCED": "1"}
 BOOTLOCAL = {UNDEF: "", "0": "", "NO": "", "FALSE": "", "NORMAL": "0", "EXIT": "-1"}
 
 
 def changes(session: Session, parsed: Parsed, nodes: Sequence[Record]) -> list[Edit]:
-    """Reads the options; a name that does not exist is reported and only that option is left out."""
+    """Turns options into edits; reports an unknown name and skips only that option."""
     edits: list[Edit] = []
     for option in OPTIONS:
         if parsed.has(option.key):
@@ -70,7 +70,7 @@ def _undef_line(key: str) -> str:
 
 
 def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
-    """--bootstrap and --vnfs: nodes refer to the object by its number, so that a rename does no harm."""
+    """--bootstrap and --vnfs. Nodes reference the object by number, so it can be renamed."""
     kind = Kind(key)
     label = "VNFS" if kind is Kind.VNFS else "bootstrap"
     name = parsed.one(key)
@@ -140,7 +140,7 @@ def _fileadd(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str
     if found:
         numbers = tuple(str(record.id) for record in found)
         lines = "\n".join(f"     ADD: {'FILES':<20} = {record.name}" for record in found)
-        # Warewulf adds a file a second time; we do not: it would be delivered twice.
+        # Unlike Warewulf, never add a file twice: it would be delivered twice.
         yield Edit(
             lines,
             lambda node, _: node.put("FILEIDS", tuple(dict.fromkeys((*node.many("FILEIDS"), *numbers)))),

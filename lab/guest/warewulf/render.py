@@ -1,4 +1,4 @@
-"""The texts that Warewulf writes for other servers and for nodes; pure functions."""
+"""Renders the files that other servers and nodes read; pure functions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from lab.guest.warewulf.model import DEFAULT_KARGS, NETDEV_FIELDS, NetDev, Recor
 from lab.guest.warewulf.network import BootNetwork
 
 MARKER = "### ALL ENTRIES BELOW THIS LINE WILL BE OVERWRITTEN BY WAREWULF ###"
+GENERATED = "# Written by Warewulf; changes are lost. To rebuild it: wwsh dhcp update"
 
 
 # DHCP
 
 
 def dnsmasq_hosts(nodes: Iterable[Record], network: BootNetwork) -> str:
-    """The reservations of all nodes, as a `dhcp-hostsfile` for dnsmasq."""
-    lines = ["# Written by Warewulf; changes are lost. To rebuild it: wwsh dhcp update"]
+    """The reservations of all nodes, as a `dhcp-hostsfile` of dnsmasq."""
+    lines = [GENERATED]
     seen_hwaddr: set[str] = set()
     seen_ipaddr: set[str] = set()
     for node in nodes:
@@ -51,8 +52,8 @@ def _skipped(
 
 
 def dnsmasq_options(nodes: Iterable[Record]) -> str:
-    """What some nodes are told besides, as a `dhcp-optsfile` for dnsmasq."""
-    lines = ["# Written by Warewulf; changes are lost. To rebuild it: wwsh dhcp update"]
+    """The DHCP options of single nodes, as a `dhcp-optsfile` of dnsmasq."""
+    lines = [GENERATED]
     for node in nodes:
         for device in node.netdevs:
             tag = f"tag:{node.name}-{device.name}"
@@ -69,7 +70,7 @@ def dnsmasq_options(nodes: Iterable[Record]) -> str:
 
 
 def hosts(before: str, nodes: Iterable[Record], *, localdomain: bool) -> str:
-    """A hosts file: what stood above the marker, then all nodes."""
+    """A hosts file: the lines above the marker are kept, then follow all nodes."""
     kept = before.split(MARKER, 1)[0].rstrip("\n")
     lines = [kept, ""] if kept else []
     lines.append(MARKER)
@@ -93,7 +94,7 @@ def _names(node: Record, device: NetDev, *, first: bool, localdomain: bool) -> l
 
 
 def genders(nodes: Iterable[Record]) -> str:
-    """Nodes and their groups, for pdsh and friends."""
+    """Nodes and their groups in the format of pdsh's genders file."""
     return "".join(f"{node.name} {node.one('GROUPS')}".rstrip() + "\n" for node in nodes)
 
 
@@ -102,15 +103,15 @@ def genders(nodes: Iterable[Record]) -> str:
 
 @dataclass(frozen=True)
 class Kernels:
-    """What is the same for all kernels: where the SMS is, and what they are told."""
+    """Settings of all kernels: the SMS's address, and kernel arguments."""
 
     network: BootNetwork
-    default: str = ""  # where a node has no arguments of its own
-    always: str = ""  # before a node's own, which therefore win
+    default: str = ""  # for nodes without arguments of their own
+    always: str = ""  # come before a node's own arguments, which therefore override them
 
 
 def ipxe(node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, kernels: Kernels) -> str | None:
-    """What iPXE shall do for one hardware address; None when there is nothing to boot."""
+    """The iPXE script for one hardware address; None if there is nothing to boot."""
     head = [
         "#!ipxe",
         f"# Configuration for Warewulf node: {node.name}",
@@ -118,7 +119,7 @@ def ipxe(node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, ke
     ]
     local = node.one("BOOTLOCAL")
     if local == "-1":
-        leave = f"echo {node.name}: leaving iPXE, the firmware boots what is next"
+        leave = f"echo {node.name}: leaving iPXE, the firmware tries the next boot device"
         return "\n".join((*head, leave, "exit 1", ""))
     if local == "0":
         disk = "sanboot --no-describe --drive 0x80"
@@ -159,13 +160,13 @@ def _kernel_arguments(node: Record, device: NetDev, hwaddr: str, kernels: Kernel
             yield f"ww{key}={value if isinstance(value, str) else ','.join(value)}"
 
 
-# What a node learns about itself
+# What nodes read
 
 _PLAIN_KEY = re.compile(r"^[A-Z_][A-Z0-9_]*$")
 
 
 def node_config(node: Record, vnfs: Record | None) -> str:
-    """Shell text that sets and exports one WW variable for each key of the node."""
+    """Shell code that sets and exports one variable WW… per key of the node."""
     values: dict[str, str] = {"ID": str(node.id), "TYPE": "node", "TIMESTAMP": str(node.timestamp)}
     values = {f"_{key}": value for key, value in values.items()}
     for key in sorted(node.values):
@@ -189,7 +190,7 @@ def node_config(node: Record, vnfs: Record | None) -> str:
 
 
 def _shell(value: str) -> str:
-    """Text safe between double quotes of a POSIX shell: a value never runs as a command."""
+    """Escapes a value for double quotes of a POSIX shell, so that it never runs as a command."""
     return re.sub(r'([\\"$`])', r"\\\1", value.replace("\0", ""))
 
 
@@ -197,7 +198,7 @@ _PLACEHOLDER = re.compile(rb"%\{([A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*)\}(?:\[(\d+)\
 
 
 def expanded(content: bytes, node: Record) -> bytes:
-    """A file's content with %{KEY}, %{KEY}[n] and %{NETDEVS::ETH0::IPADDR} filled in from a node."""
+    """Replaces %{KEY}, %{KEY}[n] and %{NETDEVS::ETH0::IPADDR} in a file's content by values of a node."""
     known: Mapping[str, Sequence[str]] = _variables(node)
 
     def value(match: re.Match[bytes]) -> bytes:

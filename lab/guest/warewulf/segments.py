@@ -1,8 +1,8 @@
-"""Packs a tree as compressed segments, each kept by a digest of what is in it.
+"""Packs a tree as compressed segments, each cached under a digest of its content.
 
-The archive is the segments one after the other: readers of zstd and gzip take joined frames for one
-stream. Where a segment ends depends on nothing but the paths in it, so one changed file costs one
-segment, however many files come before it.
+The archive is the concatenation of the segments: zstd and gzip read concatenated frames as one stream.
+Only the paths in a segment decide where it ends, so a changed file costs one segment, no matter how many
+files come before it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.tree import Item
 
 CUT = 128
-"""One path in so many ends a segment: some 3.5 MB of an operating system's files."""
+"""One in this many paths begins a segment: about 3.5 MB of an operating system's files each."""
 MOST = 16 << 20
-"""Bytes after which a segment ends in any case."""
+"""A segment that is larger than this, in bytes, ends with the next file."""
 CHUNK = 1 << 20
 ONCE = ".once"
-"""Marks a segment that must be packed anew next time."""
+"""Suffix of a segment that the next run must pack again."""
 RECENT_NS = 50_000_000
-"""A file touched so shortly before it was read may change again without its time telling."""
+"""A file modified this shortly before it was read may change again without a new modification time."""
 
 
 class PackError(WarewulfError):
@@ -36,14 +36,14 @@ class PackError(WarewulfError):
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of files and the digest that names their compressed form."""
+    """Consecutive files, and the digest that names their compressed form."""
 
     items: tuple[Item, ...]
     digest: str
 
 
 def cut(items: Sequence[Item], salt: str) -> list[Segment]:
-    """Divides a tree into segments; the salt stands for the compressor and its settings."""
+    """Divides a tree into segments; the salt identifies the compressor and its settings."""
     segments: list[Segment] = []
     run: list[Item] = []
     size = 0
@@ -57,7 +57,7 @@ def cut(items: Sequence[Item], salt: str) -> list[Segment]:
 
 
 def _begins(path: bytes) -> bool:
-    # Not crc32: it is linear, so that names which differ in a digit or two may all miss.
+    # Not crc32: it is linear, so paths that differ in one or two digits might never begin a segment.
     return int.from_bytes(hashlib.blake2b(path, digest_size=4).digest(), "big") % CUT == 0
 
 
@@ -69,7 +69,7 @@ def _segment(items: Sequence[Item], salt: str) -> Segment:
 
 
 def _fields(item: Item) -> tuple[object, ...]:
-    # dataclasses.astuple copies deeply and takes ten times as long.
+    # dataclasses.astuple makes a deep copy and takes ten times as long.
     return tuple(vars(item.entry).values())
 
 
@@ -82,24 +82,24 @@ def pack(
     workers: int,
     started_ns: int,
 ) -> list[str]:
-    """Compresses what is not kept yet; returns the files of all segments, in order."""
+    """Compresses the segments that are not cached; returns the files of all segments, in order."""
     wanted = {segment.digest: segment for segment in segments}
     missing = [one for name, one in wanted.items() if not os.path.exists(os.path.join(folder, name))]
-    passing: set[str] = set()
+    uncached: set[str] = set()
 
     def build(segment: Segment) -> None:
         recent = any(item.mtime_ns > started_ns - RECENT_NS for item in segment.items)
         name = segment.digest + (ONCE if recent else "")
         if recent:
-            passing.add(segment.digest)
+            uncached.add(segment.digest)
         _compress(system, _stream(segment.items), os.path.join(folder, name), command)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        # Large ones first, so that no core waits for a straggler at the end.
+        # Largest first, so that no core idles while the last segment is compressed.
         missing.sort(key=lambda one: -sum(item.entry.size for item in one.items))
         for _ in pool.map(build, missing):
             pass
-    return [os.path.join(folder, one.digest + (ONCE if one.digest in passing else "")) for one in segments]
+    return [os.path.join(folder, one.digest + (ONCE if one.digest in uncached else "")) for one in segments]
 
 
 def _compress(system: System, stream: Iterator[bytes], target: str, command: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ def _complaint(err: bytes) -> str:
 
 
 def _stream(items: Sequence[Item]) -> Iterator[bytes]:
-    """The bytes of the archive for these files, in pieces that are worth a system call."""
+    """The archive of these files, in chunks of about CHUNK bytes."""
     buffer = bytearray()
     for item in items:
         buffer += cpio.header(item.entry)
@@ -138,13 +138,13 @@ def _content(item: Item) -> Iterator[bytes]:
             chunk = file.read(min(left, CHUNK))
             if not chunk:
                 path = os.fsdecode(item.entry.path)
-                raise PackError(f"{path} became shorter while it was being packed\nhint: run it again")
+                raise PackError(f"{path} shrank while it was being packed\nhint: run wwvnfs again")
             left -= len(chunk)
             yield chunk
 
 
 def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
-    """Writes segments and the compressed trailer into one file; returns its MD5 and size."""
+    """Writes segments and the compressed trailer to one file; returns its MD5 digest and size in bytes."""
     checksum = hashlib.md5(usedforsecurity=False)
     size = 0
     with open(target, "wb", buffering=0) as out:
@@ -164,7 +164,7 @@ def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
 
 
 def compressed(system: System, data: bytes, command: Sequence[str]) -> bytes:
-    """A few bytes through the compressor."""
+    """Compresses a small amount of data."""
     done = system.run(command, data)
     if done.status:
         raise PackError(f"{command[0]} ended with status {done.status}: {_complaint(done.err)}")

@@ -1,7 +1,7 @@
-"""wwserver: answers nodes over HTTP on a Unix socket, behind nginx, which names the client.
+"""wwserver: serves nodes over HTTP on a Unix socket behind nginx, which passes the client's address.
 
-It runs as an ordinary user that may read the datastore. Whoever may write to the socket is believed
-about addresses and ports, so the socket belongs to nginx alone.
+It runs as an ordinary user that may read the datastore. It trusts the addresses and ports that it reads
+from the socket, so only nginx may write to the socket.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from types import FrameType
 from urllib.parse import parse_qsl, urlsplit
 
 from lab.guest.system import System
-from lab.guest.warewulf.answers import Answer, Request, answer
 from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.warewulf.handlers import Request, Response, handle_request
 from lab.guest.warewulf.store import Store
 
 SOCKET = "/run/warewulf/wwserver.sock"
 FIRST_PASSED_SOCKET = 3
-"""systemd's sd_listen_fds(3): passed sockets begin here."""
+"""The first file descriptor of sockets that systemd passes, see sd_listen_fds(3)."""
 LONGEST_HEAD = 16384
-PATIENCE = 10.0
-"""Seconds for a client to send its request, and again to take the answer."""
+CLIENT_SECONDS = 10.0
+"""How long a client may take to send its request, and again to read the response."""
 AT_ONCE = 64
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
            405: "Method Not Allowed", 500: "Internal Server Error"}  # fmt: skip
 
 
 class BadRequestError(Exception):
-    """Not a request we understand; carries the status to answer with."""
+    """A request that cannot be parsed; holds the status of the response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(REASONS[status])
@@ -41,7 +41,7 @@ class BadRequestError(Exception):
 
 
 def main(arguments: Sequence[str], system: System) -> int:
-    """Serves until it is told to stop."""
+    """Serves until it receives SIGTERM."""
     if arguments:
         sys.stderr.write("usage: wwserver\n")
         return 2
@@ -56,19 +56,19 @@ def main(arguments: Sequence[str], system: System) -> int:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    # A thread in an interpreter's run must not keep us alive: nodes ask again.
+    # At once, even if a thread still waits for an interpreter: nodes repeat their requests.
     os._exit(0)
 
 
 def passed_socket() -> socket.socket | None:
-    """The socket that systemd opened for us, if it did."""
+    """The socket that systemd passed, or None."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or not os.environ.get("LISTEN_FDS", "").isdigit():
         return None
     return socket.socket(fileno=FIRST_PASSED_SOCKET)
 
 
 def bound_socket(system: System) -> socket.socket:
-    """Our own socket; only owner and group may write to it."""
+    """A new listening socket that only owner and group may write to."""
     system.make_dir(os.path.dirname(SOCKET))
     path = system.path(SOCKET)
     system.remove(SOCKET)
@@ -84,13 +84,13 @@ def bound_socket(system: System) -> socket.socket:
 
 
 def serve(system: System, listener: socket.socket) -> None:
-    """Answers each connection in a thread, a limited number at once."""
+    """Handles each connection in a thread; limits the number of threads."""
     places = threading.BoundedSemaphore(AT_ONCE)
 
     def one(connection: socket.socket) -> None:
         try:
             with connection:
-                converse(system, connection)
+                handle_connection(system, connection)
         finally:
             places.release()
 
@@ -101,16 +101,16 @@ def serve(system: System, listener: socket.socket) -> None:
         except OSError as error:
             places.release()
             if listener.fileno() < 0:
-                return  # closed: that is how tests end us
+                return  # tests close the listener to end the server
             sys.stderr.write(f"accept: {error}\n")
             time.sleep(0.1)
             continue
         threading.Thread(target=one, args=(connection,), daemon=True).start()
 
 
-def converse(system: System, connection: socket.socket) -> None:
-    """Reads one request, answers it, and logs one line."""
-    connection.settimeout(PATIENCE)
+def handle_connection(system: System, connection: socket.socket) -> None:
+    """Reads one request, sends the response, and logs one line."""
+    connection.settimeout(CLIENT_SECONDS)
     begun = time.perf_counter()
     request, body_wanted = None, True
     try:
@@ -118,31 +118,31 @@ def converse(system: System, connection: socket.socket) -> None:
         body_wanted = method != "HEAD"
         reply = _answered(system, request)
     except BadRequestError as error:
-        reply = Answer(error.status)
+        reply = Response(error.status)
     except OSError:
-        return  # gone, or too slow
-    told = f"{request.address}:{request.port} {request.path} {dict(request.query)}" if request else "?"
-    sys.stderr.write(f"{told} {reply.status} {(time.perf_counter() - begun) * 1000:.0f} ms\n")
+        return  # the client closed the connection or was too slow
+    asked = f"{request.address}:{request.port} {request.path} {dict(request.query)}" if request else "?"
+    sys.stderr.write(f"{asked} {reply.status} {(time.perf_counter() - begun) * 1000:.0f} ms\n")
     try:
         connection.sendall(rendered(reply, body=body_wanted))
     except OSError:
         return
 
 
-def _answered(system: System, request: Request) -> Answer:
+def _answered(system: System, request: Request) -> Response:
     try:
         store = Store(system)
         try:
-            return answer(system, store, request)
+            return handle_request(system, store, request)
         finally:
             store.close()
     except (WarewulfError, OSError, ValueError) as error:
         sys.stderr.write(f"ERROR:  {request.path}: {error}\n")
-        return Answer(500)
+        return Response(500)
 
 
 def read_request(connection: socket.socket) -> tuple[str, Request]:
-    """Method and request from a connection; bodies are not taken."""
+    """Reads method and request from a connection; ignores a body."""
     head = b""
     while b"\r\n\r\n" not in head:
         chunk = connection.recv(4096)
@@ -153,7 +153,7 @@ def read_request(connection: socket.socket) -> tuple[str, Request]:
 
 
 def parse_request(head: bytes) -> tuple[str, Request]:
-    """Method and request from the bytes of a head."""
+    """Parses method and request from the bytes of a head; raises BadRequestError."""
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -173,8 +173,8 @@ def parse_request(head: bytes) -> tuple[str, Request]:
     return words[0], Request(target.path, query, headers.get("x-real-ip", ""), port)
 
 
-def rendered(reply: Answer, *, body: bool = True) -> bytes:
-    """The bytes of an answer."""
+def rendered(reply: Response, *, body: bool = True) -> bytes:
+    """The bytes of a response."""
     head = [
         f"HTTP/1.1 {reply.status} {REASONS[reply.status]}",
         "Content-Type: application/octet-stream",

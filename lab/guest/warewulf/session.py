@@ -1,4 +1,4 @@
-"""One run of wwsh: what it may print, whether it may ask, the store, and the events still to come."""
+"""State of one run of wwsh: output, questions, the datastore, and pending updates of generated files."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ GLOBAL = {
 
 
 def split_flags(words: Sequence[str], flags: Flags) -> tuple[list[str], Flags]:
-    """Takes wwsh's own options out of a line; a module's own `-d` is lost to them, as in Warewulf."""
+    """Removes wwsh's own options from a line. A module never sees its own `-d`, as in Warewulf."""
     found = {GLOBAL[word]: True for word in words if word in GLOBAL}
     return [word for word in words if word not in GLOBAL], replace(flags, **found)
 
 
 class Session:
-    """What the commands of wwsh act through."""
+    """Gives the commands of wwsh their output, their questions and the datastore."""
 
     def __init__(self, system: System, flags: Flags, *, out: TextIO, err: TextIO, terminal: bool) -> None:
         self.system = system
@@ -60,17 +60,17 @@ class Session:
 
     @property
     def interactive(self) -> bool:
-        """Whether questions are asked; when not, every answer is yes."""
+        """Whether the user is asked; otherwise every answer is yes."""
         return self._terminal and not self.flags.yes and not self.flags.quiet
 
     @property
     def strict(self) -> bool:
-        """Whether printing commands end with 1 on success, as Warewulf's do."""
+        """Whether printing commands exit with status 1 on success, as Warewulf's do."""
         return os.environ.get("WW_STRICT_RC") == "1"
 
     @property
     def store(self) -> Store:
-        """The datastore, opened when first used."""
+        """The datastore, opened on first use."""
         if self._store is None:
             from lab.guest.warewulf.store import Store
 
@@ -86,37 +86,37 @@ class Session:
     # Output
 
     def row(self, text: str = "") -> None:
-        """A line that is always shown."""
+        """Prints a line, always."""
         self._out.write(text + "\n")
 
     def notice(self, text: str = "") -> None:
-        """A line that --quiet hides."""
+        """Prints a line unless --quiet was given."""
         if not self.flags.quiet:
             self._out.write(text + "\n")
 
     def info(self, text: str) -> None:
-        """A line that only --verbose shows."""
+        """Prints a line if --verbose or --debug was given."""
         if self.flags.verbose or self.flags.debug:
             self._out.write(text + "\n")
 
     def debug(self, text: str) -> None:
-        """A line for the curious."""
+        """Prints a line if --debug was given."""
         if self.flags.debug:
             self._out.write(f"[wwsh]:  {text}\n")
 
     def raw(self, data: bytes) -> None:
-        """Bytes as they are."""
+        """Writes bytes unchanged."""
         self._out.flush()
         self._out.buffer.write(data)
         self._out.buffer.flush()
 
     def error(self, text: str) -> bool:
-        """An error; returns False so that a command can `return session.error(...)`."""
+        """Reports an error; returns False, so that a command can `return session.error(...)`."""
         self._message("ERROR:  ", text)
         return False
 
     def warning(self, text: str) -> None:
-        """A warning."""
+        """Reports a warning."""
         self._message("WARNING:  ", text)
 
     def _message(self, prefix: str, text: str) -> None:
@@ -127,7 +127,7 @@ class Session:
     # Questions
 
     def ask(self, question: str, prompt: str = "Yes/No [no]> ") -> bool:
-        """Asks when there is somebody to ask; anything but y or yes means no."""
+        """Asks an interactive user; any answer but y or yes means no. Returns True without a user."""
         if not self.interactive:
             return True
         if question:
@@ -141,7 +141,7 @@ class Session:
         return answer.strip().lower() in ("y", "yes")
 
     def sure(self, question: str, changes: Sequence[str], prompt: str) -> bool:
-        """Shows changes before asking, and only then: the way of `node set` and `provision set`."""
+        """Shows changes and asks, only if interactive: how `node set` and `provision set` ask."""
         if not self.interactive:
             return True
         listing = "\n".join((question, "", *changes, ""))
@@ -151,7 +151,7 @@ class Session:
         return False
 
     def proceed(self, count: int, noun: str, changes: Sequence[str]) -> bool:
-        """Shows actions even when nobody is asked: the way of `file set` and `node delete`."""
+        """Shows actions, even if it does not ask: how `file set` and `node delete` ask."""
         self.notice(f"About to apply {len(changes)} action(s) to {count} {noun}:")
         self.notice()
         for change in changes:
@@ -163,7 +163,7 @@ class Session:
         return False
 
     def may_overwrite(self, name: str) -> bool:
-        """Asks before an image of that name is replaced, and says so when it is not."""
+        """Asks whether an image of that name may be replaced; prints a line if not."""
         if not self.interactive:
             return True
         self.warning(f"Do you wish to overwrite '{name}' in the Warewulf data store?")
@@ -175,7 +175,7 @@ class Session:
     # Events
 
     def changed(self) -> None:
-        """Says that objects changed: what depends on them is rewritten when the command is done."""
+        """Records that objects changed: generated files are rewritten when the command ends."""
         if not self.events_on:
             return
         self.pending = True
@@ -185,7 +185,7 @@ class Session:
             self.pending_dhcp = True
 
     def apply_events(self) -> bool:
-        """Rewrites what depends on changed objects; says whether all went well."""
+        """Rewrites the files generated from changed objects; returns whether all are up to date."""
         if not self.pending:
             return True
         from lab.guest.warewulf import events
@@ -202,6 +202,11 @@ def change_line(what: str, key: str, value: str | None = None) -> str:
 def print_line(name: str, key: str, value: str) -> str:
     """One line of `node print` and `provision print`."""
     return f"{name:>15}: {key:<16} = {value}"
+
+
+def shortened(text: str, width: int) -> str:
+    """Text cut to the width of a column; an ellipsis replaces the rest."""
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def title_line(record: Record) -> str:

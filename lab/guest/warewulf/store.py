@@ -1,4 +1,4 @@
-"""The datastore: objects in one SQLite file that all may read, contents in a second that few may."""
+"""The datastore: objects in an SQLite file that everyone may read, contents in a second, private one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab.guest.warewulf.model import LIST_FIELDS, UNDEF, Kind, NetDev, Record, V
 FOLDER = "/var/lib/warewulf"
 OBJECTS = f"{FOLDER}/warewulf.db"
 CONTENTS = f"{FOLDER}/content.db"
-"""Files such as shadow and munge.key live here: mode 0640, group `warewulf` (wwserver's)."""
+"""Holds files such as shadow and munge.key: mode 0640, group `warewulf`, which wwserver belongs to."""
 GROUP = "warewulf"
 WAIT = 30.0
-"""Seconds that one program waits for another's write to end."""
+"""How many seconds a program waits until another one has finished writing."""
 
-# The rollback journal, not WAL: a reader without write permission must not need a -shm file.
+# Rollback journal, not WAL: readers without write permission could not create the -shm file.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS datastore (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,16 +38,16 @@ CONTENT_SCHEMA = "CREATE TABLE IF NOT EXISTS binstore (object_id INTEGER PRIMARY
 
 
 class StoreError(WarewulfError):
-    """The datastore cannot do what was asked; the text is for people."""
+    """The datastore refused a request; the text tells users why."""
 
 
 def create(system: System) -> bool:
-    """Makes the datastore when there is none and sets its permissions; says whether it was made."""
+    """Creates the datastore if it is missing and sets its permissions; returns whether it was created."""
     made = not system.exists(OBJECTS)
     system.make_dir(FOLDER)
     for path, schema, mode in ((OBJECTS, SCHEMA, 0o644), (CONTENTS, CONTENT_SCHEMA, 0o640)):
         real = system.path(path)
-        # Made before SQLite opens it, so that secrets are never in a file that others can read.
+        # Create it before SQLite does, so that secrets are never in a file that others can read.
         os.close(os.open(real, os.O_RDWR | os.O_CREAT, mode & 0o600))
         os.chmod(real, mode)
         connection = sqlite3.connect(real, timeout=WAIT, isolation_level=None)
@@ -72,7 +72,7 @@ class Store:
         mode = "rw" if self._system.is_root else "ro"
         uri = f"file:{_quoted(self._system.path(OBJECTS))}?mode={mode}"
         try:
-            # check_same_thread stays on: each thread of wwserver opens its own.
+            # check_same_thread stays on: each thread of wwserver opens its own connection.
             connection = sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None)
             connection.execute("SELECT value FROM meta WHERE name = 'dbvers'").fetchone()
         except sqlite3.Error as error:
@@ -80,20 +80,20 @@ class Store:
         return connection
 
     def close(self) -> None:
-        """Lets go of the files."""
+        """Closes the files."""
         self._connection.close()
 
     # Reading
 
     def records(self, kind: Kind) -> list[Record]:
-        """All objects of a kind, in the order of every listing."""
+        """All objects of a kind, in the order of listings."""
         rows = self._query(
             "SELECT id, type, timestamp, serialized FROM datastore WHERE type = ?", (kind.value,)
         )
         return sorted((_record(*row) for row in rows), key=order)
 
     def get(self, kind: Kind, number: int) -> Record | None:
-        """The object of that number and kind."""
+        """The object with that number and kind."""
         rows = self._query(
             "SELECT id, type, timestamp, serialized FROM datastore WHERE id = ? AND type = ?",
             (number, kind.value),
@@ -101,7 +101,7 @@ class Store:
         return _record(*rows[0]) if rows else None
 
     def find(self, kind: Kind, field: str, value: str) -> list[Record]:
-        """Objects of a kind by an indexed value, found through the index."""
+        """Objects of a kind that have the value in an indexed field."""
         rows = self._query(
             "SELECT d.id, d.type, d.timestamp, d.serialized FROM lookup l JOIN datastore d"
             " ON d.id = l.object_id WHERE l.field = ? AND l.value = ? AND d.type = ?",
@@ -110,11 +110,11 @@ class Store:
         return sorted((_record(*row) for row in rows), key=order)
 
     def named(self, kind: Kind, name: str) -> Record | None:
-        """The object of that name."""
+        """The object with that name."""
         return next(iter(self.find(kind, "name", name)), None)
 
     def content(self, number: int) -> bytes:
-        """The content of a file object; empty when nothing was stored."""
+        """The content of a file object; empty if none is stored."""
         self._open_contents()
         rows = self._query("SELECT content FROM contents.binstore WHERE object_id = ?", (number,))
         content = rows[0][0] if rows else b""
@@ -124,7 +124,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside happens or nothing does; waits for other writers first."""
+        """Commits all changes made inside, or none after an error; waits for other writers first."""
         if not self._system.is_root:
             raise StoreError("Only root can change the Warewulf data store\nhint: use sudo")
         self._open_contents()
@@ -138,7 +138,7 @@ class Store:
             raise
 
     def add(self, record: Record) -> Record:
-        """Stores a new object and gives it a number."""
+        """Stores a new object and returns it with its number."""
         cursor = self._execute(
             "INSERT INTO datastore (type, timestamp, serialized) VALUES (?, ?, ?)",
             (record.kind.value, self._now(), _serialized(record)),
@@ -146,7 +146,7 @@ class Store:
         return self._indexed(replace(record, id=cursor.lastrowid or 0))
 
     def put(self, record: Record) -> Record:
-        """Stores a changed object; its timestamp moves only when its bytes differ, as MariaDB's does."""
+        """Stores a changed object. Its timestamp changes only if its bytes differ, as with MariaDB."""
         self._execute(
             "UPDATE datastore SET timestamp = ?, serialized = ? WHERE id = ? AND serialized <> ?",
             (self._now(), _serialized(record), record.id, _serialized(record)),
@@ -164,7 +164,7 @@ class Store:
         self._execute("DELETE FROM datastore WHERE id = ?", (record.id,))
 
     def delete_referenced(self, records: Sequence[Record], key: str) -> None:
-        """Removes objects that nodes name by number under a key, and those references; all or nothing."""
+        """Removes objects, and the references to them that nodes hold under a key, in one transaction."""
         numbers = {str(record.id) for record in records}
         with self.transaction():
             for record in records:
@@ -184,8 +184,8 @@ class Store:
         return stored
 
     def _now(self) -> int:
-        # Nodes ask for what is newer than the newest they have. Two changes within a second must
-        # therefore not share a timestamp, or the second would never reach a node.
+        # Nodes ask for files newer than the newest one they have. If two changes within a second had
+        # the same timestamp, the second one might never reach a node.
         newest = self._query("SELECT COALESCE(MAX(timestamp), 0) FROM datastore", ())[0][0]
         return max(int(self._system.clock()), int(str(newest)) + 1)
 
@@ -198,7 +198,7 @@ class Store:
             self._connection.execute("ATTACH DATABASE ? AS contents", (uri,))
             self._connection.execute("SELECT count(*) FROM contents.sqlite_master").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"Contents of files are for root only ({error})\nhint: use sudo") from error
+            raise StoreError(f"Only root can read the contents of files ({error})\nhint: use sudo") from error
         self._contents_open = True
 
     def _query(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
@@ -217,11 +217,11 @@ INDEXED = {
     Kind.VNFS: ("name", "_id"),
     Kind.BOOTSTRAP: ("name", "_id"),
 }
-"""What can be looked up, by kind."""
+"""Fields that can be looked up, by kind."""
 
 
 def lookup(record: Record, field: str) -> tuple[str, ...]:
-    """The values an object is indexed under; absent ones count as the word UNDEF."""
+    """The values of an indexed field; a field without a value has the value UNDEF."""
     if field == "_id":
         return (str(record.id),)
     if field == "_hwaddr":
@@ -234,7 +234,7 @@ def lookup(record: Record, field: str) -> tuple[str, ...]:
 def _explained(error: sqlite3.Error) -> str:
     text = str(error)
     if "locked" in text:
-        return f"Another program has been changing the data store for more than {WAIT:.0f} s ({text})"
+        return f"Another program has locked the data store for more than {WAIT:.0f} s ({text})"
     return f"The data store failed: {text}"
 
 

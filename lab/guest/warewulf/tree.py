@@ -1,4 +1,4 @@
-"""Reads a folder into an ordered list of what an archive shall hold; needs no clock and no chance."""
+"""Reads a folder into an ordered list of archive entries; equal folders give equal lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.guest.warewulf.cpio import Entry
 
 @dataclass(frozen=True)
 class Item:
-    """One file: its entry, where its data is (or the data itself), and its time to the nanosecond."""
+    """One file: its entry, the path of its data or the data itself, and its time in nanoseconds."""
 
     entry: Entry
     source: bytes = b""
@@ -23,7 +23,7 @@ class Item:
 
 
 class Rules:
-    """Which paths are left out, and which are replaced by links into a shared folder."""
+    """Selects the paths that are excluded, and those that become links into a shared folder."""
 
     def __init__(self, exclude: Sequence[str], hybridize: Sequence[str] = (), hybridpath: str = "") -> None:
         self._exclude = _compiled(exclude if hybridpath else [*exclude, *hybridize])
@@ -31,11 +31,11 @@ class Rules:
         self._hybridpath = os.fsencode(hybridpath)
 
     def excluded(self, path: bytes) -> bool:
-        """Whether a path, as seen from the root of the folder, is left out with all below it."""
+        """Whether a path, relative to the folder, is excluded with everything below it."""
         return self._exclude is not None and self._exclude.match(path) is not None
 
     def link(self, path: bytes) -> bytes | None:
-        """Where a path is linked to instead of being packed."""
+        """The link target that replaces a path, or None if the path is packed."""
         if self._hybrid is None or self._hybrid.match(path) is None:
             return None
         return self._hybridpath + b"/" + path
@@ -52,7 +52,7 @@ def _expression(pattern: str) -> bytes:
 
 
 def scan(root: bytes, rules: Rules) -> list[Item]:
-    """Everything under a folder, by path; other file systems and sockets are left out."""
+    """All files below a folder, sorted by path; skips other file systems and sockets."""
     device = os.lstat(root).st_dev
     found = [_item(b".", os.lstat(root), b"")]
     groups: Groups = {}
@@ -62,7 +62,7 @@ def scan(root: bytes, rules: Rules) -> list[Item]:
 
 
 Groups = dict[bytes, tuple[int, int]]
-"""Path of a file with several names to its device and inode."""
+"""Maps each path of a file with several hard links to its device and inode."""
 
 
 def _walk(folder: bytes, prefix: bytes, device: int, rules: Rules, groups: Groups) -> Iterator[Item]:
@@ -99,8 +99,8 @@ def _item(path: bytes, info: os.stat_result, source: bytes) -> Item:
         uid=info.st_uid,
         gid=info.st_gid,
         mtime=int(info.st_mtime),
-        # The path, not the disk, decides: the same tree gives the same bytes on any disk, and a new
-        # file changes no other's number. Only names of one file need to agree; see _linked.
+        # By path and not by disk: equal trees give equal bytes on any disk, and a new file changes no
+        # other file's number. Only the names of one file must agree; see _linked.
         inode=zlib.crc32(path),
         rdev=rdev,
     )
@@ -108,7 +108,7 @@ def _item(path: bytes, info: os.stat_result, source: bytes) -> Item:
 
 
 def _linked(items: list[Item], groups: Groups) -> list[Item]:
-    """Joins the names of each file that has several in the archive; the last one carries the data."""
+    """Gives all hard links of a file one inode number in the archive; the last one carries the data."""
     names: dict[tuple[int, int], list[bytes]] = {}
     for path in sorted(groups):
         names.setdefault(groups[path], []).append(path)

@@ -1,10 +1,9 @@
-"""wwbootstrap: makes a bootstrap, the kernel and drivers that nodes start with."""
+"""wwbootstrap: builds a bootstrap, the kernel and drivers that nodes start with."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 
@@ -17,15 +16,15 @@ from lab.guest.warewulf.session import Flags, Session
 
 USAGE = """USAGE: /usr/bin/wwbootstrap [options] kernel_version
 
-Makes the kernel and the drivers that nodes boot with, as /etc/warewulf/bootstrap.conf says.
+Builds a bootstrap, the kernel and drivers that nodes boot, as configured in /etc/warewulf/bootstrap.conf.
 
-   -c, --chroot DIR    take kernel, modules and firmware from there (also -r, --root)
-   -k, --kernel FILE   this kernel image
+   -c, --chroot DIR    take kernel, modules and firmware from DIR (also -r, --root)
+   -k, --kernel FILE   use this kernel image
    -u, --ucode NAME    processor microcode
-       --config NAME   another configuration file of /etc/warewulf
+       --config NAME   use another configuration file of /etc/warewulf
    -n, --name NAME     name of the bootstrap (default: the kernel version)
-   -o, --output FILE   write it there, not into the data store (also -f)
-   -d, -v, -h          debug, verbose, this text
+   -o, --output FILE   write the bootstrap to FILE, not to the data store (also -f)
+   -d, -v, -h          debug, verbose, show this text
 """
 
 OPTIONS = (
@@ -39,7 +38,6 @@ OPTIONS = (
     Option("name", ("name", "n")),
     Option("output", ("output", "o", "f")),
 )
-NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+~-]*$")
 CACHE = "/var/cache/warewulf/.drivers"
 
 
@@ -70,7 +68,7 @@ def _make(session: Session, parsed: Parsed) -> bool:
     version = parsed.words[0]
     name = parsed.one("name") or version
     for word in (version, name):
-        if not NAME.match(word):
+        if not bootstraps.NAME.match(word):
             raise WarewulfError(f"'{word}' contains invalid characters")
     if not system.is_root:
         raise WarewulfError("Only root can make bootstraps\nhint: use sudo")
@@ -78,7 +76,7 @@ def _make(session: Session, parsed: Parsed) -> bool:
     kernel = parsed.one("kernel") or os.path.join(chroot, "boot", f"vmlinuz-{version}")
     if not system.is_file(kernel):
         raise WarewulfError(f"Can't locate the boot kernel: {kernel}\nhint: ls {os.path.dirname(kernel)}")
-    # Always the SMS's own configuration, also for a kernel from a chroot.
+    # Always the SMS's configuration, also for a kernel from a chroot.
     file = parsed.one("config") or "bootstrap.conf"
     settings = conf.read(system, os.path.basename(file))
     for problem in settings.problems:
@@ -100,7 +98,7 @@ def _make(session: Session, parsed: Parsed) -> bool:
 
 
 def _collected(system: System, where: drivers.Source, settings: conf.Config) -> drivers.Drivers:
-    """The packed drivers, taken from the last run when nothing they depend on has changed."""
+    """The packed drivers; reuses those of the last run if nothing that they depend on has changed."""
     key = _digest(system, where, settings)
     kept = f"{CACHE}/{where.version}"
     head, _, archive = (system.read(kept) if system.is_file(kept) else b"").partition(b"\n")
@@ -129,7 +127,7 @@ def _digest(system: System, where: drivers.Source, settings: conf.Config) -> str
 def _import(session: Session, name: str, data: bytes) -> None:
     known = session.store.named(Kind.BOOTSTRAP, name) is not None
     if known and not session.may_overwrite(name):
-        return  # Warewulf's trap, kept: the old bootstrap stays, and yet the program ends with `Done.`
+        return  # As in Warewulf: the old bootstrap stays, and the program still ends with `Done.`
     record = bootstraps.keep(session.system, session.store, name, data, os.uname().machine)
     bootstraps.build(session.system, record, session.row)
     session.changed()

@@ -1,4 +1,4 @@
-"""wwinit: sets up the parts of Warewulf on the SMS; running it again changes nothing that is so."""
+"""wwinit: sets up Warewulf on the SMS; a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lab.guest.warewulf.network import NetworkError, boot_network
 
 USAGE = """USAGE: wwinit [options] MODULE|TAG ...
 
-   -d, -v, -h   debug, verbose, this text
+   -d, -v, -h   debug, verbose, show this text
 
-Modules, in their order:
+Modules, in the order in which they run:
 """
 NODE_KEYS = "/etc/warewulf/vnfs/ssh"
 
 
 @dataclass(frozen=True)
-class Step:
-    """One thing to see to: what it is, and how; True when something was done, False when it was so."""
+class SetupStep:
+    """One step of a module. `do` returns True if it changed something, False if nothing was to do."""
 
     text: str
     do: Callable[[System], bool]
@@ -32,16 +32,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Module:
-    """Steps under a name; tags call several modules at once."""
+    """Named steps; a tag stands for several modules."""
 
     order: int
     name: str
     tags: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[SetupStep, ...]
 
 
 def main(arguments: Sequence[str], system: System) -> int:
-    """Runs the modules named, in their order."""
+    """Runs the modules that the arguments name, in the order of MODULES."""
     words = [word for word in arguments if not word.startswith("-")]
     if not words or "-h" in arguments or "--help" in arguments:
         sys.stdout.write(usage())
@@ -83,21 +83,21 @@ def _run(system: System, module: Module) -> bool:
     return True
 
 
-def _line(module: Module, step: Step) -> str:
+def _line(module: Module, step: SetupStep) -> str:
     return f"{module.name + ':':<15} {step.text:<55}"
 
 
 # Steps
 
 
-def _configs(*names: str) -> Step:
+def _configs(*names: str) -> SetupStep:
     def write(system: System) -> bool:
         missing = [name for name in names if not system.exists(f"{conf.FOLDER}/{name}")]
         for name in missing:
             system.write(f"{conf.FOLDER}/{name}", presets.FILES[name].encode())
         return bool(missing)
 
-    return Step(f"Writing {', '.join(names[:2])}{', ...' if len(names) > 2 else ''}", write)
+    return SetupStep(f"Writing {', '.join(names[:2])}{', ...' if len(names) > 2 else ''}", write)
 
 
 def _hosts(system: System) -> bool:
@@ -113,7 +113,7 @@ def _dhcp(system: System) -> bool:
     try:
         changed = events.write_dhcp(system, opened.records(Kind.NODE), boot_network(system))
     except NetworkError as error:
-        # While an image is built there is no such card yet; dnsmasq wants its files all the same.
+        # While an image is built, the card does not exist yet; dnsmasq still needs its files.
         sys.stderr.write(f"WARNING:  {error}\n")
         changed = events.write_empty_dhcp(system)
     finally:
@@ -128,7 +128,7 @@ LOADERS = {
     "snponly.efi": "bin-x86_64-efi/snp.efi",
     "snp.efi": "bin-x86_64-efi/snp.efi",
 }
-"""Loader of Debian's package ipxe to its place below the TFTP folder."""
+"""Maps each loader of Debian's package ipxe to its path below the TFTP folder."""
 
 
 def _loaders(system: System) -> bool:
@@ -174,21 +174,25 @@ def _node_host_keys(system: System) -> bool:
 _PROVISION = ("provision.conf", "defaults/node.conf", "defaults/provision.conf")
 _LAYOUTS = tuple(name for name in presets.FILES if name.startswith("filesystem/"))
 MODULES = (
-    Module(10, "database", ("ALL", "DATABASE", "DATASTORE"), (Step("Creating the datastore", store.create),)),
+    Module(
+        10, "database", ("ALL", "DATABASE", "DATASTORE"), (SetupStep("Creating the datastore", store.create),)
+    ),
     Module(25, "wwsh", ("ALL", "PROVISION"), (_configs(*_PROVISION, *_LAYOUTS, "livesync.conf"),)),
-    Module(50, "dhcp", ("ALL", "PROVISION"), (Step("Writing the reservations of all nodes", _dhcp),)),
+    Module(50, "dhcp", ("ALL", "PROVISION"), (SetupStep("Writing the reservations of all nodes", _dhcp),)),
     Module(
         50,
         "ssh_keys",
         ("ALL", "AUTH", "VNFS"),
         (
-            Step("Checking ssh keys for root", _cluster_key),
-            Step("Checking for default ssh host keys for nodes", _node_host_keys),
+            SetupStep("Checking ssh keys for root", _cluster_key),
+            SetupStep("Checking for default ssh host keys for nodes", _node_host_keys),
         ),
     ),
-    Module(50, "tftp", ("ALL", "PROVISION"), (Step("Installing the network boot loaders", _loaders),)),
-    Module(60, "hostfile", ("ALL", "PROVISION"), (Step("Updating /etc/hosts and dynamic_hosts", _hosts),)),
+    Module(50, "tftp", ("ALL", "PROVISION"), (SetupStep("Installing the network boot loaders", _loaders),)),
+    Module(
+        60, "hostfile", ("ALL", "PROVISION"), (SetupStep("Updating /etc/hosts and dynamic_hosts", _hosts),)
+    ),
     Module(90, "bootstrap", ("ALL", "PROVISION", "BOOTSTRAP"), (_configs("bootstrap.conf"),)),
     Module(91, "vnfs", ("ALL", "PROVISION", "VNFS"), (_configs("vnfs.conf"),)),
 )
-"""Those of Warewulf's modules that have something to do in the lab."""
+"""The modules of Warewulf that a lab needs."""

@@ -1,59 +1,26 @@
-"""wwsh: Warewulf's shell. One command, a file of commands, commands from a pipe, or a prompt."""
+"""wwsh: Warewulf's shell. Runs one command, a file of commands, commands from a pipe, or a prompt."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
+from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from lab.guest.system import System
+from lab.guest.warewulf.dispatch import MODULES, run_line, run_text, usage
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.session import Flags, Session, split_flags
 
-MODULES = {
-    "bootstrap": "Kernels and initial file systems that nodes boot",
-    "dhcp": "The DHCP service",
-    "events": "Whether changes take effect at once",
-    "file": "Files handed to nodes",
-    "node": "Nodes and their network devices",
-    "object": "Any object and any of its keys",
-    "output": "How much wwsh prints",
-    "provision": "What each node boots and is given",
-    "pxe": "The boot configuration of each node",
-    "ssh": "Commands on many nodes",
-    "ucode": "Processor microcode",
-    "vnfs": "Root file systems of nodes",
-}
-"""Module name to its summary; each lives in cmd_NAME.py, small ones together in cmd_admin.py."""
-
-ADMIN = ("dhcp", "events", "output", "pxe", "ssh", "ucode")
-USAGE = """USAGE: wwsh [options] [module command ...]
-       wwsh [options] FILE
-       ... | wwsh [options]
-
-Options, anywhere on a line:
-   -h, --help           this text
-   -d, --debug          say what is being done
-   -v, --verbose        say more
-   -q, --quiet          say less, never ask
-   -y, --yes, --noask   answer every question with yes
-   --nodhcp             leave the DHCP service as it is
-
-Modules:"""
-
-Run = Callable[[Session, Sequence[str]], bool]
-
 
 def main(arguments: Sequence[str], system: System) -> int:
-    """Runs wwsh; the exit status is the number of commands that failed."""
+    """Runs wwsh; returns the number of failed commands as the exit status."""
     words, flags = split_flags(arguments, Flags())
     if flags.help or words[:1] == ["-h"]:
         sys.stdout.write(usage())
         return 0
-    # A killed batch must still apply the events of what it has changed.
+    # A batch that is killed must still update the files generated from what it has changed.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -66,9 +33,9 @@ def main(arguments: Sequence[str], system: System) -> int:
             return _one(session, words)
         if not sys.stdin.isatty():
             return _batch(session, sys.stdin)
-        from lab.guest.warewulf.prompt import converse
+        from lab.guest.warewulf.prompt import run_repl
 
-        return converse(session)
+        return run_repl(session)
     finally:
         session.close()
 
@@ -77,18 +44,13 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def usage() -> str:
-    """The text of `wwsh --help`."""
-    return USAGE + "\n" + "".join(f"  {name:<17} {text}\n" for name, text in MODULES.items())
-
-
 def _one(session: Session, words: Sequence[str]) -> int:
     failed = not run_line(session, words)
     return min(255, failed + (not _events(session)))
 
 
 def _batch(session: Session, lines: Iterable[str]) -> int:
-    """Runs one command a line; what follows from the changes is done once, at the end."""
+    """Runs one command per line; updates generated files once, at the end."""
     failed = 0
     try:
         for line in lines:
@@ -104,60 +66,4 @@ def _events(session: Session) -> bool:
     try:
         return session.apply_events()
     except (WarewulfError, OSError) as error:
-        return session.error(f"Changes are stored, but did not take effect: {error}\nhint: wwsh pxe update")
-
-
-def run_text(session: Session, line: str) -> bool:
-    """Runs one line of text: quotes as in a shell, `#` begins a comment."""
-    import shlex
-
-    try:
-        words = shlex.split(line, comments=True)
-    except ValueError as error:
-        return session.error(f"{error}: {line.strip()}")
-    return run_line(session, words) if words else True
-
-
-def run_line(session: Session, line: Sequence[str]) -> bool:
-    """Runs one command given as words; wwsh's own options count for this line only."""
-    words, session.flags = split_flags(line, session.lasting)
-    try:
-        if session.flags.help:
-            session.row(usage().rstrip())
-            return True
-        return _dispatch(session, words) if words else True
-    except (WarewulfError, OSError) as error:
-        return session.error(str(error))
-    finally:
-        session.flags = session.lasting
-
-
-def _dispatch(session: Session, words: Sequence[str]) -> bool:
-    name, rest = words[0], words[1:]
-    if name in ("exit", "quit"):
-        session.stopped = True
-        return True
-    if name == "help":
-        return _help(session, rest)
-    if name not in MODULES:
-        return session.error(f"Warewulf command '{name}' not available")
-    return command(name)(session, rest)
-
-
-def command(name: str) -> Run:
-    """What runs a module's commands; loaded when first used, so that starting stays quick."""
-    if name in ADMIN:
-        run: Run = getattr(import_module("lab.guest.warewulf.cmd_admin"), name)
-    else:
-        run = import_module(f"lab.guest.warewulf.cmd_{name}").run
-    return run
-
-
-def _help(session: Session, words: Sequence[str]) -> bool:
-    if words and words[0] in MODULES:
-        return command(words[0])(session, ["help"]) or not session.strict
-    if words:
-        return session.error(f"Warewulf command '{words[0]}' not available")
-    session.row(usage().rstrip())
-    session.row("  {:<17} {}".format("exit", "Leave this shell (also: quit, Ctrl-D)"))
-    return True
+        return session.error(f"Changes are stored but have no effect yet: {error}\nhint: wwsh pxe update")

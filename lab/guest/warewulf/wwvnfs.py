@@ -1,4 +1,4 @@
-"""wwvnfs: packs a chroot as a VNFS image and puts it into the datastore."""
+"""wwvnfs: packs a chroot as a VNFS image and stores it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from lab.guest.warewulf.tree import Rules, scan
 USAGE = """USAGE: wwvnfs [options] NAME
        wwvnfs [options] --chroot PATH
 
-Packs a chroot into a VNFS image that nodes boot from. Only what changed since the last run is
-packed anew.
+Packs a chroot into a VNFS image, the root file system that nodes boot. Packs only the parts that
+changed since the last run.
 
    -c, --chroot PATH      the tree to pack (also -r, --root)
-   -o, --output FILE      write the image there, not into the data store
-   -e, --exclude GLOB     leave out; also --excludefile FILE
-       --hybridize GLOB   leave out, or link into the hybrid path; also --hybridizefile FILE
-       --hybridpath PATH  where nodes find what was hybridized
-       --full             pack everything anew
-   -d, -v, -q, -h         debug, verbose, quiet, this text
+   -o, --output FILE      write the image to FILE, not to the data store
+   -e, --exclude GLOB     leave out matching paths (also --excludefile FILE)
+       --hybridize GLOB   leave out matching paths, or link them into the hybrid path
+                          (also --hybridizefile FILE)
+       --hybridpath PATH  where nodes find hybridized paths
+       --full             pack everything again
+   -d, -v, -q, -h         debug, verbose, quiet, show this text
 """
 
 OPTIONS = (
@@ -53,13 +54,13 @@ OPTIONS = (
 )
 CACHE = "/var/cache/warewulf"
 COMPRESSOR = "zstd -q -3"
-# Without these gzip and pigz write the time into each member, and no two images would be equal.
+# Without -n, gzip and pigz write the time into each member, and equal trees would give different images.
 TIMELESS = {"gzip": "-n", "pigz": "-n"}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything one run needs to know."""
+class PackJob:
+    """The settings of one run."""
 
     name: str
     chroot: str
@@ -70,28 +71,28 @@ class Plan:
     new_config: bool
 
 
-class Teller:
-    """Prints steps and how long each took, in Warewulf's columns."""
+class StepTimer:
+    """Prints steps and their times in seconds, in Warewulf's columns."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self.begun = time.perf_counter()
 
     def say(self, text: str) -> None:
-        """A line, unless --quiet was given."""
+        """Prints a line unless --quiet was given."""
         if not self._quiet:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
-        """Times what is done inside."""
+        """Prints how long the block took."""
         begun = time.perf_counter()
         yield
         self.took(label, begun)
 
     def took(self, label: str, begun: float) -> None:
-        """One step and its time."""
+        """Prints a step and the time since it began."""
         self.say(f"{label:<60}: {time.perf_counter() - begun:.2f} s")
 
 
@@ -105,9 +106,9 @@ def main(arguments: Sequence[str], system: System) -> int:
         if not parsed.words and not parsed.has("chroot"):
             sys.stderr.write(USAGE)
             return 1
-        plan = _plan(system, parsed)
-        teller = Teller(quiet=parsed.has("quiet"))
-        _build(system, plan, teller)
+        job = _job(system, parsed)
+        timer = StepTimer(quiet=parsed.has("quiet"))
+        _build(system, job, timer)
     except (WarewulfError, OSError) as error:
         sys.stdout.flush()
         sys.stderr.write(f"ERROR:  {error}\n")
@@ -115,12 +116,12 @@ def main(arguments: Sequence[str], system: System) -> int:
     return 0
 
 
-def _plan(system: System, parsed: Parsed) -> Plan:
+def _job(system: System, parsed: Parsed) -> PackJob:
     if not system.is_root:
         raise WarewulfError("Only root can read all of a chroot\nhint: use sudo")
     chroot = parsed.one("chroot").rstrip("/")
     name = parsed.words[0] if parsed.words else os.path.basename(chroot)
-    images.folder(name)  # refuses what is no name
+    images.folder(name)  # raises for an invalid name
     base = conf.read(system, "vnfs.conf")
     own_file = f"vnfs/{name}.conf"
     new = not system.exists(f"{conf.FOLDER}/{own_file}")
@@ -134,12 +135,12 @@ def _plan(system: System, parsed: Parsed) -> Plan:
         raise WarewulfError("Can not find /sbin/init in your VNFS!")
     hybridpath = (parsed.one("hybridpath") or settings.one("hybridpath")).replace("%{name}", name)
     if hybridpath and hybridpath not in system.text(f"{chroot}/etc/fstab", ""):
-        sys.stderr.write(f"WARNING:  {chroot}/etc/fstab mounts nothing at the hybrid path {hybridpath}\n")
+        sys.stderr.write(f"WARNING:  The hybrid path {hybridpath} is not mounted by {chroot}/etc/fstab\n")
     exclude = [*settings.many("exclude"), *parsed.listed("exclude")]
     exclude += _lines(system, parsed.one("excludefile") or settings.one("excludefile"))
     hybridize = [*settings.many("hybridize"), *parsed.listed("hybridize")]
     hybridize += _lines(system, parsed.one("hybridizefile"))
-    return Plan(
+    return PackJob(
         name=name,
         chroot=os.path.abspath(chroot),
         output=parsed.one("output") or settings.one("output"),
@@ -164,39 +165,39 @@ def _compressor(text: str) -> tuple[str, ...]:
     return (*words, flag) if flag and flag not in words else tuple(words)
 
 
-def _build(system: System, plan: Plan, teller: Teller) -> None:
-    teller.say(f"Using '{plan.name}' as the VNFS name")
-    teller.say(f"Creating VNFS image from {plan.name}")
-    cache = f"{CACHE}/{plan.name}"
+def _build(system: System, job: PackJob, timer: StepTimer) -> None:
+    timer.say(f"Using '{job.name}' as the VNFS name")
+    timer.say(f"Creating VNFS image from {job.name}")
+    cache = f"{CACHE}/{job.name}"
     system.make_dir(cache, 0o700)
     with _alone(system, f"{cache}/lock"):
-        if plan.output:
-            _to_file(system, plan, teller, cache)
+        if job.output:
+            _to_file(system, job, timer, cache)
         else:
-            _to_store(system, plan, teller, cache)
-    if plan.new_config:
-        path = f"{conf.FOLDER}/vnfs/{plan.name}.conf"
-        system.write(path, _own_config(plan).encode())
-        teller.say(f"Wrote a new configuration file at: {path}")
-    teller.took("Total elapsed time", teller.begun)
+            _to_store(system, job, timer, cache)
+    if job.new_config:
+        path = f"{conf.FOLDER}/vnfs/{job.name}.conf"
+        system.write(path, _own_config(job).encode())
+        timer.say(f"Wrote a new configuration file at: {path}")
+    timer.took("Total elapsed time", timer.begun)
 
 
 @contextmanager
 def _alone(system: System, path: str) -> Iterator[None]:
-    """Two runs for one VNFS follow each other; the lock goes with its process, however that ends."""
+    """Lets only one run per VNFS work at a time. The kernel releases the lock when the process ends."""
     with open(system.path(path), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            sys.stderr.write("WARNING:  Another wwvnfs is packing this VNFS: waiting for it to end\n")
+            sys.stderr.write("WARNING:  Another wwvnfs is packing this VNFS; waiting until it ends\n")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _own_config(plan: Plan) -> str:
+def _own_config(job: PackJob) -> str:
     return (
-        f"# What is special about the VNFS {plan.name}; vnfs.conf holds what all have in common.\n"
-        f"chroot = {plan.chroot}\n"
+        f"# Settings of the VNFS {job.name}; vnfs.conf holds the settings of all.\n"
+        f"chroot = {job.chroot}\n"
         "# exclude += /path/*\n"
         "# hybridize += /path\n"
         "# hybridpath = /vnfs/%{name}\n"
@@ -205,83 +206,85 @@ def _own_config(plan: Plan) -> str:
 
 @dataclass(frozen=True)
 class Archive:
-    """The segments of an image and the names that tell whether anything changed."""
+    """The segment files of an image, and its compressed trailer."""
 
     files: tuple[str, ...]
     trailer: bytes
 
     @property
     def names(self) -> list[str]:
-        """What the cache calls the segments."""
+        """The segments' names in the cache."""
         return [os.path.basename(file) for file in self.files]
 
 
-def _archive(system: System, plan: Plan, teller: Teller, cache: str, sure: list[str]) -> Archive | None:
-    """Packs the tree; None when it is what `sure` lists, so that there is nothing to do."""
-    with teller.step("Compiling hybridization link tree"):
-        pass  # hybrid links are made while the list is built
-    with teller.step("Building file list"):
+def _archive(
+    system: System, job: PackJob, timer: StepTimer, cache: str, current: list[str]
+) -> Archive | None:
+    """Packs the tree; None if its segments are those in `current`, so that there is nothing to do."""
+    with timer.step("Compiling hybridization link tree"):
+        pass  # hybrid links are made while the list is built, but Warewulf prints this step
+    with timer.step("Building file list"):
         started = time.time_ns()
-        items = scan(os.fsencode(system.path(plan.chroot)), plan.rules)
-        cut = segments.cut(items, _salt(system, plan))
+        items = scan(os.fsencode(system.path(job.chroot)), job.rules)
+        cut = segments.cut(items, _salt(system, job))
     begun = time.perf_counter()
     digests = [segment.digest for segment in cut]
-    if digests == sure and not plan.full:
-        teller.took("Compiling and compressing VNFS", begun)
+    if digests == current and not job.full:
+        timer.took("Compiling and compressing VNFS", begun)
         return None
     folder = system.path(cache)
-    if plan.full:
+    if job.full:
         _forget(folder)
     workers = os.cpu_count() or 1
-    files = segments.pack(system, cut, folder, plan.command, workers=workers, started_ns=started)
-    trailer = segments.compressed(system, TRAILER, plan.command)
-    teller.took("Compiling and compressing VNFS", begun)
+    files = segments.pack(system, cut, folder, job.command, workers=workers, started_ns=started)
+    trailer = segments.compressed(system, TRAILER, job.command)
+    timer.took("Compiling and compressing VNFS", begun)
     return Archive(tuple(files), trailer)
 
 
-def _salt(system: System, plan: Plan) -> str:
-    # Another version of the compressor may write other bytes for the same input.
-    version = system.run([plan.command[0], "--version"]).out.decode(errors="replace")
-    return f"{plan.command} {version}"
+def _salt(system: System, job: PackJob) -> str:
+    # Another version of the compressor may write different bytes for the same input.
+    version = system.run([job.command[0], "--version"]).out.decode(errors="replace")
+    return f"{job.command} {version}"
 
 
-def _to_file(system: System, plan: Plan, teller: Teller, cache: str) -> None:
-    archive = _archive(system, plan, teller, cache, [])
-    if archive is None:  # cannot be: no tree has no segments
+def _to_file(system: System, job: PackJob, timer: StepTimer, cache: str) -> None:
+    archive = _archive(system, job, timer, cache, [])
+    if archive is None:  # impossible: every tree has segments
         return
-    with teller.step("Writing the image"), system.replacing(plan.output, 0o600) as temporary:
+    with timer.step("Writing the image"), system.replacing(job.output, 0o600) as temporary:
         segments.join(archive.files, temporary, archive.trailer)
     _tidy(system.path(cache), archive.names)
 
 
-def _to_store(system: System, plan: Plan, teller: Teller, cache: str) -> None:
+def _to_store(system: System, job: PackJob, timer: StepTimer, cache: str) -> None:
     store = Store(system)
     manifest = f"{cache}/manifest"
     known = json.loads(system.text(manifest, "{}") or "{}")
-    record = store.named(Kind.VNFS, plan.name)
+    record = store.named(Kind.VNFS, job.name)
     current = images.is_current(system, record, known.get("checksum", ""), known.get("size", -1))
-    archive = _archive(system, plan, teller, cache, known["segments"] if current else [])
-    with teller.step("Adding image to datastore"):
-        place = images.folder(plan.name)
+    archive = _archive(system, job, timer, cache, known["segments"] if current else [])
+    with timer.step("Adding image to datastore"):
+        place = images.folder(job.name)
         system.make_dir(place)
-        values = {"ARCH": os.uname().machine, "CHROOT": plan.chroot}
+        values = {"ARCH": os.uname().machine, "CHROOT": job.chroot}
         if archive is not None:
-            temporary = f"{system.path(place)}/.image.new"  # the lock makes us its only writer
+            temporary = f"{system.path(place)}/.image.new"  # the lock excludes other writers
             checksum, size = segments.join(archive.files, temporary, archive.trailer)
             images.guard(system, temporary)
             os.rename(temporary, system.path(f"{place}/image.{checksum}"))
             values |= {"CHECKSUM": checksum, "SIZE": str(size)}
-        record = images.describe(store, plan.name, values)
+        record = images.describe(store, job.name, values)
         images.prune(system, record)
         if archive is not None:
-            told = {"segments": archive.names, "checksum": values["CHECKSUM"], "size": int(values["SIZE"])}
-            system.write(manifest, json.dumps(told).encode(), 0o600)
+            made = {"segments": archive.names, "checksum": values["CHECKSUM"], "size": int(values["SIZE"])}
+            system.write(manifest, json.dumps(made).encode(), 0o600)
             _tidy(system.path(cache), archive.names)
     store.close()
 
 
 def _tidy(folder: str, digests: Sequence[str]) -> None:
-    """Drops segments that the image just made does not use."""
+    """Removes cached segments that the new image does not use."""
     wanted = {*digests, "lock", "manifest"}
     for name in os.listdir(folder):
         if name not in wanted:

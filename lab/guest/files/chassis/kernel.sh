@@ -1,10 +1,10 @@
-# The kernel a node booted, for the node to see: the host's own runs in all of them. `boot` presents it, and
-# whoever makes the node's root gives it to the programs there: `boot` for a disk, the boot agent for a VNFS.
-KERNEL=/dev/.kernel              # on /dev, so that df has no line more
-PLACE=/usr/lib/rackling/kernel   # the same folder in the node, and where units write that may not do so in /usr
-STATE=/run/.kernel               # (kernel.c)
+# Shows a node the kernel that it booted, although the host's kernel runs in all nodes. `boot` calls present_kernel;
+# the program that prepares the node's root calls give_kernel: `boot` for a disk, the boot agent for a VNFS.
+KERNEL=/dev/.kernel              # on /dev, so that df lists no further mount
+PLACE=/usr/lib/rackling/kernel   # the same folder inside the node
+STATE=/run/.kernel               # and for units that may not write to /usr (kernel.c)
 
-# Release, builder and version stand in the file itself, where its header says (Linux,
+# The banner (release, builder, version) is in the kernel file at the offset that its header gives (Linux,
 # Documentation/arch/x86/boot.rst, kernel_version).
 kernel_banner() {   # FILE
     [ "$(dd if="$1" bs=1 skip=514 count=4 status=none)" = HdrS ] || return 1
@@ -12,17 +12,17 @@ kernel_banner() {   # FILE
     dd if="$1" bs=1 skip=$at count=255 status=none | tr '\0' '\n' | head -n 1 | grep ' .*#'
 }
 
-present_kernel() {   # FILE; one that does not say what it is appears as the host's
+present_kernel() {   # FILE; a file without a banner is shown as the host's kernel
     banner=$(kernel_banner "$1" 2>/dev/null) || banner="$(uname -r) $(uname -v)"
-    rm -rf $KERNEL   # /dev is the chassis's, and has that of the boot before
+    rm -rf $KERNEL   # /dev belongs to the chassis and still has the previous boot's folder
     mkdir -p $KERNEL/module
     echo "${banner%% *}" >$KERNEL/release
     echo "#${banner#*#}" >$KERNEL/version
     echo "Linux version $banner" >$KERNEL/banner
     echo 0 >$KERNEL/modules_disabled
     : >$KERNEL/modules
-    cp /chassis/kernel.so $KERNEL/
-    echo $PLACE/kernel.so >$KERNEL/preload
+    cp /chassis/libkernelview.so $KERNEL/
+    echo $PLACE/libkernelview.so >$KERNEL/preload
     mount --bind $KERNEL/module /sys/module
     mount --bind $KERNEL/banner /proc/version
     if [ -e /proc/modules ]; then mount --bind $KERNEL/modules /proc/modules; else present_without_modules; fi
@@ -31,11 +31,11 @@ present_kernel() {   # FILE; one that does not say what it is appears as the hos
     mount --bind $KERNEL/modules_disabled /proc/sys/kernel/modules_disabled
 }
 
-# A host's kernel without loadable modules lacks two names in procfs, where nobody can add any. So a library leads
-# programs to the list of modules, and /proc/sys/kernel becomes a copy, in which what changes is the host's own.
+# Without loadable modules, the host's kernel lacks two files in procfs, where none can be added. So a library opens
+# the list of modules instead, and /proc/sys/kernel becomes a copy; its files that change are the host's own.
 present_without_modules() {
-    cp /chassis/proc.so $KERNEL/
-    echo $PLACE/proc.so >>$KERNEL/preload
+    cp /chassis/libprocview.so $KERNEL/
+    echo $PLACE/libprocview.so >>$KERNEL/preload
     cp -r /proc/sys/kernel $KERNEL/sysctl 2>/dev/null
     : >$KERNEL/sysctl/modules_disabled
     for name in hostname domainname ns_last_pid random keys pty; do
@@ -45,14 +45,14 @@ present_without_modules() {
     mount -o remount,bind,ro /proc/sys/kernel
 }
 
-# Every program of the system in ROOT starts with the library and finds modules loaded: those that are named, and
-# those that modules-load.d(5) names, since systemd does this only with a right that no node has.
+# Preloads the library into every program of the system in ROOT, and loads the named modules and those of
+# modules-load.d(5): systemd does so only with a capability (CAP_SYS_MODULE) that nodes do not have.
 give_kernel() {   # ROOT MODULE...
     for place in $PLACE $STATE; do mkdir -p "$1$place" && mount --rbind "$1$KERNEL" "$1$place"; done
     [ -e "$1/etc/ld.so.preload" ] || : >"$1/etc/ld.so.preload"
     mount --bind "$1$KERNEL/preload" "$1/etc/ld.so.preload"
     root=$1; shift
     named=$(cat "$root"/etc/modules-load.d/*.conf 2>"$root/dev/null" | sed 's/[#;].*//')
-    # By its whole name, or the boot agent's busybox would be its own modprobe.
+    # By its full path, or the boot agent's busybox would run its own modprobe.
     chroot "$root" /sbin/modprobe -qab -- "$@" $named 2>"$root/dev/null"
 }

@@ -3,13 +3,13 @@
 write_config() {
     echo "$WWNODENAME" >$NEWROOT/etc/hostname
     printf 'search localdomain\nnameserver %s\n' "${wwdns:-$wwmaster}" >$NEWROOT/etc/resolv.conf
-    # The same identity at every boot, so that systemd does not take each boot for a first one.
+    # The same machine ID at every boot, so that systemd does not treat each boot as the first one.
     printf '%s' "$wwhwaddr" | md5sum | cut -c1-32 >$NEWROOT/etc/machine-id
     grep -q '^[^ ]* / ' $FSTAB || echo "tmpfs / tmpfs rw,relatime,mode=555 0 0" >>$FSTAB
     if [ ! -e $NEWROOT/etc/fstab ]; then cp $FSTAB $NEWROOT/etc/fstab
     else sed -i -e "/^#GENERATED_ENTRIES#/{r $FSTAB" -e 'd}' $NEWROOT/etc/fstab; fi
-    # Where a reboot does not restart the uptime, slurmd must be told that this start is a new boot; where it
-    # does, -b would make every restart of slurmd look like one.
+    # If the uptime continues over a reboot, slurmd needs -b to report a new boot. Otherwise -b must not be set: every
+    # restart of slurmd would look like a reboot.
     [ $uptime_of = own ] || sed -i 's/^SLURMD_OPTIONS="/&-b /' $NEWROOT/etc/default/slurmd
 }
 
@@ -33,7 +33,7 @@ install_runtime() {
 }
 
 copy_modules() {
-    [ -d /lib/modules ] && ! shares_vnfs || return 1   # an overlay has them as a layer
+    [ -d /lib/modules ] && ! shares_vnfs || return 1   # in an overlay they are a layer
     [ "${WWNOKMODCOPY:-0}" = 0 ] || return 1
     mkdir -p $NEWROOT/lib/modules
     cp -a /lib/modules/. $NEWROOT/lib/modules/
@@ -42,22 +42,22 @@ copy_modules() {
 get_files() {
     WWROOT=$NEWROOT
     WWINIT_HWADDR=$wwhwaddr
-    ww_sync_files 0 || return 2   # the node starts all the same; wwgetfiles tries again
+    ww_sync_files 0 || return 2   # continue: wwgetfiles will try again
 }
 
-# Logs and what the chassis shares move into the new root; the chassis's own folder does not.
-leave_marks() {
+# Moves logs and the chassis's shared folders into the new root, but not the chassis's own folder.
+prepare_switch_root() {
     mkdir -p $NEWROOT/var/log/warewulf/provision
     for log in /run/provision.*.log; do
         name=${log#/run/provision.}
         cp "$log" "$NEWROOT/var/log/warewulf/provision/$name"
     done
     if [ -z "$in_chassis" ]; then
-        do_as_udev
+        coldplug_devices
         mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
-        install_door
+        install_ssh_channel
         give_addresses
-        # systemd then waits for no device to be announced by udev, and mounts what fstab names by itself.
+        # With a read-only /sys, systemd expects no udev: it does not wait for devices and mounts fstab itself.
         mount -o remount,bind,ro /sys
     fi
     for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done

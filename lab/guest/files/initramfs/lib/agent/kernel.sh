@@ -1,6 +1,6 @@
-# Kernel side of the boot agent: arguments, kernel file systems, drivers.
+# Kernel part of the boot agent: arguments, kernel file systems, drivers.
 MODULES=/lib/modules
-DRIVERS=/run/drivers   # in a chassis: what a kernel would have loaded
+DRIVERS=/run/drivers   # in a chassis: the modules that a kernel of the node's own would have loaded
 
 kernel_views() {
     mkdir -p /proc /sys /dev /run
@@ -10,7 +10,7 @@ kernel_views() {
     [ -x /bin/sh ] || busybox --install -s
 }
 
-# Only names the agent knows become variables; the value is never run.
+# Only arguments that the agent knows become variables; their values are never evaluated.
 read_arguments() {
     in_chassis=""; ww_root=ram; uptime_of=own; initrd_key=""; mem_limit=""; console_arg=""
     wwmaster=""; wwipaddr=""; wwnetmask=""; wwnetdev=eth0; wwhwaddr=""; wwhostname=""; wwgateway=""; wwmtu=""; wwdns=""
@@ -44,21 +44,19 @@ load_drivers() {
     say "Detecting hardware:"
     if [ -n "$in_chassis" ]; then load_driver virtio_net && say " * virtio_net"; return; fi
     for alias in $(cat /sys/bus/pci/devices/*/modalias 2>/dev/null | sort -u); do modprobe "$alias" 2>/dev/null; done
-    # Of virtual devices only cards (1) and the source of randomness (4): disks are for bootstrap.conf to ask for.
+    # Only virtio network cards (1) and entropy sources (4): drivers of disks must be named in bootstrap.conf.
     for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null | grep -E 'd0000000[14]v'); do
         modprobe "$alias" 2>/dev/null
     done
 }
 
-# A virtual machine's system has no udev: what that would do once it runs, drivers for every device there is and
-# names for GPUs, is done for it.
-do_as_udev() {
+# A virtual machine's system has no udev. Loads the drivers of all devices and names GPUs, as udev would.
+coldplug_devices() {
     for alias in $(cat /sys/bus/virtio/devices/*/modalias 2>/dev/null); do modprobe "$alias" 2>/dev/null; done
     name_gpus
 }
 
-# A GPU of a virtual machine is a display that nothing answers behind (1234:1111, QEMU's), known by the character
-# device that jobs are given.
+# A virtual machine's emulated GPU is QEMU's plain display (1234:1111). Makes the device file that jobs are given.
 name_gpus() {
     gpus=0
     for device in /sys/bus/pci/devices/*; do
@@ -68,15 +66,15 @@ name_gpus() {
     done
 }
 
-# In a chassis there is no kernel to load into: what one would have taken is written down, and given to the node's
-# own modprobe once its root is there (give_drivers).
-load_driver() {   # NAME: fails when the bootstrap does not carry it
+# A chassis cannot load modules into a kernel. Their names are recorded, and the node's own modprobe loads them into
+# the emulated list once its root exists (give_drivers).
+load_driver() {   # NAME: fails if the bootstrap does not contain it
     if [ -z "$in_chassis" ]; then load_before "$1"; modprobe "$1" 2>/dev/null; return; fi
     if listed "$1" modules.dep; then module_name "$1" >>$DRIVERS; else listed "$1" modules.builtin; fi
 }
 
-# What a module wants loaded first without depending on it, as crc32c for ext4: busybox's modprobe leaves it out, and
-# no kernel finds a modprobe here to ask for it later.
+# Loads modules that another one wants before it without depending on them, e.g. crc32c for ext4: busybox's modprobe
+# ignores these, and the kernel cannot request them later.
 load_before() {   # NAME
     for wanted in $(sed -n "s/^softdep $(module_name "$1") pre: \([^:]*\).*/\1/p" $MODULES/*/modules.softdep 2>/dev/null); do
         [ "$wanted" = post ] || modprobe "$wanted" 2>/dev/null
@@ -88,10 +86,10 @@ driver_loaded() {   # NAME
     else [ -d "/sys/module/$(module_name "$1")" ]; fi
 }
 
-# In a shell of its own: a disk layout is run with file names taken literally.
+# In a subshell with globbing on: disk layouts run with globbing off.
 listed() { (set +f; grep -qs "/$(printf %s "$1" | sed 's/[-_]/[-_]/g')\.ko" $MODULES/*/"$2") }   # NAME TABLE
 
-module_name() { echo "$1" | tr - _; }   # as the kernel knows it
+module_name() { echo "$1" | tr - _; }   # the kernel's form of the name
 
 give_drivers() {
     . /chassis/kernel.sh

@@ -1,6 +1,6 @@
-# Network side of the boot agent: the address from the kernel's arguments, and HTTP from the SMS.
+# Network part of the boot agent: sets the address from the kernel's arguments; fetches from the SMS by HTTP.
 
-find_card() {   # the card with the registered MAC, whatever the kernel called it
+find_card() {   # finds the card with the registered MAC, whatever its name is
     for path in /sys/class/net/*; do
         if [ "$(cat "$path/address")" = "$wwhwaddr" ]; then card=${path##*/}; return 0; fi
     done
@@ -15,16 +15,16 @@ bring_up_network() {
         sleep 0.5
     done
     ip link set lo up
-    # The router that the SMS announces is for iPXE's ears only.
+    # The IPv6 router that the SMS announces is only meant for iPXE.
     [ -n "$in_chassis" ] || echo 0 >"/proc/sys/net/ipv6/conf/$card/accept_ra" 2>/dev/null
     ip link set "$card" up ${wwmtu:+mtu "$wwmtu"}
     ip addr show dev "$card" | grep -q "inet $wwipaddr/" || ip addr add "$wwipaddr/$wwnetmask" dev "$card"
     [ -z "$wwgateway" ] || ip route add default via "$wwgateway"
 }
 
-# ww_get PATH: prints the body of http://SMS/WW/PATH; fails on any status but 200. The source port is
-# below 1024: the SMS answers only programs that root on a node started. One that was used a minute ago,
-# perhaps by the boot before this one, still rests and cannot be had: then another is tried.
+# ww_get PATH: prints the body of http://SMS/WW/PATH; fails on any status but 200. The source port is below 1024,
+# since the SMS answers only root on a node. A port that was used a minute ago, perhaps by the previous boot, may be in
+# TIME-WAIT: then ww_get tries another one.
 ww_get() {
     ww_tries=0
     until ww_ask "$1"; do
@@ -34,7 +34,7 @@ ww_get() {
     done
 }
 
-UNANSWERED=4   # ww_ask: not one line came back
+UNANSWERED=4   # status of ww_ask if no line came back
 
 ww_ask() {
     port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))

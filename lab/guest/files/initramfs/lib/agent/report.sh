@@ -1,9 +1,9 @@
-# What the boot agent tells whoever reads the console, and the chassis that asks for the stage.
+# Output of the boot agent: lines on the console, and the boot stage for the harness.
 
 say() { printf '%s\r\n' "$*" >/dev/console; }
 
-# The chassis of a container lab shares a folder. A virtual machine has its console only: there the stage is a
-# control sequence, which terminals pass over and the harness finds in what the console wrote.
+# A chassis reads the stage from a shared folder. A virtual machine writes it to the console as a control sequence
+# (OSC 7337), which terminals ignore and the harness finds in the console log.
 stage() {
     if [ -d /chassis ]; then
         printf '%s %s %s\n' "$1" "$(date +%s)" "${2:-}" >/chassis/stage.new &&
@@ -13,23 +13,23 @@ stage() {
     fi
 }
 
-# operator_shell WANTED NAME: a shell in the ramdisk, for whoever asked with --preshell=1 or --postshell=1. In a
-# chassis the console only shows, so `lab shell` opens it (chassis/enter).
+# operator_shell WANTED NAME: a shell in the ramdisk, if the node has --preshell=1 or --postshell=1. A chassis's console
+# takes no input, so there `lab shell` opens the shell (chassis/enter).
 operator_shell() {
     [ "$1" != 0 ] || return 0
     stage "$2"
     if [ -n "$in_chassis" ]; then
-        say "Starting the $2: lab shell $WWNODENAME opens it, exit goes on with the boot"
+        say "Starting the $2: lab shell $WWNODENAME opens it, exit continues the boot"
         until [ -e /chassis/go-on ]; do sleep 0.2; done
         rm -f /chassis/go-on
     else
-        say "Starting the $2: lab console $WWNODENAME --attach opens it, exit goes on with the boot"
+        say "Starting the $2: lab console $WWNODENAME --attach opens it, exit continues the boot"
         setsid cttyhack sh -i </dev/console >/dev/console 2>&1
     fi
 }
 
-# step NAME COMMAND...: runs one capability; its trace is kept for /var/log/warewulf/provision.
-# Return codes as in Warewulf: 0 OK, 1 SKIPPED, 2 ERROR but continue, other ERROR.
+# step NAME COMMAND...: runs one capability; its output goes to /var/log/warewulf/provision later.
+# Status as in Warewulf: 0 OK, 1 SKIPPED, 2 ERROR but continue, any other ERROR.
 step() {
     name=$1; shift
     stage "${name#*-}"

@@ -1,6 +1,6 @@
-# The new root of the node and the VNFS in it.
+# Makes the new root of the node and unpacks the VNFS into it.
 
-# Half the node's memory, as the kernel's default for a tmpfs; a chassis tells its memory by mem=.
+# Limited to half of the node's memory, as the kernel limits a tmpfs; a chassis passes its memory as mem=.
 make_memory_root() {
     options=mode=755
     [ -z "$mem_limit" ] || options="$options,size=$((mem_limit / 2))m"
@@ -26,24 +26,24 @@ vnfs_url() {
     esac
 }
 
-# Fetched and unpacked at once; zstd reads gzip as well, and says when it is neither.
+# Downloads and unpacks in one pipe; zstd reads gzip, too, and fails for any other format.
 download_vnfs() {   # FOLDER
     vnfs_url || return 9
     rm -f /run/vnfs.unfetched
-    { wget -q -T 60 -O - "$url" || echo "$url" >/run/vnfs.unfetched; } | near zstd -dcq | (cd "$1" && near cpio -idmu)
+    { wget -q -T 60 -O - "$url" || echo "$url" >/run/vnfs.unfetched; } | on_one_cpu zstd -dcq | (cd "$1" && on_one_cpu cpio -idmu)
     unpacked=$?
     if [ -e /run/vnfs.unfetched ]; then why="could not fetch $url"; return 9; fi
-    [ $unpacked = 0 ] || { why="$url is damaged"; return 9; }
-    [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME holds no /sbin/init"; return 9; }
+    [ $unpacked = 0 ] || { why="could not unpack $url: the image is damaged"; return 9; }
+    [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME has no /sbin/init"; return 9; }
 }
 
-# Two processes of a virtual machine that pass much on in small pieces share a processor: to wake another one is
-# dear where it is emulated (half of an unpacking's time).
-near() { if [ -n "$in_chassis" ]; then "$@"; else taskset 1 "$@"; fi; }
+# In a virtual machine, runs both ends of a busy pipe on one processor: waking another processor is slow where
+# processors are emulated, and took half of the unpacking time.
+on_one_cpu() { if [ -n "$in_chassis" ]; then "$@"; else taskset 1 "$@"; fi; }
 
 shares_vnfs() { [ "$ww_root" = overlay ] && [ -z "$disk_root" ]; }
 
-# In overlay mode all nodes of the lab share one unpacked copy of an image, and one of the bootstrap's modules.
+# In overlay mode all nodes of the lab share one unpacked copy of the image and one of the bootstrap's modules.
 shared_vnfs() {
     key=$(printf '%s' "$WWVNFS_CHECKSUM" | tr -cd 'A-Za-z0-9')
     [ -n "$key" ] || { why="the VNFS $WWVNFS_NAME has no checksum"; return 9; }
@@ -54,11 +54,12 @@ shared_vnfs() {
         "$WWVNFS_NAME" $NEWROOT
 }
 
-gather_modules() {   # FOLDER; /lib is a link to usr/lib in the image that this lies over
+gather_modules() {   # FOLDER: under usr/lib, because /lib is a link in the image below this layer
     mkdir -p "$1/usr/lib/modules" && cp -a /lib/modules/. "$1/usr/lib/modules/"
 }
 
-# make_shared NAME COMMAND: /cache/NAME is made once by COMMAND FOLDER, aside and then renamed; other nodes wait.
+# make_shared NAME COMMAND: makes /cache/NAME once with COMMAND FOLDER, under another name that is then renamed; other
+# nodes wait for it.
 make_shared() {
     waited=0
     until [ -d "/cache/$1" ]; do
@@ -68,7 +69,7 @@ make_shared() {
             else rm -rf "/cache/$1.new"; rmdir "/cache/$1.lock"; return 9; fi
         else
             sleep 0.1; waited=$((waited + 1))
-            [ $waited -lt 300 ] || { rmdir "/cache/$1.lock"; waited=0; }   # its maker died
+            [ $waited -lt 300 ] || { rmdir "/cache/$1.lock"; waited=0; }   # assume that the lock's owner died
         fi
     done
 }

@@ -1,22 +1,22 @@
-# Fetches a node's Warewulf files from the SMS. Sourced by wwgetfiles on a running node and by the
-# boot agent, so it needs a POSIX shell and busybox's commands only.
+# Fetches a node's Warewulf files from the SMS. wwgetfiles sources it on a running node, and the boot agent does, so it
+# uses only POSIX shell and busybox's commands.
 #
 # The caller defines  ww_get PATH   prints the body of http://SMS/WW/PATH, fails unless the status is 200
-#         and sets    WWINIT_HWADDR hardware address the node is registered with
-#                     WWROOT        where the node's root is (empty on a running node)
-# It may define       ww_say TEXT   tells what is done
+#         and sets    WWINIT_HWADDR hardware address that the node is registered with
+#                     WWROOT        the node's root folder (empty on a running node)
+# It may define       ww_say TEXT   logs a line
 
-# Not in /tmp: any user may write there, and where it is a tmpfs the boot agent's mark would be hidden.
+# Not in /tmp: any user may write there, and a tmpfs would hide the file that the boot agent wrote.
 WW_STATE=warewulf/.wwgetfiles_timestamp
 
-# ww_since: prints the newest timestamp that was delivered here, 0 if none was.
+# ww_since: prints the newest timestamp that was delivered to this node, or 0.
 ww_since() {
     ww_known=$(cat "$WWROOT/$WW_STATE" 2>/dev/null)
     case $ww_known in ''|*[!0-9]*) echo 0 ;; *) echo "$ww_known" ;; esac
 }
 
-# ww_sync_files TIMESTAMP: installs all files newer than that and keeps the newest timestamp delivered
-# for the next time. Afterwards ww_count is how many files came. Fails if any did not.
+# ww_sync_files TIMESTAMP: installs all files newer than TIMESTAMP and records the newest timestamp for the next run.
+# Sets ww_count to the number of installed files. Fails if any file failed.
 ww_sync_files() {
     ww_fetch_newer "$1"
     ww_status=$?
@@ -33,13 +33,13 @@ ww_fetch_newer() {
     ww_failed=0
     ww_list=$(ww_get "file?hwaddr=$WWINIT_HWADDR&timestamp=$1") || return 1
     [ -n "$ww_list" ] || return 0
-    # In this shell, not behind a pipe: the counters have to survive.
+    # A here-document and not a pipe: the loop must run in this shell to set the counters.
     while IFS=' ' read -r ww_id ww_name ww_uid ww_gid ww_mode ww_timestamp ww_path; do
         if ww_install_file; then
             ww_count=$((ww_count + 1))
             [ "$ww_timestamp" -gt "$ww_newest" ] && [ $ww_failed = 0 ] && ww_newest=$ww_timestamp
         else
-            # What follows is newer; the next run must ask for this one again.
+            # The files that follow are newer. ww_newest must not pass this one, so that the next run asks for it again.
             ww_failed=1
             ww_tell "ERROR: could not install $ww_name as $ww_path"
         fi
@@ -53,8 +53,8 @@ ww_tell() {
     if command -v ww_say >/dev/null 2>&1; then ww_say "$*"; else printf '%s\n' "$*" >&2; fi
 }
 
-# The line of the list is in ww_id, ww_name, ww_uid, ww_gid, ww_mode, ww_timestamp, ww_path. Numbers
-# are checked to be numbers and paths to stay below the root: the list came over the network.
+# Installs the file whose line of the list is in ww_id, ww_name, ww_uid, ww_gid, ww_mode, ww_timestamp and ww_path.
+# Checks numbers and paths first, since the list came over the network.
 ww_install_file() {
     case $ww_mode in [dlbcps][0-7]*) ww_type=${ww_mode%"${ww_mode#?}"} ww_mode=${ww_mode#?} ;; *) ww_type=f ;; esac
     case "$ww_id$ww_uid$ww_gid$ww_timestamp$ww_mode" in ''|*[!0-9]*) return 1 ;; esac
@@ -75,10 +75,10 @@ ww_install_file() {
     return 1
 }
 
-# Into place in one step; never into a folder that stands where the file should be.
+# Moves the new file to its path atomically; fails if a folder has that path.
 ww_place() {
     if [ -d "$ww_target" ]; then
-        # mv would follow a link to a folder and put the file in there.
+        # mv would follow a link to a folder and move the file into it.
         if [ -h "$ww_target" ]; then rm -f "$ww_target"; else return 1; fi
     fi
     mv -f "$ww_new" "$ww_target"
@@ -88,7 +88,7 @@ ww_content() {
     ww_get "file?hwaddr=$WWINIT_HWADDR&fileid=$ww_id"
 }
 
-# A secret must never be readable, not even for a moment: the mode comes before the content.
+# Sets the mode before it writes the content, so that a secret is never readable.
 ww_make_f() {
     (umask 077 && : >"$ww_new") || return 1
     ww_content >"$ww_new" && chown "$ww_uid:$ww_gid" "$ww_new" && chmod "$ww_mode" "$ww_new"

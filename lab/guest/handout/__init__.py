@@ -1,1 +1,0 @@
-"""Turns a freshly made SMS into the head of a lab's cluster: run at each boot, changes what differs."""

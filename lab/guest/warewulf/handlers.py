@@ -1,0 +1,134 @@
+"""Handlers of nodes' HTTP requests: access rules, and one handler per path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lab.guest.system import System
+from lab.guest.warewulf import images, render
+from lab.guest.warewulf.contents import LETTERS
+from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.store import Store
+
+PREFIX = "/WW/"
+PRIVILEGED = 1024
+"""Only root on a node can send from a port below this, so that its users are refused."""
+INTERPRETER_SECONDS = 10.0
+
+_HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
+_NUMBER = re.compile(r"^[0-9]{1,18}$")
+_SCRIPTS = {"pre": "PRESCRIPT", "post": "POSTSCRIPT", "runtime": "RUNTIMESCRIPT"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: path, query, and the client's address and port as nginx saw them."""
+
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class Response:
+    """Status, body, and the target of a redirect (302)."""
+
+    status: int
+    body: bytes = b""
+    location: str = ""
+
+
+def handle_request(system: System, store: Store, request: Request) -> Response:
+    """Answers as Warewulf's CGI programs do; checks access before anything else."""
+    handler = _HANDLERS.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
+    if handler is None:
+        return Response(404)
+    if not 0 < request.port < PRIVILEGED:
+        return Response(403)
+    hwaddr = request.query.get("hwaddr", "").lower()
+    if not _HWADDR.match(hwaddr):
+        return Response(400)
+    node = next(iter(store.find(Kind.NODE, "_hwaddr", hwaddr)), None)
+    if node is None:
+        # An empty answer to nodeconfig tells the boot agent that its node is not registered.
+        return Response(200 if handler is _nodeconfig else 404)
+    if not node.enabled or request.address not in node.ipaddrs:
+        return Response(403)
+    return handler(system, store, node, request)
+
+
+def _nodeconfig(system: System, store: Store, node: Record, request: Request) -> Response:
+    return Response(200, render.node_config(node, _vnfs_of(store, node)).encode("utf-8", "surrogateescape"))
+
+
+def _vnfs_of(store: Store, node: Record) -> Record | None:
+    number = node.one("VNFSID")
+    return store.get(Kind.VNFS, int(number)) if _NUMBER.match(number) else None
+
+
+def _vnfs(system: System, store: Store, node: Record, request: Request) -> Response:
+    vnfs = _vnfs_of(store, node)
+    if vnfs is None or not system.is_file(images.path(vnfs)):
+        return Response(404)
+    return Response(302, location=f"{PREFIX}vnfs_cache/{vnfs.name}/image.{vnfs.one('CHECKSUM')}")
+
+
+def _script(system: System, store: Store, node: Record, request: Request) -> Response:
+    key = _SCRIPTS.get(request.query.get("type", ""))
+    if key is None:
+        return Response(400)
+    found = [store.named(Kind.FILE, name) for name in node.many(key)]
+    scripts = [one for one in found if one is not None and one.one("FORMAT") == "shell"]
+    return Response(200, b"".join(store.content(one.id) for one in scripts))
+
+
+def _file(system: System, store: Store, node: Record, request: Request) -> Response:
+    if "fileid" in request.query:
+        return _file_content(system, store, node, request.query["fileid"])
+    since = request.query.get("timestamp") or "0"
+    if not _NUMBER.match(since):
+        return Response(400)
+    files = [store.get(Kind.FILE, int(number)) for number in node.many("FILEIDS") if _NUMBER.match(number)]
+    newer = [one for one in files if one is not None and one.timestamp > int(since)]
+    newer.sort(key=lambda one: (one.timestamp, one.id))
+    return Response(200, "".join(map(_listed, newer)).encode("utf-8", "surrogateescape"))
+
+
+def _listed(record: Record) -> str:
+    """One line: id name uid gid MODE timestamp path; empty for a path that does not fit the format."""
+    path, name = record.one("PATH"), re.sub(r"[^\x21-\x7e]", "_", record.name)
+    if not path.startswith("/") or not path.isprintable() or "/../" in f"{path}/":
+        return ""
+    mode = LETTERS.get(record.one("FILETYPE"), "") + f"{int(record.one('MODE', '0644'), 8):04o}"
+    owner = f"{int(record.one('UID', '0'))} {int(record.one('GID', '0'))}"
+    return f"{record.id} {name} {owner} {mode} {record.timestamp} {path}\n"
+
+
+def _file_content(system: System, store: Store, node: Record, number: str) -> Response:
+    if not _NUMBER.match(number):
+        return Response(400)
+    record = store.get(Kind.FILE, int(number))
+    if record is None:
+        return Response(404)
+    if number not in node.many("FILEIDS"):
+        return Response(403)  # a node may only read files that are assigned to it
+    content = store.content(record.id)
+    if record.one("FORMAT") != "binary":
+        content = render.expanded(content, node)
+    interpreter = record.one("INTERPRETER")
+    if interpreter:
+        done = system.run([interpreter], content, timeout=INTERPRETER_SECONDS)
+        return Response(500) if done.status else Response(200, done.out)
+    return Response(200, content)
+
+
+Handler = Callable[[System, Store, Record, Request], Response]
+_HANDLERS: dict[str, Handler] = {
+    "nodeconfig": _nodeconfig,
+    "script": _script,
+    "vnfs": _vnfs,
+    "file": _file,
+}
