@@ -1,7 +1,8 @@
-"""The one base class of errors that a user is meant to read, and the exit codes."""
+"""Errors that a user reads, the exit codes, and the `did you mean` of error messages."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -18,7 +19,7 @@ class Exit(IntEnum):
 
 
 class LabError(Exception):
-    """Something failed: one sentence, the evidence, and the next command to type."""
+    """Says what failed in one sentence, with the evidence and the next command to type."""
 
     def __init__(
         self,
@@ -46,3 +47,19 @@ class UsageError(LabError):
 
     def __init__(self, message: str, *, evidence: str = "", hint: str = "") -> None:
         super().__init__(message, evidence=evidence, hint=hint, code=Exit.USAGE)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that is most like a mistyped one, or None where none is."""
+    import difflib  # only after a mistake: `lab --help` stays quick
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, list_all: bool = False) -> str:
+    """Writes the end of an error message: the closest known name; with `list_all`, else all of them."""
+    names = list(known)
+    found = closest(name, names)
+    if found is not None:
+        return f"; did you mean {found}?"
+    return f"; there are: {', '.join(names)}" if list_all and names else ""

@@ -1,4 +1,4 @@
-"""One lock per lab for commands that change it; readers never ask for it."""
+"""One lock for each lab, taken by commands that change it; commands that only read ignore it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.paths import private_folder
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lab: process, its command, and when it took the lock (seconds since 1970)."""
+    """The process that holds a lock, its command, and since when (seconds since 1970)."""
 
     pid: int
     command: str
@@ -31,7 +31,7 @@ class Lock:
         self._file: int | None = file
 
     def release(self) -> None:
-        """Lets others change the lab; doing it twice is harmless."""
+        """Releases the lock; a second call does nothing."""
         if self._file is None:
             return
         os.ftruncate(self._file, 0)
@@ -47,9 +47,9 @@ def hold(
     clock: Callable[[], float] = time.time,
     wait: Callable[[str], None] | None = None,
 ) -> Iterator[Lock]:
-    """Holds the lab for a block, or refuses (exit code 4) naming the holder, its command and its age.
+    """Locks the lab for a block; if it is locked, raises a LabError (exit status 4) that names the holder.
 
-    With `wait` it says who holds it and takes its turn instead.
+    With `wait`, passes a message about the holder to it and waits for the lock instead.
     """
     lock = _take(path, lab, command, clock, wait)
     try:
@@ -71,7 +71,7 @@ def _take(
             os.close(file)
             raise refusal from None
         wait(f"waiting: {refusal.message}: {refusal.evidence}")
-        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel keeps the queue; Ctrl-C leaves it
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel keeps the queue; Ctrl-C ends the wait
     me = Holder(os.getpid(), command, clock())
     os.ftruncate(file, 0)
     os.pwrite(file, json.dumps({"pid": me.pid, "command": me.command, "since": me.since}).encode(), 0)
@@ -83,14 +83,14 @@ def _read(file: int) -> Holder:
         found = json.loads(os.pread(file, 4096, 0))
         return Holder(int(found["pid"]), str(found["command"]), float(found["since"]))
     except (ValueError, KeyError, TypeError):
-        return Holder(0, "", 0.0)  # it took the lock this instant and has not signed yet
+        return Holder(0, "", 0.0)  # it has just taken the lock and not yet written its name
 
 
 def _refusal(lab: str, found: Holder, now: float) -> LabError:
     if found.pid:
-        evidence = f"{found.command} (process {found.pid}) has held it for {now - found.since:.0f} s"
+        evidence = f"{found.command} (process {found.pid}) has held the lock for {now - found.since:.0f} s"
     else:
-        evidence = "it took the lock a moment ago"
+        evidence = "it has just taken the lock"
     return LabError(
         f"another command is changing {f'the {lab[1:]}' if lab.startswith('+') else f'lab {lab}'}",
         evidence=evidence,

@@ -1,8 +1,8 @@
-"""The cluster as data: frozen, without behaviour that touches anything outside."""
+"""Describes a cluster as frozen data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 
@@ -13,12 +13,12 @@ class Role(Enum):
     SMS = "sms"
     LOGIN = "login"
     COMPUTE = "compute"
-    OUTSIDE = "outside"  # no part of the cluster: a stranger's machine on the external network
-    CLIENT = "client"  # no part of it either: a user's machine on the internal network, without any key
+    OUTSIDE = "outside"  # not part of the cluster: a foreign machine on the external network
+    CLIENT = "client"  # not part of the cluster: a user's machine on the internal network, without keys
 
 
 class Tag(Enum):
-    """What a compute node is made of; not a role."""
+    """Kind of a compute node; not a role."""
 
     CPU = "cpu"
     GPU = "gpu"
@@ -28,12 +28,12 @@ class Root(Enum):
     """Where a stateless node keeps its root file system."""
 
     RAM = "ram"  # unpacked into a tmpfs of half the node's memory, as Warewulf does
-    OVERLAY = "overlay"  # one unpacked copy shared by the lab's nodes: many more nodes fit
+    OVERLAY = "overlay"  # one unpacked copy shared by all nodes of the lab, which saves memory
 
 
 @dataclass(frozen=True)
 class Interface:
-    """One network card: its name in the node, its segment, MAC and address (None: by DHCP only)."""
+    """One network card: its name in the node, network, MAC and address (None: only by DHCP)."""
 
     name: str
     network: str
@@ -43,7 +43,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class Network:
-    """One layer-2 segment that nodes attach to."""
+    """One layer-2 segment to which nodes attach."""
 
     name: str
     subnet: IPv4Network
@@ -51,7 +51,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Node:
-    """One emulated machine; memory in MiB, disk in GiB (0: none)."""
+    """One emulated machine; memory in MiB, disk in GiB (0: no disk)."""
 
     name: str
     role: Role
@@ -61,22 +61,22 @@ class Node:
     disk: int
     gpus: int
     interfaces: tuple[Interface, ...]
-    registered: bool = True  # known to the provisioning database when the lab is handed out
+    registered: bool = True  # whether the provisioning database of a new lab holds it
 
     @property
     def card(self) -> Interface:
-        """The card it is known by: that on the internal network, or the only one of a node outside."""
+        """The card on the internal network, or the only card of an outside node."""
         internal = [card for card in self.interfaces if card.network == "internal"]
         return internal[0] if internal else self.interfaces[0]
 
     @property
     def mac(self) -> str:
-        """MAC of the card it is known by: what the SMS knows the node by."""
+        """MAC of `card`, by which the SMS knows the node."""
         return self.card.mac
 
     @property
     def address(self) -> IPv4Address:
-        """Address of the card it is known by."""
+        """Address of `card`."""
         found = self.card.address
         if found is None:
             raise ValueError(f"{self.name} has no address on the network {self.card.network}")
@@ -84,32 +84,29 @@ class Node:
 
     @property
     def external(self) -> IPv4Address | None:
-        """Address on the external network, where it has one."""
+        """Address on the external network, or None."""
         return next((card.address for card in self.interfaces if card.network == "external"), None)
 
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """Everything that says what a lab's cluster is."""
+    """The complete description of a lab's cluster."""
 
     lab: str
     backend: str
-    course: str
     networks: tuple[Network, ...]
     nodes: tuple[Node, ...]
     root: Root = Root.RAM
-    image_release: str = "trixie"
-    extra: tuple[tuple[str, str], ...] = field(default=())
 
     def node(self, name: str) -> Node:
-        """The node of that name; KeyError when there is none."""
+        """Returns the node of that name; raises KeyError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
 
     def network(self, name: str) -> Network:
-        """The network of that name; KeyError when there is none."""
+        """Returns the network of that name; raises KeyError if there is none."""
         for network in self.networks:
             if network.name == name:
                 return network
@@ -122,28 +119,28 @@ class ClusterSpec:
 
     @property
     def stateless(self) -> tuple[Node, ...]:
-        """Every node that the SMS provisions."""
+        """All nodes that the SMS provisions."""
         return tuple(node for node in self.nodes if node.role in (Role.LOGIN, Role.COMPUTE))
 
 
 class Power(Enum):
-    """Whether a node's chassis has power on; not whether its system is well."""
+    """Whether a node's chassis has power; says nothing about its system."""
 
     ON = "on"
     OFF = "off"
-    ABSENT = "absent"  # the engine has no such machine (never made, or removed by hand)
+    ABSENT = "absent"  # the engine has no such machine: never created, or removed by hand
 
 
 UNPLUGGED, PAUSED, CRASHED = "unplugged", "paused", "crashed"
-"""Stages that are the chassis's: its cables lie loose, its processor stands still, or it failed."""
+"""Stages of the chassis: its network is disconnected, its processor is paused, or it has failed."""
 
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """What the backend can say about one node without entering it.
+    """What the backend knows about one node without entering it.
 
-    `stage` is the boot agent's last word, for example `pxe`, `bootstrap`, `vnfs`, `files`,
-    `init` or `off`; `since` is seconds since that stage began, when known.
+    `stage` is the stage that the boot agent reported last, for example `pxe`, `bootstrap`, `vnfs`, `files`,
+    `init` or `off`; `since` is the number of seconds since that stage began, if known.
     """
 
     name: str
@@ -155,7 +152,7 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class LabRecord:
-    """One lab as the engine remembers it, even when every file of ours has gone."""
+    """One lab as the engine's objects describe it; needs no file of ours."""
 
     lab: str
     backend: str
@@ -163,5 +160,5 @@ class LabRecord:
     created: str  # ISO 8601, UTC
     nodes: tuple[str, ...]
     running: int
-    spec: ClusterSpec | None  # None when an orphan's label cannot be read
-    pending: str = ""  # the state that the lab was on its way to when it was interrupted
+    spec: ClusterSpec | None  # None if the labels of an orphan cannot be read
+    pending: str = ""  # the snapshot whose restore was interrupted

@@ -1,4 +1,4 @@
-"""Every file and folder the harness reads or writes on the host."""
+"""Names every file and folder that the harness reads or writes on the host."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ SCHEMA = PACKAGE / "config" / "schema.json"
 
 @dataclass(frozen=True)
 class Paths:
-    """Where one user's files of ours live."""
+    """The folders of one user."""
 
-    state: Path  # locks; may vanish at a host reboot
+    state: Path  # locks; may be lost when the host reboots
     data: Path  # progress, transcripts, crash reports: kept
     cache: Path  # may be deleted at any time
 
     def lock(self, lab: str) -> Path:
-        """The lock file of one lab."""
+        """Returns the lock file of one lab."""
         return self.state / f"{lab}.lock"
 
     def transcript(self, lab: str, node: str, user: str) -> Path:
-        """Where the commands that checks and solutions type into a node are written down."""
+        """Returns the file that records what checks and solutions type into a node."""
         return self.data / "transcripts" / lab / f"{node}-{user}.log"
 
     def crash(self, stamp: str) -> Path:
-        """Where the traceback of an unexpected error is written."""
+        """Returns the file for the traceback of an unexpected error."""
         return self.data / "crashes" / f"{stamp}.txt"
 
 
 def user_paths(environ: Mapping[str, str]) -> Paths:
-    """Finds one user's folders by the XDG rules, without making any."""
+    """Finds the folders of a user by the XDG rules; creates none."""
     home = Path(environ.get("HOME") or Path.home())
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
@@ -42,7 +42,7 @@ def user_paths(environ: Mapping[str, str]) -> Paths:
 
 
 def kept_state(environ: Mapping[str, str]) -> Path:
-    """Where state of ours lies that outlives a reboot of the host, by the XDG rules."""
+    """Returns the folder for state that outlives a reboot of the host, by the XDG rules."""
     home = Path(environ.get("HOME") or Path.home())
     return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
 
@@ -58,21 +58,21 @@ def _state(environ: Mapping[str, str]) -> Path:
 
 
 def find_config(folder: Path) -> Path | None:
-    """The lab.toml of a folder, or None."""
+    """Returns the lab.toml of a folder, or None."""
     found = folder / CONFIG_NAME
     return found if found.is_file() else None
 
 
 def data_folder(name: str) -> Path:
-    """A folder shipped beside the package: `exercises`, `containers` or `vms`.
+    """Returns a folder of data: `exercises`, `containers` or `vms`.
 
-    In a checkout it is at the top level; a wheel carries it inside the package as `_data`.
+    In a checkout it is at the top level; in a wheel it is inside the package, under `_data`.
     """
     packed = PACKAGE / "_data" / name
     return packed if packed.is_dir() else PACKAGE.parent / name
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes a folder (and its parents) that only its owner may enter."""
+    """Creates a folder and its parents, with access only for the owner."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

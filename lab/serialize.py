@@ -1,4 +1,4 @@
-"""A cluster's specification as JSON, as it stands on the engine's labels and on the SMS, and back."""
+"""Converts a cluster specification to JSON and back; the engine's labels and the SMS hold this JSON."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def spec_to_json(spec: ClusterSpec) -> str:
 
 
 def spec_to_dict(spec: ClusterSpec) -> dict[str, Any]:
-    """The same as plain data: enums by value, addresses as text."""
+    """Converts a specification to plain data: enums by value, addresses as text."""
     return {
         "schema": SCHEMA,
         "lab": spec.lab,
         "backend": spec.backend,
-        "course": spec.course,
         "root": spec.root.value,
-        "image_release": spec.image_release,
         "networks": [{"name": n.name, "subnet": str(n.subnet)} for n in spec.networks],
         "nodes": [_node_to_dict(node) for node in spec.nodes],
-        "extra": dict(spec.extra),
     }
 
 
 def spec_from_json(text: str) -> ClusterSpec:
-    """Reads what `spec_to_json` wrote; ValueError for anything else."""
+    """Reads what `spec_to_json` wrote, now or earlier; ValueError for anything else.
+
+    Unknown keys are ignored: labels of older labs hold `course`, `image_release` and `extra`.
+    """
     try:
         found = json.loads(text)
         if found["schema"] != SCHEMA:
@@ -68,12 +68,9 @@ def _spec(found: dict[str, Any]) -> ClusterSpec:
     return ClusterSpec(
         lab=found["lab"],
         backend=found["backend"],
-        course=found["course"],
         networks=tuple(Network(n["name"], IPv4Network(n["subnet"])) for n in found["networks"]),
         nodes=tuple(_node(node) for node in found["nodes"]),
         root=Root(found["root"]),
-        image_release=found["image_release"],
-        extra=tuple(sorted(found["extra"].items())),
     )
 
 

@@ -1,4 +1,4 @@
-"""What authors of `check.py` files import: `check`, `failed`, and the cluster as a check sees it."""
+"""What `check.py` files import: `check`, `failed`, and the cluster as a check sees it."""
 
 from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of

@@ -1,4 +1,4 @@
-"""The words a check is written in: the `check` decorator, `failed`, and the four outcomes."""
+"""What checks are written with: the decorator `check`, `failed`, and the four outcomes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CheckFunction = Callable[[Cluster], None]
 
 
 class Outcome(Enum):
-    """What became of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"  # not solved yet
     BLOCKED = "blocked"  # something it depends on did not pass
-    BROKEN = "broken"  # the lab's or the checker's fault, never the learner's
+    BROKEN = "broken"  # the lab or the check itself failed; never the learner's fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +30,18 @@ class Check:
     sentence: str
     step: str
     needs: tuple[Check, ...]
-    settle: float  # seconds during which it may still come true
-    timeout: float  # seconds one look may take
+    settle: float  # seconds in which it may still come true
+    timeout: float  # seconds: time limit of one run
     function: CheckFunction
 
     def __call__(self, cluster: Cluster) -> None:
-        """Looks once; raises `CheckFailedError` when the statement does not hold."""
+        """Runs the check once; raises `CheckFailedError` if the statement does not hold."""
         self.function(cluster)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one check with its evidence, as text that may hold anything a node printed."""
+    """The outcome of one check with its evidence, which may hold anything that a node printed."""
 
     check: str
     sentence: str
@@ -54,11 +54,11 @@ class Verdict:
     hint: str = ""
     because: tuple[str, ...] = ()  # names of the checks that block it
     seconds: float = 0.0
-    trace: str = ""  # for the lab's makers; shown only when debugging
+    trace: str = ""  # traceback; shown only with LAB_DEBUG=1
 
 
 class CheckFailedError(Exception):
-    """The statement does not hold; carries what the learner needs to see why."""
+    """The statement of a check does not hold; the attributes say why."""
 
     def __init__(
         self,
@@ -88,9 +88,9 @@ def failed(
     look: str = "",
     final: bool = False,
 ) -> CheckFailedError:
-    """Makes the exception to raise when a statement does not hold.
+    """Makes the exception to raise if a statement does not hold.
 
-    `look` is a command the learner could type to see it; `final` says that waiting cannot help.
+    `look` is a command with which the learner can see it; `final` says that waiting cannot help.
     """
     return CheckFailedError(
         expected=as_text(expected), actual=as_text(actual), hint=hint, node=node, look=look, final=final
@@ -98,7 +98,7 @@ def failed(
 
 
 def as_text(value: object) -> str:
-    """Writes a value as a person would: mappings and lists without brackets and quotes."""
+    """Writes a value for people: mappings and lists without brackets and quotes."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {as_text(item)}" for key, item in value.items()) or "nothing"
     if isinstance(value, Enum):
@@ -113,16 +113,18 @@ def as_text(value: object) -> str:
 def check(
     *, step: str, needs: Iterable[Check] = (), settle: float = 0.0, timeout: float = 20.0
 ) -> Callable[[CheckFunction], Check]:
-    """Makes a check of a function that returns when its docstring is true and raises `failed(…)` when not.
+    """Makes a check of a function that returns if its docstring is true, else raises `failed(…)`.
 
-    `needs` are checks defined above it: when one does not pass, this one is blocked. With
-    `settle` the look is repeated until it passes or that many seconds are over.
+    `needs` are checks defined above it; if one of them does not pass, this check is blocked. With
+    `settle`, the check is repeated until it passes or that many seconds have gone by.
     """
 
     def decorate(function: CheckFunction) -> Check:
         sentence = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
         if not sentence:
-            raise TypeError(f"check {function.__name__} has no docstring: it is the sentence learners read")
+            raise TypeError(
+                f"check {function.__name__} has no docstring, which is the sentence that learners read"
+            )
         return Check(function.__name__, sentence, step, tuple(needs), settle, timeout, function)
 
     return decorate

@@ -1,4 +1,4 @@
-"""Where on the SMS the image of a node is made: asked by many exercises."""
+"""Finds the chroot of a node on the SMS; many exercises need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab.facts import warewulf
 
 
 def chroot_of(cluster: Cluster, node: str) -> str:
-    """The folder on the SMS that a node's VNFS is packed from; fails the check where it has none."""
+    """Returns the folder on the SMS from which a node's VNFS is packed; fails the check if there is none."""
     vnfs = cluster.sms.fact(warewulf.provision_print(node)).vnfs
     found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]
     if not found:

@@ -14,7 +14,7 @@ from lab.model import Node, NodeStatus, Power, Role, Root
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-BOOTED = "init"  # the last stage of a boot: the node's own system runs
+BOOTED = "init"  # the last boot stage: the node's own system runs
 
 
 class Question(Protocol[T_co]):
@@ -22,15 +22,15 @@ class Question(Protocol[T_co]):
 
     @property
     def command(self) -> str:
-        """What is typed."""
+        """The command."""
 
     @property
     def parse(self) -> Callable[[int, str], T_co]:
-        """Turns exit status and output into the fact."""
+        """Parses exit status and output."""
 
 
 class NoAnswerError(Exception):
-    """A command in a node did not end in the time it was given."""
+    """A command in a node did not end within its time limit."""
 
     def __init__(self, node: str, command: str, seconds: float) -> None:
         super().__init__(f"{command!r} on {node} gave no answer within {seconds:.0f} s")
@@ -40,7 +40,7 @@ class NoAnswerError(Exception):
 
 
 class NotUpError(Exception):
-    """A node could not be entered: it is off, on its way up or down, or opens no shell."""
+    """A node is off, still booting or shutting down, or opens no shell."""
 
     def __init__(self, node: str, state: str, *, look: str, hint: str = "") -> None:
         super().__init__(f"{node} cannot be entered: {state}")
@@ -51,7 +51,7 @@ class NotUpError(Exception):
 
 
 class RefusedError(Exception):
-    """A command that tells a fact said that it failed; what it printed is the evidence."""
+    """The command of a fact failed; its output is the evidence."""
 
     def __init__(self, node: str, command: str, status: int, output: str) -> None:
         super().__init__(f"{command!r} on {node} ended with status {status}")
@@ -62,10 +62,10 @@ class RefusedError(Exception):
 
 
 class NodeView:
-    """One node: its name, what its card is called by, and a way to run commands in it."""
+    """One node as a check sees it: its name, its address, and a way to run commands in it."""
 
-    def __init__(self, room: ShellPool, node: Node, budget: TimeBudget) -> None:
-        self._room = room
+    def __init__(self, pool: ShellPool, node: Node, budget: TimeBudget) -> None:
+        self._pool = pool
         self._node = node
         self._budget = budget
         self.name = node.name
@@ -74,29 +74,29 @@ class NodeView:
 
     @property
     def address(self) -> str:
-        """Its address on the internal network."""
+        """The address on the internal network."""
         return str(self._node.address)
 
     def run(self, command: str, *, user: str = "root", timeout: float = 15.0) -> Answer:
-        """Runs a command and returns its exit status and output, whatever they are."""
+        """Runs a command and returns its exit status and output; a failure is no exception."""
         limit = min(timeout, self._budget.left)
         if limit <= 0:
             raise NoAnswerError(self.name, command, timeout)
         with self._entered(user) as shell:
-            started = self._room.clock()
+            started = self._pool.clock()
             try:
                 return shell.run(command, limit)
-            except self._room.slow as error:
+            except self._pool.slow as error:
                 raise NoAnswerError(self.name, command, limit) from error
             finally:
-                self._budget.left -= self._room.clock() - started
+                self._budget.left -= self._pool.clock() - started
 
     @contextmanager
     def _entered(self, user: str) -> Iterator[Shell]:
         try:
-            with self._room.shell(self.name, user) as shell:
+            with self._pool.shell(self.name, user) as shell:
                 yield shell
-        except self._room.slow:
+        except self._pool.slow:
             raise
         except LabError as problem:
             raise self._absence(problem, user) from problem
@@ -107,13 +107,13 @@ class NodeView:
             return NotUpError(self.name, as_phrase(state), look=f"lab power on {self.name}")
         if state.power is not Power.ON or state.stage not in ("", BOOTED):
             return NotUpError(self.name, as_phrase(state), look=f"lab console {self.name}")
-        said = f"{problem.message}\n{problem.evidence}".strip().splitlines()[-1]
+        reason = f"{problem.message}\n{problem.evidence}".strip().splitlines()[-1]
         return NotUpError(
             self.name,
-            f"it is up, but opens no shell for {user}: {said}",
+            f"it is up but opens no shell for {user}: {reason}",
             look=f"lab shell {self.name} -u {user}",
-            hint="Is it just going down? If not, a mistake in ~/.profile or /etc/profile may end every shell"
-            + (f"; `lab reset {self.name}` makes it anew." if self._node.role is not Role.SMS else "."),
+            hint="Is it shutting down? If not, an error in ~/.profile or /etc/profile may end every shell"
+            + (f"; `lab reset {self.name}` provisions it again." if self._node.role is not Role.SMS else "."),
         )
 
     def fact(self, question: Question[T], *, user: str = "root", timeout: float = 15.0) -> T:
@@ -125,10 +125,10 @@ class NodeView:
                 return question.parse(answer.exit_status, answer.output)
             except FactError as error:
                 if answer.exit_status == 0:
-                    raise  # it succeeded, and its parser does not understand it: our fault
+                    raise  # the command succeeded, so the parser is wrong, not the learner
                 raise RefusedError(self.name, question.command, answer.exit_status, answer.output) from error
 
-        return self._room.fact((self.name, user, question.command), ask)
+        return self._pool.fact((self.name, user, question.command), ask)
 
     @property
     def is_off(self) -> bool:
@@ -136,22 +136,22 @@ class NodeView:
         return self.state().power is Power.OFF
 
     def state(self) -> NodeStatus:
-        """Says how the node stands without entering it: power and the boot agent's last word."""
-        found = (item for item in self._room.status() if item.name == self.name)
+        """Returns power and boot stage, which the engine knows without entering the node."""
+        found = (item for item in self._pool.status() if item.name == self.name)
         return next(found, NodeStatus(self.name, Power.ABSENT))
 
 
 class Cluster:
-    """The cluster, for one look of one check."""
+    """The cluster as one run of one check sees it."""
 
-    def __init__(self, room: ShellPool, budget: TimeBudget) -> None:
-        self._room = room
+    def __init__(self, pool: ShellPool, budget: TimeBudget) -> None:
+        self._pool = pool
         self._budget = budget
-        self.spec = room.spec
+        self.spec = pool.spec
 
     def node(self, name: str) -> NodeView:
-        """The node of that name."""
-        return NodeView(self._room, self.spec.node(name), self._budget)
+        """Returns the node of that name."""
+        return NodeView(self._pool, self.spec.node(name), self._budget)
 
     @property
     def sms(self) -> NodeView:
@@ -165,7 +165,7 @@ class Cluster:
 
     @property
     def root_kind(self) -> str:
-        """The type of file system that `/` of a stateless node is."""
+        """The type of the root file system of stateless nodes: tmpfs or overlay."""
         return "tmpfs" if self.spec.root is Root.RAM else "overlay"
 
     @property
@@ -175,7 +175,7 @@ class Cluster:
 
 
 def as_phrase(state: NodeStatus) -> str:
-    """Says in words how a node stands."""
+    """Writes power and boot stage as a phrase."""
     if state.power is not Power.ON:
         return f"power is {state.power.value}"
     return f"stage {state.stage or 'unknown'}" + (f": {state.detail}" if state.detail else "")

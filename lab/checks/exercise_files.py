@@ -1,4 +1,4 @@
-"""Files of an exercise as text, so that a check can lay out its own copy of them in a node."""
+"""Packs an exercise's files into text, so that a check can unpack its own copy in a node."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import io
 import tarfile
 from pathlib import Path
 
+from lab.ownership import owned_by
+
 
 def packed_files(check: str) -> str:
-    """The files given with the exercise of this `check.py`; `echo … | base64 -d | tar -xz` lays them out."""
+    """Packs the files beside a `check.py`; `echo … | base64 -d | tar -xz` unpacks them."""
     folder = Path(check).parent / "files"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path in sorted(folder.iterdir()):
             if path.is_file():
-                archive.add(path, arcname=path.name, filter=_owned_by_root)
+                archive.add(path, arcname=path.name, filter=owned_by())
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    entry.mode = 0o755 if entry.mode & 0o100 else 0o644
-    return entry

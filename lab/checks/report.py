@@ -1,155 +1,86 @@
-"""The outcome of a run of checks: counted, written for a terminal, and as data."""
+"""Writes the verdicts of an exercise for a terminal, and as data."""
 
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.text import Text
+
 from lab.checks.api import Outcome, Verdict
-from lab.errors import Exit
+from lab.checks.judgement import Judgement, one_line
 
 MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.BLOCKED: "○", Outcome.BROKEN: "!"}
 PLAIN_MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "no", Outcome.BLOCKED: "--", Outcome.BROKEN: "??"}
 COLOURS = {
-    Outcome.PASSED: "\x1b[32m",
-    Outcome.FAILED: "\x1b[31m",
-    Outcome.BLOCKED: "\x1b[2m",
-    Outcome.BROKEN: "\x1b[35m",
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "red",
+    Outcome.BLOCKED: "dim",
+    Outcome.BROKEN: "magenta",
 }
-DIM = COLOURS[Outcome.BLOCKED]
-LONGEST = 600  # characters of a node's text shown in one line
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step's name and title, as the report shows them."""
-
-    id: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """All verdicts of one exercise."""
-
-    exercise: str
-    title: str
-    steps: tuple[Step, ...]
-    verdicts: tuple[Verdict, ...]
-    seconds: float
-
-    def count(self, *outcomes: Outcome) -> int:
-        """How many verdicts have one of these outcomes."""
-        return sum(verdict.outcome in outcomes for verdict in self.verdicts)
-
-    def of(self, step: str) -> tuple[Verdict, ...]:
-        """The verdicts that belong to a step."""
-        return tuple(verdict for verdict in self.verdicts if verdict.step == step)
-
-    @property
-    def solved(self) -> bool:
-        """Whether something was judged and all of it holds."""
-        return bool(self.verdicts) and self.count(Outcome.PASSED) == len(self.verdicts)
-
-    @property
-    def solved_steps(self) -> tuple[str, ...]:
-        """The steps all of whose checks hold."""
-        return tuple(
-            step.id
-            for step in self.steps
-            if self.of(step.id) and all(v.outcome is Outcome.PASSED for v in self.of(step.id))
-        )
-
-    @property
-    def code(self) -> Exit:
-        """What `lab check` exits with: a broken check outranks an unsolved one; nothing judged is unknown."""
-        if not self.verdicts:
-            return Exit.UNKNOWN
-        if self.count(Outcome.BROKEN):
-            return Exit.BROKEN
-        return Exit.OK if self.solved else Exit.NOT_SOLVED
-
-
-def harmless(text: str) -> str:
-    """Shows control and direction characters as escapes, so that a node cannot drive the terminal."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return character.encode("unicode_escape").decode("ascii")
-    return character
-
-
-def one_line(text: str) -> str:
-    """Makes a node's text fit for one line of a report: harmless, and cut when very long."""
-    flat = harmless(" / ".join(line.rstrip() for line in text.strip().splitlines()))
-    return flat if len(flat) <= LONGEST else flat[:LONGEST] + " …"
+NARROWEST = 40
 
 
 @dataclass(frozen=True)
 class Style:
     """What the terminal can show."""
 
-    colour: bool = False
     unicode: bool = True
     width: int | None = None  # columns; None: lines are left as long as they are
 
-    def mark(self, outcome: Outcome) -> str:
-        """The sign before a check's sentence."""
-        sign = (MARKS if self.unicode else PLAIN_MARKS)[outcome]
-        return self.paint(COLOURS[outcome], sign)
+    def mark(self, outcome: Outcome) -> Text:
+        """Returns the sign before a check's sentence."""
+        return Text((MARKS if self.unicode else PLAIN_MARKS)[outcome], COLOURS[outcome])
 
-    def paint(self, colour: str, text: str) -> str:
-        """Colours a text where colours are wanted."""
-        return f"{colour}{text}\x1b[0m" if self.colour else text
+    def fold(self, text: str, first: str, rest: str, look: str = "") -> list[Text]:
+        """Breaks a text between words where the terminal ends, and indents its lines.
 
-    def fold(self, text: str, first: str, rest: str) -> list[str]:
-        """Breaks a text between words where the terminal ends; what follows stands under its beginning."""
+        A word that is longer than a line stays whole, so that commands can be copied; rich would break it.
+        """
         if self.width is None:
-            return [first + text]
-        return textwrap.wrap(
+            return [Text(first + text, look)]
+        lines = textwrap.wrap(
             text,
-            max(self.width, 40),
+            max(self.width, NARROWEST),
             initial_indent=first,
             subsequent_indent=rest,
             break_long_words=False,
             break_on_hyphens=False,
-        ) or [first]
-
-    def bold(self, text: str) -> str:
-        """Sets a text off where that is possible."""
-        return self.paint("\x1b[1m", text)
+        )
+        return [Text(line, look) for line in lines or [first]]
 
 
-def render(judgement: Judgement, style: Style) -> str:
+def render(judgement: Judgement, style: Style) -> Text:
     """Writes the report for a person: every step, every check, and what to do next."""
-    lines = [style.bold(f"{judgement.exercise}: {judgement.title}")]
+    lines = [Text(f"{judgement.exercise}: {judgement.title}", "bold")]
     if not judgement.verdicts:
-        return "\n".join([*lines, "", "Nothing was judged: this exercise has no checks."])
+        lines += [Text(""), Text("Nothing was checked: this exercise has no checks.")]
+        return Text("\n").join(lines)
     for step in judgement.steps:
         verdicts = judgement.of(step.id)
         passed = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
-        lines += ["", f"{style.bold(step.title)}  [{step.id}]  {passed} of {len(verdicts)}"]
+        lines += [
+            Text(""),
+            Text.assemble((step.title, "bold"), f"  [{step.id}]  {passed} of {len(verdicts)}"),
+        ]
         reasons = [_waits(verdict, judgement.verdicts) for verdict in verdicts]
         for verdict, reason, following in zip(verdicts, reasons, [*reasons, ""][1:], strict=True):
             lines += _render_verdict(verdict, style)
-            if reason != following:  # neighbours that wait for the same share a line
-                lines += [style.paint(DIM, line) for line in style.fold(reason, " " * 6, " " * 8) if reason]
-    return "\n".join([*lines, "", *_conclusion(judgement, style)])
+            if reason and reason != following:  # neighbours that wait for the same share a line
+                lines += style.fold(reason, " " * 6, " " * 8, COLOURS[Outcome.BLOCKED])
+    return Text("\n").join([*lines, Text(""), *_conclusion(judgement, style)])
 
 
-def _render_verdict(verdict: Verdict, style: Style) -> list[str]:
+def _render_verdict(verdict: Verdict, style: Style) -> list[Text]:
     first, *more = style.fold(verdict.sentence, " " * 4, " " * 4)
-    lines = [f"  {style.mark(verdict.outcome)} {first.lstrip()}", *more]
+    lines = [Text("  ") + style.mark(verdict.outcome) + Text(f" {first.plain.lstrip()}"), *more]
     if verdict.outcome is Outcome.FAILED:
         for name, text in _details(verdict):
             lines += style.fold(text, f"      {name:<9} ", " " * 16) if text else []
     elif verdict.outcome is Outcome.BROKEN:
         lines += style.fold(one_line(verdict.actual), " " * 6, " " * 8)
-        lines.append("      This is the lab's fault, not yours; LAB_DEBUG=1 shows where.")
+        lines.append(Text("      This is the lab's fault, not yours; LAB_DEBUG=1 shows where."))
     return lines
 
 
@@ -164,7 +95,7 @@ def _details(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def _waits(verdict: Verdict, among: Sequence[Verdict]) -> str:
-    """What a blocked check waits for: the checks at the root of it, those between left out; else nothing."""
+    """Names the checks that a blocked check waits for: those that did not pass by themselves."""
     if verdict.outcome is not Outcome.BLOCKED:
         return ""
     known = {other.check: other for other in among}
@@ -180,26 +111,25 @@ def _waits(verdict: Verdict, among: Sequence[Verdict]) -> str:
     return "waits for " + " and ".join(f"“{sentence}”" for sentence in roots.values())
 
 
-def _conclusion(judgement: Judgement, style: Style) -> list[str]:
+def _conclusion(judgement: Judgement, style: Style) -> list[Text]:
     total, passed = len(judgement.verdicts), judgement.count(Outcome.PASSED)
     took = f"({judgement.seconds:.1f} s)"
     if judgement.solved:
-        done = style.paint(COLOURS[Outcome.PASSED], f"Solved: all {total} checks hold.")
-        return [f"{done} {took}"]
-    left = judgement.count(Outcome.FAILED)
+        all_hold = "the check holds" if total == 1 else f"all {total} checks hold"
+        return [Text.assemble((f"Solved: {all_hold}.", COLOURS[Outcome.PASSED]), f" {took}")]
+    failed, blocked, broken = map(judgement.count, (Outcome.FAILED, Outcome.BLOCKED, Outcome.BROKEN))
     parts = [f"{passed} of {total} checks hold {took}"]
-    if left:
-        parts.append(f"{left} to work on")
-    if judgement.count(Outcome.BLOCKED):
-        waiting = judgement.count(Outcome.BLOCKED)
-        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} for {'that' if left == 1 else 'them'}")
-    if judgement.count(Outcome.BROKEN):
-        parts.append(f"{judgement.count(Outcome.BROKEN)} could not be judged")
-    first = next((v for v in judgement.verdicts if v.outcome is Outcome.FAILED), None)
+    if failed:
+        parts.append(f"{failed} to work on")
+    if blocked:
+        parts.append(f"{blocked} wait{'s' if blocked == 1 else ''} for {'that' if failed == 1 else 'them'}")
+    if broken:
+        parts.append(f"{broken} could not be run")
     lines = style.fold("; ".join(parts) + ".", "", "")
+    first = next((v for v in judgement.verdicts if v.outcome is Outcome.FAILED), None)
     if first is not None:
-        power = first.look.startswith("lab power ")  # not a matter of the exercise
-        lines.append(f"hint: {first.look if power else f'lab hint {judgement.exercise} {first.step}'}")
+        power = first.look.startswith("lab power ")  # a node without power: a hint would not help
+        lines.append(Text(f"hint: {first.look if power else f'lab hint {judgement.exercise} {first.step}'}"))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Judges: every check in a thread of its own, one hang or crash never keeping the others from an answer."""
+"""Runs every check in a thread of its own, so that a check that hangs or crashes does not stop the others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
 from lab.checks.cluster_view import Cluster, NoAnswerError, NotUpError, RefusedError
 from lab.checks.shell_pool import ShellPool, TimeBudget
 
-PAUSE = 0.5  # seconds between two looks of a check that may still settle
-GRACE = 5.0  # seconds a look may outlive its time before its checker counts as hung
+PAUSE = 0.5  # seconds between two runs of a check that may still come true
+GRACE = 5.0  # seconds that a run may exceed its time limit before the check counts as hung
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Progress of a run: a check began, is being looked at again, or has its verdict."""
+    """Progress of the run: a check has begun, will run again, or has its verdict."""
 
     check: Check
     waited: float = 0.0
@@ -28,7 +28,7 @@ class Notice:
 
 @dataclass
 class _Trial:
-    """One check on its way to a verdict."""
+    """One check, and its verdict once there is one."""
 
     check: Check
     began: float | None = None
@@ -36,12 +36,12 @@ class _Trial:
 
 
 class Runner:
-    """Runs the checks of one exercise once."""
+    """Runs the checks of one exercise."""
 
     def __init__(
         self,
         checks: Sequence[Check],
-        room: ShellPool,
+        pool: ShellPool,
         *,
         patience: float = 1.0,
         timeout_scale: float = 1.0,
@@ -50,11 +50,9 @@ class Runner:
         grace: float = GRACE,
     ) -> None:
         self._trials = {check: _Trial(check) for check in checks}
-        self._room = room
-        self._patience = patience  # how many times as long to wait for what may still settle
-        self._timeout_scale = max(
-            patience, timeout_scale
-        )  # of slow machines: one look may take that many times longer
+        self._pool = pool
+        self._patience = patience  # multiplies the time in which a check may still come true
+        self._timeout_scale = max(patience, timeout_scale)  # one run may take this many times longer
         self._notice = notice
         self._pause = pause
         self._grace = grace
@@ -62,7 +60,7 @@ class Runner:
         self._stop = threading.Event()
 
     def run(self) -> tuple[Verdict, ...]:
-        """Returns a verdict for every check, in their order."""
+        """Returns the verdict of every check, in the order of the checks."""
         try:
             self._begin_ready()
             while any(trial.verdict is None for trial in self._trials.values()):
@@ -73,7 +71,10 @@ class Runner:
         return tuple(trial.verdict for trial in self._trials.values() if trial.verdict is not None)
 
     def _begin_ready(self) -> None:
-        """Starts what its needs allow, and blocks what they rule out; checks stand after their needs."""
+        """Starts checks whose needs have passed, and blocks those with a need that has not.
+
+        Checks are defined after the checks that they need.
+        """
         for trial in self._trials.values():
             if trial.began is not None or trial.verdict is not None:
                 continue
@@ -82,7 +83,7 @@ class Runner:
             if missing:
                 self._settle(trial, _verdict(trial.check, Outcome.BLOCKED, because=missing))
             elif None not in needs:
-                trial.began = self._room.clock()
+                trial.began = self._pool.clock()
                 self._notice(Notice(trial.check))
                 threading.Thread(
                     target=self._work, args=(trial.check, trial.began), name=trial.check.name, daemon=True
@@ -92,21 +93,21 @@ class Runner:
         try:
             check, verdict = self._ends.get(timeout=0.1)
         except queue.Empty:
-            self._give_up_on_hung()
+            self._break_hung()
             return
         trial = self._trials[check]
         if trial.verdict is None:
             self._settle(trial, verdict)
 
-    def _give_up_on_hung(self) -> None:
-        now = self._room.clock()
+    def _break_hung(self) -> None:
+        now = self._pool.clock()
         for trial in self._trials.values():
             if trial.began is None or trial.verdict is not None:
                 continue
             check = trial.check
             limit = check.settle * self._patience + check.timeout * self._timeout_scale + self._grace
             if now - trial.began > limit:
-                actual = f"the checker itself did not finish within {limit:.0f} s"
+                actual = f"the check itself did not end within {limit:.0f} s"
                 verdict = _verdict(check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
                 self._settle(trial, verdict)
 
@@ -117,8 +118,8 @@ class Runner:
     def _work(self, check: Check, began: float) -> None:
         deadline = began + check.settle * self._patience
         while True:
-            verdict, final = self._look(check)
-            now = self._room.clock()
+            verdict, final = self._run_once(check)
+            now = self._pool.clock()
             verdict = replace(verdict, seconds=now - began)
             if verdict.outcome is not Outcome.FAILED or final or now >= deadline or self._stop.is_set():
                 self._ends.put((check, verdict))
@@ -126,9 +127,9 @@ class Runner:
             self._notice(Notice(check, waited=now - began, found=verdict.actual))
             self._stop.wait(min(self._pause, max(deadline - now, 0.0)))
 
-    def _look(self, check: Check) -> tuple[Verdict, bool]:
+    def _run_once(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._room, TimeBudget(check.timeout * self._timeout_scale)))
+            check(Cluster(self._pool, TimeBudget(check.timeout * self._timeout_scale)))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:
@@ -137,7 +138,7 @@ class Runner:
             return _from_absence(check, absence), False
         except RefusedError as refusal:
             return _from_refusal(check, refusal), False
-        except (Exception, SystemExit) as crash:  # noqa: BLE001 - nobody is above a thread: all is an outcome
+        except (Exception, SystemExit) as crash:  # noqa: BLE001 - nothing above this thread could catch it
             actual = f"{type(crash).__name__}: {crash}"
             trace = traceback.format_exc()
             return _verdict(check, Outcome.BROKEN, actual=actual, trace=trace), True
@@ -178,7 +179,7 @@ def _from_failure(check: Check, failure: CheckFailedError) -> Verdict:
 def _from_silence(check: Check, silence: NoAnswerError) -> Verdict:
     return replace(
         _verdict(check, Outcome.FAILED, actual=f"no answer within {silence.seconds:.0f} s"),
-        expected=f"an answer to: {silence.command}",
+        expected=f"an answer from: {silence.command}",
         node=silence.node,
         look=silence.command,
     )
@@ -187,7 +188,7 @@ def _from_silence(check: Check, silence: NoAnswerError) -> Verdict:
 def _from_absence(check: Check, absence: NotUpError) -> Verdict:
     return replace(
         _verdict(check, Outcome.FAILED, actual=absence.state),
-        expected=f"{absence.node} is up and can be entered",
+        expected=f"{absence.node} is up and opens a shell",
         node=absence.node,
         look=absence.look,
         hint=absence.hint,
@@ -195,10 +196,10 @@ def _from_absence(check: Check, absence: NotUpError) -> Verdict:
 
 
 def _from_refusal(check: Check, refusal: RefusedError) -> Verdict:
-    said = refusal.output.strip() or f"status {refusal.status}, and no word why"
+    printed = refusal.output.strip() or f"status {refusal.status}, without a message"
     return replace(
-        _verdict(check, Outcome.FAILED, actual=said),
-        expected=f"an answer to: {refusal.command}",
+        _verdict(check, Outcome.FAILED, actual=printed),
+        expected=f"success of: {refusal.command}",
         node=refusal.node,
         look=refusal.command,
     )

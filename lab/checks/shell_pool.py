@@ -1,4 +1,4 @@
-"""Open shells that the checks of one run share, facts that were just read, and the time a check may use."""
+"""Shares open shells and recent facts between the checks of one run, and limits the time of a check."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 SHELLS_PER_NODE = 4
-PATIENCE_FOR_A_SHELL = 0.3  # seconds to wait for a busy shell before opening another one
-FRESH = 1.0  # seconds during which a fact is not asked for again
+WAIT_FOR_SHELL = 0.3  # seconds to wait for a busy shell before another one is opened
+FRESH = 1.0  # seconds for which a fact is not read again
 
 
 class Answer(Protocol):
-    """What a command in a node gave back."""
+    """Exit status and output of a command in a node."""
 
     @property
     def exit_status(self) -> int:
-        """Exit status of the command."""
+        """The exit status."""
 
     @property
     def output(self) -> str:
-        """What it printed, errors included."""
+        """What the command printed, errors included."""
 
 
 class Shell(Protocol):
     """An open shell in a node."""
 
     def run(self, command: str, timeout: float) -> Answer:
-        """Runs a command; raises `CommandTimeout` or another `LabError` when it gives no answer."""
+        """Runs a command; raises `CommandTimeout` or another `LabError` if there is no answer."""
 
     def close(self) -> None:
-        """Ends the shell."""
+        """Closes the shell."""
 
 
 OpenShell = Callable[[str, str], Shell]  # node, user
@@ -47,14 +47,14 @@ OpenShell = Callable[[str, str], Shell]  # node, user
 
 @dataclass
 class _NodeShells:
-    """The shells of one user on one node."""
+    """The shells of one user on one node: those that are free, and the number of all."""
 
     free: list[Shell] = field(default_factory=list)
     made: int = 0
 
 
 class ShellPool:
-    """What all checks of one run share: a few open shells per node, and facts just read."""
+    """A few open shells for each node and user, and the facts read in the last second."""
 
     def __init__(
         self,
@@ -67,55 +67,55 @@ class ShellPool:
     ) -> None:
         self.spec = spec
         self.clock = clock
-        self.slow = slow  # what a shell raises when a command outlives its time
+        self.slow = slow  # what a shell raises if a command exceeds its time limit
         self.status = status
         self._open_shell = open_shell
-        self._benches: dict[tuple[str, str], _NodeShells] = {}
+        self._shells: dict[tuple[str, str], _NodeShells] = {}
         self._change = threading.Condition()
         self._facts: dict[tuple[str, str, str], tuple[float, object]] = {}
         self._asking: dict[tuple[str, str, str], threading.Lock] = {}
 
     @contextmanager
     def shell(self, node: str, user: str) -> Iterator[Shell]:
-        """Lends a shell: a free one, or a new one when all have been busy for a while."""
-        bench, shell = self._borrow(node, user)
+        """Lends a shell for a block: a free one, or a new one if all stay busy."""
+        node_shells, shell = self._borrow(node, user)
         healthy = False
         try:
             yield shell
             healthy = True
         except self.slow:
-            healthy = True  # the shell has interrupted the command and is at its prompt again
+            healthy = True  # the shell has interrupted the command and shows its prompt again
             raise
         finally:
-            self._give_back(bench, shell if healthy else None)
+            self._give_back(node_shells, shell if healthy else None)
             if not healthy:
                 _close(shell)
 
     def _borrow(self, node: str, user: str) -> tuple[_NodeShells, Shell]:
         with self._change:
-            bench = self._benches.setdefault((node, user), _NodeShells())
-            if not bench.free and bench.made:
-                full = bench.made >= SHELLS_PER_NODE
-                self._change.wait_for(lambda: bool(bench.free), None if full else PATIENCE_FOR_A_SHELL)
-            if bench.free:
-                return bench, bench.free.pop()
-            bench.made += 1
+            node_shells = self._shells.setdefault((node, user), _NodeShells())
+            if not node_shells.free and node_shells.made:
+                full = node_shells.made >= SHELLS_PER_NODE
+                self._change.wait_for(lambda: bool(node_shells.free), None if full else WAIT_FOR_SHELL)
+            if node_shells.free:
+                return node_shells, node_shells.free.pop()
+            node_shells.made += 1
         try:
-            return bench, self._open_shell(node, user)
+            return node_shells, self._open_shell(node, user)
         except BaseException:
-            self._give_back(bench, None)
+            self._give_back(node_shells, None)
             raise
 
-    def _give_back(self, bench: _NodeShells, shell: Shell | None) -> None:
+    def _give_back(self, node_shells: _NodeShells, shell: Shell | None) -> None:
         with self._change:
             if shell is None:
-                bench.made -= 1
+                node_shells.made -= 1
             else:
-                bench.free.append(shell)
+                node_shells.free.append(shell)
             self._change.notify_all()
 
     def fact(self, key: tuple[str, str, str], ask: Callable[[], T]) -> T:
-        """Returns a fact read a moment ago by another check, or asks for it."""
+        """Returns a fact that was read within the last second, else reads it with `ask`."""
         with self._change:
             lock = self._asking.setdefault(key, threading.Lock())
         with lock:
@@ -127,11 +127,11 @@ class ShellPool:
             return answer
 
     def close(self) -> None:
-        """Ends every shell that nobody holds."""
+        """Closes every free shell."""
         with self._change:
-            shells = [shell for bench in self._benches.values() for shell in bench.free]
-            self._benches.clear()
-        for shell in shells:
+            free = [shell for node_shells in self._shells.values() for shell in node_shells.free]
+            self._shells.clear()
+        for shell in free:
             _close(shell)
 
 
@@ -139,11 +139,11 @@ def _close(shell: Shell) -> None:
     try:
         shell.close()
     except (LabError, OSError):
-        return  # it was no use any more, which is why it is being closed
+        return  # a shell that fails to close is already lost
 
 
 class TimeBudget:
-    """Seconds of a node's time that one look of a check may still use; waiting for a shell is free."""
+    """Seconds that the commands of one run of a check may still use; waiting for a shell does not count."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds

@@ -1,4 +1,4 @@
-"""What every command is given: surroundings, the lab that is meant, its backend and its lock."""
+"""Gives every command its environment, the lab it works on, the backend and the lock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _replace(argv: Sequence[str]) -> NoReturn:
 
 
 class App:
-    """One run of `lab`; tests give it another environment and another backend."""
+    """One run of `lab`; tests pass another environment and another backend."""
 
     def __init__(
         self,
@@ -54,7 +54,9 @@ class App:
         self.open_backend = open_backend
         self.replace = replace
         self.argv = sys.argv[1:] if argv is None else argv
-        self.interrupted = "nothing was changed"  # what Ctrl-C leaves behind; each command says its own
+        self.interrupted = (
+            "nothing was changed"  # what to print after Ctrl-C; commands that change something set it
+        )
 
     @cached_property
     def paths(self) -> Paths:
@@ -65,33 +67,33 @@ class App:
 
     @cached_property
     def backend(self) -> Backend:
-        """The backend: LAB_BACKEND, else lab.toml's, else docker."""
+        """The backend from LAB_BACKEND, else from lab.toml, else docker."""
         return self.open_backend(self.environ.get("LAB_BACKEND") or self._peek("backend") or DEFAULT_BACKEND)
 
     @property
     def interactive(self) -> bool:
-        """Whether there is somebody to ask."""
+        """Whether a person at a terminal can answer questions."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     def config_path(self, given: Path | None) -> Path | None:
-        """The configuration file: the one given, else LAB_CONFIG's, else lab.toml in this folder."""
+        """Finds the configuration file: the one given, else LAB_CONFIG, else lab.toml in this folder."""
         from lab.paths import find_config
 
         named = given or (Path(self.environ["LAB_CONFIG"]) if self.environ.get("LAB_CONFIG") else None)
         return named or find_config(self.folder)
 
     def lab_name(self, given: str | None) -> str:
-        """The lab that is meant: the one given, else LAB_NAME's, else lab.toml's, else "lab"."""
+        """Returns the name of the lab: the one given, else LAB_NAME, else the one in lab.toml, else "lab"."""
         return given or self.environ.get("LAB_NAME") or self._peek("lab") or DEFAULT_LAB
 
     def spec(self, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
-        """The specification that the configuration asks for."""
+        """Builds the specification that the configuration describes."""
         from lab.config.loader import load
 
         return load(self.config_path(config), sets, self.environ, lab)
 
     def record(self, given: str | None) -> LabRecord:
-        """What the engine remembers of the lab that is meant; a UsageError when there is none."""
+        """Reads the engine's record of the lab; raises a UsageError if there is no such lab."""
         name = self.lab_name(given)
         records = self.backend.labs()
         for record in records:
@@ -100,27 +102,27 @@ class App:
         others = ", ".join(record.lab for record in records)
         raise UsageError(
             f"there is no lab called {name}",
-            evidence=f"there are: {others}" if others else "",
-            hint="lab up makes it" if name == DEFAULT_LAB else f"lab up -l {name} makes it",
+            evidence=f"existing labs: {others}" if others else "",
+            hint="lab up creates it" if name == DEFAULT_LAB else f"lab up -l {name} creates it",
         )
 
     def known_spec(self, given: str | None) -> ClusterSpec:
-        """The specification of a lab that exists, as the engine remembers it."""
+        """Reads the specification of an existing lab from the engine."""
         return self.spec_of(self.record(given))
 
     @staticmethod
     def spec_of(record: LabRecord) -> ClusterSpec:
-        """The specification on a record; a LabError when it cannot be read."""
+        """Returns the specification of a record; raises a LabError if it is not readable."""
         if record.spec is None:
             raise LabError(
-                f"what the engine remembers of lab {record.lab} cannot be read",
+                f"the engine's record of lab {record.lab} cannot be read",
                 hint=f"lab down -l {record.lab} removes it",
             )
         return record.spec
 
     @contextmanager
     def cluster(self, spec: ClusterSpec, progress: ProgressReporter | None = None) -> Iterator[Cluster]:
-        """The lab of a specification; its shells are closed at the end of the block."""
+        """Opens the cluster of a specification; closes its shells at the end of the block."""
         from lab.cluster.cluster import Cluster
 
         cluster = Cluster(spec, self.backend, transcripts=self.paths.data / "transcripts" / spec.lab)
@@ -130,17 +132,17 @@ class App:
             yield cluster
 
     def lock(self, lab: str, wait: Callable[[str], None] | None = None) -> AbstractContextManager[Lock]:
-        """Holds the lab for a command that changes it; with `wait` it takes its turn, and says so."""
+        """Locks the lab for a command that changes it; with `wait`, waits for the lock and says so."""
         from lab.lock import hold
 
         return hold(self.paths.lock(lab), lab, " ".join(["lab", *self.argv]), wait=wait)
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Asks on a terminal; elsewhere refuses, naming the flag, unless the answer was given."""
+        """Asks on a terminal; without one, raises a UsageError that names --yes. Does nothing if `yes`."""
         if yes:
             return
         if not self.interactive:
-            raise UsageError(question, hint="repeat the command with --yes to go on")
+            raise UsageError(question, hint="to confirm, repeat the command with --yes")
         import shutil
         import textwrap
 
@@ -153,13 +155,13 @@ class App:
         path = self.config_path(None)
         if path is None:
             return None
-        from lab.config.loader import read_key  # not before: most labs have no such file
+        from lab.config.loader import read_key  # only here: most labs have no such file
 
         try:
             return read_key(path, key)
         except UsageError as problem:
             raise UsageError(
-                f"cannot tell which {key} is meant: {problem.message}",
+                f"cannot find out which {key} to use: {problem.message}",
                 evidence=problem.evidence,
-                hint="mend the file, or give LAB_NAME (or -l) and LAB_BACKEND",
+                hint="correct the file, or set LAB_NAME (or -l) and LAB_BACKEND",
             ) from problem

@@ -1,21 +1,22 @@
-"""`lab check`: which statements hold, and what to look at where they do not."""
+"""`lab check`: runs the checks of an exercise and reports which of them hold."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from lab.cli.app import App
-from lab.cli.context import ExerciseContext, SettleReporter, exercise_argument, judge, style
+from lab.cli.context import ExerciseContext, SettleReporter, exercise_argument, prose_width
 from lab.cli.options import json_option, lab_option
-from lab.cli.output import note, show_json
+from lab.cli.output import note, show_json, show_text
 
 if TYPE_CHECKING:
-    from lab.checks.report import Judgement
+    from lab.checks.judgement import Judgement
 
 
-@click.command(short_help="Say which of an exercise's checks hold.")
+@click.command(short_help="Run an exercise's checks and show which hold.")
 @exercise_argument
 @lab_option
 @json_option
@@ -24,33 +25,36 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, max=100),
     default=1.0,
     metavar="FACTOR",
-    help="Wait that many times as long for what may still settle.",
+    help="Multiply the time that a check has to come true.",
 )
 @click.pass_obj
 def command(app: App, exercise: str | None, lab: str | None, patience: float, *, as_json: bool) -> int:
-    """Say which of an exercise's checks hold: of the one named, else of the one you are working on.
+    """Run an exercise's checks and show which hold. Without EXERCISE: the one you are working on.
 
-    Exit status: 0 all hold; 1 not solved yet; 3 a check could not be judged; 5 nothing was judged.
+    Exit status: 0 all checks hold; 1 not solved yet; 3 a check could not be run; 5 there are no checks.
     """
-    desk = ExerciseContext(app, lab)
-    found = desk.exercise(exercise)
-    app.interrupted = "checks only look; nothing was changed"
-    with app.cluster(desk.spec) as cluster:
+    from lab.course.judging import judge
+
+    context = ExerciseContext(app, lab)
+    found = context.exercise(exercise)
+    app.interrupted = "nothing was changed; checks only read"
+    with app.cluster(context.spec) as cluster:
         judgement = judge(cluster, found, patience=patience, notice=SettleReporter())
-    desk.progress.judged(found.name, found.formerly, solved=judgement.solved, steps=judgement.solved_steps)
-    _tell(app, judgement, as_json=as_json)
-    if judgement.solved and not as_json and desk.catalog.following(found):
+    context.progress.judged(found.name, found.formerly, solved=judgement.solved, steps=judgement.solved_steps)
+    _show(app, judgement, as_json=as_json)
+    if judgement.solved and not as_json and context.catalog.following(found):
         click.echo("next: lab next")
     return int(judgement.code)
 
 
-def _tell(app: App, judgement: Judgement, *, as_json: bool) -> None:
-    from lab.checks.report import as_data, render
+def _show(app: App, judgement: Judgement, *, as_json: bool) -> None:
+    from lab.checks.report import Style, as_data, render
 
     if as_json:
         show_json(as_data(judgement))
     else:
-        click.echo(render(judgement, style(app)))
+        unicode = "utf" in (sys.stdout.encoding or "").lower()
+        show_text(render(judgement, Style(unicode=unicode, width=prose_width())), app.environ)
     if app.environ.get("LAB_DEBUG") == "1":
         for verdict in judgement.verdicts:
             if verdict.trace:

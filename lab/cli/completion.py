@@ -1,4 +1,4 @@
-"""`lab completion`: the script that teaches a shell to complete `lab`."""
+"""`lab completion`: prints the script by which a shell completes `lab` commands."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import click
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script for your shell.
 
-    bash: eval "$(lab completion bash)" in ~/.bashrc; the others likewise.
+    For bash, add this line to ~/.bashrc: eval "$(lab completion bash)". zsh and fish work the same way.
     """
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
     if found is None:
-        raise click.UsageError(f"no completion for {shell}")
+        raise click.UsageError(f"there is no completion script for {shell}")
     root = ctx.find_root()
     click.echo(found(root.command, {}, root.info_name or "lab", "_LAB_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""`lab console`: what a node wrote to its console, and the way to type there."""
+"""`lab console`: shows what a node wrote to its console, or connects the terminal to it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from lab.cli.options import lab_option, node_argument
 from lab.errors import UsageError
 
 
-@click.command("console", short_help="Show what a node wrote to its console, or type there.")
+@click.command("console", short_help="Show a node's console, or type on it.")
 @node_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what it writes; Ctrl-C leaves.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
-@click.option("--attach", is_flag=True, help="Type into a virtual machine's console; Ctrl-] leaves.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new output; Ctrl-C ends it.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), metavar="N", help="Show only the last N lines.")
+@click.option("--attach", is_flag=True, help="Type on a virtual machine's console; Ctrl-] ends it.")
 @lab_option
 @click.pass_obj
 def command(app: App, node: str, follow: bool, lines: int | None, attach: bool, lab: str | None) -> None:
-    """Show what a node wrote to its console, its boot messages included.
+    """Show a node's console, boot messages included, or type on it.
 
-    With --attach your terminal is the console of a virtual machine: for its login prompt, and for the
-    shells that --preshell and --postshell ask for. A container's console only shows.
+    --attach connects your terminal to the console of a virtual machine: to its login prompt, or to the
+    shells that --preshell and --postshell start. A container's console shows output only.
     """
     from lab.cluster.plan import check_names
 
     if attach and (follow or lines is not None):
-        raise UsageError("--attach goes with neither --follow nor --lines")
+        raise UsageError("--attach cannot be combined with --follow or --lines")
     spec = app.known_spec(lab)
     check_names(spec, [node])
     app.interrupted = ""
@@ -38,22 +38,22 @@ def command(app: App, node: str, follow: bool, lines: int | None, attach: bool, 
 
 
 def attach_console(app: App, lab: str, node: str) -> NoReturn:
-    """Becomes the program that connects the terminal to a node's console."""
+    """Replaces this process by the program that connects the terminal to a node's console."""
     from lab.cli.output import note
 
     argv = app.backend.attach(lab, node)
     if not app.interactive:
-        raise UsageError("--attach needs a terminal to type on", hint=f"lab console {node}")
-    note(f"this is {node}'s console: Enter shows a prompt, Ctrl-] leaves")
+        raise UsageError("--attach needs a terminal", hint=f"lab console {node}")
+    note(f"connected to the console of {node}: press Enter for a prompt, Ctrl-] to leave")
     app.replace(argv)
 
 
 def show_console(app: App, lab: str, node: str, *, follow: bool, lines: int | None) -> None:
-    """Prints a node's console; what could steer the reader's terminal is left out."""
-    from lab.cli.output import console_text
+    """Prints a node's console, without what could steer the reader's terminal."""
+    from lab.printable import console_text
 
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    held = ""  # an escape sequence may be cut in two
+    held = ""  # an escape sequence that the chunk may have cut in two
     for chunk in app.backend.console(lab, node, follow=follow, tail=lines):
         text = (held + decoder.decode(chunk)).replace("\r\n", "\n")
         cut = text.rfind("\x1b")

@@ -28,7 +28,7 @@ LOOK_SECONDS = 10.0
 def command(app: App, source: str, target: str, lab: str | None) -> None:
     """Copy files into a node or out of it: lab cp FILE NODE:PATH, or lab cp NODE:PATH FILE.
 
-    Folders go with all that is in them. A DST that is a folder, or ends with /, keeps the name.
+    Folders are copied with their content. If DST is a folder or ends with /, SRC keeps its name.
     """
     from lab.errors import UsageError
 
@@ -37,7 +37,7 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
     (from_node, from_path), (to_node, to_path) = _split(source, names), _split(target, names)
     if bool(from_node) == bool(to_node):
         raise UsageError(
-            "one of SRC and DST must be NODE:PATH",
+            "exactly one of SRC and DST must be NODE:PATH",
             evidence=f"nodes: {', '.join(names)}",
             hint="lab cp notes.txt sms:/tmp/",
         )
@@ -49,29 +49,24 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
 
 
 def _split(text: str, names: list[str]) -> tuple[str, str]:
-    """`NODE:PATH` where NODE is one of ours; anything else is a path of the host."""
+    """Splits `NODE:PATH` if NODE is a node of the lab; anything else is a path on the host."""
     node, colon, path = text.partition(":")
     return (node, path) if colon and node in names else ("", text)
 
 
 def _copy_in(cluster: Cluster, source: Path, node: NodeClient, target: str) -> None:
     from lab.errors import UsageError
+    from lab.ownership import owned_by
 
     if not source.exists():
-        raise UsageError(f"there is no {source} on this machine")
+        raise UsageError(f"{source} does not exist on this host")
     path = PurePosixPath(target or ".")
     into = target.endswith("/") or target == "" or _is_folder(node, str(path))
     folder, name = (path, source.resolve().name) if into else (path.parent, path.name)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(source, arcname=name, filter=_as_root)
+        archive.add(source, arcname=name, filter=owned_by(keep_mode=True))
     cluster.backend.copy_in(cluster.spec.lab, node.name, buffer.getvalue(), str(folder))
-
-
-def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    return entry
 
 
 def _is_folder(node: NodeClient, path: str) -> bool:
@@ -85,13 +80,13 @@ def _copy_out(cluster: Cluster, node: NodeClient, source: str, target: Path) -> 
     name = None if target.is_dir() else target.name
     folder = target if target.is_dir() else target.parent
     for left_out in unpack(data, folder, rename=name):
-        note(f"left out: {left_out}")
+        note(f"not copied: {left_out}")
 
 
 def unpack(data: bytes, folder: Path, rename: str | None) -> list[str]:
-    """Unpacks a node's archive; it is untrusted: nothing but files and folders below `folder`.
+    """Unpacks a node's archive, which is untrusted: only files and folders, only below `folder`.
 
-    The first part of every name becomes `rename` where one is given. Returns what was left out.
+    `rename` replaces the first part of every name. Returns the names that were left out.
     """
     left_out: list[str] = []
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:

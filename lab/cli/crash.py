@@ -1,4 +1,4 @@
-"""What happens to an error that nobody expected: one line for people, the traceback in a file."""
+"""Reports an unexpected error: one line for people, the traceback in a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.paths import Paths, private_folder
 
 
 def report(paths: Paths, problem: Exception, environ: Mapping[str, str]) -> LabError:
-    """Writes the traceback to a file of the user's and makes the error that names it."""
+    """Writes the traceback to a file in the user's data folder and returns an error that names the file."""
     text = "".join(traceback.format_exception(problem))
     message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
     if environ.get("LAB_DEBUG") == "1":
@@ -23,9 +23,9 @@ def report(paths: Paths, problem: Exception, environ: Mapping[str, str]) -> LabE
         with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
     except OSError as trouble:
-        return LabError(message, evidence=f"the traceback cannot be kept: {trouble}\n{text.rstrip()}")
+        return LabError(message, evidence=f"the traceback cannot be saved: {trouble}\n{text.rstrip()}")
     return LabError(
         message,
-        evidence=f"this is a mistake of ours; the traceback is in {place}",
-        hint="LAB_DEBUG=1 before the command shows it at once",
+        evidence=f"this is a bug in lab; the traceback is in {place}",
+        hint="to see the traceback, repeat the command with LAB_DEBUG=1 before it",
     )

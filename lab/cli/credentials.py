@@ -1,4 +1,4 @@
-"""`lab credentials`: what a learner is handed with the lab."""
+"""`lab credentials`: shows the accounts of the lab and the MACs to register."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PLACE = "/etc/rackling/credentials.json"
 READ_SECONDS = 10.0
 
 
-@click.command("credentials", short_help="Show the accounts and passwords generated for this lab.")
+@click.command("credentials", short_help="Show the accounts and passwords of this lab.")
 @lab_option
 @json_option
 @click.pass_obj
 def command(app: App, lab: str | None, as_json: bool) -> None:
-    """Show the accounts and passwords generated for this lab, and the MACs still to be registered."""
+    """Show the accounts and passwords of this lab, and the MAC and address of its login nodes."""
     from lab.cli.output import show_json, show_table
     from lab.model import Role
 
@@ -45,9 +45,17 @@ def _users(cluster: Cluster) -> list[dict[str, Any]]:
 
     done = cluster.sms.execute(f"cat {PLACE}", timeout=READ_SECONDS)
     if done.status != 0:
-        raise LabError("the SMS does not show its accounts", evidence=done.stderr.strip(), hint="lab status")
+        raise LabError(
+            "the accounts cannot be read from the SMS", evidence=done.stderr.strip(), hint="lab status"
+        )
     try:
-        found = json.loads(done.stdout.strip().rpartition("\n")[2])["users"]  # a profile may greet us first
+        found = json.loads(done.stdout.strip().rpartition("\n")[2])[
+            "users"
+        ]  # a profile may print a greeting first
         return [{"name": str(user["name"]), "password": str(user["password"])} for user in found]
     except (ValueError, KeyError, TypeError) as problem:
-        raise LabError(f"{PLACE} on the SMS is not as we wrote it", evidence=repr(problem)) from problem
+        raise LabError(
+            f"{PLACE} on the SMS has an unexpected form",
+            evidence=repr(problem),
+            hint="lab restore handout writes it again",
+        ) from problem

@@ -1,4 +1,4 @@
-"""`lab doctor`: tries what this machine can do."""
+"""`lab doctor`: tests whether this host can run labs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from lab.errors import Exit, LabError
 if TYPE_CHECKING:
     from lab.backends.base import Finding
 
-NEEDED_GIB = 5.0  # images, their build, and a lab's changes
+NEEDED_GIB = 5.0  # for the images, for building them, and for what changes in a lab
 NEEDED_INSTANCES = 8192
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 ENGINE = Path("/var/lib/docker")
-_MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("could not look", "magenta")}
+_MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("unknown", "magenta")}
 
 
-@click.command("doctor", short_help="Try what this machine can do; each finding ends with its fix.")
+@click.command("doctor", short_help="Test whether this host can run labs, and name fixes.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Try what this machine can do; each finding ends with its fix.
+    """Test whether this host can run labs, and name fixes.
 
-    Exit status: 0 all is well, 3 something is missing, 5 something could not be looked at.
+    Exit status: 0 everything is there; 3 something is missing; 5 something could not be tested.
     """
-    from lab.cli.output import printable, show_json
+    from lab.cli.output import show_json
+    from lab.printable import printable
 
     app: App = ctx.obj
     findings = list(_findings(app))
@@ -41,10 +42,10 @@ def command(ctx: click.Context, as_json: bool) -> None:
     else:
         for found in findings:
             word, colour = _MARKS[found.ok]
-            click.secho(f"{word:14}  ", fg=colour, nl=False)
+            click.secho(f"{word:7}  ", fg=colour, nl=False)
             click.echo(printable(f"{found.subject}: {found.evidence}"))
             if found.ok is not True and found.fix:
-                click.echo(f"{'':14}  fix: {printable(found.fix)}")
+                click.echo(f"{'':7}  fix: {printable(found.fix)}")
     ctx.exit(_verdict(findings))
 
 
@@ -74,29 +75,29 @@ def _findings(app: App) -> Iterator[Finding]:
 
 
 def _disk(app: App) -> Finding:
-    """The fullest of the disks that a lab is written to."""
+    """Tests the fullest of the disks that a lab is written to."""
     from lab.backends.base import Finding
 
-    kept, fix = _room(app)
-    places = [(shutil.disk_usage(place).free / 2**30, place) for place in (kept, _there(app.paths.data))]
+    stored, fix = _storage(app)
+    places = [(shutil.disk_usage(place).free / 2**30, place) for place in (stored, _there(app.paths.data))]
     free, place = min(places, key=lambda one: one[0])
-    told = f"{free:.1f} GiB free in {place}, {NEEDED_GIB:.0f} needed"
-    return Finding("disk space", free >= NEEDED_GIB, told, fix)
+    evidence = f"{free:.1f} GiB free in {place}, {NEEDED_GIB:.0f} needed"
+    return Finding("disk space", free >= NEEDED_GIB, evidence, fix)
 
 
-def _room(app: App) -> tuple[Path, str]:
-    """Where the backend keeps what it makes, and what frees room there."""
+def _storage(app: App) -> tuple[Path, str]:
+    """Returns where the backend stores labs, and how to free space there."""
     if app.backend.name == "libvirt":
         from lab.backends.libvirt.storage import ROOT
 
         lab = "lab --backend libvirt"
-        return _there(ROOT), f"{lab} down -l LAB removes a lab and its disks; {lab} ls names them all"
+        return _there(ROOT), f"{lab} down -l LAB removes a lab and its disks; {lab} ls lists all labs"
     place = ENGINE if ENGINE.exists() else _there(app.paths.data)
     return place, "docker system prune frees what no container uses"
 
 
 def _there(folder: Path) -> Path:
-    """The folder, or the one that it would be made in."""
+    """Returns the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
@@ -107,7 +108,7 @@ def _inotify() -> Finding:
     return Finding(
         "inotify instances",
         limit >= NEEDED_INSTANCES,
-        f"a user may have {limit}, {NEEDED_INSTANCES} are enough for ten labs",
+        f"the limit for each user is {limit}; ten labs need {NEEDED_INSTANCES}",
         f"sudo sysctl fs.inotify.max_user_instances={NEEDED_INSTANCES}",
     )
 
@@ -121,5 +122,5 @@ def _images(app: App) -> Finding:
 
     found = disk.inventory(DiskStore()) if app.backend.name == "libvirt" else inventory(ImageStore())
     missing = [record.name for record in found if not record.built]
-    told = f"not built: {', '.join(missing)}" if missing else "all built and up to date"
-    return Finding("images", not missing, told, f"lab --backend {app.backend.name} images build")
+    evidence = f"not built: {', '.join(missing)}" if missing else "all are up to date"
+    return Finding("images", not missing, evidence, f"lab --backend {app.backend.name} images build")

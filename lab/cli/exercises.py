@@ -1,4 +1,4 @@
-"""`lab exercises`: the chapters, and how far the learner is."""
+"""`lab exercises`: lists the chapters and exercises with the learner's progress."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from lab.cli.output import show_json, show_table
 SIGNS = {"new": "", "begun": "begun", "solved": "solved", "shown": "shown"}
 
 
-@click.command(short_help="List the chapters and exercises, and which you have solved.")
+@click.command(short_help="List the exercises and your progress.")
 @lab_option
 @json_option
 @click.pass_obj
 def command(app: App, lab: str | None, *, as_json: bool) -> int:
-    """List the chapters and exercises, and which you have solved.
+    """List the exercises by chapter, and your progress.
 
-    States: begun; solved; shown (solved by `lab solve`). A star marks the one you are working on.
-    An exercise with something under NEEDS runs only on a backend that can do that.
+    STATE is begun, solved, or shown (you let `lab solve` type the solution). A star marks the exercise
+    that you are working on. NEEDS names what the backend must be able to do.
     """
-    desk = ExerciseContext(app, lab)
+    context = ExerciseContext(app, lab)
     known = {
-        exercise.name: desk.progress.record(exercise.name, exercise.formerly)
-        for exercise in desk.catalog.exercises
+        exercise.name: context.progress.record(exercise.name, exercise.formerly)
+        for exercise in context.catalog.exercises
     }
-    current = desk.current()
+    current = context.current()
     if as_json:
         show_json(
-            {"lab": desk.lab, "chapters": [_chapter(desk, chapter.id) for chapter in desk.catalog.chapters]}
+            {
+                "lab": context.lab,
+                "chapters": [_chapter(context, chapter.id) for chapter in context.catalog.chapters],
+            }
         )
         return 0
-    needs = any(exercise.capabilities for exercise in desk.catalog.exercises)
-    for number, chapter in enumerate(desk.catalog.chapters):
+    needs = any(exercise.capabilities for exercise in context.catalog.exercises)
+    for number, chapter in enumerate(context.catalog.chapters):
         click.echo(("\n" if number else "") + click.style(chapter.title, bold=True))
         click.echo(reflow(chapter.about) + "\n")
         show_table(
@@ -54,9 +57,9 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def _chapter(desk: ExerciseContext, chapter_id: str) -> dict[str, object]:
-    chapter = next(item for item in desk.catalog.chapters if item.id == chapter_id)
-    current = desk.current()
+def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
+    chapter = next(item for item in context.catalog.chapters if item.id == chapter_id)
+    current = context.current()
     return {
         "id": chapter.id,
         "title": chapter.title,
@@ -65,7 +68,7 @@ def _chapter(desk: ExerciseContext, chapter_id: str) -> dict[str, object]:
                 "name": exercise.name,
                 "title": exercise.title,
                 "teaches": exercise.teaches,
-                "state": desk.progress.record(exercise.name, exercise.formerly).state,
+                "state": context.progress.record(exercise.name, exercise.formerly).state,
                 "current": exercise == current,
                 "minutes": exercise.minutes,
                 "roles": [role.value for role in exercise.roles],

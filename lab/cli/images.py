@@ -1,4 +1,4 @@
-"""`lab images`: builds and lists what nodes start from."""
+"""`lab images`: builds and lists the images of nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lab.backends.docker.images import ImageStore
     from lab.backends.libvirt.storage import DiskStore
 
-LOCK = "+images"  # no lab can be called so; two builds at once would name each other's images
+LOCK = "+images"  # no lab can have this name; two builds at once would move each other's image names
 
 
 @click.group("images", short_help="Build and list the node images.")
@@ -23,23 +23,24 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("names", nargs=-1, metavar="[IMAGE]...")
-@click.option("--force", is_flag=True, help="Build even what has not changed.")
+@click.option("--force", is_flag=True, help="Build again what has not changed.")
 @progress_option
 @click.pass_obj
 def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
-    """Build the named images, or those a lab needs; only what has changed.
+    """Build the named images, or those that a lab needs; only what has changed is built.
 
-    With the backend libvirt, a lab needs the disk of its SMS instead; names are always containers' images.
+    With the backend libvirt and without names, build the disk of the SMS. A name always means a
+    container image.
     """
     from lab.cli.progress_display import showing
     from lab.images import disk
     from lab.images.pipeline import build
     from lab.paths import private_folder
 
-    app.interrupted = "images that are done are kept; lab images build carries on"
+    app.interrupted = "finished images are kept; lab images build continues"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
-        if _of_machines(app) and not names:
+        if _uses_disks(app) and not names:
             disk.build(_disk_store(), cache, progress.say, force=force)
         else:
             build(names, _store(), cache, progress.say, force=force)
@@ -50,12 +51,12 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
 @json_option
 @click.pass_obj
 def list_images(app: App, as_json: bool) -> None:
-    """List the images, built or not."""
+    """List the images, whether built or not."""
     from lab.cli.output import note, show_json, show_table
     from lab.images import disk
     from lab.images.pipeline import inventory
 
-    records = disk.inventory(_disk_store()) if _of_machines(app) else inventory(_store(), optional=True)
+    records = disk.inventory(_disk_store()) if _uses_disks(app) else inventory(_store(), optional=True)
     states = app.backend.states()
     taken = sum(state.size for state in states)
     if as_json:
@@ -73,7 +74,10 @@ def list_images(app: App, as_json: bool) -> None:
         ],
     )
     if states:
-        note(f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; lab snapshot lists them")
+        note(
+            f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; "
+            "lab snapshot --list shows them"
+        )
 
 
 def _store() -> ImageStore:
@@ -88,5 +92,5 @@ def _disk_store() -> DiskStore:
     return DiskStore()
 
 
-def _of_machines(app: App) -> bool:
+def _uses_disks(app: App) -> bool:
     return app.backend.name == "libvirt"

@@ -1,4 +1,4 @@
-"""`lab logs`: a node's journal, or its console while it has none."""
+"""`lab logs`: shows a node's journal, or its console before the node has booted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.cli.options import lab_option, node_argument
 
 @click.command("logs", short_help="Show a node's journal.")
 @node_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what is logged; Ctrl-C leaves.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new entries; Ctrl-C ends it.")
 @click.option(
     "-n",
     "--lines",
@@ -18,13 +18,13 @@ from lab.cli.options import lab_option, node_argument
     metavar="N",
     default=200,
     show_default=True,
-    help="Only the last N lines.",
+    help="Show only the last N lines.",
 )
-@click.option("-u", "--unit", metavar="UNIT", help="Only this unit, such as slurmctld.")
+@click.option("-u", "--unit", metavar="UNIT", help="Show only this unit, such as slurmctld.")
 @lab_option
 @click.pass_obj
 def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab: str | None) -> None:
-    """Show a node's journal; of a node that has not booted, its console."""
+    """Show a node's journal, or its console if the node has not booted yet."""
     from lab.cli.console import show_console
     from lab.cli.output import note
     from lab.cluster.plan import check_names
@@ -36,7 +36,7 @@ def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab
     statuses = {status.name: status for status in app.backend.status(spec.lab)}
     stage = statuses[node].stage if node in statuses else ""
     if stage != BOOTED:
-        note(f"{node} has no journal at stage {stage or 'unknown'}; this is its console")
+        note(f"{node} has no journal yet (stage {stage or 'unknown'}); showing its console")
         show_console(app, spec.lab, node, follow=follow, lines=lines)
         return
     words = ["journalctl", "--no-pager", "-n", str(lines), *(["-f"] if follow else [])]

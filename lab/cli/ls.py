@@ -1,4 +1,4 @@
-"""`lab ls`: lists every lab on this machine."""
+"""`lab ls`: lists every lab on this host."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from lab.model import LabRecord
 
 
-@click.command("ls", short_help="List every lab on this machine, orphans included.")
+@click.command("ls", short_help="List every lab on this host.")
 @json_option
 @click.pass_obj
 def command(app: App, as_json: bool) -> None:
-    """List every lab on this machine, orphans included."""
+    """List every lab on this host.
+
+    An orphan is what is left of a lab that has lost its SMS or its description.
+    """
     from lab.cli.output import note, show_json, show_table
 
     records = app.backend.labs()
@@ -25,7 +28,7 @@ def command(app: App, as_json: bool) -> None:
         show_json({"labs": [_as_dict(record) for record in records]})
         return
     if not records:
-        note("there is no lab; lab up makes one")
+        note("there is no lab; lab up creates one")
         return
     show_table(
         ("LAB", "BACKEND", "OWNER", "CREATED", "RUNNING", "NOTE"),
@@ -45,12 +48,12 @@ def command(app: App, as_json: bool) -> None:
 
 def _note(record: LabRecord) -> str:
     if record.pending:
-        return f"on its way to {record.pending}: lab up -l {record.lab}"
+        return f"restore of {record.pending} interrupted: lab up -l {record.lab}"
     return f"orphan: lab down -l {record.lab}" if is_orphan(record) else ""
 
 
 def is_orphan(record: LabRecord) -> bool:
-    """Whether the lab has lost what makes it whole: its description, or its SMS."""
+    """Whether the lab has lost its description or its SMS."""
     return record.spec is None or record.spec.sms.name not in record.nodes
 
 

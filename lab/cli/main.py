@@ -1,4 +1,4 @@
-"""The command `lab`: a table of commands, each imported only when it is used, and the last catch."""
+"""The command `lab`: imports a subcommand only to run it, and turns every error into an exit status."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lab.errors import Exit, LabError
+from lab.errors import Exit, LabError, closest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from lab.cli.app import App
 
-# Help must not import the commands, so their one-line helps stand here too; a test compares them.
+# `lab --help` must not import the commands, so their short helps are repeated here; a test compares them.
 SECTIONS: dict[str, dict[str, str]] = {
-    "Life of the lab": {
+    "Lab": {
         "up": "Bring the lab up, or change it to what lab.toml says.",
         "down": "Remove the lab with all that belongs to it.",
-        "power": "Switch nodes on and off, or cycle them.",
-        "snapshot": "Keep the lab's present state under a name.",
-        "restore": "Put the lab back to a snapshot.",
+        "power": "Power nodes on, off, or off and on.",
+        "snapshot": "Save the lab's state under a name.",
+        "restore": "Return the lab to a snapshot.",
     },
-    "Looking": {
-        "status": "Show how each node stands.",
-        "ls": "List every lab on this machine, orphans included.",
+    "Inspection": {
+        "status": "Show the state of each node.",
+        "ls": "List every lab on this host.",
         "shell": "Open a shell in a node, or run one command there.",
-        "console": "Show what a node wrote to its console, or type there.",
+        "console": "Show a node's console, or type on it.",
         "logs": "Show a node's journal.",
         "cp": "Copy files into a node or out of it.",
-        "credentials": "Show the accounts and passwords generated for this lab.",
+        "credentials": "Show the accounts and passwords of this lab.",
     },
     "Learning": {
-        "exercises": "List the chapters and exercises, and which you have solved.",
-        "start": "Put the lab into an exercise's start state.",
+        "exercises": "List the exercises and your progress.",
+        "start": "Bring the lab to an exercise's start state.",
         "show": "Show an exercise's text.",
-        "check": "Say which of an exercise's checks hold.",
-        "hint": "Give a hint, then a bigger one.",
+        "check": "Run an exercise's checks and show which hold.",
+        "hint": "Show a hint, then a more explicit one.",
         "solve": "Type an exercise's solution while you watch.",
-        "reset": "Put an exercise, or one node, back to its start.",
-        "next": "Name the exercise to do next.",
-        "progress": "Show or export what you have finished.",
+        "reset": "Return an exercise or a node to its start.",
+        "next": "Show which exercise comes next.",
+        "progress": "Show or export your progress.",
     },
-    "Care": {
-        "doctor": "Try what this machine can do; each finding ends with its fix.",
-        "validate": "Check lab.toml, and report every problem at once.",
+    "Maintenance": {
+        "doctor": "Test whether this host can run labs, and name fixes.",
+        "validate": "Check lab.toml and report every problem.",
         "images": "Build and list the node images.",
         "completion": "Print the completion script for your shell.",
     },
@@ -56,15 +56,15 @@ SECTIONS: dict[str, dict[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name, and imports one only to run it."""
+    """A group that knows its commands by name and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, in the order of the help."""
+        """Lists every command, in the order of the help."""
         del ctx
         return [name for section in SECTIONS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports one command's module; each offers it as `command`."""
+        """Imports the module of a command, which defines it as `command`."""
         if cmd_name not in self.list_commands(ctx):
             return None
         found: click.Command = importlib.import_module(f"lab.cli.{cmd_name}").command
@@ -73,17 +73,15 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Names the nearest command when there is none of that name."""
+        """Reports an unknown command with the closest known name."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            more = f" Did you mean {close[0]}?" if close else ""
+            found = closest(args[0], self.list_commands(ctx))
+            more = f" Did you mean {found}?" if found else ""
             ctx.fail(f"No such command '{args[0]}'.{more}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the table without importing a command."""
+        """Writes the list of commands without importing one."""
         del ctx
         for title, commands in SECTIONS.items():
             with formatter.section(title):
@@ -107,7 +105,7 @@ class LazyGroup(click.Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Runs a command and ends the process with its exit code; catches everything once."""
+        """Runs a command and ends the process with its exit status; catches every error."""
         del standalone_mode, windows_expand_args
         app = extra.pop("obj", None) or _app()
         code: int
@@ -135,19 +133,19 @@ class LazyGroup(click.Group):
         "auto_envvar_prefix": "LAB",
         "max_content_width": 110,
     },
-    epilog="Every option can also be given as a variable: lab up --timeout is LAB_UP_TIMEOUT. "
-    "Exit status: 0 fine, 1 not solved, 2 usage, 3 the lab broke, 4 locked, 5 could not tell.",
+    epilog="Every option can also be set as a variable: lab up --timeout is LAB_UP_TIMEOUT. "
+    "Exit status: 0 success, 1 not solved, 2 wrong usage, 3 the lab failed, 4 locked, 5 unknown.",
 )
 @click.version_option(package_name="rackling", prog_name="lab")
 @click.option(
     "--backend",
     type=click.Choice(("docker", "libvirt")),
     envvar="LAB_BACKEND",
-    help="What makes the nodes: containers (the default) or virtual machines [LAB_BACKEND].",
+    help="Run nodes as containers (docker, the default) or virtual machines (libvirt) [LAB_BACKEND].",
 )
 @click.pass_obj
 def main(app: App, backend: str | None) -> None:
-    """Rackling: an emulated HPC cluster, and a course on it. Begin with: lab up."""
+    """Rackling: an emulated HPC cluster and a course about running it. Start with: lab up."""
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
     if app.environ.get("NO_COLOR"):
@@ -161,7 +159,7 @@ def _app() -> App:
 
 
 def _leave(code: int) -> NoReturn:
-    """Flushes first: a reader that has gone away must not turn into a traceback at exit."""
+    """Flushes before exit, so that a closed pipe causes no traceback."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

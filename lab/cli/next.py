@@ -1,4 +1,4 @@
-"""`lab next`: the exercise to do next."""
+"""`lab next`: shows which exercise comes next."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json
 
 
-@click.command(short_help="Name the exercise to do next.")
+@click.command(short_help="Show which exercise comes next.")
 @lab_option
 @json_option
 @click.pass_obj
 def command(app: App, lab: str | None, *, as_json: bool) -> int:
-    """Name the exercise to do next.
+    """Show which exercise comes next.
 
-    Where it begins as the solved one ends, it becomes the one you are working on, and the lab stays
-    as it is.
+    If it starts from the state in which you leave the solved exercise, it becomes your current
+    exercise and the lab stays as it is.
     """
-    desk = ExerciseContext(app, lab)
-    current = desk.current()
+    context = ExerciseContext(app, lab)
+    current = context.current()
     chosen = current
-    carries_on = False
+    continues = False
     if current is None:
-        chosen = desk.catalog.exercises[0]
-    elif desk.progress.record(current.name, current.formerly).state in ("solved", "shown"):
-        chosen = desk.catalog.following(current)
-        carries_on = chosen is not None and chosen.builds_on == current.name
-    if chosen is not None and carries_on:
-        with desk.course("quiet") as course:
-            course.carry_on(chosen)
+        chosen = context.catalog.exercises[0]
+    elif context.progress.record(current.name, current.formerly).state in ("solved", "shown"):
+        chosen = context.catalog.following(current)
+        continues = chosen is not None and chosen.builds_on == current.name
+    if chosen is not None and continues:
+        with context.course("quiet") as course:
+            course.continue_with(chosen)
     if as_json:
-        show_json({"exercise": chosen.name if chosen else None, "ready": carries_on or chosen == current})
+        show_json({"exercise": chosen.name if chosen else None, "ready": continues or chosen == current})
     elif chosen is None:
-        click.echo("That was the last exercise. You have finished the course.")
+        click.echo("This was the last exercise. You have finished the course.")
     elif chosen == current:
         click.echo(f"{chosen.name}: {chosen.title} is not solved yet\nnext: lab check, or lab hint")
-    elif carries_on:
+    elif continues:
         click.echo(
-            f"{chosen.name}: {chosen.title} ({chosen.minutes} minutes) begins where you are\nnext: lab show"
+            f"{chosen.name}: {chosen.title} ({chosen.minutes} minutes) starts from the present state\n"
+            "next: lab show"
         )
     else:
         click.echo(f"{chosen.name}: {chosen.title} ({chosen.minutes} minutes)\nnext: lab start {chosen.name}")

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Defines the options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODES = ("auto", "tty", "plain", "json", "quiet")
 
 
 def complete_nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Node names of the configured lab, for the shell's completion."""
+    """Returns the node names of the configured lab, for the shell's completion."""
     del ctx, param
     import os
 
@@ -37,29 +37,29 @@ def complete_nodes(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 lab_option = click.option(
-    "-l", "--lab", "lab", metavar="NAME", envvar="LAB_NAME", help="The lab that is meant [LAB_NAME]."
+    "-l", "--lab", "lab", metavar="NAME", envvar="LAB_NAME", help="Name of the lab [LAB_NAME]."
 )
 config_option = click.option(
     "--config",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="LAB_CONFIG",
-    help="Configuration instead of lab.toml [LAB_CONFIG].",
+    help="Configuration file to read instead of lab.toml [LAB_CONFIG].",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, envvar="LAB_JSON", help="Print JSON [LAB_JSON]."
 )
 yes_option = click.option(
-    "-y", "--yes", is_flag=True, envvar="LAB_YES", help="Do not ask before something is lost [LAB_YES]."
+    "-y", "--yes", is_flag=True, envvar="LAB_YES", help="Do not ask before data is lost [LAB_YES]."
 )
 wait_option = click.option(
-    "--wait/--no-wait", default=True, help="Wait until the nodes are well (the default)."
+    "--wait/--no-wait", default=True, help="Wait until the nodes are ready (the default)."
 )
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="How long to wait at most: 180, and longer for virtual machines.",
+    help="Longest time to wait; default 180, longer for virtual machines.",
 )
 progress_option = click.option(
     "--progress",
@@ -67,15 +67,15 @@ progress_option = click.option(
     type=click.Choice(MODES),
     default="auto",
     envvar="LAB_PROGRESS",
-    help="How progress is shown on stderr [LAB_PROGRESS].",
+    help="Form of the progress on stderr [LAB_PROGRESS].",
 )
 
 
 class SetOption(click.Option):
-    """`--set`, whose variable LAB_SET is read with the configuration: it must not be read twice."""
+    """The option `--set`; the configuration reads its variable LAB_SET, so click must not read it too."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> Any:
-        """No value: `lab.config.loader.load` reads LAB_SET."""
+        """Returns nothing; `lab.config.loader.load` reads LAB_SET."""
         del ctx
 
 
@@ -85,12 +85,12 @@ set_option = click.option(
     cls=SetOption,
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override one key of the configuration, such as c.count=8 [LAB_SET].",
+    help="Set one key of the configuration, such as c.count=8 [LAB_SET].",
 )
 
 
 def nodes_argument(*, required: bool) -> Callable[[F], F]:
-    """The argument NODE…, with completion."""
+    """Makes the argument NODE…, with completion."""
     return click.argument(
         "nodes",
         nargs=-1,

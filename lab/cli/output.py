@@ -1,36 +1,21 @@
-"""Results on stdout, errors on stderr: tables, JSON, and text from nodes made harmless."""
+"""Writes results to stdout, notes and errors to stderr: text, tables and JSON."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lab.errors import LabError
+from lab.printable import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 SCHEMA = 1
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_CONTROLS = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # sequences that move and erase
-    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # titles, clipboards and the like
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
-
-def printable(text: str) -> str:
-    """Text from a node without anything that could steer the terminal."""
-    return _CONTROLS.sub("", text)
-
-
-def console_text(text: str) -> str:
-    """Console output of a node: colours stay, everything else that steers a terminal goes."""
-    parts = _COLOURS.split(text)
-    colours = [*_COLOURS.findall(text), ""]
-    return "".join(printable(part) + colour for part, colour in zip(parts, colours, strict=True))
 
 
 def show_json(result: Mapping[str, Any]) -> None:
@@ -39,13 +24,36 @@ def show_json(result: Mapping[str, Any]) -> None:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a plain table; a terminal that is too narrow for the last column has it in several lines."""
+    """Prints a table without borders; on a terminal, the last column is folded to the terminal's width."""
     safe = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _show_on_terminal(headings, safe)
+        return
     widths = [max(len(row[i]) for row in [headings, *safe]) for i in range(len(headings))]
-    click.secho(_row(headings, widths), bold=True)
-    for row in safe:
-        for line in _folded(row, widths):
-            click.echo(line)
+    for row in [headings, *safe]:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # only here: it takes longer to load than most commands to run
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in headings[:-1]:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(headings[-1], overflow="fold", min_width=20)
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: a node's words are no markup
+    Console(highlight=False).print(table, crop=False)
+
+
+def show_text(text: Text, environ: Mapping[str, str]) -> None:
+    """Prints styled text whose lines are already folded: styles only on a terminal that shows them."""
+    from rich.console import Console
+
+    screen = Console(highlight=False, no_color=bool(environ.get("NO_COLOR")))
+    screen.print(text, soft_wrap=True)
 
 
 def show_error(problem: LabError, *, color: bool | None = None) -> None:
@@ -60,24 +68,5 @@ def show_error(problem: LabError, *, color: bool | None = None) -> None:
 
 
 def note(text: str) -> None:
-    """One line for people, on stderr."""
+    """Prints one line for people on stderr."""
     click.echo(printable(text), err=True)
-
-
-def _folded(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """A row in as many lines as the terminal needs; one where stdout is none."""
-    lines = [row[-1]]
-    if sys.stdout.isatty():
-        import shutil
-        import textwrap
-
-        left = shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1])
-        lines = textwrap.wrap(row[-1], max(left, 20), break_on_hyphens=False) or [""]
-    yield _row([*row[:-1], lines[0]], widths)
-    for line in lines[1:]:
-        yield _row([*("" for _ in row[:-1]), line], widths)
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-    return "  ".join(padded).rstrip()

@@ -1,4 +1,4 @@
-"""`lab power`: the buttons of the nodes' chassis."""
+"""`lab power`: powers nodes on and off."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lab.cli.app import App
 from lab.cli.options import lab_option, nodes_argument, progress_option, timeout_option, wait_option
 
 
-@click.command("power", short_help="Switch nodes on and off, or cycle them.")
+@click.command("power", short_help="Power nodes on, off, or off and on.")
 @click.argument("action", type=click.Choice(["on", "off", "cycle", "reset"]))
 @nodes_argument(required=True)
-@click.option("--hard", is_flag=True, help="With off and cycle: pull the plug instead of asking the system.")
+@click.option("--hard", is_flag=True, help="With off and cycle: cut the power instead of shutting down.")
 @lab_option
 @wait_option
 @timeout_option
@@ -27,17 +27,17 @@ def command(
     timeout: float | None,
     mode: str,
 ) -> None:
-    """Switch nodes on and off, or cycle them.
+    """Power nodes on, off, or off and on.
 
-    off asks the node's system to stop; cycle is off, then on; reset pulls the plug and puts it back.
-    Other nodes are left alone.
+    off shuts the node's system down; cycle is off, then on; reset cuts the power and restores it.
+    Other nodes are not affected.
     """
     from lab.cli.progress_display import showing
     from lab.cluster.plan import check_names
 
     spec = app.known_spec(lab)
     check_names(spec, nodes)
-    app.interrupted = f"lab status shows how the nodes stand; lab power on {' '.join(nodes)} carries on"
+    app.interrupted = f"some nodes may be off; lab power on {' '.join(nodes)} powers them on"
     with (
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,

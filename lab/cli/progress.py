@@ -1,4 +1,4 @@
-"""`lab progress`: what has been done, for people and for spreadsheets."""
+"""`lab progress`: shows the learner's progress, or exports it as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from lab.cli.output import show_json, show_table
 from lab.errors import UsageError
 
 
-@click.command(short_help="Show or export what you have finished.")
+@click.command(short_help="Show or export your progress.")
 @lab_option
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print every lab's progress as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the progress in every lab as CSV.")
 @click.pass_obj
 def command(app: App, lab: str | None, *, as_json: bool, as_csv: bool) -> int:
-    """Show what you have finished in this lab, or export that of every lab as JSON or CSV."""
+    """Show your progress in this lab, or export the progress in every lab as JSON or CSV."""
     if as_json and as_csv:
-        raise UsageError("--json and --csv cannot go together", hint="take one of them")
-    desk = ExerciseContext(app, lab)
+        raise UsageError(
+            "--json and --csv cannot be combined", hint="lab progress --json, or lab progress --csv"
+        )
+    context = ExerciseContext(app, lab)
     if as_json or as_csv:
-        _export(desk, csv=as_csv)
+        _export(context, csv=as_csv)
         return 0
     rows = []
-    for exercise in desk.catalog.exercises:
-        record = desk.progress.record(exercise.name, exercise.formerly)
+    for exercise in context.catalog.exercises:
+        record = context.progress.record(exercise.name, exercise.formerly)
         rows.append(
             [
                 exercise.name,
@@ -37,15 +39,15 @@ def command(app: App, lab: str | None, *, as_json: bool, as_csv: bool) -> int:
                 record.solved or record.started or "-",
             ]
         )
-    show_table(["EXERCISE", "STATE", "STEPS", "CHECKED", "HINTS", "SINCE"], rows)
+    show_table(["EXERCISE", "STATE", "STEPS", "CHECKS RUN", "HINTS", "SINCE"], rows)
     return 0
 
 
-def _export(desk: ExerciseContext, *, csv: bool) -> None:
+def _export(context: ExerciseContext, *, csv: bool) -> None:
     from lab.course.progress import as_csv, as_data
 
-    book = desk.progress.book()
+    labs = context.progress.labs()
     if csv:
-        click.echo(as_csv(book), nl=False)
+        click.echo(as_csv(labs), nl=False)
     else:
-        show_json(as_data(book))
+        show_json(as_data(labs))

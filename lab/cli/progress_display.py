@@ -1,4 +1,4 @@
-"""Progress on stderr: live on a terminal, plain lines in a pipe, JSON lines for programs, or nothing."""
+"""Shows progress on stderr: live on a terminal, as plain lines in a pipe, as JSON lines, or not at all."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from lab.cli.output import printable
-from lab.cluster.readiness import ProbeResult, Reading
+from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.polling import Clock, monotonic
+from lab.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
-REMIND = 10.0  # seconds of silence after which plain progress says what it waits for
-_WORDS = {ProbeResult.YES: "", ProbeResult.NO: "not yet", ProbeResult.UNKNOWN: "could not look"}
+REMIND = 10.0  # seconds without a line after which plain progress says what it waits for
+_WORDS = {ProbeResult.YES: "ready", ProbeResult.NO: "not yet", ProbeResult.UNKNOWN: "unknown"}
 
 
 class ProgressReporter(Protocol):
-    """Where progress goes."""
+    """Receives the progress of a command."""
 
     def say(self, line: str) -> None:
-        """One step."""
+        """Shows that a step begins."""
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
-        """One look while waiting."""
+        """Shows the readings taken after `seconds` of waiting."""
 
 
 @contextmanager
 def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> Iterator[ProgressReporter]:
-    """Progress in the mode asked for; `auto` is live on a terminal and plain elsewhere."""
+    """Opens a reporter of the given mode; `auto` is live on a terminal and plain elsewhere."""
     if mode == "auto":
         live = sys.stderr.isatty() and environ.get("TERM") != "dumb"
         mode = "tty" if live else "plain"
@@ -51,11 +51,17 @@ def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> 
         yield kinds[mode](clock)
 
 
+def state(reading: Reading) -> str:
+    """Returns the state of a node in words: ready, not yet, set by operator, or unknown."""
+    return "set by operator" if reading.outlook is Expectation.LEFT else _WORDS[reading.answer]
+
+
 def describe(reading: Reading) -> str:
-    """A reading in words."""
-    words = _WORDS[reading.answer]
-    told = f" ({reading.evidence})" if reading.evidence and reading.answer is not ProbeResult.YES else ""
-    return f"{reading.node}: {reading.probe}{': ' + words if words else ''}{told}"
+    """Writes a reading as one line: node, probe, answer and evidence."""
+    if reading.answer is ProbeResult.YES:
+        return f"{reading.node}: {reading.probe}"
+    evidence = f" ({reading.evidence})" if reading.evidence else ""
+    return f"{reading.node}: {reading.probe}: {state(reading)}{evidence}"
 
 
 class _Quiet:
@@ -70,16 +76,16 @@ class _Quiet:
 
 
 class _Plain:
-    """A line a step, a line for each node that has settled, and now and then what is missing."""
+    """Prints a line for each step and each node that is ready, and every ten seconds what is not."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._start = self._spoke = clock()
+        self._start = self._last_line = clock()
         self._settled: set[str] = set()
 
     def say(self, line: str) -> None:
-        self._spoke = self._clock()
-        click.echo(f"[{self._spoke - self._start:5.1f} s] {printable(line)}", err=True)
+        self._last_line = self._clock()
+        click.echo(f"[{self._last_line - self._start:5.1f} s] {printable(line)}", err=True)
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
         del seconds
@@ -90,12 +96,12 @@ class _Plain:
             elif not reading.settled:
                 self._settled.discard(reading.node)
         late = [reading for reading in readings if not reading.settled]
-        if late and self._clock() - self._spoke >= REMIND:
+        if late and self._clock() - self._last_line >= REMIND:
             self.say("waiting for " + "; ".join(map(describe, late)))
 
 
 class _Json:
-    """One object a line; a reading is told when it changes."""
+    """Prints one object per line; a reading only when it has changed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -125,7 +131,7 @@ class _Json:
 
 
 class _Terminal:
-    """Steps scroll by; the nodes that are waited for stand below them and change in place."""
+    """Prints the steps, and below them a table of the nodes that changes in place."""
 
     def __init__(self, clock: Clock, *, colour: bool) -> None:
         self._clock = clock

@@ -1,8 +1,6 @@
-"""`lab restore`: puts the lab back to a snapshot."""
+"""`lab restore`: returns the lab to a snapshot."""
 
 from __future__ import annotations
-
-import difflib
 
 import click
 
@@ -10,7 +8,7 @@ from lab.cli.app import App
 from lab.cli.options import lab_option, progress_option, timeout_option, wait_option, yes_option
 
 
-@click.command("restore", short_help="Put the lab back to a snapshot.")
+@click.command("restore", short_help="Return the lab to a snapshot.")
 @click.argument("name")
 @lab_option
 @wait_option
@@ -21,24 +19,24 @@ from lab.cli.options import lab_option, progress_option, timeout_option, wait_op
 def command(
     app: App, name: str, lab: str | None, wait: bool, timeout: float | None, yes: bool, mode: str
 ) -> None:
-    """Put the lab back to a snapshot, whatever state it is in.
+    """Return the lab to a snapshot, from any state.
 
-    Nodes get the power they had when the snapshot was taken.
+    Nodes that were powered off in the snapshot are powered off again.
     """
     from lab.cli.progress_display import showing
-    from lab.errors import UsageError
+    from lab.errors import UsageError, closest
 
     spec = app.known_spec(lab)
     kept = app.backend.snapshots(spec.lab)
     if name not in kept:
-        close = difflib.get_close_matches(name, kept, n=1)
+        near = closest(name, kept)
         raise UsageError(
-            f"lab {spec.lab} has no snapshot {name}",
-            evidence=f"there are: {', '.join(kept)}" if kept else "there is none",
-            hint=f"lab restore {close[0]}" if close else "lab snapshot lists them",
+            f"lab {spec.lab} has no snapshot called {name}",
+            evidence=f"its snapshots: {', '.join(kept)}" if kept else "it has no snapshot",
+            hint=f"lab restore {near}" if near else "lab snapshot lists the snapshots",
         )
-    app.confirm(f"Put lab {spec.lab} back to {name}? What was done since then is lost.", yes=yes)
-    app.interrupted = f"the lab is between two states; lab restore {name} again completes it"
+    app.confirm(f"Return lab {spec.lab} to {name}? All changes since then will be lost.", yes=yes)
+    app.interrupted = f"the lab is between two states; lab restore {name} continues"
     with (
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,
@@ -47,4 +45,4 @@ def command(
         if timeout is not None:
             cluster.timeout = timeout
         cluster.restore(name, wait=wait)
-    click.echo(f"lab {spec.lab} is back at {name}")
+    click.echo(f"lab {spec.lab} is restored to {name}")

@@ -18,16 +18,16 @@ _TAKES_VALUE = ("-u", "--user", "-l", "--lab")
 
 
 class ShellCommand(click.Command):
-    """Options may stand before or right after NODE; all that follows belongs to the node."""
+    """Takes options before or right after NODE; everything after them belongs to the node's command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Puts `--` before the part that is for the node."""
+        """Puts `--` before the node's command."""
         mine, theirs = split_command(args)
         return super().parse_args(ctx, [*mine, "--", *theirs] if theirs else mine)
 
 
 def split_command(args: list[str]) -> tuple[list[str], list[str]]:
-    """Splits `[options] NODE [options] [--] CMD…` into what is ours and the command."""
+    """Splits `[options] NODE [options] [--] CMD…` into the arguments of lab and the node's command."""
     mine: list[str] = []
     node_seen = False
     rest = list(args)
@@ -49,14 +49,19 @@ def split_command(args: list[str]) -> tuple[list[str], list[str]]:
 @click.command("shell", cls=ShellCommand, short_help="Open a shell in a node, or run one command there.")
 @node_argument
 @click.argument("words", nargs=-1, metavar="[CMD]...")
-@click.option("-u", "--user", metavar="USER", help="Who to be; user1 on sms and login, root elsewhere.")
+@click.option(
+    "-u",
+    "--user",
+    metavar="USER",
+    help="User in the node; default user1 on sms, login and client, root elsewhere.",
+)
 @lab_option
 @click.pass_obj
 def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: str | None) -> None:
     """Open a shell in a node, or run one command there.
 
-    A CMD of one word is read by the node's shell, so that 'ls | wc -l' works; several words are run
-    as they are. The exit status is the command's.
+    A CMD of one word goes through the node's shell, so that 'ls | wc -l' works; several words run
+    as they are. The exit status is that of the command.
     """
     from lab.cluster.plan import check_names
 
@@ -71,7 +76,7 @@ def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: 
 
 
 def default_user(role: Role) -> str:
-    """The learner where learners work, root elsewhere: compute nodes let no user in without a job."""
+    """Returns user1 for nodes where learners work, else root: compute nodes admit users only with a job."""
     from lab.model import Role
 
     return LEARNER if role in (Role.SMS, Role.LOGIN, Role.CLIENT) else "root"

@@ -1,4 +1,4 @@
-"""`lab show`: an exercise's text, with this lab's values in it."""
+"""`lab show`: shows an exercise's text with the values of this lab."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lab.cli.app import App
 from lab.cli.context import PROSE, ExerciseContext, exercise_argument
 from lab.cli.options import lab_option
 
-WHERE = {"host": "on your own machine", "output": "it prints"}
+WHERE = {"host": "on the host", "output": "it prints"}
 
 
 @click.command(short_help="Show an exercise's text.")
 @exercise_argument
 @lab_option
-@click.option("--raw", is_flag=True, help="Print the Markdown as it is.")
+@click.option("--raw", is_flag=True, help="Print the Markdown source.")
 @click.pass_obj
 def command(app: App, exercise: str | None, lab: str | None, *, raw: bool) -> int:
-    """Show an exercise's text: the one named, else the one you are working on."""
-    desk = ExerciseContext(app, lab)
-    text = desk.fill(desk.exercise(exercise).readme())
+    """Show an exercise's text. Without EXERCISE: the one you are working on."""
+    context = ExerciseContext(app, lab)
+    text = context.fill(context.exercise(exercise).readme())
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -30,7 +30,7 @@ def command(app: App, exercise: str | None, lab: str | None, *, raw: bool) -> in
 
 
 def render(text: str, *, colour: bool) -> None:
-    """Writes Markdown on a terminal; commands stay in one piece, however long, so that they can be copied."""
+    """Writes Markdown on a terminal; each command stays on one line, so that it can be copied."""
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.text import Text

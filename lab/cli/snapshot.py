@@ -1,4 +1,4 @@
-"""`lab snapshot`: keeps the lab's state under a name, and shows or removes what is kept."""
+"""`lab snapshot`: saves the lab's state under a name, and lists or deletes snapshots."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lab.cli.options import json_option, lab_option, progress_option
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 
-@click.command("snapshot", short_help="Keep the lab's present state under a name.")
+@click.command("snapshot", short_help="Save the lab's state under a name.")
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--list", "listing", is_flag=True, help="List what is kept, as without a NAME.")
-@click.option("--delete", is_flag=True, help="Remove what is kept under NAME; * and ? stand for letters.")
+@click.option("--list", "listing", is_flag=True, help="List the snapshots, as without NAME.")
+@click.option("--delete", is_flag=True, help="Delete the snapshots that match NAME; * and ? are wildcards.")
 @lab_option
 @json_option
 @progress_option
@@ -25,17 +25,17 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 def command(
     app: App, name: str | None, lab: str | None, listing: bool, delete: bool, as_json: bool, mode: str
 ) -> None:
-    """Keep the lab's present state under a name; without a NAME, list what is kept.
+    """Save the lab's state under a name; without NAME, list the snapshots.
 
-    A snapshot of the same name is replaced. Start states of exercises (after-…) are made when they are
-    first needed and are kept for every lab; removing them costs only the time to make them again.
+    A snapshot of the same name is replaced. Start states of exercises (after-…) are made when an
+    exercise first needs them, and serve every lab; a deleted start state is made again when needed.
     """
     from lab.cli.progress_display import showing
     from lab.errors import UsageError
 
     if delete and (name is None or listing):
         raise UsageError(
-            "what shall be removed?", hint="lab snapshot --delete NAME; lab snapshot lists names"
+            "--delete needs a NAME", hint="lab snapshot --delete NAME; lab snapshot lists the names"
         )
     if delete:
         _delete(app, lab, str(name))
@@ -45,8 +45,8 @@ def command(
         return
     spec = app.known_spec(lab)
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot name a snapshot", hint="letters, digits, and . _ : - within")
-    app.interrupted = f"no snapshot {name} was kept; the lab goes on"
+        raise UsageError(f"{name!r} is not a valid snapshot name", hint="use letters, digits and . _ : -")
+    app.interrupted = f"snapshot {name} was not made; the lab is unchanged"
     with (
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,
@@ -56,7 +56,7 @@ def command(
     if as_json:
         _list(app, lab, as_json=True)
     else:
-        click.echo(f"kept as {name}; lab restore {name} goes back to it")
+        click.echo(f"saved as {name}; lab restore {name} returns to it")
 
 
 def _list(app: App, lab: str | None, *, as_json: bool) -> None:
@@ -70,9 +70,9 @@ def _list(app: App, lab: str | None, *, as_json: bool) -> None:
     elif kept or states:
         rows = [(item, f"lab {name}", "") for item in kept]
         rows += [(state.name, "every lab", f"{state.size / 2**20:.0f} MiB") for state in states]
-        show_table(("NAME", "KEPT FOR", "SIZE"), rows)
+        show_table(("NAME", "FOR", "SIZE"), rows)
     else:
-        note(f"lab {name} has no snapshot; lab snapshot NAME keeps one")
+        note(f"lab {name} has no snapshot; lab snapshot NAME makes one")
 
 
 def _delete(app: App, lab: str | None, pattern: str) -> None:
@@ -83,11 +83,9 @@ def _delete(app: App, lab: str | None, pattern: str) -> None:
         mine = [s for s in app.backend.snapshots(spec.lab) if s != HANDOUT and fnmatch.fnmatch(s, pattern)]
         states = [s.name for s in app.backend.states() if fnmatch.fnmatch(s.name, pattern)]
         if not mine and not states:
-            why = "the handout takes no room and stays" if pattern == HANDOUT else ""
-            raise UsageError(
-                f"nothing to remove is called {pattern}", evidence=why, hint="lab snapshot --list"
-            )
+            why = "the snapshot handout takes no space and cannot be deleted" if pattern == HANDOUT else ""
+            raise UsageError(f"no snapshot matches {pattern}", evidence=why, hint="lab snapshot --list")
         for name in mine:
             app.backend.forget(spec.lab, name)
         app.backend.drop(states)
-    click.echo(f"removed {', '.join([*mine, *states])}")
+    click.echo(f"deleted {', '.join([*mine, *states])}")

@@ -1,4 +1,4 @@
-"""`lab solve`: types the solution where the learner can watch."""
+"""`lab solve`: types an exercise's solution while the learner watches."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ import sys
 import click
 
 from lab.cli.app import App
-from lab.cli.context import ExerciseContext, exercise_argument, type_blocks
+from lab.cli.context import ExerciseContext, exercise_argument
 from lab.cli.options import lab_option
-from lab.cli.output import console_text, note
+from lab.cli.output import note
+from lab.printable import console_text
 
 
 @click.command(short_help="Type an exercise's solution while you watch.")
 @exercise_argument
 @lab_option
 @click.option("--slow", is_flag=True, help="Type and show everything at reading speed.")
-@click.option("--step", "step", metavar="STEP", help="Type only what belongs to this step.")
+@click.option("--step", "step", metavar="STEP", help="Type only the commands of this step.")
 @click.option("--pause", is_flag=True, help="Wait for Enter before each command.")
 @click.pass_obj
 def command(
     app: App, exercise: str | None, lab: str | None, step: str | None, *, slow: bool, pause: bool
 ) -> int:
-    """Type an exercise's solution while you watch, line by line, as you would.
+    """Type an exercise's solution while you watch, line by line.
 
-    It stops at the first line that goes wrong. The exercise then counts as shown, not as solved by
-    you; `lab reset` lets you try yourself.
+    Stops at the first command that fails. The exercise then counts as shown, not as solved;
+    `lab reset` lets you try it yourself.
     """
     from lab.cluster.wait_ready import await_entry
+    from lab.course.solving import type_blocks
 
-    desk = ExerciseContext(app, lab)
-    found = desk.exercise(exercise)
+    context = ExerciseContext(app, lab)
+    found = context.exercise(exercise)
     blocks = found.solution()
     if step is not None:
         wanted = found.step(step).id
         blocks = tuple(block for block in blocks if block.step == wanted)
-    app.interrupted = f"part of the solution has been typed; `lab reset {found.name}` goes back to the start"
-    spec = desk.spec
-    with app.lock(desk.lab), app.cluster(spec) as cluster:
-        cluster.say = _tell
+    app.interrupted = f"part of the solution has been typed; `lab reset {found.name}` returns to the start"
+    spec = context.spec
+    with app.lock(context.lab), app.cluster(spec) as cluster:
+        cluster.say = _say
         for block in blocks[:1]:
             await_entry(cluster, block.node)  # before the exercise counts as shown
-        desk.progress.shown(found.name, found.formerly)
+        context.progress.shown(found.name, found.formerly)
         type_blocks(
             cluster,
             f"{found.name}/solution.sh",
             blocks,
             show=_show,
-            say=_tell,
+            say=_say,
             before=(lambda _: _pause()) if pause else (lambda _: None),
             slow=slow,
         )
@@ -55,7 +57,7 @@ def command(
     return 0
 
 
-def _tell(line: str) -> None:
+def _say(line: str) -> None:
     note(f"# {line}")
 
 

@@ -1,4 +1,4 @@
-"""`lab start EXERCISE`: from any state into the exercise's start state."""
+"""`lab start EXERCISE`: brings the lab from any state to an exercise's start state."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ if TYPE_CHECKING:
     from lab.course.catalog import Exercise
 
 
-@click.command(short_help="Put the lab into an exercise's start state.")
+@click.command(short_help="Bring the lab to an exercise's start state.")
 @click.argument("exercise", metavar="EXERCISE", required=False, shell_complete=complete_exercises)
-@click.option("--keep", is_flag=True, help="Begin in the lab's present state, and lose nothing.")
+@click.option("--keep", is_flag=True, help="Start in the present state of the lab; nothing is lost.")
 @lab_option
 @yes_option
 @progress_option
 @click.pass_obj
 def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep: bool, yes: bool) -> int:
-    """Put the lab into an exercise's start state, from whatever state it is in.
+    """Bring the lab from any state to an exercise's start state.
 
-    The state is restored from a snapshot. Where there is none yet, the solutions of the exercises
-    before it are typed, once.
+    The start state is restored from a snapshot. If there is none yet, the solutions of the earlier
+    exercises are typed once, and the result is saved.
     """
     if exercise is None:
-        raise UsageError("which exercise?", hint="lab exercises lists them; lab next names the next one")
-    desk = ExerciseContext(app, lab)
-    found = desk.exercise(exercise)
-    require_suitable(desk, found)
-    app.interrupted = f"the lab is between two states; `lab start {found.name}` carries on"
-    with desk.course(mode) as course:
+        raise UsageError(
+            "an exercise must be named",
+            hint="lab exercises lists the exercises; lab next shows the next one",
+        )
+    context = ExerciseContext(app, lab)
+    found = context.exercise(exercise)
+    require_suitable(context, found)
+    app.interrupted = f"the lab is between two states; `lab start {found.name}` continues"
+    with context.course(mode) as course:
         if keep:
-            course.carry_on(found)
+            course.continue_with(found)
         else:
             plan = course.plan(found)
-            question = f"{course.loss().sentence}\nTo start {found.name}: {plan.summary}. Go on?"
+            question = f"{course.loss().sentence}\nTo start {found.name}: {plan.summary}. Continue?"
             app.confirm(question, yes=yes)
             course.start(plan)
     click.echo(f"{found.name}: {found.title} ({found.minutes} minutes)")
@@ -47,20 +50,20 @@ def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep:
     return 0
 
 
-def require_suitable(desk: ExerciseContext, exercise: Exercise) -> None:
-    """Refuses an exercise that this lab or its backend cannot offer, before anything is changed."""
-    roles = {node.role for node in desk.spec.nodes}
+def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
+    """Raises a UsageError if the lab has no node of a needed role, or the backend lacks a capability."""
+    roles = {node.role for node in context.spec.nodes}
     lacking = [role.value for role in exercise.roles if role not in roles]
     if lacking:
         raise UsageError(
-            f"exercise {exercise.name} needs a node of role {', '.join(lacking)}; lab {desk.lab} has none",
-            hint="add it to lab.toml, then: lab up",
+            f"{exercise.name} needs a node of role {', '.join(lacking)}, and lab {context.lab} has none",
+            hint="add such a node to lab.toml, then: lab up",
         )
     if not exercise.capabilities:
         return
-    missing = [need for need in exercise.capabilities if need in desk.app.backend.probe().missing]
+    missing = [need for need in exercise.capabilities if need in context.app.backend.probe().missing]
     if missing:
         raise UsageError(
-            f"backend {desk.spec.backend} has no {', '.join(missing)} here, and {exercise.name} needs it",
+            f"{exercise.name} needs {', '.join(missing)}, and {context.spec.backend} does not offer it here",
             hint="lab exercises shows what each exercise needs",
         )

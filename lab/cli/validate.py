@@ -1,4 +1,4 @@
-"""`lab validate`: checks the configuration."""
+"""`lab validate`: checks the configuration of a lab."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.cli.app import App
 from lab.cli.options import config_option, json_option, lab_option, set_option
 
 
-@click.command("validate", short_help="Check lab.toml, and report every problem at once.")
+@click.command("validate", short_help="Check lab.toml and report every problem.")
 @lab_option
 @config_option
 @set_option
@@ -20,9 +20,9 @@ from lab.cli.options import config_option, json_option, lab_option, set_option
 def command(
     app: App, lab: str | None, config: Path | None, sets: tuple[str, ...], schema: bool, as_json: bool
 ) -> None:
-    """Check lab.toml, and report every problem at once.
+    """Check lab.toml and report every problem.
 
-    With --json, prints the lab's whole specification.
+    With --json, print the complete specification of the lab.
     """
     from lab.cli.output import show_json
     from lab.paths import SCHEMA
@@ -36,4 +36,4 @@ def command(
         show_json(spec_to_dict(spec))
         return
     source = app.config_path(config) or "the built-in configuration"
-    click.echo(f"{source} is fine: lab {spec.lab}, {', '.join(node.name for node in spec.nodes)}")
+    click.echo(f"{source} is valid: lab {spec.lab}, {', '.join(node.name for node in spec.nodes)}")

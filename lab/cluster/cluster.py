@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import not_
 from pathlib import Path
@@ -12,24 +11,21 @@ from typing import Self
 
 from lab.backends.base import Backend, Say
 from lab.cluster import availability
+from lab.cluster.observation import ask_sms, observe
 from lab.cluster.plan import Action, Verb, check_names, freshly_powered, plan_up, select
 from lab.cluster.readiness import (
     BOOTED,
-    NOT_BOOTED,
-    SYSTEM,
     ClusterSnapshot,
     Expectation,
     Reading,
-    SmsReport,
     evaluate,
     nodes_to_put_back,
     nodes_to_resume,
     not_up,
-    sms_probe,
 )
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
-from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power, Role
+from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.nodes.client import NodeClient
 from lab.polling import POLL, Clock, Sleep, monotonic, pause, wait_for
 
@@ -258,18 +254,9 @@ class Cluster:
         self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = ""
     ) -> ClusterSnapshot:
         """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
-        with ThreadPoolExecutor() as pool:
-            statuses = {status.name: status for status in self.backend.status(self.spec.lab)}
-            booted = [node for node in self.spec.nodes if _stage(statuses, node.name) == BOOTED]
-            systems = {
-                node.name: pool.submit(self._system_of, node.name)
-                for node in booted
-                if node.role is Role.LOGIN
-            }
-            sms = self._ask_sms() if self.spec.sms in booted else SmsReport(trouble=NOT_BOOTED)
-            found = {name: system.result() for name, system in systems.items()}
-        saved_states = availability.read(sms.service, restored) if restored else {}
-        return ClusterSnapshot(statuses, sms, found, frozenset(powered), elapsed, saved_states)
+        found = observe(self.spec, self.backend.status(self.spec.lab), self._ask)
+        saved_states = availability.read(found.sms.service, restored) if restored else {}
+        return replace(found, powered=frozenset(powered), elapsed=elapsed, saved_states=saved_states)
 
     def wait(
         self,
@@ -341,24 +328,16 @@ class Cluster:
     def _nodes(self) -> Mapping[str, NodeInfo]:
         """What Slurm knows of the nodes; nothing where nobody can be asked."""
         booted = _stage({s.name: s for s in self.backend.status(self.spec.lab)}, self.spec.sms.name) == BOOTED
-        return (self._ask_sms().nodes if booted else None) or {}
+        return (ask_sms(self._ask, self.spec.sms.name).nodes if booted else None) or {}
 
     def _in_service(self) -> frozenset[str]:
         if self.record() is None:
             return frozenset()
         return frozenset(name for name, info in self._nodes().items() if info.takes_jobs)
 
-    def _ask_sms(self) -> SmsReport:
-        try:
-            return self.sms.fact(sms_probe, timeout=LOOK_SECONDS)
-        except LabError as problem:
-            return SmsReport(trouble=_one_line(problem))
-
-    def _system_of(self, name: str) -> str:
-        try:
-            return self.node(name).run(SYSTEM, timeout=LOOK_SECONDS).output.strip()
-        except LabError as problem:
-            return _one_line(problem)
+    def _ask(self, name: str, command: str) -> tuple[int, str]:
+        result = self.node(name).run(command, timeout=LOOK_SECONDS)
+        return result.exit_status, result.output
 
     def _power_on(self, chosen: Sequence[str]) -> None:
         off = self._with_power(chosen, Power.OFF)
@@ -383,7 +362,3 @@ def _decided(readings: Sequence[Reading]) -> bool:
 
 def _stage(statuses: dict[str, NodeStatus], name: str) -> str:
     return statuses[name].stage if name in statuses else ""
-
-
-def _one_line(problem: LabError) -> str:
-    return f"{problem.message}; {problem.evidence.splitlines()[-1]}" if problem.evidence else problem.message

@@ -1,1 +1,1 @@
-"""From lab.toml to a cluster specification: defaults, then every problem at once."""
+"""Reads lab.toml and builds the specification of a cluster; reports every problem at once."""

@@ -1,4 +1,4 @@
-"""lab.toml to model: defaults, then the file, then LAB_ variables, then flags; every problem at once."""
+"""Builds a specification from defaults, lab.toml, LAB_ variables and options, in this order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from lab.config.node_groups import EXTERNAL, INTERNAL, NodeGroup, expand, family, family_problems
-from lab.config.schema import Problem, Schema, nearest, read_schema, schema_at, validate
+from lab.config.node_groups import EXTERNAL, INTERNAL, NodeGroup, expand, group_problems, node_group
+from lab.config.schema import Problem, Schema, read_schema, schema_at, validate
 from lab.config.toml_lines import KeyPath, key_lines
-from lab.errors import UsageError
+from lab.errors import UsageError, did_you_mean
 from lab.model import ClusterSpec, Network, Node, Role, Root
 
 Table = dict[str, Any]
@@ -21,9 +21,7 @@ Table = dict[str, Any]
 DEFAULTS: Mapping[str, Any] = {
     "lab": "lab",
     "backend": "docker",
-    "course": "openhpc",
     "root": "ram",
-    "image_release": "trixie",
     "networks": {INTERNAL: {"subnet": "172.16.0.0/16"}, EXTERNAL: {"subnet": "203.0.113.0/24"}},
     "nodes": {
         "sms": {"role": "sms", "cpus": 2, "memory": 2048, "disk": 20},
@@ -33,29 +31,28 @@ DEFAULTS: Mapping[str, Any] = {
         "outside": {"role": "outside", "cpus": 1, "memory": 256, "disk": 0},
         "client": {"role": "client", "cpus": 1, "memory": 256, "disk": 0},
     },
-    "extra": {},
 }
 _VARIABLES = {"LAB_NAME": "lab", "LAB_BACKEND": "backend"}
 _WIDEST, _NARROWEST = 8, 29
 
 
 def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None) -> ClusterSpec:
-    """Builds the specification of a lab, or raises one UsageError that lists every problem."""
-    sheet = _ConfigBuilder(read_schema())
+    """Builds the specification of a lab; raises one UsageError that lists every problem."""
+    builder = _ConfigBuilder(read_schema())
     if path is not None:
-        sheet.add_file(path)
+        builder.add_file(path)
     for variable, key in _VARIABLES.items():
         if environ.get(variable):
-            sheet.put((key,), environ[variable], f"{variable}={environ[variable]}")
-    sheet.add_sets(_split_variable(environ.get("LAB_SET", ""), sheet), "LAB_SET ")
-    sheet.add_sets(sets, "--set ")
+            builder.put((key,), environ[variable], f"{variable}={environ[variable]}")
+    builder.add_sets(_split_variable(environ.get("LAB_SET", ""), builder), "LAB_SET ")
+    builder.add_sets(sets, "--set ")
     if lab is not None:
-        sheet.put(("lab",), lab, f"--lab {lab}")
-    return sheet.finish()
+        builder.put(("lab",), lab, f"--lab {lab}")
+    return builder.finish()
 
 
 def read_key(path: Path | None, key: str) -> str | None:
-    """One top-level text of a lab.toml, for commands that need nothing else of it."""
+    """Reads one top-level string of a lab.toml, for commands that need nothing else."""
     if path is None:
         return None
     value = _parse(path)[1].get(key)
@@ -63,7 +60,7 @@ def read_key(path: Path | None, key: str) -> str | None:
 
 
 class _ConfigBuilder:
-    """The configuration while it is being put together; remembers where each value came from."""
+    """Collects the values of the configuration and where each of them came from."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -87,7 +84,10 @@ class _ConfigBuilder:
             if path is None:
                 known = [*self._schema["properties"], *self._tree["nodes"]]
                 first = name.partition(".")[0]
-                self.fault(f"{source}{setting}", f"no key or node family {first}{nearest(first, known)}")
+                self.fault(
+                    f"{source}{setting}",
+                    f"no key or node group {first}{did_you_mean(first, known, list_all=True)}",
+                )
                 continue
             self.put(path, self._typed(path, value), f"{source}{setting}")
 
@@ -106,32 +106,29 @@ class _ConfigBuilder:
         self._faults.append(f"{origin}: {text}")
 
     def finish(self) -> ClusterSpec:
-        """Checks everything and builds the model."""
-        unsound: set[str] = set()
+        """Checks everything and builds the specification."""
+        invalid: set[str] = set()
         for problem in list(validate(self._tree, self._schema, self._schema)):
             self._report(problem)
             self._repair(problem.path)
             if problem.path[0] == "nodes" and len(problem.path) > 1:
-                unsound.add(problem.path[1])
+                invalid.add(problem.path[1])
         networks = self._networks()
-        families = self._families(unsound)
+        groups = self._groups(invalid)
         nodes: tuple[Node, ...] = ()
         if networks is not None:
-            nodes, problems = expand(families, networks)
+            nodes, problems = expand(groups, networks)
             for problem in problems:
                 self._report(problem)
-        self._check_sms(families, unsound)
+        self._check_sms(groups, invalid)
         if self._faults or networks is None:
             raise _refusal(self._faults)
         return ClusterSpec(
             lab=self._tree["lab"],
             backend=self._tree["backend"],
-            course=self._tree["course"],
             networks=tuple(networks.values()),
             nodes=nodes,
             root=Root(self._tree["root"]),
-            image_release=self._tree["image_release"],
-            extra=tuple(sorted(self._tree["extra"].items())),
         )
 
     def _set_path(self, name: str) -> KeyPath | None:
@@ -163,7 +160,7 @@ class _ConfigBuilder:
         self.fault(self._origin(problem.path), problem.text)
 
     def _repair(self, path: KeyPath) -> None:
-        """Puts the default in place of a bad value, so that the rest can still be checked."""
+        """Replaces an invalid value by its default, so that the rest can still be checked."""
         default: Any = DEFAULTS
         here: Any = self._tree
         for part in path[:-1]:
@@ -190,35 +187,35 @@ class _ConfigBuilder:
                 Problem(
                     ("networks", EXTERNAL, "subnet"),
                     f"networks.external.subnet = {found[EXTERNAL].subnet}: "
-                    f"overlaps the internal one, {found[INTERNAL].subnet}",
+                    f"overlaps the internal network, {found[INTERNAL].subnet}",
                 )
             )
         return found
 
-    def _families(self, unsound: set[str]) -> list[NodeGroup]:
+    def _groups(self, invalid: set[str]) -> list[NodeGroup]:
         found: list[NodeGroup] = []
         index = 0
         for name, table in self._tree["nodes"].items():
             index += table.get("role", "compute") == "compute" if isinstance(table, dict) else 0
-            if name in unsound:
+            if name in invalid:
                 continue
-            one = family(name, index, table)
-            problems = list(family_problems(one, table))
+            one = node_group(name, index, table)
+            problems = list(group_problems(one, table))
             for problem in problems:
                 self._report(problem)
             if problems:
-                unsound.add(name)
+                invalid.add(name)
             else:
                 found.append(one)
         return found
 
-    def _check_sms(self, families: Sequence[NodeGroup], unsound: set[str]) -> None:
-        heads = [one.name for one in families if one.role is Role.SMS]
+    def _check_sms(self, groups: Sequence[NodeGroup], invalid: set[str]) -> None:
+        heads = [one.name for one in groups if one.role is Role.SMS]
         if len(heads) > 1:
             path = ("nodes", heads[-1], "role")
-            self._report(Problem(path, f"a lab has one SMS; this one has {', '.join(heads)}"))
-        elif not heads and not unsound:
-            self._report(Problem(("nodes",), 'a lab needs one node of role = "sms"'))
+            self._report(Problem(path, f"a lab has exactly one SMS; this one has {', '.join(heads)}"))
+        elif not heads and not invalid:
+            self._report(Problem(("nodes",), 'a lab needs a node with role = "sms"'))
 
 
 def _parse(path: Path) -> tuple[str, Table]:
@@ -231,9 +228,9 @@ def _parse(path: Path) -> tuple[str, Table]:
         raise UsageError(f"{path} is not UTF-8 text", evidence=f"at byte {problem.start}") from problem
     except tomllib.TOMLDecodeError as problem:
         raise UsageError(
-            f"{path} is not TOML",
+            f"{path} is not valid TOML",
             evidence=str(problem),
-            hint="see lab.toml.example; text goes in quotes, tables begin with [name]",
+            hint="compare with lab.toml.example: strings need quotes, tables begin with [name]",
         ) from problem
 
 
@@ -253,15 +250,15 @@ def _subnet(text: str) -> IPv4Network:
     if str(found.network_address) != text.partition("/")[0]:
         raise ValueError(f"has host bits set; did you mean {found}?")
     if not _WIDEST <= found.prefixlen <= _NARROWEST:
-        raise ValueError(f"its prefix must be between /{_WIDEST} and /{_NARROWEST}")
+        raise ValueError(f"the prefix must be between /{_WIDEST} and /{_NARROWEST}")
     return found
 
 
-def _split_variable(text: str, sheet: _ConfigBuilder) -> list[str]:
+def _split_variable(text: str, builder: _ConfigBuilder) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as problem:
-        sheet.fault(f"LAB_SET={text}", str(problem).lower())
+        builder.fault(f"LAB_SET={text}", str(problem).lower())
         return []
 
 
@@ -270,5 +267,5 @@ def _refusal(faults: Sequence[str]) -> UsageError:
     return UsageError(
         f"the configuration has {'a problem' if count == 1 else f'{count} problems'}",
         evidence="\n".join(faults),
-        hint="lab validate --schema prints every key with its meaning",
+        hint="lab validate --schema prints all keys with their meaning",
     )

@@ -1,4 +1,4 @@
-"""Turns node families into nodes: names, addresses and MACs, and what can be wrong with them."""
+"""Makes nodes of node groups, with names, addresses and MACs, and finds what is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lab.model import Interface, Network, Node, Role, Tag
 
 INTERNAL, EXTERNAL = "internal", "external"
 SMALLEST_SMS = 512
-CLIENT = 100  # a client's number on the internal network, or the last one of a small network
-OUTSIDE = 66  # a stranger's number on the external network, or the last one of a small network
+CLIENT = 100  # host number of a client on the internal network; the last one if the network is small
+OUTSIDE = 66  # host number of the outside node on the external network; the last one if it is small
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_CARDS = {  # which card is on which network, as in the tutorial
+_CARDS = {  # which card is on which network; the same as in the OpenHPC tutorial
     Role.SMS: ((EXTERNAL, "eth0"), (INTERNAL, "eth1")),
     Role.LOGIN: ((INTERNAL, "eth0"), (EXTERNAL, "eth1")),
     Role.COMPUTE: ((INTERNAL, "eth0"),),
@@ -28,7 +28,7 @@ _CARDS = {  # which card is on which network, as in the tutorial
 
 @dataclass(frozen=True)
 class NodeGroup:
-    """One table under [nodes], with its defaults filled in; `index` counts compute families from 1."""
+    """One table under [nodes] with its defaults; `index` counts the groups of compute nodes from 1."""
 
     name: str
     index: int
@@ -51,8 +51,8 @@ class NodeGroup:
         return tuple(f"{self.name}{number}" for number in range(1, self.count + 1))
 
 
-def family(name: str, index: int, table: Mapping[str, Any]) -> NodeGroup:
-    """Fills in what a well-typed table leaves out."""
+def node_group(name: str, index: int, table: Mapping[str, Any]) -> NodeGroup:
+    """Makes a group from a table of valid types, and fills in the defaults."""
     tag = Tag(table.get("tag", "cpu"))
     macs = [table["mac"]] if "mac" in table else table.get("macs", [])
     return NodeGroup(
@@ -71,15 +71,15 @@ def family(name: str, index: int, table: Mapping[str, Any]) -> NodeGroup:
     )
 
 
-def family_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with one family by itself."""
+def group_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yields the problems of one group that do not depend on other groups."""
     path = ("nodes", found.name)
     where = ".".join(path)
     yield from _role_problems(found, table)
     if "mac" in table and "macs" in table:
-        yield Problem((*path, "mac"), f"{where}: give mac or macs, not both")
+        yield Problem((*path, "mac"), f"{where}: set mac or macs, not both")
     if "mac" in table and len(found.names) > 1:
-        yield Problem((*path, "mac"), f"{where}.mac: {len(found.names)} nodes need a list; use macs")
+        yield Problem((*path, "mac"), f"{where}.mac: {len(found.names)} nodes need a list of MACs; use macs")
     elif len(found.macs) > len(found.names):
         yield Problem((*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes")
     for mac in found.macs:
@@ -93,14 +93,14 @@ def family_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Prob
 
 
 def expand(
-    families: Sequence[NodeGroup], networks: Mapping[str, Network]
+    groups: Sequence[NodeGroup], networks: Mapping[str, Network]
 ) -> tuple[tuple[Node, ...], list[Problem]]:
-    """Makes the nodes of sound families, and says where they collide or leave their subnet."""
-    taken = {mac: name for found in families for mac, name in zip(found.macs, found.names, strict=False)}
+    """Makes the nodes of valid groups, and lists names, addresses and MACs that collide or do not fit."""
+    taken = {mac: name for found in groups for mac, name in zip(found.macs, found.names, strict=False)}
     nodes: list[Node] = []
     problems: list[Problem] = []
     seen: dict[object, str] = {}
-    for found in families:
+    for found in groups:
         for number, name in enumerate(found.names):
             addresses = _addresses(found, number, networks)
             macs = _macs(found, number, taken)
@@ -111,9 +111,10 @@ def expand(
 
 
 def derived_mac(node: str, card: str, attempt: int = 0) -> str:
-    """A MAC under 52:54:00 that depends only on the node's and the card's name.
+    """Derives a MAC under 52:54:00 from the names of the node and the card.
 
-    Each lab has wires of its own, so that all may have the same; a start state then suits them all.
+    The lab's name has no part in it: labs have separate networks, and so every lab can use the start
+    states that another has made.
     """
     text = "\0".join((node, card, str(attempt)))
     tail = hashlib.sha256(text.encode()).digest()[:3]
@@ -127,17 +128,17 @@ def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
         key = "tag" if "tag" in table else "gpus"
         yield Problem((*path, key), f"{where}.{key}: only compute nodes have GPUs")
     elif found.tag is Tag.GPU and not found.gpus:
-        yield Problem((*path, "gpus"), f"{where}.gpus = 0: a node tagged gpu needs at least 1")
+        yield Problem((*path, "gpus"), f"{where}.gpus = 0: a node with tag gpu needs at least 1")
     elif found.tag is Tag.CPU and found.gpus:
         yield Problem((*path, "gpus"), f'{where}.gpus = {found.gpus}: needs tag = "gpu"')
     if found.role is Role.OUTSIDE and found.first_address is not None:
         yield Problem(
-            (*path, "first_address"), f"{where}.first_address: a node outside has no internal address"
+            (*path, "first_address"), f"{where}.first_address: an outside node has no internal address"
         )
     if found.role is not Role.SMS:
         return
     if found.count is not None:
-        yield Problem((*path, "count"), f"{where}.count: the SMS takes no count; there is one in a lab")
+        yield Problem((*path, "count"), f"{where}.count: the SMS takes no count, since a lab has exactly one")
     if not found.registered:
         yield Problem((*path, "registered"), f"{where}.registered: the SMS is always registered")
     if found.memory < SMALLEST_SMS:
@@ -150,7 +151,7 @@ def _mac_fault(mac: str) -> str:
     if not _MAC.fullmatch(mac):
         return "must be six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56"
     if int(mac[:2], 16) & 1:
-        return "is a group address; the first pair must be even"
+        return "is a multicast address; the first pair must be even"
     return ""
 
 
@@ -162,7 +163,7 @@ def _address(text: str) -> IPv4Address | None:
 
 
 def _addresses(found: NodeGroup, number: int, networks: Mapping[str, Network]) -> dict[str, int]:
-    """Internal and external address as numbers: they may lie outside what an address can be."""
+    """Returns the internal and the external address as numbers, which may be too large for an address."""
     base = int(networks[INTERNAL].subnet.network_address)
     if found.first_address is not None:
         first = int(IPv4Address(found.first_address))

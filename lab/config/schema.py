@@ -1,21 +1,21 @@
-"""Checks plain data against our JSON Schema: the part of the language that schema.json uses."""
+"""Checks a configuration against schema.json; knows the part of JSON Schema that this file uses."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lab.config.toml_lines import KeyPath
+from lab.errors import did_you_mean
 from lab.paths import SCHEMA
 
 Schema = Mapping[str, Any]
 
 _TYPES: dict[str, tuple[type, str]] = {
-    "string": (str, "text in quotes"),
+    "string": (str, "a string in quotes"),
     "integer": (int, "a whole number"),
     "boolean": (bool, "true or false"),
     "array": (list, "a list"),
@@ -25,14 +25,14 @@ _TYPES: dict[str, tuple[type, str]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a configuration, and the key it belongs to."""
+    """One problem of a configuration, and the key to which it belongs."""
 
     path: KeyPath
     text: str
 
 
 def read_schema() -> Schema:
-    """The schema of lab.toml."""
+    """Reads the schema of lab.toml."""
     schema: Schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return schema
 
@@ -53,7 +53,7 @@ def validate(value: object, schema: Schema, root: Schema, path: KeyPath = ()) ->
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
-    """Follows a reference into the schema's own definitions."""
+    """Follows a reference to the schema's definitions."""
     reference = schema.get("$ref")
     if reference is None:
         return schema
@@ -62,7 +62,7 @@ def resolve(schema: Schema, root: Schema) -> Schema:
 
 
 def schema_at(path: KeyPath, root: Schema) -> Schema | None:
-    """The schema of one key, or None where no such key is allowed."""
+    """Returns the schema of one key, or None if there is no such key."""
     here: Schema | None = root
     for part in path:
         if here is None:
@@ -72,17 +72,8 @@ def schema_at(path: KeyPath, root: Schema) -> Schema | None:
     return None if here is None else resolve(here, root)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause naming the closest known name, or listing all that there are."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; there are: {', '.join(names)}" if names else ""
-
-
 def shown(path: KeyPath, value: object) -> str:
-    """A key and its value as they stand in the file."""
+    """Writes a key and its value as they are in the file."""
     return f"{'.'.join(path)} = {json.dumps(value, ensure_ascii=False, default=str)}"
 
 
@@ -104,7 +95,9 @@ def _validate_table(
         here = (*path, key)
         names = schema.get("propertyNames")
         if member is None:
-            yield Problem(here, f"{'.'.join(here)}: no such key{nearest(key, schema['properties'])}")
+            yield Problem(
+                here, f"{'.'.join(here)}: no such key{did_you_mean(key, schema['properties'], list_all=True)}"
+            )
         elif names is not None and not re.search(names["pattern"], key):
             yield Problem(here, f"{'.'.join(here)}: a name must be {names['patternHint']}")
         else:
@@ -115,7 +108,7 @@ def _validate_plain(value: object, schema: Schema, path: KeyPath) -> Iterator[Pr
     words = ""
     allowed = schema.get("enum")
     if allowed is not None and value not in allowed:
-        words = f"not one of its values{nearest(str(value), allowed)}"
+        words = f"not a valid value{did_you_mean(str(value), allowed, list_all=True)}"
     elif isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
         words = f"must be {schema['patternHint']}"
     elif isinstance(value, int) and value < schema.get("minimum", value):

@@ -1,1 +1,1 @@
-"""Exercises: their files, a learner's progress, starting, checking and solving them."""
+"""Exercises: their files, the learner's progress, and how they are started, checked and solved."""

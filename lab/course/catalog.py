@@ -1,4 +1,4 @@
-"""Finds the exercises, puts them in order, and reads what each says about itself."""
+"""Finds the exercises, orders them, and reads their descriptions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lab.checks.api import Check, collect
 from lab.course.script import Block, parse_hints, parse_script
-from lab.course.toml_table import NAME, Table, TableReader, nearest, read_toml
-from lab.errors import LabError, UsageError
+from lab.course.toml_table import NAME, Table, TableReader, read_toml
+from lab.errors import LabError, UsageError, did_you_mean
 from lab.model import Role
 
 START = re.compile(r"handout|after:([a-z][a-z0-9_]{0,39})")
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Link:
-    """Something to read."""
+    """A page for further reading."""
 
     title: str
     url: str
@@ -39,7 +39,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One folder, one goal; the larger files are read when asked for."""
+    """One exercise: its `exercise.toml`; its larger files are read on demand."""
 
     name: str
     folder: Path
@@ -59,20 +59,20 @@ class Exercise:
 
     @property
     def builds_on(self) -> str | None:
-        """The exercise whose solved state is this one's start, if any."""
+        """The exercise whose solved state is the start state of this one, if any."""
         found = START.fullmatch(self.start)
         return found[1] if found else None
 
     def readme(self) -> str:
-        """Its text, with the handout's values still open."""
+        """Reads its text, before the lab's values are filled in."""
         return (self.folder / "README.md").read_text(encoding="utf-8")
 
     def hints(self) -> Mapping[str, tuple[str, ...]]:
-        """Its hints per step, from a nudge to the answer."""
+        """Reads its hints for each step, from a nudge to the answer."""
         return parse_hints((self.folder / "hints.md").read_text(encoding="utf-8"))
 
     def solution(self) -> tuple[Block, ...]:
-        """What a learner would type."""
+        """Reads its solution."""
         return read_script(self.folder / "solution.sh")
 
     def solution_until(self, step: str) -> tuple[Block, ...]:
@@ -82,28 +82,28 @@ class Exercise:
         return tuple(block for block in self.solution() if block.step in done)
 
     def preparation(self) -> tuple[Block, ...]:
-        """What is typed, unseen, before the learner begins: a state that no solution leaves."""
+        """Reads the script that makes a start state which no solution leaves; empty if there is none."""
         path = self.folder / PREPARATION
         return read_script(path) if path.exists() else ()
 
     def checks(self) -> tuple[Check, ...]:
-        """The statements that must hold."""
+        """Loads its checks."""
         return load_checks(self.name, self.folder / "check.py")
 
     def step(self, name: str) -> Step:
-        """The step of that name; an error names the nearest."""
+        """Returns the step of that name; raises a UsageError that names the closest one."""
         for step in self.steps:
             if step.id == name:
                 return step
         raise UsageError(
-            f"exercise {self.name} has no step {name!r}{nearest(name, [s.id for s in self.steps])}",
+            f"exercise {self.name} has no step {name!r}{did_you_mean(name, [s.id for s in self.steps])}",
             hint=f"steps of {self.name}: {', '.join(step.id for step in self.steps)}",
         )
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """Exercises that belong together."""
+    """A group of exercises."""
 
     id: str
     title: str
@@ -113,7 +113,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All exercises, in their order."""
+    """All chapters and their exercises, in order."""
 
     chapters: tuple[Chapter, ...]
 
@@ -123,42 +123,45 @@ class Catalog:
         return tuple(exercise for chapter in self.chapters for exercise in chapter.exercises)
 
     def get(self, name: str) -> Exercise:
-        """The exercise of that name, present or former, also written with dashes."""
+        """Returns the exercise of that present or former name; dashes count as underscores."""
         wanted = name.strip().lower().replace("-", "_")
         for exercise in self.exercises:
             if wanted == exercise.name or wanted in exercise.formerly:
                 return exercise
         raise UsageError(
-            f"there is no exercise {name!r}{nearest(wanted, [e.name for e in self.exercises])}",
+            f"there is no exercise {name!r}{did_you_mean(wanted, [e.name for e in self.exercises])}",
             hint="lab exercises",
         )
 
     def has(self, name: str) -> bool:
-        """Whether `get` would find it."""
+        """Whether there is an exercise of that present or former name."""
         return any(name in (e.name, *e.formerly) for e in self.exercises)
 
     def following(self, exercise: Exercise) -> Exercise | None:
-        """The exercise after this one, or nothing at the end of the course."""
+        """Returns the exercise after this one, or None at the end of the course."""
         later = self.exercises[self.exercises.index(exercise) + 1 :]
         return later[0] if later else None
 
     def chain(self, exercise: Exercise) -> tuple[Exercise, ...]:
-        """The exercises whose solutions make this one's start state, first one first."""
+        """Returns the exercises whose solutions make the start state of this one, in order."""
         chain: list[Exercise] = []
         while exercise.builds_on is not None:
             exercise = self.get(exercise.builds_on)
             if exercise in chain:
-                raise LabError(f"exercise {exercise.name} starts after itself", hint="fix exercise.toml")
+                raise LabError(
+                    f"the start state of exercise {exercise.name} depends on itself",
+                    hint=f"correct `start` in exercises/{exercise.name}/exercise.toml",
+                )
             chain.insert(0, exercise)
         return tuple(chain)
 
 
 def read_script(path: Path) -> tuple[Block, ...]:
-    """Reads a script that must be without flaw."""
+    """Reads a script; raises a LabError that lists what is wrong with it."""
     blocks, flaws = parse_script(path.read_text(encoding="utf-8"))
     if flaws:
         evidence = "\n".join(f"{path}:{flaw.line}: {flaw.message}" for flaw in flaws)
-        raise LabError(f"{path.name} of {path.parent.name} is not understood", evidence=evidence)
+        raise LabError(f"{path.name} of exercise {path.parent.name} has errors", evidence=evidence)
     return blocks
 
 
@@ -175,17 +178,15 @@ def load_checks(name: str, path: Path) -> tuple[Check, ...]:
 
 
 def load(root: Path) -> Catalog:
-    """Reads `index.toml` and every `exercise.toml`; all problems are reported at once."""
+    """Reads `index.toml` and every `exercise.toml`; raises one LabError that lists all problems."""
     catalog, problems = survey(root)
     if problems:
-        raise LabError(
-            f"the exercises under {root} have {len(problems)} problem(s)", evidence="\n".join(problems)
-        )
+        raise LabError(f"the exercises in {root} have errors", evidence="\n".join(problems))
     return catalog
 
 
 def survey(root: Path) -> tuple[Catalog, list[str]]:
-    """Reads what can be read, and lists what is wrong with the rest."""
+    """Reads every valid exercise, and lists the problems of the others."""
     problems: list[str] = []
     index = read_toml(root / "index.toml", problems)
     reader = TableReader("index.toml", index, problems)
@@ -270,7 +271,9 @@ def _references(catalog: Catalog) -> list[str]:
         built = [exercise.builds_on] if exercise.builds_on else []
         for need in (*built, *exercise.prerequisites):
             if need not in names:
-                problems.append(f"{exercise.name}/exercise.toml: no exercise {need!r}{nearest(need, names)}")
+                problems.append(
+                    f"{exercise.name}/exercise.toml: no exercise {need!r}{did_you_mean(need, names)}"
+                )
             elif names.index(need) >= position:
                 problems.append(f"{exercise.name}/exercise.toml: {need} comes later in index.toml")
         ids = [step.id for step in exercise.steps]

@@ -1,4 +1,4 @@
-"""What is wrong with the exercises as folders: the rules that authors are held to, all problems at once."""
+"""Checks the folders of exercises against the rules for authors, and lists every problem."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FOLDERS = ("files", "wrong")
 FEWEST_WRONGS = 2
 FEWEST_HINTS = 2
 SCHEME = re.compile(r"(?:\]\(\s*|<)([a-zA-Z][a-zA-Z0-9+.-]*):|\s([a-zA-Z][a-zA-Z0-9+.-]*)://")
-HANDOUT = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)")
+VARIABLE = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)")
 NOT_TYPED = ("output", "host")
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong or half solution that a learner would plausibly try, and what the checks must say."""
+    """A wrong or incomplete solution that a learner might try, and what the checks must report for it."""
 
     story: str
     script: Path
@@ -39,7 +39,7 @@ class Wrong:
 
 
 def problems(root: Path) -> list[str]:
-    """Lists everything that is wrong with the exercises under a folder."""
+    """Lists every problem of the exercises in a folder."""
     catalog, found = survey(root)
     known = {exercise.name for exercise in catalog.exercises}
     for path in sorted(root.iterdir()):
@@ -51,7 +51,7 @@ def problems(root: Path) -> list[str]:
 
 
 def wrongs(folder: Path, found: list[str]) -> tuple[Wrong, ...]:
-    """Reads an exercise's `wrong.toml`; what is wrong with it goes to `found`."""
+    """Reads an exercise's `wrong.toml`; adds its problems to `found`."""
     path = folder / "wrong.toml"
     if not path.exists():
         return ()
@@ -75,7 +75,7 @@ def wrongs(folder: Path, found: list[str]) -> tuple[Wrong, ...]:
 def _exercise(exercise: Exercise) -> Iterator[str]:
     missing = [name for name in FILES if not (exercise.folder / name).is_file()]
     yield from (f"{name}: missing" for name in missing)
-    yield from _stray(exercise.folder)
+    yield from _unexpected(exercise.folder)
     if missing:
         return
     blocks, flaws = parse_script((exercise.folder / "solution.sh").read_text(encoding="utf-8"))
@@ -93,25 +93,25 @@ def _exercise(exercise: Exercise) -> Iterator[str]:
     yield from _wrongs(exercise, checks)
 
 
-def _stray(folder: Path) -> Iterator[str]:
+def _unexpected(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if "__pycache__" in inside.parts:
             continue
         if not path.resolve().is_relative_to(folder.resolve()):
-            yield f"{inside}: leads out of the folder"
+            yield f"{inside}: points outside the folder"
         elif inside.parts[0] not in (*FILES, *MAY_BE, *FOLDERS):
-            yield f"{inside}: stray file"
+            yield f"{inside}: unexpected file"
 
 
 def _solution(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
     steps = [step.id for step in exercise.steps]
     order = list(dict.fromkeys(block.step for block in blocks))
     yield from (f"solution.sh: unknown step {step!r}" for step in order if step not in steps)
-    yield from (f"solution.sh: types nothing for step {step}" for step in steps if step not in order)
+    yield from (f"solution.sh: no commands for step {step}" for step in steps if step not in order)
     if set(order) == set(steps) and order != steps:
-        yield "solution.sh: its steps stand in another order than in exercise.toml"
-    yield from (f"solution.sh: an empty block for step {b.step}" for b in blocks if not b.commands)
+        yield "solution.sh: the steps are in another order than in exercise.toml"
+    yield from (f"solution.sh: a block without commands for step {b.step}" for b in blocks if not b.commands)
 
 
 def _preparation(exercise: Exercise) -> Iterator[str]:
@@ -121,17 +121,17 @@ def _preparation(exercise: Exercise) -> Iterator[str]:
     blocks, flaws = parse_script(path.read_text(encoding="utf-8"))
     yield from (f"{PREPARATION}:{flaw.line}: {flaw.message}" for flaw in flaws)
     if not any(block.commands for block in blocks):
-        yield f"{PREPARATION}: types nothing"
+        yield f"{PREPARATION}: no commands"
 
 
 def _readme(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
     text = exercise.readme()
     if text.splitlines()[:1] != [f"# {exercise.title}"]:
-        yield f"README.md:1: must be the title: # {exercise.title}"
+        yield f"README.md:1: the first line must be the title: # {exercise.title}"
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
     titles = [step.title for step in exercise.steps]
     if [heading for heading in headings if heading in titles] != titles:
-        yield f"README.md: must have a heading for each step, in order: {', '.join(titles)}"
+        yield f"README.md: there must be a heading for each step, in order: {', '.join(titles)}"
     yield from _texts("README.md", text)
     typed = {(block.node, _same(command)) for block in blocks for command in block.commands}
     for fence in parse_fences(text):
@@ -139,15 +139,16 @@ def _readme(exercise: Exercise, blocks: tuple[Block, ...]) -> Iterator[str]:
         if fence.info in NOT_TYPED or (kind == "sh" and node in NOT_TYPED):
             continue
         if kind != "sh" or not node:
-            yield f"README.md:{fence.line}: a fence is `sh NODE`, `sh host` or `output`, not {fence.info!r}"
+            kinds = "`sh NODE`, `sh host` or `output`"
+            yield f"README.md:{fence.line}: a code block is {kinds}, not {fence.info!r}"
             continue
         for command in split_commands(fence.body):
             if (node, _same(command)) not in typed:
-                yield f"README.md:{fence.line}: the solution does not type on {node}: {command}"
+                yield f"README.md:{fence.line}: the solution does not type this on {node}: {command}"
 
 
 def _same(command: str) -> str:
-    """A command with its open values written in one way."""
+    """Writes the variables of a command as solutions do, so that both compare equal."""
     return IN_TEXT.sub(lambda match: "$" + match[1].replace(".", "_").upper(), command)
 
 
@@ -156,8 +157,8 @@ def _texts(name: str, text: str) -> Iterator[str]:
         if scheme.lower() != "https":
             yield f"{name}: only https links are allowed, not {scheme}:"
     for value in re.findall(r"\{\{(.*?)\}\}", text):
-        if not HANDOUT.fullmatch(value.strip()):
-            yield f"{name}: the handout has no {value.strip()!r}"
+        if not VARIABLE.fullmatch(value.strip()):
+            yield f"{name}: there is no variable {value.strip()!r}"
 
 
 def _hints(exercise: Exercise) -> Iterator[str]:
@@ -174,18 +175,22 @@ def _hints(exercise: Exercise) -> Iterator[str]:
 def _checks(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
     steps = [step.id for step in exercise.steps]
     yield from (
-        f"check.py: {c.name} belongs to unknown step {c.step!r}" for c in checks if c.step not in steps
+        f"check.py: {c.name} belongs to the unknown step {c.step!r}" for c in checks if c.step not in steps
     )
     used = {check.step for check in checks}
     yield from (f"check.py: no check for step {step}" for step in steps if step not in used)
     names = [check.name for check in checks]
-    yield from (f"check.py: two checks called {name}" for name in sorted(set(names)) if names.count(name) > 1)
+    yield from (
+        f"check.py: more than one check is called {name}"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    )
     for position, check in enumerate(checks):
         for need in check.needs:
             if need not in checks[:position]:
-                yield f"check.py: {check.name} needs {need.name}, which does not stand above it"
+                yield f"check.py: {check.name} needs {need.name}, which must be defined before it"
         if not check.sentence.endswith("."):
-            yield f"check.py: {check.name}: its docstring must be a sentence"
+            yield f"check.py: {check.name}: the docstring must be a sentence"
 
 
 def _wrongs(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
@@ -193,13 +198,13 @@ def _wrongs(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
     read = wrongs(exercise.folder, found)
     yield from found
     if len(read) < FEWEST_WRONGS:
-        yield f"wrong.toml: at least {FEWEST_WRONGS} wrong or half solutions are wanted, not {len(read)}"
+        yield f"wrong.toml: there must be at least {FEWEST_WRONGS} wrong solutions, not {len(read)}"
     names = {check.name for check in checks}
     steps = [step.id for step in exercise.steps]
     for wrong in read:
-        yield from (f"wrong.toml: no check {name!r}" for name in wrong.fails if name not in names)
+        yield from (f"wrong.toml: there is no check {name!r}" for name in wrong.fails if name not in names)
         if not wrong.fails or not wrong.message:
-            yield f"wrong.toml: {wrong.story!r} names no failing check or no message"
+            yield f"wrong.toml: {wrong.story!r} must name a failing check and a message"
         if wrong.after and wrong.after not in steps:
             yield f"wrong.toml: after: unknown step {wrong.after!r}"
         if not wrong.script.is_file():
@@ -214,4 +219,4 @@ def _wrongs(exercise: Exercise, checks: tuple[Check, ...]) -> Iterator[str]:
     folder = exercise.folder / "wrong"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name not in used:
-            yield f"wrong/{path.name}: not used by wrong.toml"
+            yield f"wrong/{path.name}: wrong.toml does not use it"

@@ -1,4 +1,4 @@
-"""What this learner has done: one JSON file per user, written atomically, with a copy of the last one."""
+"""Stores the learner's progress in one JSON file per user, written atomically, with one earlier copy."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ExerciseProgress:
-    """One exercise in one lab; times are ISO 8601, UTC, or empty."""
+    """Progress in one exercise of one lab; times are ISO 8601 in UTC, or empty."""
 
     started: str = ""
     last_check: str = ""
-    solved: str = ""  # the first time all checks held without the solution being typed for the learner
+    solved: str = ""  # when all checks first held, unless the solution was shown
     checks_run: int = 0
-    hints: Mapping[str, int] = field(default_factory=dict)  # step: how many were taken
-    steps: Mapping[str, str] = field(default_factory=dict)  # step: when it first held
+    hints: Mapping[str, int] = field(default_factory=dict)  # step: number of hints shown
+    steps: Mapping[str, str] = field(default_factory=dict)  # step: when all its checks first held
     solution_shown: bool = False
 
     @property
     def state(self) -> str:
-        """One word for lists; `shown` is solved, but not by the learner alone."""
+        """One word for lists; `shown` means that `lab solve` typed the solution."""
         if self.solved:
             return "solved"
         if self.solution_shown:
@@ -57,22 +57,23 @@ class ExerciseProgress:
 
 @dataclass(frozen=True)
 class LabProgress:
-    """One lab: which exercise is being worked on, and what is known of each."""
+    """Progress in one lab: the exercise that the learner works on, and the progress in each."""
 
     current: str = ""
     exercises: Mapping[str, ExerciseProgress] = field(default_factory=dict)
 
 
-Book = Mapping[str, LabProgress]
+Labs = Mapping[str, LabProgress]
+"""Progress by lab."""
 
 
 def now() -> str:
-    """The time as it is written down."""
+    """Returns the present time in the form of the progress file."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ProgressFile:
-    """The progress file of one user, seen through one lab."""
+    """The progress file of one user; everything is read and written for one lab."""
 
     def __init__(
         self,
@@ -89,30 +90,30 @@ class ProgressFile:
         self._clock = clock
         self._warn = warn
 
-    def book(self) -> Book:
-        """Everything known, of every lab."""
+    def labs(self) -> Labs:
+        """Reads the progress in every lab."""
         for path in (self.path, self._previous):
             try:
                 return _from_data(json.loads(path.read_text(encoding="utf-8")))
             except FileNotFoundError:
                 continue
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._warn(f"{path} cannot be read ({error}); looking at the copy before it")
+                self._warn(f"{path} cannot be read ({error}); trying the earlier copy")
             except OSError as error:
                 raise LabError(f"cannot read {path}", evidence=str(error)) from error
         return {}
 
     def lab(self) -> LabProgress:
-        """What is known of this lab."""
-        return self.book().get(self._lab, LabProgress())
+        """Reads the progress in this lab."""
+        return self.labs().get(self._lab, LabProgress())
 
     def record(self, name: str, formerly: Sequence[str] = ()) -> ExerciseProgress:
-        """What is known of an exercise, under its present name or an earlier one."""
+        """Reads the progress in an exercise, under its present name or a former one."""
         known = self.lab().exercises
         return next((known[key] for key in (name, *formerly) if key in known), ExerciseProgress())
 
     def begin(self, name: str, formerly: Sequence[str] = ()) -> None:
-        """Notes that the learner works on an exercise from now on."""
+        """Records that the learner starts to work on an exercise."""
 
         def change(record: ExerciseProgress) -> ExerciseProgress:
             return replace(record, started=record.started or self._clock())
@@ -128,7 +129,7 @@ class ProgressFile:
         steps: Sequence[str],
         count: bool = True,
     ) -> None:
-        """Notes the result of a check."""
+        """Records the result of the checks."""
         stamp = self._clock()
 
         def change(record: ExerciseProgress) -> ExerciseProgress:
@@ -144,7 +145,7 @@ class ProgressFile:
         self._update(name, formerly, change)
 
     def hint(self, name: str, formerly: Sequence[str], step: str, available: int) -> int:
-        """Takes one more hint of a step and returns how many are taken now, at most those available."""
+        """Records one more hint for a step and returns their number, at most `available`."""
 
         def change(record: ExerciseProgress) -> ExerciseProgress:
             taken = min(record.hints.get(step, 0) + 1, available)
@@ -153,11 +154,11 @@ class ProgressFile:
         return self._update(name, formerly, change).hints[step]
 
     def shown(self, name: str, formerly: Sequence[str] = ()) -> None:
-        """Notes that the solution was typed for the learner."""
+        """Records that the solution was typed for the learner."""
         self._update(name, formerly, lambda record: replace(record, solution_shown=True))
 
     def forget(self, name: str, formerly: Sequence[str] = ()) -> None:
-        """Forgets what was done in an exercise."""
+        """Deletes the progress in an exercise."""
         self._update(name, formerly, lambda _: ExerciseProgress())
 
     def _update(
@@ -168,19 +169,19 @@ class ProgressFile:
         current: str | None = None,
     ) -> ExerciseProgress:
         with self._locked():
-            book = dict(self.book())
-            lab = book.get(self._lab, LabProgress())
+            labs = dict(self.labs())
+            lab = labs.get(self._lab, LabProgress())
             known = dict(lab.exercises)
             old = next((known.pop(key) for key in (name, *formerly) if key in known), ExerciseProgress())
             record = known[name] = change(old)
             working_on = current or (name if lab.current in formerly else lab.current)
-            book[self._lab] = LabProgress(working_on, known)
-            self._write(book)
+            labs[self._lab] = LabProgress(working_on, known)
+            self._write(labs)
         return record
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps two commands from losing each other's notes; the kernel frees it however we end."""
+        """Locks the file against other commands; the kernel unlocks it when the process ends."""
         private_folder(self.path.parent)
         handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -189,15 +190,15 @@ class ProgressFile:
         finally:
             os.close(handle)
 
-    def _write(self, book: Book) -> None:
+    def _write(self, labs: Labs) -> None:
         fresh = self.path.with_suffix(".new")
-        text = json.dumps(as_data(book), indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(as_data(labs), indent=1, ensure_ascii=False) + "\n"
         try:
             with fresh.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.path.exists():  # never let a damaged file replace the copy that saves us from it
+            if self.path.exists():  # a damaged file must not replace the good copy
                 self.path.replace(self._previous if _readable(self.path) else self._damaged)
             fresh.replace(self.path)
         except OSError as error:
@@ -212,8 +213,8 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def as_data(book: Book) -> dict[str, Any]:
-    """The whole file as plain data; also what `--json` exports."""
+def as_data(labs: Labs) -> dict[str, Any]:
+    """Writes the whole file as plain data, which is also what `--json` prints."""
     return {
         "schema": SCHEMA,
         "labs": {
@@ -224,17 +225,17 @@ def as_data(book: Book) -> dict[str, Any]:
                     for name, record in found.exercises.items()
                 },
             }
-            for lab, found in book.items()
+            for lab, found in labs.items()
         },
     }
 
 
-def as_csv(book: Book) -> str:
-    """One line per lab and exercise, for a spreadsheet."""
+def as_csv(labs: Labs) -> str:
+    """Writes one CSV line for each lab and exercise."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for lab, found in book.items():
+    for lab, found in labs.items():
         for name, record in found.exercises.items():
             writer.writerow(
                 [
@@ -253,7 +254,7 @@ def as_csv(book: Book) -> str:
     return out.getvalue()
 
 
-def _from_data(data: Any) -> Book:
+def _from_data(data: Any) -> Labs:
     if data["schema"] != SCHEMA:
         raise ValueError(f"schema {data['schema']!r}, not {SCHEMA}")
     return {

@@ -1,4 +1,4 @@
-"""Types a solution where everybody can see it, line by line, and stops at the first that goes wrong."""
+"""Types a script into nodes, visibly and line by line, and stops at the first command that fails."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lab.nodes.pty import last_lines
 from lab.nodes.shell import CommandTimeout
 from lab.polling import Clock, Sleep, monotonic, pause, wait_for
 
-LONGEST = 300.0  # seconds one typed command may take
-LOOK = 10.0  # seconds one look at a condition may take
-EVERY = 0.5  # seconds between two looks
+LONGEST = 300.0  # seconds: time limit of one typed command
+LOOK = 10.0  # seconds: time limit of one test of a condition
+EVERY = 0.5  # seconds between two tests
 
 
 class Session(Protocol):
     """A learner's login shell that shows what is typed into it."""
 
     def type_visible(self, command: str, replies: Sequence[Reply], *, timeout: float) -> Answer:
-        """Types a command, shows it and what it prints, and returns how it ended."""
+        """Types a command, shows it with its output, and returns its exit status and output."""
 
     def close(self) -> None:
         """Ends the shell."""
@@ -36,7 +36,7 @@ OpenSession = Callable[[str, str], Session]  # node, user
 
 
 class ScriptReplayer:
-    """Types the blocks of one solution."""
+    """Types the blocks of a script."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ScriptReplayer:
         sleep: Sleep = pause,
         timeout_scale: float = 1.0,
     ) -> None:
-        self._timeout_scale = timeout_scale  # of slow machines: waits may last that many times longer
+        self._timeout_scale = timeout_scale  # waits may take this many times longer on a slow host
         self._spec = spec
         self._open_session = open_session
         self._open_shell = open_shell
@@ -60,7 +60,7 @@ class ScriptReplayer:
         self._sleep = sleep
 
     def type(self, name: str, blocks: Iterable[Block]) -> None:
-        """Types every block of a script called `name`; raises LabError at the first line that goes wrong."""
+        """Types every block of the script `name`; raises a LabError at the first command that fails."""
         with ExitStack() as stack:
             sessions: dict[tuple[str, str], Session] = {}
             for block in blocks:
@@ -81,22 +81,22 @@ class ScriptReplayer:
         try:
             answer = session.type_visible(command, _replies(action), timeout=LONGEST)
         except CommandTimeout as silence:
-            raise _went_wrong(
-                name, block, action.line, command, f"no end within {LONGEST:.0f} s", silence.output
+            raise _failure(
+                name, block, action.line, command, f"did not end within {LONGEST:.0f} s", silence.output
             ) from silence
         succeeded = answer.exit_status == 0
         if action.expect is Expect.SUCCESS and not succeeded:
             outcome = f"ended with status {answer.exit_status}"
         elif action.expect is Expect.FAILURE and succeeded:
-            outcome = "was meant to fail, and did not"
+            outcome = "was expected to fail, but succeeded"
         else:
             return
-        raise _went_wrong(name, block, action.line, command, outcome, answer.output)
+        raise _failure(name, block, action.line, command, outcome, answer.output)
 
     def _wait(self, name: str, block: Block, action: Wait) -> None:
         condition = fill_shell(action.condition, self._spec)
         seconds = action.seconds * self._timeout_scale
-        self._say(f"waiting (at most {seconds:.0f} s) for: {condition}")
+        self._say(f"waiting at most {seconds:.0f} s for: {condition}")
         shell = self._open_shell(block.node, block.user)
         try:
             exit_status, output = wait_for(
@@ -110,8 +110,8 @@ class ScriptReplayer:
         finally:
             shell.close()
         if exit_status != 0:
-            outcome = f"was not so within {seconds:.0f} s"
-            raise _went_wrong(name, block, action.line, condition, outcome, output)
+            outcome = f"did not become true within {seconds:.0f} s"
+            raise _failure(name, block, action.line, condition, outcome, output)
 
 
 def _replies(action: Typed) -> tuple[Reply, ...]:
@@ -126,10 +126,10 @@ def _look(shell: Shell, condition: str) -> tuple[int, str]:
     return answer.exit_status, answer.output
 
 
-def _went_wrong(name: str, block: Block, line: int, command: str, outcome: str, output: str) -> LabError:
+def _failure(name: str, block: Block, line: int, command: str, outcome: str, output: str) -> LabError:
     return LabError(
         f"{name}, line {line} (step {block.step}, {block.user} on {block.node}): {outcome}",
         evidence="\n".join([f"$ {command}", last_lines(output)]).rstrip(),
-        hint=f"a solution counts on the exercise's start: `lab reset` goes back to it; "
-        f"or try the line yourself: lab shell {block.node}",
+        hint="lab reset, then lab solve: a solution needs the start state of its exercise; "
+        f"or try the command yourself: lab shell {block.node}",
     )

@@ -1,4 +1,4 @@
-"""Solutions and hints as data: what to type where, and what to say when asked."""
+"""Reads solutions, hints and code blocks: what to type on which node, and how to answer questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
 
 
 class Expect(Enum):
-    """What a command's exit status must be."""
+    """Which exit status a command must have."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -26,7 +26,7 @@ MARKS = {"#: expect-fail": Expect.FAILURE, "#: may-fail": Expect.ANY}
 
 @dataclass(frozen=True)
 class Asked:
-    """Part of a question that a command may ask, and what is typed then."""
+    """Part of a question that a command may ask, and the answer to type."""
 
     question: str
     answer: str
@@ -34,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Typed:
-    """One command to type; `line` is where it stands in its file."""
+    """One command to type; `line` is its line in the file."""
 
     text: str
     line: int
@@ -44,7 +44,7 @@ class Typed:
 
 @dataclass(frozen=True)
 class Wait:
-    """A shell condition that must come true before the next command."""
+    """A shell condition that must become true before the next command."""
 
     condition: str
     seconds: int
@@ -56,7 +56,7 @@ Action = Typed | Wait
 
 @dataclass(frozen=True)
 class Block:
-    """What is typed on one node as one user; a step may take several blocks."""
+    """What is typed on one node as one user; a step may have several blocks."""
 
     step: str
     node: str
@@ -65,13 +65,13 @@ class Block:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands alone."""
+        """The commands, without the waits."""
         return tuple(action.text for action in self.actions if isinstance(action, Typed))
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """Something wrong with a script, and its line."""
+    """An error in a script, and its line."""
 
     line: int
     message: str
@@ -98,7 +98,12 @@ class _Reader:
                 self._act(Typed(self._whole_command(), number, self.expect, self.asked))
                 self.expect, self.asked = Expect.SUCCESS, ()
         if self.expect is not Expect.SUCCESS or self.asked:
-            self.flaws.append(Flaw(len(self.lines), "an expectation stands before no command"))
+            self.flaws.append(
+                Flaw(
+                    len(self.lines),
+                    "`#: expect-fail`, `#: may-fail` or `#: answer` without a command after it",
+                )
+            )
 
     def _directive(self, line: str, number: int) -> None:
         if found := STEP.fullmatch(line):
@@ -110,11 +115,11 @@ class _Reader:
         elif found := ANSWER.fullmatch(line):
             self.asked = (*self.asked, Asked(found[2], found[1]))
         else:
-            self.flaws.append(Flaw(number, f"not understood: {line}"))
+            self.flaws.append(Flaw(number, f"unknown directive: {line}"))
 
     def _act(self, action: Action) -> None:
         if not self.blocks:
-            self.flaws.append(Flaw(action.line, "stands before the first `#: step … on … as …`"))
+            self.flaws.append(Flaw(action.line, "a command or wait before the first `#: step … on … as …`"))
             return
         last = self.blocks[-1]
         self.blocks[-1] = Block(last.step, last.node, last.user, (*last.actions, action))
@@ -123,12 +128,15 @@ class _Reader:
         start = self.at - 1
         self.at, unended = _end_of_command(self.lines, start)
         if unended:
-            self.flaws.append(Flaw(start + 1, f"here-document without its end, {unended}"))
+            self.flaws.append(Flaw(start + 1, f"here-document without its end {unended}"))
         return "\n".join(self.lines[start : self.at])
 
 
 def _end_of_command(lines: Sequence[str], start: int) -> tuple[int, str]:
-    """The line after a command with continued lines and here-documents, and the word that never came."""
+    """Finds the line after a command, continued lines and here-documents included.
+
+    Also returns the end word of a here-document that does not end, else "".
+    """
     at = start + 1
     while lines[at - 1].endswith("\\") and at < len(lines):
         at += 1
@@ -142,7 +150,7 @@ def _end_of_command(lines: Sequence[str], start: int) -> tuple[int, str]:
 
 
 def split_commands(text: str) -> tuple[str, ...]:
-    """The commands of a piece of shell, each with its continued lines and here-documents."""
+    """Splits shell text into commands, each with its continued lines and here-documents."""
     lines, at, found = text.splitlines(), 0, []
     while at < len(lines):
         start = at
@@ -152,14 +160,14 @@ def split_commands(text: str) -> tuple[str, ...]:
 
 
 def parse_script(text: str) -> tuple[tuple[Block, ...], tuple[Flaw, ...]]:
-    """Reads a `solution.sh`: its blocks, and whatever is wrong with it."""
+    """Reads a `solution.sh`; returns its blocks and its errors."""
     reader = _Reader(text)
     reader.read()
     return tuple(reader.blocks), tuple(reader.flaws)
 
 
 def parse_hints(text: str) -> dict[str, tuple[str, ...]]:
-    """Reads a `hints.md`: per step (`## step`) the hints, parted by `---`, from a nudge to the answer."""
+    """Reads a `hints.md`: for each step (`## step`) its hints, separated by `---`."""
     found: dict[str, tuple[str, ...]] = {}
     for part in re.split(r"^## +", text, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
@@ -170,7 +178,7 @@ def parse_hints(text: str) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Fence:
-    """A fenced block of a text; `info` is what stands behind the opening fence."""
+    """A fenced code block; `info` is the text after the opening fence."""
 
     info: str
     body: str
@@ -178,7 +186,7 @@ class Fence:
 
 
 def parse_fences(text: str) -> tuple[Fence, ...]:
-    """Returns the fenced blocks of a Markdown text."""
+    """Returns the fenced code blocks of a Markdown text."""
     fences: list[Fence] = []
     opened: tuple[str, int, list[str]] | None = None
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""What a learner is handed with a cluster: the values that texts and solutions leave open."""
+"""Fills a lab's values, such as MACs and addresses, into texts and solutions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IN_SHELL = re.compile(r"\$(?:\{([A-Z][A-Z0-9]*_[A-Z]+)\}|([A-Z][A-Z0-9]*_[A-Z]+)
 
 
 def values(spec: ClusterSpec) -> Mapping[str, str]:
-    """Names and values of the handout, e.g. `login.mac`."""
+    """Returns the variables of a lab and their values, e.g. `login.mac`."""
     found = {}
     for node in spec.nodes:
         found[f"{node.name}.mac"] = node.mac
@@ -23,17 +23,17 @@ def values(spec: ClusterSpec) -> Mapping[str, str]:
 
 
 def shell_name(name: str) -> str:
-    """How a value is called in a solution: `login.mac` is `LOGIN_MAC`."""
+    """Returns the name of a variable in a solution: `login.mac` is `LOGIN_MAC`."""
     return name.replace(".", "_").upper()
 
 
 def fill_text(text: str, spec: ClusterSpec) -> str:
-    """Puts the values in place of `{{login.mac}}` and the like; unknown names stay as they are."""
+    """Replaces variables such as `{{login.mac}}`; unknown ones stay."""
     known = values(spec)
     return IN_TEXT.sub(lambda match: known.get(match[1], match[0]), text)
 
 
 def fill_shell(text: str, spec: ClusterSpec) -> str:
-    """Puts the values in place of `$LOGIN_MAC` and the like; every other variable stays the shell's."""
+    """Replaces variables such as `$LOGIN_MAC`; all others are left to the shell."""
     known = {shell_name(name): value for name, value in values(spec).items()}
     return IN_SHELL.sub(lambda match: known.get(match[1] or match[2], match[0]), text)

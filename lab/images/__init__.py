@@ -1,1 +1,1 @@
-"""Building the images that backends start nodes from: recipes are data, stages are small."""
+"""Builds the images from which backends start nodes."""

@@ -1,4 +1,4 @@
-"""Packs lab/guest into one executable zip: the same bytes for the same sources."""
+"""Packs lab/guest into one executable zip; the same sources give the same bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
-"""Isolated and without site packages: root runs it, and it starts in half the time."""
+"""-I and -S: root runs it, so nothing of a user may be imported, and it starts in half the time."""
 MAIN = """\
 #!/usr/bin/python3 -IS
 import os
@@ -24,7 +24,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write_bundle(target: Path) -> None:
-    """Writes the guest's programs, without the plain files, as a zip that Python runs."""
+    """Writes the guest's Python programs, without its plain files, as a zip that Python runs."""
     temporary = target.with_name(f".{target.name}.new")
     with temporary.open("wb") as file:
         file.write(SHEBANG)
@@ -32,7 +32,7 @@ def write_bundle(target: Path) -> None:
             for name, data in _members():
                 info = zipfile.ZipInfo(name, _EPOCH)
                 info.compress_type = zipfile.ZIP_DEFLATED
-                info.create_system = 3  # Unix, whatever wrote it
+                info.create_system = 3  # Unix, on any host
                 info.external_attr = 0o100644 << 16
                 archive.writestr(info, data)
     temporary.chmod(0o755)
@@ -43,10 +43,10 @@ def _members() -> Iterator[tuple[str, bytes]]:
     package = Path(__file__).parents[1]
     yield "__main__.py", MAIN.encode()
     yield "lab/__init__.py", (package / "__init__.py").read_bytes()
-    for path in SHARED:
-        for parent in reversed(Path(path).parents[:-1]):
+    for shared in SHARED:
+        for parent in reversed(Path(shared).parents[:-1]):
             yield f"lab/{parent.as_posix()}/__init__.py", b""
-        yield f"lab/{path}", (package / path).read_bytes()
+        yield f"lab/{shared}", (package / shared).read_bytes()
     guest = package / "guest"
     for path in sorted(guest.rglob("*.py")):
         inside = path.relative_to(guest)

@@ -1,4 +1,4 @@
-"""Builds a virtual machine's disk without booting it, from the recipe of the same machine's container."""
+"""Builds the disk of a virtual machine, without booting it, from the recipe of the container image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAZY = "lazy_itable_init=1,lazy_journal_init=1"
 
 @dataclass(frozen=True)
 class DiskRecipe:
-    """One disk: the container's recipe and the folder in it, and what a machine needs besides."""
+    """One disk: the recipe of the container image, and what a virtual machine needs in addition."""
 
     name: str
     folder: Path
@@ -37,30 +37,30 @@ class DiskRecipe:
 
     @property
     def key(self) -> str:
-        """Digest of everything the disk is made of."""
+        """Digest of everything that the disk is made of."""
         top = pipeline.top_key(self.recipe).encode()
         return digest([top, *folder_parts(self.folder), *folder_parts(OUTSIDE), INIT.read_bytes()])
 
 
 def recipe(name: str) -> DiskRecipe:
-    """The disk recipe of that name."""
+    """Reads the disk recipe of that name."""
     folder = data_folder("vms") / name
     table = tomllib.loads((folder / "image.toml").read_text(encoding="utf-8"))
     container = load(table["recipe"])
     if container is None:
-        raise LabError(f"{table['recipe']} describes a tree, not an image", hint="lab images ls")
+        raise LabError(f"the recipe {table['recipe']} makes a tree, not an image", hint="lab images ls")
     return DiskRecipe(name, folder, container, table["path"], table["size"], tuple(table["modules"]))
 
 
 def inventory(store: DiskStore) -> tuple[pipeline.ImageRecord, ...]:
-    """The disks that labs need, built or not."""
+    """Lists the disks that labs need, whether built or not."""
     wanted = recipe("sms")
     size, created = store.look(wanted.name, wanted.key)
     return (pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created),)
 
 
 def build(store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = False) -> None:
-    """Builds the disks that labs need, unless nothing of them has changed."""
+    """Builds the disks that labs need, if anything in them has changed or with `force`."""
     wanted = recipe("sms")
     if force or not store.look(wanted.name, wanted.key)[0]:
         _require_tools()
@@ -77,16 +77,16 @@ def _require_tools() -> None:
     ]
     if missing:
         raise LabError(
-            f"missing on this machine: {', '.join(missing)}",
+            f"not installed on this host: {', '.join(missing)}",
             hint="sudo apt-get install e2fsprogs util-linux mmdebstrap",
         )
 
 
 def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipeline.Say) -> None:
-    """Lays the tree out, runs the recipe's last step in it, and makes a file system of it."""
+    """Unpacks the trees, runs the install scripts in them, and makes a file system of the result."""
     with _scratch(target.parent) as folder:
         root = folder / "root"
-        say(f"{wanted.name}: unpacking the packages of its disk")
+        say(f"{wanted.name}: unpacking the packages of the disk")
         lines = ["set -eu"]
         parts = [(path, tree.name) for path, tree in wanted.recipe.trees]
         if wanted.recipe.store:
@@ -94,7 +94,7 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
         for path, name in parts:
             lines += [f"mkdir -p {root}{path}", f"tar -x --numeric-owner -f {tars[name]} -C {root}{path}"]
         files = folder / "files"
-        _lay_out(wanted.recipe, files)
+        _unpack_files(wanted.recipe, files)
         disk = f"{root}{wanted.path}"
         lines += [
             f"cp -r --preserve=mode --no-preserve=ownership {files}/. {root}/",
@@ -103,12 +103,12 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
             f"rm -rf {disk}/run/*",
             f"mke2fs -q -F -t ext4 -L root -m 1 -E {LAZY} -d {disk} {target}.raw {wanted.size}G",
         ]
-        say(f"{wanted.name}: adding our files, installing, and making the file system")
+        say(f"{wanted.name}: adding files, installing, making the file system")
         run([*_as_root(), "sh", "-c", "\n".join(lines)], timeout=INSTALL_MINUTES * 60, environ=_environment())
 
 
-def _lay_out(made_of: Recipe, target: Path) -> None:
-    """Our files as the container's build context holds them, under their places in the image."""
+def _unpack_files(made_of: Recipe, target: Path) -> None:
+    """Unpacks our files and the bundle under their paths in the image."""
     context = target.with_suffix(".tar")
     stages.files_archive(made_of, context)
     target.mkdir()
@@ -117,7 +117,7 @@ def _lay_out(made_of: Recipe, target: Path) -> None:
 
 
 def _as_root() -> list[str]:
-    """A mount namespace of its own; where we are not root, a user namespace in which we are."""
+    """Returns a command prefix for a mount namespace, and for a user namespace as root unless we are root."""
     return (
         ["unshare", "--mount"]
         if os.geteuid() == 0
@@ -131,7 +131,7 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def _scratch(beside: Path) -> Iterator[Path]:
-    """A folder on the same disk, gone afterwards whoever owns what is in it."""
+    """Makes a folder on the same disk, and removes it as root: its files may belong to mapped users."""
     folder = Path(tempfile.mkdtemp(prefix="making-", dir=beside))
     try:
         yield folder

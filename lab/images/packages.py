@@ -1,7 +1,7 @@
-"""The package store: what a learner may want to install later, fetched while an image is built.
+"""Builds the package store: packages that learners may install later, since labs have no internet.
 
-Labs have no internet. For each tree apt itself works out, against what that tree has, which package files
-are missing; together with an index they become a small repository on an image's disk.
+For each tree, apt works out which packages the tree lacks. Together with an index, these packages become a
+small repository on an image's disk.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.images.recipe import KEY_DIGITS, Store, Tree
+from lab.ownership import owned_by
 from lab.process import run
 
 FETCH_MINUTES = 15
 APT = ("var/lib/dpkg/status", "etc/apt/sources.list", "etc/apt/trusted.gpg.d/")
-"""What of a tree apt must see: what is installed there, where packages come from, and whose word counts."""
+"""The files of a tree that apt needs: installed packages, sources, and trusted keys."""
 
 
 def made_store(store: Store, cache: Path) -> Path:
-    """Where the tar file of a package store is kept, made or not."""
+    """Returns the path of the tar file of a package store, whether it exists or not."""
     return cache / f"{store.name}-{store.key}.tar"
 
 
 def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
-    """Makes the tar file of a package store: whole or not at all."""
+    """Makes the tar file of a package store; an interrupted run leaves no incomplete file under its name."""
     unfinished = target.with_suffix(".part")
     with tempfile.TemporaryDirectory(prefix="rackling-", dir=target.parent) as folder:
         repository = Path(folder) / "repository"
@@ -39,7 +40,7 @@ def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
         _write_index(repository, {name for _, names in store.wanted for name in names})
         with tarfile.open(unfinished, "w") as archive:
             for path in sorted(repository.iterdir()):
-                archive.add(path, arcname=path.name, filter=_plain)
+                archive.add(path, arcname=path.name, filter=owned_by())
     unfinished.rename(target)
     for old in target.parent.glob(f"{store.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
@@ -57,7 +58,7 @@ def _unpack(tar: Path, root: Path) -> None:
 
 
 def _fetch(tree: Tree, names: Sequence[str], root: Path, repository: Path) -> None:
-    """Has apt download what a tree lacks of the named packages and of all that they depend on."""
+    """Lets apt download the named packages and their dependencies, except what the tree already has."""
     settings = {
         "Dir::State": root / "var/lib/apt",
         "Dir::State::status": root / "var/lib/dpkg/status",
@@ -82,16 +83,16 @@ def _fetch(tree: Tree, names: Sequence[str], root: Path, repository: Path) -> No
             run([*apt, *words], timeout=FETCH_MINUTES * 60)
         except LabError as problem:
             raise LabError(
-                f"the package store of {tree.name} could not be fetched",
+                f"packages for the package store of {tree.name} could not be downloaded",
                 evidence=problem.evidence or problem.message,
-                hint="[image.store.packages] in the recipe names the packages",
+                hint="see [image.store.packages] in the recipe, which names the packages",
             ) from problem
     (repository / "lock").unlink(missing_ok=True)
     (repository / "partial").rmdir()
 
 
 def _write_index(repository: Path, chosen: set[str]) -> None:
-    """Writes Packages and Release, which apt reads; `Chosen` tells the packages that were asked for."""
+    """Writes Packages and Release, which apt reads; `Chosen` marks the packages that the recipe names."""
     stanzas = []
     for path in sorted(repository.glob("*.deb")):
         data = path.read_bytes()
@@ -104,10 +105,3 @@ def _write_index(repository: Path, chosen: set[str]) -> None:
     (repository / "Packages").write_bytes(index)
     line = f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages"
     (repository / "Release").write_text(f"Origin: Rackling\nLabel: package store\nSHA256:\n{line}\n")
-
-
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mode = 0o644
-    return entry

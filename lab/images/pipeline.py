@@ -1,4 +1,4 @@
-"""Builds images in order and only where something they are made of has changed."""
+"""Builds images in order, and only those in which something has changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of ours: its name, the key of what it should be, and what the engine has of it."""
+    """One image: its name, the key of its present recipe, and whether the engine has it."""
 
     name: str
     key: str
@@ -29,7 +29,7 @@ class ImageRecord:
 
 
 def inventory(store: ImageStore, *, optional: bool = False) -> tuple[ImageRecord, ...]:
-    """Lists the images, built or not: those a lab needs, and with `optional` the others too."""
+    """Lists the images that a lab needs, whether built or not; with `optional`, all images."""
     found = []
     for name in names(optional=optional):
         key = top_key(_image(name))
@@ -39,7 +39,7 @@ def inventory(store: ImageStore, *, optional: bool = False) -> tuple[ImageRecord
 
 
 def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, force: bool = False) -> None:
-    """Builds the named images (none named: those a lab needs) and their parents."""
+    """Builds the named images and their parents; without names, the images that a lab needs."""
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
         raise LabError(f"there is no image called {unknown[0]}", hint="lab images ls")
@@ -55,14 +55,14 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
 
 
 def base_key(recipe: Recipe) -> str:
-    """Digest of the packages an image is made of, its parent's included."""
+    """Makes a digest of the packages of an image, those of its parent included."""
     parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []
     store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
     return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
 
 def top_key(recipe: Recipe) -> str:
-    """Digest of everything an image is made of."""
+    """Makes a digest of everything that an image is made of."""
     parts = [base_key(recipe).encode()]
     steps = [recipe.folder / name for name in ("Containerfile", "install")]
     parts += [step.read_bytes() for step in steps if step.exists()]
@@ -79,7 +79,7 @@ def top_key(recipe: Recipe) -> str:
 
 
 def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
-    """Makes the trees that are needed, two at a time: each is mostly one process that waits for another."""
+    """Makes the trees and package stores of recipes, two trees at a time: most of the time is waiting."""
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
     with ThreadPoolExecutor(2) as pool:
         jobs = {name: pool.submit(_make_tree, tree, cache, say) for name, tree in trees.items()}
@@ -91,7 +91,7 @@ def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Pa
 def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> Path:
     found = packages.made_store(store, cache)
     if not found.exists():
-        say(f"{store.name}: fetching packages for later")
+        say(f"{store.name}: downloading packages for the package store")
         packages.make_store(store, tars, found)
     return found
 
@@ -100,7 +100,7 @@ def _make_tree(tree: Tree, cache: Path, say: Say) -> Path:
     found = stages.made_tree(tree, cache)
     if found.exists():
         return found
-    say(f"{tree.name}: fetching and unpacking {len(tree.packages)} packages and what they need")
+    say(f"{tree.name}: downloading and unpacking {len(tree.packages)} packages and their dependencies")
     stages.make_tree(tree, found)
     say(f"{tree.name}: packages ready")
     return found
@@ -111,18 +111,18 @@ def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Sa
     with tempfile.TemporaryDirectory(prefix="rackling-") as folder:
         context = Path(folder) / "context.tar"
         if not _has_base(recipe, store):
-            say(f"{recipe.name}: making the base image")
+            say(f"{recipe.name}: building the base image")
             parent = _base_tag(_image(recipe.parent)) if recipe.parent else "scratch"
             stages.base_context(recipe, parent, tars, context)
             store.build(context, base, {})
-        say(f"{recipe.name}: adding our files and installing")
+        say(f"{recipe.name}: adding files and installing")
         stages.top_context(recipe, context)
         store.build(context, _tag(recipe.name, top_key(recipe)), _arguments(recipe, base))
     say(f"{recipe.name}: done")
 
 
 def _arguments(recipe: Recipe, base: str) -> dict[str, str]:
-    """What the last step is told: the images it begins with and takes from, and the release."""
+    """Returns the build arguments of the last stage: its base image, the native image, and the release."""
     native = {"NATIVE": _tag(recipe.native, top_key(_image(recipe.native)))} if recipe.native else {}
     release = {"RELEASE": recipe.release} if recipe.release else {}
     return {"BASE": base, **native, **release}
@@ -144,7 +144,7 @@ def _with_parents(wanted: Sequence[str]) -> set[str]:
 def _image(name: str) -> Recipe:
     recipe = load(name)
     if recipe is None:
-        raise LabError(f"{name} describes a tree, not an image", hint="lab images ls")
+        raise LabError(f"the recipe {name} makes a tree, not an image", hint="lab images ls")
     return recipe
 
 

@@ -1,4 +1,4 @@
-"""Reads the recipes in containers/: which packages make a tree, which trees and files make an image."""
+"""Reads the recipes in containers/: packages make a tree; trees and files make an image."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ KEY_DIGITS = 12
 
 @dataclass(frozen=True)
 class Tree:
-    """A root file system made of packages alone."""
+    """A root file system made of packages only."""
 
     name: str
     release: str
     packages: tuple[str, ...]
     exclude: tuple[str, ...]
-    key: str  # digest of all that decides its content
-    stale: bool = False  # the mirror no longer keeps the lists of this release in step
+    key: str  # digest of everything that decides its content
+    stale: bool = False  # the mirror no longer updates this release
 
 
 @dataclass(frozen=True)
 class Store:
-    """Packages put at hand on an image's disk, since labs have no internet."""
+    """A package repository on an image's disk, since labs have no internet."""
 
     name: str
     path: str  # in the image
-    wanted: tuple[tuple[Tree, tuple[str, ...]], ...]  # (the tree they are for, their names)
+    wanted: tuple[tuple[Tree, tuple[str, ...]], ...]  # trees, and the names of packages for each
     key: str
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An image: trees of packages (on the parent's packages), files of ours, and a last step."""
+    """An image: trees of packages on those of its parent, our files, and an install script."""
 
     name: str
     folder: Path
     parent: str | None
     trees: tuple[tuple[str, Tree], ...]  # (path in the image, tree)
-    files: tuple[tuple[str, Path], ...]  # (path in the image, folder of ours)
-    bundle: str | None  # where in the image the guest's programs go
-    release: str | None = None  # of Debian, where a recipe makes one image for each
-    default: bool = True  # a lab needs it: built when none is named
-    native: str | None = None  # the image whose /native it takes programs from
+    files: tuple[tuple[str, Path], ...]  # (path in the image, our folder)
+    bundle: str | None  # path of the guest's programs in the image
+    release: str | None = None  # of Debian, if the recipe makes one image for each release
+    default: bool = True  # a lab needs it: built if no image is named
+    native: str | None = None  # the image whose /native provides compiled programs
     store: Store | None = None
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
-    """Names of the recipes that make images, parents first; those no lab needs only when `optional`."""
+    """Lists the recipes that make images, parents first; with `optional`, also those that no lab needs."""
     found = [recipe for recipe in map(load, _described()) if recipe is not None]
     kept = [recipe for recipe in found if recipe.default or optional]
     return tuple(recipe.name for recipe in sorted(kept, key=_rank))
 
 
 def _rank(recipe: Recipe) -> int:
-    """How many sorts of images come before it."""
+    """Returns the build order of a recipe: images before those that use them."""
     return 2 if recipe.parent else 1 if recipe.native else 0
 
 
 def load(name: str) -> Recipe | None:
-    """The recipe of that name; None when it makes a tree only."""
+    """Reads the recipe of that name; None if it makes only a tree."""
     folder, release = _described().get(name, (name, None))
     table = _read(folder)
     if "image" not in table:
@@ -88,7 +88,7 @@ def load(name: str) -> Recipe | None:
 
 
 def tree(name: str, release: str | None = None) -> Tree:
-    """The tree that a recipe describes, for one of its releases where it names several."""
+    """Reads the tree of a recipe, for one release if the recipe names several."""
     table = dict(_read(name)["tree"])
     if release is not None:
         also, stale = table.pop("also", {}), table.pop("stale", ())
@@ -117,7 +117,7 @@ def _store(name: str, table: dict[str, Any] | None, release: str | None) -> Stor
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Hexadecimal digits that change with any of the parts."""
+    """Makes a short hexadecimal digest of parts; their borders count."""
     total = hashlib.sha256()
     for part in parts:
         total.update(hashlib.sha256(part).digest())
@@ -125,7 +125,7 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def folder_parts(folder: Path) -> Iterator[bytes]:
-    """Everything about a folder that decides what copying it gives."""
+    """Yields everything in a folder that decides the result of a copy: paths, modes, content, links."""
     for path in sorted(folder.rglob("*")):
         if "__pycache__" in path.parts:
             continue
@@ -138,7 +138,7 @@ def folder_parts(folder: Path) -> Iterator[bytes]:
 
 
 def _described() -> dict[str, tuple[str, str | None]]:
-    """By name: the folder of each recipe, and the release where it makes one image for each."""
+    """Maps each name to the folder of its recipe, and to a release if the recipe names several."""
     found: dict[str, tuple[str, str | None]] = {}
     for folder in sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml")):
         for release in _read(folder)["tree"].get("releases", [None]):
@@ -151,7 +151,7 @@ def _read(folder: str) -> dict[str, Any]:
         text = (data_folder("containers") / folder / "image.toml").read_text(encoding="utf-8")
     except OSError as problem:
         raise LabError(
-            f"there is no image recipe {folder}", evidence=str(problem), hint="lab images ls"
+            f"there is no recipe called {folder}", evidence=str(problem), hint="lab images ls"
         ) from problem
     return tomllib.loads(text)
 
@@ -165,6 +165,6 @@ def _list(value: str | list[str]) -> list[str]:
 
 
 def _ours(source: str) -> Path:
-    """A path as recipes write it (`lab/guest/files/…`, `containers/…`), wherever the package is installed."""
+    """Resolves a path of a recipe, such as `lab/guest/files/…`, in a checkout or an installed package."""
     top, _, inside = source.partition("/")
     return (PACKAGE if top == "lab" else data_folder(top)) / inside

@@ -1,4 +1,4 @@
-"""The single steps of building an image: a tree from packages, a build context, a bundle of the guest."""
+"""Single stages of building an image: a tree of packages, build contexts, the archive of our files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.images.bundle import write_bundle
 from lab.images.recipe import KEY_DIGITS, Recipe, Tree
+from lab.ownership import owned_by
 from lab.paths import data_folder
 from lab.process import run
 
@@ -20,19 +21,21 @@ STALE = (
     "--aptopt=Acquire::Check-Valid-Until false",
     '--setup-hook=sed -i /security/d "$1"/etc/apt/sources.list',
 )
-"""For releases whose lists the mirror does not keep in step: any date will do, and no list of updates whose
-packages are gone."""
+"""For releases that the mirror no longer updates: accepts outdated lists, and leaves out the list of security
+updates, whose packages are gone."""
 
 
 def made_tree(tree: Tree, cache: Path) -> Path:
-    """Where the tar file of a tree is kept, made or not."""
+    """Returns the path of the tar file of a tree, whether it exists or not."""
     return cache / f"{tree.name}-{tree.key}.tar"
 
 
 def make_tree(tree: Tree, target: Path) -> None:
-    """Makes the tar file of a tree with mmdebstrap: whole or not at all."""
+    """Makes the tar file of a tree with mmdebstrap; an interrupted run leaves no incomplete file."""
     if shutil.which("mmdebstrap") is None:
-        raise LabError("mmdebstrap is missing", hint="sudo apt-get install mmdebstrap, or ./quickstart")
+        raise LabError(
+            "mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap, or: ./quickstart"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
     run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
@@ -60,7 +63,7 @@ def _mmdebstrap(tree: Tree, target: Path) -> list[str]:
 
 
 def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Path) -> None:
-    """Writes the build context of an image's packages: slow to send, so it is built once a recipe."""
+    """Writes the build context of an image's packages; it is large, so it is built once for each recipe."""
     lines = [f"FROM {parent}"]
     with tarfile.open(target, "w") as archive:
         for number, (path, tree) in enumerate(recipe.trees):
@@ -73,7 +76,7 @@ def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Pat
 
 
 def top_context(recipe: Recipe, target: Path) -> None:
-    """Writes the build context of what is ours in an image: files, the guest's bundle, the last step."""
+    """Writes the build context of our part of an image: files, the guest's bundle, the install script."""
     with tarfile.open(target, "w") as archive:
         archive.add(recipe.folder / "Containerfile", arcname="Dockerfile")
         if (recipe.folder / "install").exists():
@@ -82,30 +85,19 @@ def top_context(recipe: Recipe, target: Path) -> None:
 
 
 def files_archive(recipe: Recipe, target: Path) -> None:
-    """Writes a tar file of what is ours in an image alone, under its places there."""
+    """Writes a tar file of our files and the bundle, under their paths in the image."""
     with tarfile.open(target, "w") as archive:
         _add_files(archive, recipe, ".")
 
 
 def _add_files(archive: tarfile.TarFile, recipe: Recipe, prefix: str) -> None:
     for path, source in recipe.files:
-        archive.add(source, arcname=f"{prefix}{path}".rstrip("/"), filter=_owned_by_root)
+        archive.add(source, arcname=f"{prefix}{path}".rstrip("/"), filter=owned_by())
     if recipe.bundle:
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder) / "bundle"
             write_bundle(bundle)
-            archive.add(bundle, arcname=f"{prefix}{recipe.bundle}", filter=_owned_by_root)
-
-
-def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Files arrive with root's ownership and plain modes, whoever built the image under whatever umask."""
-    if "__pycache__" in entry.name:
-        return None
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    executable = entry.isdir() or entry.mode & 0o100
-    entry.mode = 0o755 if executable else 0o644
-    return entry
+            archive.add(bundle, arcname=f"{prefix}{recipe.bundle}", filter=owned_by())
 
 
 def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.app import App
-from lab.cli.context import ExerciseContext, type_blocks
+from lab.cli.context import ExerciseContext
 from lab.course.catalog import Exercise
 from lab.course.lint import Wrong
 from lab.course.script import Block
+from lab.course.solving import type_blocks
 from lab.course.variables import fill_text
 
 PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}

@@ -83,24 +83,24 @@ def replace(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "problem"),
     [
-        ("README.md", "# Provision a", "# Provisioning a", "README.md:1: must be the title"),
-        ("README.md", "## Watch it boot", "## Watch", "README.md: must have a heading for each step"),
+        ("README.md", "# Provision a", "# Provisioning a", "README.md:1: the first line must be the title"),
+        ("README.md", "## Watch it boot", "## Watch", "README.md: there must be a heading for each step"),
         (
             "README.md",
             "wwsh node list\n```",
             "wwsh node lst\n```",
-            "the solution does not type on sms: wwsh node lst",
+            "the solution does not type this on sms: wwsh node lst",
         ),
-        ("README.md", "```sh sms", "```sh c1", "the solution does not type on c1: wwsh node list"),
-        ("README.md", "```output", "```text", "a fence is `sh NODE`"),
-        ("README.md", "{{login.ip}}", "{{login.address}}", "the handout has no 'login.address'"),
+        ("README.md", "```sh sms", "```sh c1", "the solution does not type this on c1: wwsh node list"),
+        ("README.md", "```output", "```text", "a code block is `sh NODE`"),
+        ("README.md", "{{login.ip}}", "{{login.address}}", "there is no variable 'login.address'"),
         ("README.md", "# What you", "# [x](javascript:alert(1)) What you", "not javascript:"),
         ("README.md", "Finally,", "See <http://example.org>. Finally,", "not http:"),
         ("hints.md", "## look", "## lok", "hints.md: unknown step 'lok'"),
         ("hints.md", "## look", "## lok", "step look needs at least 2 hints"),
         ("solution.sh", "#: step look", "#: step lok", "solution.sh: unknown step 'lok'"),
-        ("solution.sh", "#: step look", "#: step lok", "solution.sh: types nothing for step look"),
-        ("solution.sh", "#: may-fail", "#: may fail", "not understood: #: may fail"),
+        ("solution.sh", "#: step look", "#: step lok", "solution.sh: no commands for step look"),
+        ("solution.sh", "#: may-fail", "#: may fail", "unknown directive: #: may fail"),
         (
             "check.py",
             '@check(step="boot", needs=[login_answers])',
@@ -110,8 +110,8 @@ def replace(path: Path, old: str, new: str) -> None:
         ("check.py", 'step="look"', 'step="boot"', "check.py: no check for step look"),
         ("check.py", '@check(step="register")', "@check(stp=1)", "check.py: TypeError"),
         ("wrong.toml", "misread_mac.sh", "gone.sh", "wrong.toml: gone.sh: missing"),
-        ("wrong.toml", "misread_mac.sh", "gone.sh", "wrong/misread_mac.sh: not used by wrong.toml"),
-        ("wrong.toml", '"files_are_assigned"', '"no_such"', "wrong.toml: no check 'no_such'"),
+        ("wrong.toml", "misread_mac.sh", "gone.sh", "wrong/misread_mac.sh: wrong.toml does not use it"),
+        ("wrong.toml", '"files_are_assigned"', '"no_such"', "wrong.toml: there is no check 'no_such'"),
         (
             "wrong.toml",
             'after = "register"',
@@ -119,7 +119,7 @@ def replace(path: Path, old: str, new: str) -> None:
             "wrong.toml: after: unknown step 'registre'",
         ),
         ("wrong.toml", 'after = "register"', 'after = ""', "wrong.toml: after is empty"),
-        ("wrong.toml", "story =", "stories =", "wrong.toml: unknown key 'stories' (did you mean 'story'?)"),
+        ("wrong.toml", "story =", "stories =", "wrong.toml: unknown key 'stories'; did you mean story?"),
         ("exercise.toml", "minutes = 20", 'minutes = "20"', "minutes must be a whole number"),
     ],
 )
@@ -138,8 +138,8 @@ def test_missing_and_stray_files_are_found(copy: Path) -> None:
     found = problems(copy)
     assert "left_over: is not in index.toml" in found
     assert "login_node/hints.md: missing" in found
-    assert "login_node/notes.txt: stray file" in found
-    assert "login_node/files/given: leads out of the folder" in found
+    assert "login_node/notes.txt: unexpected file" in found
+    assert "login_node/files/given: points outside the folder" in found
 
 
 def test_a_wrong_way_begins_with_the_solution_up_to_its_step() -> None:

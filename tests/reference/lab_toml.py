@@ -8,7 +8,7 @@ from typing import Any
 from lab.paths import SCHEMA
 from tests.reference.page import table
 
-TABLES = {"network": "[networks.internal] and [networks.external]", "family": "[nodes.NAME]"}
+TABLES = {"network": "[networks.internal] and [networks.external]", "node_group": "[nodes.NAME]"}
 HEAD = ("Key", "Values", "Default", "Meaning")
 
 

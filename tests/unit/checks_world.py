@@ -40,7 +40,6 @@ def small_spec(lab: str = "lab") -> ClusterSpec:
     return ClusterSpec(
         lab=lab,
         backend="fake",
-        course="openhpc",
         networks=(Network("internal", IPv4Network("172.16.0.0/16")),),
         nodes=(
             _node("sms", Role.SMS, "52:54:00:00:00:01", "172.16.0.1"),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
 from lab.checks.api import Outcome, Verdict
-from lab.checks.report import Judgement, Step, Style, as_data, harmless, one_line, render
+from lab.checks.judgement import Judgement, Step, one_line
+from lab.checks.report import Style, as_data
+from lab.checks.report import render as report_of
 from lab.errors import Exit
+from lab.printable import escaped
 
 PASSED = Verdict("a", "The node is known.", "register", Outcome.PASSED)
 FAILED = Verdict(
@@ -30,6 +37,11 @@ BROKEN = Verdict(
     "d", "Its clock is right.", "boot", Outcome.BROKEN, actual="KeyError: 'x'", trace="Traceback: secret"
 )
 STEPS = (Step("register", "Introduce the node"), Step("boot", "Watch it boot"))
+
+
+def render(found: Judgement, style: Style) -> str:
+    """The report's words, without its styles."""
+    return report_of(found, style).plain
 
 
 def judgement(*verdicts: Verdict) -> Judgement:
@@ -107,11 +119,11 @@ def test_a_broken_check_is_never_shown_as_the_learners() -> None:
 
 
 def test_solved_says_so() -> None:
-    assert render(judgement(PASSED), Style()).endswith("Solved: all 1 checks hold. (1.2 s)")
+    assert render(judgement(PASSED), Style()).endswith("Solved: the check holds. (1.2 s)")
 
 
 def test_nothing_judged_says_so() -> None:
-    assert "Nothing was judged" in render(judgement(), Style())
+    assert "Nothing was checked" in render(judgement(), Style())
 
 
 def test_plain_terminals_get_plain_signs() -> None:
@@ -120,9 +132,26 @@ def test_plain_terminals_get_plain_signs() -> None:
     assert "no Its MAC address is right." in text
 
 
-def test_colour_only_where_asked() -> None:
-    assert "\x1b" not in render(judgement(PASSED, FAILED, BLOCKED, BROKEN), Style())
-    assert "\x1b[31m" in render(judgement(FAILED), Style(colour=True))
+def shown(report: Text, *, terminal: bool, **environ: str) -> str:
+    """What a screen gets of a report."""
+    screen = Console(
+        file=io.StringIO(), force_terminal=terminal, width=50, _environ=environ, color_system="auto"
+    )
+    screen.print(report, soft_wrap=True)
+    return str(cast("io.StringIO", screen.file).getvalue())
+
+
+def test_colour_only_on_a_terminal_that_shows_it() -> None:
+    report = report_of(judgement(PASSED, FAILED, BLOCKED, BROKEN), Style())
+    assert "\x1b[31m" in shown(report, terminal=True, TERM="xterm")
+    assert "\x1b[31m" not in shown(report, terminal=True, TERM="xterm", NO_COLOR="1")
+    assert "\x1b" not in shown(report, terminal=True, TERM="dumb")
+    assert "\x1b" not in shown(report, terminal=False, TERM="xterm")
+
+
+def test_a_pipe_gets_whole_lines() -> None:
+    wordy = replace(FAILED, actual="word " * 100)
+    assert "word " * 99 in shown(report_of(judgement(wordy), Style()), terminal=False)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +199,7 @@ def test_solved_steps_are_those_all_of_whose_checks_hold() -> None:
     ],
 )
 def test_a_node_cannot_drive_the_terminal(raw: str, shown: str) -> None:
-    assert harmless(raw) == shown
+    assert escaped(raw) == shown
     hostile = Verdict("b", "S.", "register", Outcome.FAILED, expected=raw, actual=raw)
     assert shown in render(judgement(hostile), Style())
 

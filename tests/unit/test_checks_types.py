@@ -119,7 +119,7 @@ def test_a_script_that_does_it_all_passes() -> None:
     [
         ({"first_output": "Traceback\nNameError: FILES"}, "it_runs_to_its_end", "NameError: FILES"),
         ({"empty_output": "ERROR:  Node c1--netdev=eth0"}, "wwsh_understands_it", "c1--netdev"),
-        ({"second_output": "ERROR:  Node c1 already exists"}, "running_it_changes_nothing", "exists already"),
+        ({"second_output": "ERROR:  Node c1 already exists"}, "running_it_changes_nothing", "already exists"),
         ({"second": "A = 1\nA = 1b"}, "running_it_changes_nothing", "instead: A = 1b"),
         ({"empty": ""}, "it_rebuilds_from_nothing", "missing: A = 1"),
         ({"damaged": "A = 2"}, "it_mends_what_was_changed", "missing: A = 1; instead: A = 2"),

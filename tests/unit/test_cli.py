@@ -19,7 +19,6 @@ from click.testing import CliRunner, Result
 
 from lab.backends.base import Finding
 from lab.backends.fake import FakeBackend
-from lab.cli import output
 from lab.cli.app import App
 from lab.cli.cp import unpack
 from lab.cli.main import SECTIONS, main
@@ -28,9 +27,10 @@ from lab.errors import Exit, LabError
 from lab.images.pipeline import ImageRecord
 from lab.lock import hold
 from lab.model import LabRecord, Power
+from lab.printable import console_text
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = [name for section in ("Life of the lab", "Looking", "Care") for name in SECTIONS[section]]
+OWN = [name for section in ("Lab", "Inspection", "Maintenance") for name in SECTIONS[section]]
 
 
 class ReplacedError(BaseException):
@@ -226,12 +226,15 @@ def test_status_shows_what_each_node_waits_for(up: Desk) -> None:
     up.backend.tell_slurm("lab", "c1", "IDLE+DRAIN", "fan")
     up.backend.stop("lab", ["g2"], hard=True)
     text = up("status").stdout
-    assert re.search(r"^c1 +compute +on +init +left so +idle in Slurm: idle\+drain: fan$", text, re.MULTILINE)
+    assert re.search(
+        r"^c1 +compute +on +init +set by operator +idle in Slurm: idle\+drain: fan$", text, re.MULTILINE
+    )
     assert re.search(r"^g2 +compute +off +off +not yet +chassis is on: its power is off$", text, re.MULTILINE)
-    assert re.search(r"^login +login +on +pxe +well +waits in its PXE loop", text, re.MULTILINE)
+    assert re.search(r"^login +login +on +pxe +ready +waits in its PXE loop", text, re.MULTILINE)
     rows = {row["node"]: row for row in up.json("status")["nodes"]}
     assert (rows["g2"]["power"], rows["g2"]["answer"]) == ("off", "no")
     assert rows["sms"]["since"] >= 0
+    assert (rows["c1"]["state"], rows["sms"]["state"]) == ("set by operator", "ready")
 
 
 def test_status_of_an_sms_that_does_not_answer_is_not_well(up: Desk) -> None:
@@ -259,13 +262,13 @@ def test_status_finds_nodes_whose_names_nobody_guesses(up: Desk) -> None:
 def test_a_lab_that_is_not_there(desk: Desk, command: list[str]) -> None:
     result = desk(*command)
     assert result.exit_code == Exit.USAGE
-    assert result.stderr == "error: there is no lab called lab\nhint: lab up makes it\n"
+    assert result.stderr == "error: there is no lab called lab\nhint: lab up creates it\n"
 
 
 def test_ls_of_nothing_is_an_empty_list(desk: Desk) -> None:
     assert desk.json("ls")["labs"] == []
     result = desk("ls")
-    assert (result.stdout, result.stderr) == ("", "there is no lab; lab up makes one\n")
+    assert (result.stdout, result.stderr) == ("", "there is no lab; lab up creates one\n")
 
 
 def test_ls_lists_labs_and_orphans(up: Desk) -> None:
@@ -289,7 +292,7 @@ def test_an_attached_console_becomes_the_backends_program(up: Desk, monkeypatch:
     up.someone = True
     up("console", "c1", "--attach")
     assert up.became == up.backend.attach("lab", "c1")
-    assert said == ["this is c1's console: Enter shows a prompt, Ctrl-] leaves"]
+    assert said == ["connected to the console of c1: press Enter for a prompt, Ctrl-] to leave"]
 
 
 @pytest.mark.parametrize("other", [["-f"], ["-n", "0"]])
@@ -297,14 +300,14 @@ def test_an_attached_console_cannot_be_shown_as_well(up: Desk, other: list[str])
     up.someone = True
     result = up("console", "c1", "--attach", *other)
     assert result.exit_code == Exit.USAGE
-    assert result.stderr == "error: --attach goes with neither --follow nor --lines\n"
+    assert result.stderr == "error: --attach cannot be combined with --follow or --lines\n"
     assert not up.became
 
 
 def test_attaching_takes_a_terminal_and_a_node_under_power(up: Desk) -> None:
     result = up("console", "c1", "--attach")
     assert result.exit_code == Exit.USAGE
-    assert result.stderr == "error: --attach needs a terminal to type on\nhint: lab console c1\n"
+    assert result.stderr == "error: --attach needs a terminal\nhint: lab console c1\n"
     up.backend.stop("lab", ["c1"], hard=True)
     up.someone = True
     result = up("console", "c1", "--attach")
@@ -321,7 +324,7 @@ def test_logs_is_the_journal_or_the_console(up: Desk) -> None:
     up.backend.found["lab"].console["login"] = b"PXE\n"
     result = up("logs", "login")
     assert result.stdout == "PXE\n"
-    assert "login has no journal at stage pxe; this is its console" in result.stderr
+    assert "login has no journal yet (stage pxe); showing its console" in result.stderr
 
 
 # shell
@@ -391,7 +394,7 @@ def test_down_refuses_to_guess_which_lab_a_broken_file_means(up: Desk) -> None:
     (up.folder / "lab.toml").write_text("lab = \n")
     result = up("down", "-y")
     assert result.exit_code == Exit.USAGE
-    assert "cannot tell which" in result.stderr
+    assert "cannot find out which lab" in result.stderr
     assert up.backend.found
     assert up("down", "-y", LAB_NAME="lab", LAB_BACKEND="docker").exit_code == 0
 
@@ -430,7 +433,7 @@ def test_snapshot_and_restore(up: Desk) -> None:
     result = up("restore", "befor", "-y")
     assert (result.exit_code, "hint: lab restore before" in result.stderr) == (Exit.USAGE, True)
     assert up("restore", "before").exit_code == Exit.USAGE
-    assert up("restore", "before", "-y", "--progress", "quiet").stdout == "lab lab is back at before\n"
+    assert up("restore", "before", "-y", "--progress", "quiet").stdout == "lab lab is restored to before\n"
     assert up("snapshot", "../x").exit_code == Exit.USAGE
 
 
@@ -441,7 +444,7 @@ def test_what_is_kept_is_listed_and_removed(up: Desk) -> None:
     assert [line.split()[0] for line in listed] == ["NAME", "before", "after-one-a-b", "after-two-a-b"]
     assert "every lab  1 MiB" in listed[2]
     assert [state["name"] for state in up.json("snapshot")["states"]] == ["after-one-a-b", "after-two-a-b"]
-    assert up("snapshot", "--delete", "after-*").stdout == "removed after-one-a-b, after-two-a-b\n"
+    assert up("snapshot", "--delete", "after-*").stdout == "deleted after-one-a-b, after-two-a-b\n"
     assert up("snapshot", "--delete", "before").exit_code == 0
     assert up.json("snapshot")["snapshots"] == up.json("snapshot")["states"] == []
     assert up("snapshot", "--delete", "gone").exit_code == Exit.USAGE
@@ -450,7 +453,7 @@ def test_what_is_kept_is_listed_and_removed(up: Desk) -> None:
 
 def test_a_lab_that_was_interrupted_on_its_way_says_so(up: Desk) -> None:
     up.backend.found["lab"].pending = "handout"
-    assert "on its way to handout: lab up -l lab" in up("ls").stdout
+    assert "restore of handout interrupted: lab up -l lab" in up("ls").stdout
     assert up.json("ls")["labs"][0]["pending"] == "handout"
     assert "lab up completes it" in up("status").stderr
 
@@ -546,7 +549,7 @@ def test_credentials(up: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_validate(desk: Desk) -> None:
     assert (
         desk("validate").stdout
-        == "the built-in configuration is fine: lab lab, sms, login, c1, c2, g1, g2, outside, client\n"
+        == "the built-in configuration is valid: lab lab, sms, login, c1, c2, g1, g2, outside, client\n"
     )
     assert json.loads(desk("validate", "--schema").stdout)["title"] == "lab.toml"
     assert len(desk.json("validate")["nodes"]) == 8
@@ -589,7 +592,7 @@ def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.M
     desk.backend.findings = (Finding("cgroups", None, "no /sys/fs/cgroup", "mount it"),)
     result = desk("doctor")
     assert result.exit_code == Exit.UNKNOWN
-    assert "could not look" in result.stdout
+    assert re.search(r"^unknown +cgroups: no /sys/fs/cgroup$", result.stdout, re.MULTILINE)
     desk.backend.findings = (Finding("engine", False, "no socket", "sudo systemctl start docker"),)
     result = desk("doctor")
     assert result.exit_code == Exit.BROKEN
@@ -655,7 +658,7 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
     assert result.exit_code == Exit.BROKEN
     first, second, hint = result.stderr.splitlines()
     assert first == "error: unexpected ZeroDivisionError: by zero"
-    assert hint == "hint: LAB_DEBUG=1 before the command shows it at once"
+    assert hint == "hint: to see the traceback, repeat the command with LAB_DEBUG=1 before it"
     place = Path(second.rpartition(" ")[2])
     assert "ZeroDivisionError" in place.read_text()
     assert place.stat().st_mode & 0o077 == 0
@@ -682,7 +685,7 @@ def test_text_from_nodes_cannot_steer_the_terminal(desk: Desk, monkeypatch: pyte
     problem = LabError("bad \x1b[2Jname", evidence="\x1b]0;owned\x07line\x9b31m", hint="none\r")
     monkeypatch.setattr(desk.backend, "labs", breaks(problem))
     assert desk("ls").stderr == "error: bad name\n  line31m\nhint: none\n"
-    assert output.console_text("\x1b[1;31mred\x1b[0m\x1b[5A\x07") == "\x1b[1;31mred\x1b[0m"
+    assert console_text("\x1b[1;31mred\x1b[0m\x1b[5A\x07") == "\x1b[1;31mred\x1b[0m"
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

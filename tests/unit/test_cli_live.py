@@ -32,7 +32,7 @@ def test_plain_tells_each_node_once(capsys: pytest.CaptureFixture[str]) -> None:
         for reading in (EARLY, DONE, DONE):
             progress.watch([reading, LEFT], 1.0)
     lines = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
-    assert lines == ["create c1", "c2: idle in Slurm: not yet (down: fan)", "c1: idle in Slurm"]
+    assert lines == ["create c1", "c2: idle in Slurm: set by operator (down: fan)", "c1: idle in Slurm"]
 
 
 def test_plain_says_what_it_waits_for_after_a_while(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +69,6 @@ def test_a_terminal_shows_steps_and_nodes(capsys: pytest.CaptureFixture[str]) ->
     assert "owned" not in text
 
 
-def test_unknown_is_never_described_as_well() -> None:
+def test_unknown_is_never_described_as_ready() -> None:
     words = describe(Reading("c1", "system runs", ProbeResult.UNKNOWN, "no shell"))
-    assert words == "c1: system runs: could not look (no shell)"
+    assert words == "c1: system runs: unknown (no shell)"

@@ -10,12 +10,12 @@ import pytest
 
 from lab.backends.base import HANDOUT
 from lab.checks.api import Outcome, Verdict
-from lab.checks.report import Judgement
+from lab.checks.judgement import Judgement
 from lab.course.catalog import Catalog, Exercise, load
 from lab.course.progress import ProgressFile
 from lab.course.runner import Course, resolve_reset_target
 from lab.errors import LabError, UsageError
-from lab.model import ClusterSpec
+from lab.model import ClusterSpec, Root
 from tests.unit.checks_world import small_spec
 from tests.unit.test_catalog import INDEX, write
 
@@ -169,7 +169,7 @@ def test_the_plan_says_what_it_will_do_and_what_is_lost(stand: Stand) -> None:
     plan = course.plan(course.catalog.get("two"))
     assert (
         plan.summary
-        == "restore the snapshot 'handout', then type the solution of one (minutes; the result is kept)"
+        == "restore the snapshot handout, then type the solution of one (takes minutes; the result is saved)"
     )
     assert "sms, login, c1, c2 will be lost" in course.loss().sentence
     assert stand.keeper.did == []
@@ -189,7 +189,7 @@ def test_only_what_depends_on_a_change_is_made_anew(stand: Stand, change: str) -
         (two / "files").mkdir()
         (two / "files" / "given").write_text("x")
     elif change == "spec":
-        stand.keeper.spec = replace(stand.keeper.spec, course="other")
+        stand.keeper.spec = replace(stand.keeper.spec, root=Root.OVERLAY)
     else:
         stand.keeper.image = "image-2"
     begin = (
@@ -255,11 +255,8 @@ def test_reset_of_a_node_touches_nothing_else(stand: Stand) -> None:
 
 def test_carrying_on_leaves_the_lab_alone(stand: Stand) -> None:
     course = stand.course
-    one, two, three = course.catalog.exercises
-    assert course.carries_on(one, two)
-    assert not course.carries_on(one, three)
-    assert not course.carries_on(None, two)
-    course.carry_on(two)
+    _, two, _ = course.catalog.exercises
+    course.continue_with(two)
     assert stand.progress.lab().current == "two"
     assert stand.prepared == ["two after a learner's mess"]
     assert stand.keeper.did == []

@@ -34,7 +34,7 @@ def test_the_second_is_refused_with_holder_command_and_age(path: Path) -> None:
             pass
         assert caught.value.code is Exit.LOCKED
         assert caught.value.message == "another command is changing lab lab"
-        assert caught.value.evidence == f"lab up (process {os.getpid()}) has held it for 42 s"
+        assert caught.value.evidence == f"lab up (process {os.getpid()}) has held the lock for 42 s"
         assert caught.value.hint
 
 
@@ -77,7 +77,7 @@ def test_a_holder_that_has_not_signed_yet_is_still_a_holder(path: Path) -> None:
         path.write_text("")
         with pytest.raises(LabError) as caught, hold(path, "lab", "lab down"):
             pass
-        assert caught.value.evidence == "it took the lock a moment ago"
+        assert caught.value.evidence == "it has just taken the lock"
 
 
 def test_only_the_owner_may_look(path: Path) -> None:
@@ -99,6 +99,6 @@ def test_who_takes_their_turn_is_told_of_the_holder_and_goes_on_when_it_ends(pat
         child.kill()
 
     with hold(path, "+images", "lab images build", clock=lambda: 1042.0, wait=end), child.stdout:
-        held = f"lab up (process {child.pid}) has held it for 42 s"
+        held = f"lab up (process {child.pid}) has held the lock for 42 s"
         assert said == [f"waiting: another command is changing the images: {held}"]
     child.wait()

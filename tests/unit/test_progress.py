@@ -80,7 +80,7 @@ def test_labs_do_not_share_progress(tmp_path: Path) -> None:
     assert blue.record("one").state == "new"
     blue.begin("two")
     assert ProgressFile(tmp_path, "red").lab().current == "one"
-    assert set(blue.book()) == {"red", "blue"}
+    assert set(blue.labs()) == {"red", "blue"}
 
 
 def test_progress_survives_a_rename(progress: ProgressFile) -> None:
@@ -148,10 +148,10 @@ def test_others_cannot_read_the_folder(tmp_path: Path) -> None:
 def test_it_is_exported_as_data_and_for_a_spreadsheet(progress: ProgressFile) -> None:
     progress.begin("one")
     progress.hint("one", (), "a", 3)
-    data = json.loads(json.dumps(as_data(progress.book())))
+    data = json.loads(json.dumps(as_data(progress.labs())))
     assert data["schema"] == 1
     assert data["labs"]["lab"]["exercises"]["one"]["state"] == "begun"
-    rows = list(csv.DictReader(io.StringIO(as_csv(progress.book()))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(progress.labs()))))
     assert rows[0]["exercise"] == "one"
     assert rows[0]["hints_taken"] == "1"
     assert rows[0]["solution_shown"] == "no"

@@ -1,0 +1,28 @@
+"""Sets the owner and the mode of what goes into a tar archive for a node or an image."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+
+Filter = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
+"""What `TarFile.add` takes as `filter`."""
+
+
+def owned_by(number: int = 0, name: str = "root", *, keep_mode: bool = False) -> Filter:
+    """Makes a filter that gives every entry one owner, and plain modes unless `keep_mode`.
+
+    Plain modes do not depend on the umask of whoever checked the files out: 755 for folders and
+    programs, 644 for the rest. Compiled Python is left out then.
+    """
+
+    def adopt(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if not keep_mode:
+            if "__pycache__" in entry.name.split("/"):
+                return None
+            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        entry.uid = entry.gid = number
+        entry.uname = entry.gname = name
+        return entry
+
+    return adopt
