@@ -115,7 +115,7 @@ def lint(session: nox.Session) -> None:
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),
         (str(tools / "lint-imports"), "--no-logo"),
-        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest", "lab/slurm"),
+        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest", "lab/siphon"),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
     ]
     failed = []
@@ -217,7 +217,7 @@ def slurm_zipapp(session: nox.Session) -> None:
     """Builds dist/siphon.pyz, compiled for every Python from 3.9 on that is here."""
     target = ROOT / "dist" / "siphon.pyz"
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
-    session.run(PYTHON, "-m", "lab.slurm.pack", str(target), *found)
+    session.run(PYTHON, "-m", "lab.siphon.pack", str(target), *found)
     for python in found:
         session.run(python, "-I", "-S", str(target), "--version", external=True)
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.slurm import pack
-from lab.slurm.messages import ConfigFile
-from tests.unit.slurm.controller import FILES, released, running
+from lab.siphon import pack
+from lab.siphon.protocol.messages import ConfigFile
+from tests.unit.siphon.controller import FILES, released, running
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = ("-I", "-S", "-c", "pass")
@@ -104,12 +104,12 @@ def speed(python: str, archive: str, place: Path, runs: int) -> list[Row]:
     with somebody((*FILES, nodes)) as server:
         words = ["-q", "-o", str(place / "conf"), server]
         imported = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.slurm.cli import main; sys.exit(main())"
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.siphon.cli import main; sys.exit(main())"
         )
         ways = {
             "siphon, modules": [python, "-I", "-S", "-c", imported, *words],
             "siphon.pyz": [python, "-I", "-S", archive, *words],
-            "python -m lab.slurm": [python, "-m", "lab.slurm", *words],
+            "python -m lab.siphon": [python, "-m", "lab.siphon", *words],
         }
         actions = [lambda: once((python, *BARE), env)]
         actions += [lambda command=command: once(command, env) for command in ways.values()]  # type: ignore[misc]
@@ -145,7 +145,7 @@ def size(python: str, archive: str, place: Path, runs: int) -> list[Row]:
 
 def imports(python: str, place: Path) -> str:
     """What one fetch imports and what that takes, the dearest first."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.slurm.cli import main; sys.exit(main())"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from lab.siphon.cli import main; sys.exit(main())"
     env = {**os.environ, "XDG_CACHE_HOME": str(place / "cache"), "SLURM_JWT": made_token()}
     with somebody(FILES) as server:
         command = [python, "-I", "-S", "-X", "importtime", "-c", code, "-q", "-o", str(place / "i"), server]
