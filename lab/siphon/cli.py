@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.siphon import errors, options, report
 from lab.siphon.auth import credentials
@@ -16,8 +15,9 @@ from lab.siphon.protocol import messages
 from lab.siphon.protocol.versions import VERSIONS
 from lab.siphon.publish import writer
 from lab.siphon.publish.names import unsafe_missing, wanted_files
-from lab.siphon.publish.settings import PRIVATE, Modes, PublishOptions
+from lab.siphon.publish.settings import PRIVATE, PUBLIC, PublishOptions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.auth.credentials import Credentials
     from lab.siphon.fetch.client import Fetched
@@ -77,12 +77,15 @@ def _main(words: list[str]) -> Kind:
         return error.kind
 
 
-class Output(NamedTuple):
+class Output:
     """Prints results on standard output, and errors, warnings and the log on standard error."""
 
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    __slots__ = ("json", "quiet", "verbose")
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
 
     def error(self, error: SiphonError) -> None:
         """A failure, with `--json` on standard output, too."""
@@ -144,29 +147,30 @@ def fetch_once(arguments: Arguments, output: Output) -> Plan:
     writes = not (arguments.check or arguments.dry_run)
     act = writer.write if writes else writer.examine
     plan = act(arguments.output_dir, wanted, _publish_options(arguments))
-    place = os.path.realpath(arguments.output_dir)
-    seconds = time.monotonic() - start
-    context = report.Context(place, found.name, arguments.file_set, seconds, writes, warnings)
-    _show(arguments, output, fetched, plan, context)
+    # With --watch only changes are results.
+    if plan.differs() or arguments.watch is None:
+        if output.json:
+            line = report.as_json(
+                fetched,
+                plan,
+                target=os.path.realpath(arguments.output_dir),
+                auth=found.name,
+                file_set=arguments.file_set,
+                seconds=time.monotonic() - start,
+                written=writes,
+                warnings=warnings,
+            )
+            output.line(line)
+        output.result(report.summary(fetched, plan, arguments.output_dir, written=writes))
+    if arguments.dry_run or arguments.verbose:
+        for line in report.changes(plan):
+            output.result(line)
     return plan
 
 
 def _publish_options(arguments: Arguments) -> PublishOptions:
-    modes = PRIVATE if arguments.private else Modes()
-    return PublishOptions(modes, sync=arguments.sync, patience=arguments.timeout)
-
-
-def _show(
-    arguments: Arguments, output: Output, fetched: Fetched, plan: Plan, context: report.Context
-) -> None:
-    """Prints the result; with `--watch` only if it differs from the last one."""
-    if plan.differs() or arguments.watch is None:
-        if output.json:
-            output.line(report.as_json(fetched, plan, context))
-        output.result(report.summary(fetched, plan, arguments.output_dir, written=context.written))
-    if arguments.dry_run or arguments.verbose:
-        for line in report.changes(plan):
-            output.result(line)
+    modes = PRIVATE if arguments.private else PUBLIC
+    return PublishOptions(modes=modes, sync=arguments.sync, patience=arguments.timeout)
 
 
 def _warnings(

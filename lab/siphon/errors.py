@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 
-
-class Kind(NamedTuple):
+class Kind:
     """A kind of outcome: its exit status, its name in `--json`, its meaning in `--help`."""
 
-    status: int
-    name: str
-    meaning: str
+    __slots__ = ("meaning", "name", "status")
+
+    def __init__(self, status: int, name: str, meaning: str) -> None:
+        self.status = status
+        self.name = name
+        self.meaning = meaning
 
 
 OK = Kind(0, "ok", "fetched, or nothing to do")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
 
 from lab.siphon import errors
 from lab.siphon.errors import KINDS, SiphonError, printable
 from lab.siphon.protocol import versions
 from lab.siphon.protocol.versions import Version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 DEFAULT_TIMEOUT = 10.0
 USAGE = "siphon [options] [server ...] [release]"

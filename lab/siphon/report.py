@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.siphon.errors import OK, SiphonError, printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.fetch.client import Fetched
     from lab.siphon.protocol.messages import ConfigFile
@@ -37,19 +37,18 @@ def changes(plan: Plan) -> list[str]:
     ]
 
 
-class Context(NamedTuple):
-    """What the JSON output needs beyond the fetch and its plan."""
-
-    target: str
-    auth: str
-    file_set: str
-    seconds: float
-    written: bool
-    warnings: tuple[str, ...]
-
-
-def as_json(fetched: Fetched, plan: Plan, context: Context) -> str:
-    """One line of JSON about a fetch."""
+def as_json(
+    fetched: Fetched,
+    plan: Plan,
+    *,
+    target: str,
+    auth: str,
+    file_set: str,
+    seconds: float,
+    written: bool,
+    warnings: tuple[str, ...],
+) -> str:
+    """One line of JSON about a fetch. `seconds` is the duration of the run."""
     version = fetched.version
     header = fetched.reply.header
     spool = fetched.reply.spool_dir
@@ -62,23 +61,23 @@ def as_json(fetched: Fetched, plan: Plan, context: Context) -> str:
             "port": fetched.server.port,
             "release": fetched.release,
             "protocol": {"release": version.release, "number": header.version},
-            "auth": context.auth,
-            "set": context.file_set,
+            "auth": auth,
+            "set": file_set,
             "tries": fetched.tries,
             "seconds": {
-                "total": round(context.seconds, 6),
+                "total": round(seconds, 6),
                 "fetch": round(fetched.seconds, 6),
                 "server": round(fetched.search_seconds, 6),
             },
             "vouched_by_uid": fetched.vouched_by,
             "slurmd_spool_dir": None if spool is None else _text(spool),
-            "target": context.target,
-            "changed": context.written and plan.differs(),
+            "target": target,
+            "changed": written and plan.differs(),
             "differs": plan.differs(),
             "written": plan.written,
             "removed": plan.removed,
             "unchanged": plan.unchanged,
-            "warnings": context.warnings,
+            "warnings": warnings,
             "files": [_file(file) for file in fetched.reply.files],
         }
     )

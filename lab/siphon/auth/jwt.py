@@ -5,18 +5,24 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class TokenError(ValueError):
     """The text is not a JSON web token. The message never quotes it."""
 
 
-class Claims(NamedTuple):
+class Claims:
     """The user of a token and its expiry in seconds since 1970; None if the token does not state it."""
 
-    user: str | None
-    expires: float | None
+    __slots__ = ("expires", "user")
+
+    def __init__(self, user: str | None, expires: float | None) -> None:
+        self.user = user
+        self.expires = expires
 
 
 def read_claims(token: bytes) -> Claims:
@@ -64,7 +70,7 @@ def sign_hs256(key: bytes, claims: dict[str, object], kid: str | None = None) ->
     import hashlib
     import hmac
 
-    head = {"alg": "HS256", "typ": "JWT", **({} if kid is None else {"kid": kid})}
+    head: dict[str, object] = {"alg": "HS256", "typ": "JWT", **({} if kid is None else {"kid": kid})}
     signed = _encode(head) + b"." + _encode(claims)
     signature = hmac.new(key, signed, hashlib.sha256).digest()
     return signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.protocol import munge
 from lab.siphon.protocol.wire import WireError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar

@@ -6,12 +6,11 @@ src/common/slurm_protocol_api.c). Replies to tokens never had a proof.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.protocol import messages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.protocol.messages import ConfigReply
     from lab.siphon.protocol.versions import Version

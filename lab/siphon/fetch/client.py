@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.siphon import errors
 from lab.siphon.auth.credentials import MungeSocket
@@ -15,6 +14,7 @@ from lab.siphon.protocol import messages, versions
 from lab.siphon.protocol.messages import ConfigReply, ErrorReply, Request
 from lab.siphon.protocol.wire import WireError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,43 +38,70 @@ ELSEWHERE = (*PASSING, errors.NOT_SLURM, errors.VERSION)
 """Failures after which the next controller is asked. A refused token is refused by all of them."""
 
 
-class FetchOptions(NamedTuple):
+class FetchOptions:
     """What to fetch, and how long to try."""
 
-    flags: int = messages.CLIENT_SET
-    timeout: float = 10.0
-    """Seconds for everything together."""
-    protocol: Version | None = None
-    """The only version to use, or None to find it."""
-    cache: str | None = None
-    """The directory of remembered versions."""
-    wait: bool = False
-    """Repeat until the timeout while controllers are unreachable, starting or in standby."""
+    __slots__ = ("cache", "flags", "protocol", "timeout", "wait")
+
+    def __init__(
+        self,
+        *,
+        flags: int = messages.CLIENT_SET,
+        timeout: float = 10.0,
+        protocol: Version | None = None,
+        cache: str | None = None,
+        wait: bool = False,
+    ) -> None:
+        self.flags = flags
+        # Seconds for everything together.
+        self.timeout = timeout
+        # The only version to use, or None to find it.
+        self.protocol = protocol
+        # The directory of remembered versions.
+        self.cache = cache
+        # Whether to repeat until the timeout while controllers are unreachable, starting or in standby.
+        self.wait = wait
 
 
-class Fetched(NamedTuple):
+class Fetched:
     """A set of files and how it was fetched."""
 
-    server: Server
-    version: Version
-    release: str | None
-    """The controller's release, as far as the search for its version showed it."""
-    reply: ConfigReply
-    tries: int
-    seconds: float
-    """Duration of the whole fetch."""
-    search_seconds: float
-    """The part of `seconds` spent on the controller that sent the files."""
-    vouched_by: int | None = None
-    """The uid that made the munge credential of the reply, in protocols up to 22.05."""
+    __slots__ = ("release", "reply", "search_seconds", "seconds", "server", "tries", "version", "vouched_by")
+
+    def __init__(
+        self,
+        session: ControllerSession,
+        version: Version,
+        release: str | None,
+        reply: ConfigReply,
+        search_seconds: float,
+    ) -> None:
+        self.server = session.server
+        self.version = version
+        # The controller's release, as far as the search for its version showed it.
+        self.release = release
+        self.reply = reply
+        self.tries = session.tries
+        # Duration of the whole fetch, and its part that was spent on this controller.
+        self.seconds = self.search_seconds = search_seconds
+        # The uid that made the munge credential of the reply, in protocols up to 22.05.
+        self.vouched_by = session.vouched_by
 
 
-class Environment(NamedTuple):
+class Environment:
     """Clock, sleep and log. Tests replace them."""
 
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    log: Callable[[str], None] = lambda _line: None
+    __slots__ = ("log", "now", "sleep")
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        log: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.now = now
+        self.sleep = sleep
+        self.log = log
 
 
 def fetch(
@@ -99,7 +126,8 @@ def fetch(
                 environment.log(f"{server}: {error.message}")
                 failures.append(error)
             else:
-                return found._replace(seconds=environment.now() - start)
+                found.seconds = environment.now() - start
+                return found
         failure = diagnosis.summarize(failures)
         if not options.wait or failure.kind not in PASSING or deadline.left() <= PAUSE:
             raise failure
@@ -145,7 +173,7 @@ class ControllerSession:
             version_cache.remember(cache, self.server, version)
         searched = self.environment.now() - start
         release = None if first is version else _release(version)
-        return Fetched(self.server, version, release, reply, self.tries, 0.0, searched, self.vouched_by)
+        return Fetched(self, version, release, reply, searched)
 
     def _next(self, first: Version | None) -> Version | None:
         if self.options.protocol is not None and self.history:

@@ -5,10 +5,9 @@ Slurm's commands wait up to a minute for each missing Include, so siphon reports
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lab.siphon import errors
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

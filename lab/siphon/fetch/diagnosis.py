@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from lab.siphon import errors
 from lab.siphon.errors import Kind, SiphonError
 from lab.siphon.fetch.negotiation import HTTP, REPORTED, SILENT
 from lab.siphon.protocol import versions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.auth.credentials import Credentials
     from lab.siphon.fetch.negotiation import Attempt
@@ -26,34 +25,26 @@ STANDBY = 2131
 TLS_REQUIRED = 13000
 
 
-class Meaning(NamedTuple):
-    """The kind, message and hint for an error code. `{server}` in the message is replaced."""
-
-    kind: Kind
-    message: str
-    hint: str
-
-
-_STANDBY = Meaning(
+_STANDBY = (
     errors.STANDBY,
     "{server} is a backup controller in standby",
     "give the other controllers too: siphon HOST1 HOST2",
 )
-_BUSY = Meaning(errors.REFUSED, "{server} is busy", "try again later, or with a longer --timeout")
-MEANINGS = {
-    NOT_PERMITTED: Meaning(
+_BUSY = (errors.REFUSED, "{server} is busy", "try again later, or with a longer --timeout")
+MEANINGS: dict[int, tuple[Kind, str, str]] = {
+    NOT_PERMITTED: (
         errors.PERMISSION,
         "{server} gives the slurmd set to root and SlurmUser only",
         "omit --set slurmd: every user may fetch the client set",
     ),
     STANDBY: _STANDBY,
     STANDBY_20_11: _STANDBY,
-    CONFIGLESS_OFF: Meaning(
+    CONFIGLESS_OFF: (
         errors.CONFIGLESS,
         "{server} does not serve its configuration",
         "set SlurmctldParameters=enable_configless in its slurm.conf, then restart slurmctld",
     ),
-    TLS_REQUIRED: Meaning(
+    TLS_REQUIRED: (
         errors.NOT_SLURM,
         "{server} requires TLS, which siphon does not support",
         "use sackd of the controller's release, or a controller with TLSType=tls/none",
@@ -61,7 +52,9 @@ MEANINGS = {
     RATE_LIMIT: _BUSY,
     OVERLOADED: _BUSY,
 }
-UNKNOWN = Meaning(
+"""Kind, message and hint for each error code. `{server}` in the message is replaced."""
+
+UNKNOWN = (
     errors.REFUSED,
     "{server} refused the request",
     "slurmctld's log has the reason, at the time of this request",
@@ -74,14 +67,12 @@ def refused(server: Server, reply: ErrorReply, credentials: Credentials) -> Siph
     evidence = f"{server} answered with error {code}"
     if reply.text:
         evidence += f": {errors.printable(reply.text)}"
-    meaning = MEANINGS.get(code, UNKNOWN)
+    kind, message, hint = MEANINGS.get(code, UNKNOWN)
     if code == AUTHENTICATION:
-        meaning = Meaning(errors.AUTH, "{server} refused the credential", _auth_hint(credentials))
-    if meaning.kind in (errors.AUTH, errors.PERMISSION):
+        kind, message, hint = (errors.AUTH, "{server} refused the credential", _auth_hint(credentials))
+    if kind in (errors.AUTH, errors.PERMISSION):
         evidence += f"; the request had {credentials.describe()}"
-    return SiphonError(
-        meaning.kind, meaning.message.format(server=server), evidence=evidence, hint=meaning.hint
-    )
+    return SiphonError(kind, message.format(server=server), evidence=evidence, hint=hint)
 
 
 def _auth_hint(credentials: Credentials) -> str:

@@ -8,21 +8,22 @@ the controller's log.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from lab.siphon.protocol import versions
 from lab.siphon.protocol.versions import Version
 
 ACCEPTED, REPORTED, HTTP, SILENT = "accepted", "refused", "answered in HTTP", "closed without an answer"
 
 
-class Attempt(NamedTuple):
+class Attempt:
     """One version that was tried, and its outcome."""
 
-    version: Version
-    outcome: str
-    reported_version: int = 0
-    """The controller's own version number if the outcome is REPORTED."""
+    __slots__ = ("outcome", "reported_version", "version")
+
+    def __init__(self, version: Version, outcome: str, reported_version: int = 0) -> None:
+        self.version = version
+        self.outcome = outcome
+        # The controller's own version number if the outcome is REPORTED.
+        self.reported_version = reported_version
 
 
 PROBE_ORDER = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
@@ -13,11 +12,14 @@ SRV_NAME = "_slurmctld._tcp"
 MOST_PORTS = 256
 
 
-class Server(NamedTuple):
+class Server:
     """A host and port to connect to."""
 
-    host: str
-    port: int = PORT
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str, port: int = PORT) -> None:
+        self.host = host
+        self.port = port
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -29,11 +31,8 @@ def parse_servers(texts: Sequence[str]) -> tuple[Server, ...]:
     Each text is a comma-separated list of `host[:port]`, `[IPv6]:port`, `host:6817-6820` or `ctl[1-2]`.
     Raises `SiphonError` for anything else.
     """
-    found: list[Server] = []
-    for text in texts:
-        for part in _split(text):
-            found.extend(server for server in _parse(part) if server not in found)
-    return tuple(found)
+    found = [server for text in texts for part in _split(text) for server in _parse(part)]
+    return tuple({str(server): server for server in found}.values())
 
 
 def _split(text: str) -> list[str]:

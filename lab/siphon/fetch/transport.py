@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.fetch.servers import Server
 from lab.siphon.protocol import wire
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,18 +20,24 @@ STEP = 1 << 20
 HTTP_LIMIT = 1024
 
 
-class Answer(NamedTuple):
+class Answer:
     """What the server sent: a frame's payload, the beginning of an HTTP answer, or nothing."""
 
-    payload: bytes | None = None
-    http: bytes = b""
+    __slots__ = ("http", "payload")
+
+    def __init__(self, payload: bytes | None = None, http: bytes = b"") -> None:
+        self.payload = payload
+        self.http = http
 
 
-class Deadline(NamedTuple):
+class Deadline:
     """A time by which work must be done, and the clock that it refers to. Seconds."""
 
-    at: float
-    now: Callable[[], float] = time.monotonic
+    __slots__ = ("at", "now")
+
+    def __init__(self, at: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.at = at
+        self.now = now
 
     def left(self) -> float:
         """Seconds until the deadline, never negative."""

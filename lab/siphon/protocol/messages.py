@@ -6,8 +6,6 @@ in full or refused with `WireError`; an ambiguous reply is never accepted.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from lab.siphon.protocol.versions import Version, layout
 from lab.siphon.protocol.wire import NO_LIST, Reader, WireError, pack, pack_frame, pack_string
 
@@ -65,61 +63,88 @@ class Secret:
         return "Secret(…)"
 
 
-class Header(NamedTuple):
+class Header:
     """The header of every message. Forward and return counts other than 0 are refused, so it has none."""
 
-    version: int
-    type: int
-    body_length: int
-    flags: int = 0
+    __slots__ = ("body_length", "flags", "message_type", "version")
+
+    def __init__(self, version: int, message_type: int, body_length: int, flags: int = 0) -> None:
+        self.version = version
+        self.message_type = message_type
+        self.body_length = body_length
+        self.flags = flags
 
 
-class Auth(NamedTuple):
+class Auth:
     """An auth section: the plugin and its credential."""
 
-    plugin: int
-    credential: Secret | None = None
-    user: bytes | None = None
-    """auth/jwt only: the user for whom a token of SlurmUser acts."""
+    __slots__ = ("credential", "plugin", "user")
+
+    def __init__(self, plugin: int, credential: Secret | None = None, user: bytes | None = None) -> None:
+        self.plugin = plugin
+        self.credential = credential
+        # auth/jwt only: the user for whom a token of SlurmUser acts.
+        self.user = user
 
 
-class Request(NamedTuple):
+class Request:
     """A request for a set of files."""
 
-    version: Version
-    auth: Auth
-    flags: int = CLIENT_SET
+    __slots__ = ("auth", "flags", "version")
+
+    def __init__(self, version: Version, auth: Auth, flags: int = CLIENT_SET) -> None:
+        self.version = version
+        self.auth = auth
+        self.flags = flags
 
 
-class ConfigFile(NamedTuple):
+class ConfigFile:
     """One file as the controller sent it: name and content are untrusted."""
 
-    name: bytes
-    exists: bool
-    execute: bool = False
-    content: bytes = b""
+    __slots__ = ("content", "execute", "exists", "name")
+
+    def __init__(self, name: bytes, *, exists: bool, execute: bool = False, content: bytes = b"") -> None:
+        self.name = name
+        self.exists = exists
+        self.execute = execute
+        self.content = content
 
 
-class ConfigReply(NamedTuple):
+class ConfigReply:
     """A reply with files, in the order in which they were sent."""
 
-    header: Header
-    auth: Auth | None
-    files: tuple[ConfigFile, ...]
-    spool_dir: bytes | None = None
-    """SlurmdSpoolDir as configured (may contain %n and %h); absent in the client set."""
-    body: bytes = b""
-    """The bytes that the controller's munge credential covers; empty if there is none."""
+    __slots__ = ("auth", "body", "files", "header", "spool_dir")
+
+    def __init__(
+        self,
+        header: Header,
+        auth: Auth | None,
+        files: tuple[ConfigFile, ...],
+        spool_dir: bytes | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.header = header
+        self.auth = auth
+        self.files = files
+        # SlurmdSpoolDir as configured (may contain %n and %h); absent in the client set.
+        self.spool_dir = spool_dir
+        # The bytes that the controller's munge credential covers; empty if there is none.
+        self.body = body
 
 
-class ErrorReply(NamedTuple):
+class ErrorReply:
     """A reply with an error code."""
 
-    header: Header
-    auth: Auth | None
-    code: int
-    text: bytes | None = None
-    body: bytes = b""
+    __slots__ = ("auth", "body", "code", "header", "text")
+
+    def __init__(
+        self, header: Header, auth: Auth | None, code: int, text: bytes | None = None, body: bytes = b""
+    ) -> None:
+        self.header = header
+        self.auth = auth
+        self.code = code
+        self.text = text
+        self.body = body
 
 
 def request_body(version: Version, flags: int) -> bytes:
@@ -178,7 +203,7 @@ def decode_header(reader: Reader) -> tuple[Header, Version]:
         if count := reader.integer(2, f"a {what}"):
             raise WireError(at, f"a {what} of 0", f"{count}")
     _skip_origin(reader, version)
-    return Header(version=number, type=message, body_length=body_length, flags=flags), version
+    return Header(version=number, message_type=message, body_length=body_length, flags=flags), version
 
 
 def _skip_origin(reader: Reader, version: Version) -> None:
@@ -226,9 +251,9 @@ def decode_request(payload: bytes) -> Request:
 
 
 def _expect_type(header: Header, *types: int) -> None:
-    if header.type not in types:
+    if header.message_type not in types:
         wanted = " or ".join(str(number) for number in types)
-        raise WireError(4, f"a message of type {wanted}", f"type {header.type}")
+        raise WireError(4, f"a message of type {wanted}", f"type {header.message_type}")
 
 
 def _expect_body(reader: Reader, header: Header) -> None:
@@ -245,13 +270,13 @@ def decode_reply(payload: bytes) -> ConfigReply | ErrorReply:
     _expect_body(reader, header)
     # Only a munge credential covers the body. Without one the copy, 30 MB on a large site, would be wasted.
     body = payload[len(payload) - reader.left :] if auth and auth.plugin == AUTH_MUNGE else b""
-    if header.type == RESPONSE_CONFIG:
+    if header.message_type == RESPONSE_CONFIG:
         files = _listed_files(reader, version) if version.listed else _fixed_files(reader)
         spool_dir = reader.string("SlurmdSpoolDir")
         reader.end("the reply")
         return ConfigReply(header, auth, files, spool_dir, body)
     code = reader.integer(4, "an error number")
-    text = reader.string("an error text") if header.type == RESPONSE_CODE_TEXT else None
+    text = reader.string("an error text") if header.message_type == RESPONSE_CODE_TEXT else None
     reader.end("the error")
     return ErrorReply(header, auth, code, text, body)
 

@@ -6,7 +6,6 @@ Sources in munge: src/libcommon/m_msg.c (socket), src/munged/enc.c and cred.c (c
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import NamedTuple
 
 from lab.siphon.protocol.wire import Reader, WireError, pack
 
@@ -25,12 +24,15 @@ class MungeRefusal(Exception):
     """munged reported an error."""
 
 
-class Decoded(NamedTuple):
+class Decoded:
     """The contents of a credential that munged accepted."""
 
-    uid: int
-    gid: int
-    payload: bytes
+    __slots__ = ("gid", "payload", "uid")
+
+    def __init__(self, uid: int, gid: int, payload: bytes) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.payload = payload
 
 
 def encode_request(payload: bytes) -> bytes:
@@ -97,15 +99,20 @@ def decoded(body: bytes) -> Decoded:
     return Decoded(uid, gid, reader.raw(reader.integer(4, "a length"), "a payload"))
 
 
-class Identity(NamedTuple):
+class Identity:
     """The user, time and address that a credential made from the key states."""
 
-    uid: int
-    gid: int
-    now: int
-    salt: bytes
-    """Eight random bytes: munged refuses a credential that it has seen before."""
-    address: bytes = bytes((127, 0, 0, 1))
+    __slots__ = ("address", "gid", "now", "salt", "uid")
+
+    def __init__(
+        self, uid: int, gid: int, now: int, salt: bytes, address: bytes = bytes((127, 0, 0, 1))
+    ) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.now = now
+        # Eight random bytes: munged refuses a credential that it has seen before.
+        self.salt = salt
+        self.address = address
 
 
 def forge(key: bytes, payload: bytes, identity: Identity) -> bytes:

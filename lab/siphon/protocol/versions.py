@@ -6,53 +6,41 @@ Sources in Slurm: src/common/slurm_protocol_common.h (numbers), src/common/slurm
 
 from __future__ import annotations
 
-from typing import NamedTuple
+
+class Version:
+    """One protocol version and its layouts; `major` is the high byte of its number."""
+
+    __slots__ = ("execute", "hashed", "listed", "message_index", "number", "origin_family", "port", "release")
+
+    def __init__(self, major: int, release: str) -> None:
+        self.number = major << 8
+        self.release = release
+        # The header has a message index up to 21.08.
+        self.message_index = major <= 37
+        # The origin address starts with its family from 20.11 on. In 20.02 it is an IPv4 address and a port.
+        self.origin_family = major >= 36
+        # The reply is a list of named files from 21.08 on, before that twelve strings.
+        self.listed = major >= 37
+        # Credentials contain the KangarooTwelve hash of the body from 22.05 on.
+        self.hashed = major >= 38
+        # File entries have an execute flag from 23.11 on.
+        self.execute = major >= 40
+        # The request ends with the port of a sackd from 25.05 on.
+        self.port = major >= 43
 
 
-class Version(NamedTuple):
-    """One protocol version and its layouts."""
-
-    number: int
-    release: str
-    message_index: bool
-    """The header has a message index (up to 21.08)."""
-    origin_family: bool
-    """The origin address starts with its family (20.11 on). In 20.02 it is an IPv4 address and a port."""
-    listed: bool
-    """The reply is a list of named files (21.08 on), not twelve strings."""
-    execute: bool
-    """File entries have an execute flag (23.11 on)."""
-    port: bool
-    """The request ends with the port of a sackd (25.05 on)."""
-    hashed: bool
-    """Credentials contain the KangarooTwelve hash of the body (22.05 on)."""
-
-
-def _version(major: int, release: str) -> Version:
-    return Version(
-        number=major << 8,
-        release=release,
-        message_index=major <= 37,
-        origin_family=major >= 36,
-        listed=major >= 37,
-        execute=major >= 40,
-        port=major >= 43,
-        hashed=major >= 38,
-    )
-
-
-V20_02 = _version(35, "20.02")
-V20_11 = _version(36, "20.11")
-V21_08 = _version(37, "21.08")
-V22_05 = _version(38, "22.05")
-V23_02 = _version(39, "23.02")
-V23_11 = _version(40, "23.11")
-V24_05 = _version(41, "24.05")
-V24_11 = _version(42, "24.11")
-V25_05 = _version(43, "25.05")
-V25_11 = _version(44, "25.11")
-V26_05 = _version(45, "26.05")
-V26_11 = _version(46, "26.11")
+V20_02 = Version(35, "20.02")
+V20_11 = Version(36, "20.11")
+V21_08 = Version(37, "21.08")
+V22_05 = Version(38, "22.05")
+V23_02 = Version(39, "23.02")
+V23_11 = Version(40, "23.11")
+V24_05 = Version(41, "24.05")
+V24_11 = Version(42, "24.11")
+V25_05 = Version(43, "25.05")
+V25_11 = Version(44, "25.11")
+V26_05 = Version(45, "26.05")
+V26_11 = Version(46, "26.11")
 
 VERSIONS = (
     V20_02,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from lab.siphon.publish import dirfd
 from lab.siphon.publish.staging import link_as, stage
 from lab.siphon.publish.target import MANIFEST, Plan, Target, check_replaceable, compare
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.publish.names import Wanted
     from lab.siphon.publish.settings import PublishOptions

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.protocol.messages import ConfigFile
 
@@ -17,12 +16,15 @@ LONGEST = 255
 """The most bytes in one component of a path on Linux file systems."""
 
 
-class Wanted(NamedTuple):
+class Wanted:
     """One file that the target must contain: a safe relative path, its content, whether it is executable."""
 
-    path: str
-    content: bytes
-    execute: bool
+    __slots__ = ("content", "execute", "path")
+
+    def __init__(self, path: str, content: bytes, *, execute: bool) -> None:
+        self.path = path
+        self.content = content
+        self.execute = execute
 
 
 def safe_path(name: bytes) -> str:
@@ -68,7 +70,7 @@ def wanted_files(files: tuple[ConfigFile, ...]) -> tuple[Wanted, ...]:
         path = safe_path(file.name)
         before = found.get(path)
         execute = file.execute or (before is not None and before.execute)
-        found[path] = Wanted(path, file.content, execute)
+        found[path] = Wanted(path, file.content, execute=execute)
     folders = {path[:at] for path in found for at in range(len(path)) if path[at] == "/"}
     for path in sorted(folders.intersection(found)):
         raise SiphonError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from lab.siphon.publish import dirfd
 from lab.siphon.publish.target import MANIFEST, Plan, Target, manifest_text, mode_for
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.publish.names import Wanted
     from lab.siphon.publish.settings import PublishOptions

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from lab.siphon.publish import dirfd
 from lab.siphon.publish.staging import link_as, stage
@@ -24,6 +23,7 @@ from lab.siphon.publish.target import (
     manifest_text,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.publish.names import Wanted
     from lab.siphon.publish.settings import PublishOptions

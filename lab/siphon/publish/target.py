@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.publish import dirfd
 from lab.siphon.publish.settings import Modes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.publish.names import Wanted
 
@@ -23,14 +23,24 @@ MANIFEST_HEAD = "siphon manifest 1: the files that siphon put here, and may remo
 MANIFEST_LIMIT = 1 << 20
 
 
-class Plan(NamedTuple):
+class Plan:
     """The paths to write, to remove and to leave unchanged."""
 
-    written: tuple[str, ...]
-    removed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    record: bool = True
-    """The manifest is not up to date, or a killed siphon left files behind."""
+    __slots__ = ("record", "removed", "unchanged", "written")
+
+    def __init__(
+        self,
+        written: tuple[str, ...],
+        removed: tuple[str, ...],
+        unchanged: tuple[str, ...],
+        *,
+        record: bool = True,
+    ) -> None:
+        self.written = written
+        self.removed = removed
+        self.unchanged = unchanged
+        # The manifest is not up to date, or a killed siphon left files behind.
+        self.record = record
 
     def needed(self) -> bool:
         """Whether anything must be written, even if only the manifest."""
@@ -137,7 +147,7 @@ def compare(target: Target | None, wanted: tuple[Wanted, ...], modes: Modes) -> 
     names = {file.path for file in wanted}
     removed = [path for path in sorted(target.owned - names) if dirfd.look(target.fd, path) is not None]
     record = target.owned != names or target.unfinished
-    return Plan(tuple(written), tuple(removed), tuple(unchanged), record)
+    return Plan(tuple(written), tuple(removed), tuple(unchanged), record=record)
 
 
 def _same(target: Target, file: Wanted, modes: Modes) -> bool:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING
 
 from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.publish import dirfd
-from lab.siphon.publish.exchange import CannotExchange, StagingDir, is_possible, replace_directory
-from lab.siphon.publish.symlinks import switch_links, undo
 from lab.siphon.publish.target import HIDDEN, Plan, Target, check_replaceable, compare
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lab.siphon.publish.names import Wanted
     from lab.siphon.publish.settings import PublishOptions
@@ -59,6 +57,9 @@ def write(path: str, wanted: tuple[Wanted, ...], options: PublishOptions) -> Pla
 
 
 def _write(place: str, wanted: tuple[Wanted, ...], options: PublishOptions) -> Plan:
+    # Imported here, because most fetches find nothing to write.
+    from lab.siphon.publish.exchange import CannotExchange, is_possible
+
     os.makedirs(os.path.dirname(place), exist_ok=True)
     if is_possible(place, wanted):
         try:
@@ -90,6 +91,8 @@ def _staging_name(place: str) -> str:
 
 
 def _exchange(place: str, wanted: tuple[Wanted, ...], options: PublishOptions) -> Plan:
+    from lab.siphon.publish.exchange import StagingDir, replace_directory
+
     parent = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         name = _staging_name(place)
@@ -111,6 +114,8 @@ def _exchange(place: str, wanted: tuple[Wanted, ...], options: PublishOptions) -
 
 
 def _links(place: str, wanted: tuple[Wanted, ...], options: PublishOptions) -> Plan:
+    from lab.siphon.publish.symlinks import switch_links, undo
+
     if not os.path.isdir(place):
         os.mkdir(place, dirfd.PRIVATE)
         os.chmod(place, options.modes.folder)

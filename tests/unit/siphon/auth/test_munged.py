@@ -9,8 +9,9 @@ import pytest
 from lab.siphon import errors
 from lab.siphon.auth import credentials, munged
 from lab.siphon.errors import SiphonError
-from lab.siphon.protocol import munge, versions, wire
+from lab.siphon.protocol import versions, wire
 from tests.unit.siphon import fakemunged
+from tests.unit.siphon.records import values
 
 
 def test_munged_is_asked_on_its_socket(tmp_path: Path) -> None:
@@ -20,7 +21,8 @@ def test_munged_is_asked_on_its_socket(tmp_path: Path) -> None:
         assert section.credential is not None
         uid, payload = fakemunged.payload_of(section.credential.reveal())
         assert (uid, payload) == (0, credentials.hash_payload(versions.V22_05, 0))
-        assert munged.decode(str(path), fakemunged.credential(b"p", 7), 1.0) == munge.Decoded(7, 7, b"p")
+        decoded = munged.decode(str(path), fakemunged.credential(b"p", 7), 1.0)
+        assert values(decoded) == {"uid": 7, "gid": 7, "payload": b"p"}
     head = wire.pack(4, 0x00606D4B) + bytes((4, 2, 0))
     assert seen[0][:7] == head
     assert seen[0][11:15] == b"\1\1\1\0"

@@ -115,7 +115,7 @@ def test_a_wrong_prescribed_version_is_a_version_error() -> None:
 
 
 def test_a_controller_newer_than_all_windows_is_named() -> None:
-    strange = versions.NEWEST._replace(number=0x3400)
+    strange = versions.Version(0x34, "30.02")
     with running(lambda _: controller.error(strange, 1007)) as one:
         error = refused(one)
         assert error.kind is errors.VERSION
@@ -124,7 +124,7 @@ def test_a_controller_newer_than_all_windows_is_named() -> None:
 
 def test_standby_goes_on_to_the_next() -> None:
     with running(released("24.11", code=2131)) as one, running(released("24.11")) as two:
-        assert fetch(one, two).server == two.server
+        assert fetch(one, two).server.port == two.port
 
 
 def test_all_in_standby_is_said_so() -> None:
@@ -146,7 +146,7 @@ def test_nobody_there() -> None:
     assert error.kind is errors.CONNECT
     assert "refused" in error.evidence.lower()
     with running(released("26.05")) as one:
-        assert fetch(server, one).server == one.server
+        assert fetch(server, one).server.port == one.port
 
 
 def test_standby_and_nobody_there_is_no_standby_everywhere() -> None:
@@ -162,7 +162,7 @@ def test_a_refused_token_is_not_tried_elsewhere() -> None:
 
 def test_a_silent_controller_leaves_time_for_the_next() -> None:
     with running(lambda _: None) as one, running(released("26.05")) as two:
-        assert fetch(one, two, timeout=1.0).server == two.server
+        assert fetch(one, two, timeout=1.0).server.port == two.port
 
 
 def test_over_the_rate_limit_it_waits_and_asks_again() -> None:

@@ -20,6 +20,7 @@ from lab.siphon.protocol.messages import ConfigFile
 from tests.unit.siphon import controller
 from tests.unit.siphon.controller import FILES, released, running
 from tests.unit.siphon.fetching import JWT, fetch, refused
+from tests.unit.siphon.records import values
 
 
 def test_an_unknown_name_is_a_connect_error() -> None:
@@ -124,4 +125,4 @@ def test_ipv6() -> None:
 def test_thirty_megabytes_come_whole() -> None:
     big = (*FILES, ConfigFile(b"nodes.conf", exists=True, content=b"NodeName=n[1-9] CPUs=4\n" * 1_300_000))
     with running(released("26.05", big)) as one:
-        assert fetch(one).reply.files == big
+        assert values(fetch(one).reply.files) == values(big)

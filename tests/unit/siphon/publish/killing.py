@@ -23,7 +23,9 @@ CHANGING = ("mkdir", "rename", "link", "symlink", "unlink", "rmdir", "write", "f
 
 
 def write(place: str, files: dict[str, bytes]) -> None:
-    wanted = tuple(Wanted(path, content, path.endswith(".sh")) for path, content in sorted(files.items()))
+    wanted = tuple(
+        Wanted(path, content, execute=path.endswith(".sh")) for path, content in sorted(files.items())
+    )
     writer.write(place, wanted, OPTIONS)
 
 

@@ -8,6 +8,7 @@ from lab.siphon import errors
 from lab.siphon.errors import SiphonError
 from lab.siphon.protocol.messages import ConfigFile
 from lab.siphon.publish.names import Wanted, safe_path, unsafe_missing, wanted_files
+from tests.unit.siphon.records import values
 
 ASTRAY = (
     b"../up.sh",
@@ -49,7 +50,7 @@ def test_a_name_twice_is_one_file_and_keeps_its_mark() -> None:
         ConfigFile(b"a", exists=True, execute=True, content=b"1"),
         ConfigFile(b"a", exists=True, execute=False, content=b"2"),
     )
-    assert wanted_files(files) == (Wanted("a", b"2", execute=True),)
+    assert values(wanted_files(files)) == values((Wanted("a", b"2", execute=True),))
 
 
 def test_a_name_as_file_and_folder_is_refused() -> None:

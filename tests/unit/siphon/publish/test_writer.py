@@ -29,7 +29,7 @@ ROOT = os.geteuid() == 0
 
 def wanted(**files: str) -> tuple[Wanted, ...]:
     return tuple(
-        Wanted(name.replace("__", "/").replace("_", "."), text.encode(), name.endswith("_sh"))
+        Wanted(name.replace("__", "/").replace("_", "."), text.encode(), execute=name.endswith("_sh"))
         for name, text in sorted(files.items())
     )
 
