@@ -132,16 +132,8 @@ def fetch_once(arguments: Arguments, output: Output) -> Plan:
     start = time.monotonic()
     found = _credentials(arguments)
     output.log(f"authentication: {found.describe()}")
-    slurmd_set = arguments.file_set == "slurmd"
-    fetch_options = client.FetchOptions(
-        flags=messages.SLURMD_SET if slurmd_set else messages.CLIENT_SET,
-        timeout=arguments.timeout,
-        protocol=arguments.protocol,
-        cache=version_cache.directory(os.environ),
-        wait=arguments.wait,
-    )
     environment = client.Environment(log=output.log)
-    fetched = client.fetch(_servers(arguments), found, fetch_options, environment)
+    fetched = client.fetch(_servers(arguments), found, _fetch_options(arguments), environment)
     wanted = wanted_files(fetched.reply.files)
     warnings = _warnings(arguments, output, fetched, wanted)
     writes = not (arguments.check or arguments.dry_run)
@@ -166,6 +158,17 @@ def fetch_once(arguments: Arguments, output: Output) -> Plan:
         for line in report.changes(plan):
             output.result(line)
     return plan
+
+
+def _fetch_options(arguments: Arguments) -> client.FetchOptions:
+    slurmd_set = arguments.file_set == "slurmd"
+    return client.FetchOptions(
+        flags=messages.SLURMD_SET if slurmd_set else messages.CLIENT_SET,
+        timeout=arguments.timeout,
+        protocol=arguments.protocol,
+        cache=version_cache.directory(os.environ),
+        wait=arguments.wait,
+    )
 
 
 def _publish_options(arguments: Arguments) -> PublishOptions:

@@ -1,6 +1,6 @@
 # noqa: INP001 - this folder contains only the alias
 """`python -m lab.slurm`: the former name of `python -m lab.siphon`, kept for one release."""
 
-from lab.siphon.__main__ import main
+from lab.siphon.cli import main
 
 raise SystemExit(main())

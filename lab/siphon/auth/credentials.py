@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from base64 import b64encode
 
 from lab.siphon import errors
 from lab.siphon.auth import jwt
@@ -157,6 +156,8 @@ class SlurmKey(Credentials):
 
 def slurm_claims(payload: bytes, uid: int, gid: int, now: int) -> dict[str, object]:
     """The claims of an auth/slurm token (src/plugins/auth/slurm/internal.c)."""
+    from base64 import b64encode
+
     return {
         "iat": now,
         "exp": now + LIFETIME,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error, a2b_base64, b2a_base64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,9 +59,19 @@ def parse_object(text: bytes) -> dict[str, Any]:
 def decode_base64(text: bytes) -> bytes:
     """Decodes URL-safe base64 without padding. Raises `TokenError`."""
     try:
-        return urlsafe_b64decode(text + b"=" * (-len(text) % 4))
-    except binascii.Error:
+        return a2b_base64(text.translate(_FROM_URL_SAFE) + b"=" * (-len(text) % 4))
+    except Error:
         raise TokenError("a part of the token is not base64") from None
+
+
+def encode_base64(data: bytes) -> bytes:
+    """Encodes URL-safe base64 without padding."""
+    return b2a_base64(data, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
+
+
+# Half a millisecond faster than importing base64.
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def sign_hs256(key: bytes, claims: dict[str, object], kid: str | None = None) -> bytes:
@@ -71,10 +80,10 @@ def sign_hs256(key: bytes, claims: dict[str, object], kid: str | None = None) ->
     import hmac
 
     head: dict[str, object] = {"alg": "HS256", "typ": "JWT", **({} if kid is None else {"kid": kid})}
-    signed = _encode(head) + b"." + _encode(claims)
+    signed = _encode_json(head) + b"." + _encode_json(claims)
     signature = hmac.new(key, signed, hashlib.sha256).digest()
-    return signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")
+    return signed + b"." + encode_base64(signature)
 
 
-def _encode(value: dict[str, object]) -> bytes:
-    return urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=")
+def _encode_json(value: dict[str, object]) -> bytes:
+    return encode_base64(json.dumps(value, separators=(",", ":")).encode())
