@@ -136,7 +136,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """The guest's tests on its oldest Python."""
+    """The tests of the guest and of siphon on their oldest Python."""
     python = guest_python()
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
@@ -147,8 +147,9 @@ def guest(session: nox.Session) -> None:
         session.run(python, "-m", "venv", str(home), external=True)
         session.run(runner, "-m", "pip", "install", "-q", *GUEST_TOOLS, external=True)
     # The fixtures one folder up belong to the harness, which needs a newer Python.
-    command = (runner, "-m", "pytest", "tests/guest", "--confcutdir=tests/guest", "-p", "no:cacheprovider")
-    session.run(*command, *session.posargs, external=True)
+    for folder in ("tests/guest", "tests/unit/siphon"):
+        command = (runner, "-m", "pytest", folder, f"--confcutdir={folder}", "-p", "no:cacheprovider")
+        session.run(*command, *session.posargs, external=True)
 
 
 def guest_python() -> str | None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,6 +59,10 @@ def test_list_and_version_and_help() -> None:
         assert f"  {kind.status:<4} {kind.meaning}\n" in shown
     for option in OPTIONS:
         assert f"{option} " in shown or f"{option}\n" in shown
+
+
+def test_the_project_installs_the_command() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.9 has no TOML parser")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == cli.VERSION
     assert project["scripts"]["siphon"] == "lab.siphon.cli:main"
