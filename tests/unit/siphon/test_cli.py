@@ -68,6 +68,43 @@ def test_the_project_installs_the_command() -> None:
     assert project["scripts"]["siphon"] == "lab.siphon.cli:main"
 
 
+def test_the_former_name_of_the_module_still_works() -> None:
+    command = [sys.executable, "-m", "lab.slurm", "-V"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (0, f"siphon {cli.VERSION}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "servers", "release"),
+    [
+        (["ctl", "22.05"], ["ctl"], "22.05"),
+        (["ctl", "-o", "dir", "22.05"], ["ctl"], "22.05"),
+        (["a", "-q", "b", "--json", "24.11"], ["a", "b"], "24.11"),
+        (["--protocol", "24.11.5", "a"], ["a"], "24.11"),
+        (["-qodir", "a", "--", "b"], ["a", "b"], None),
+        (["24.11"], [], "24.11"),
+        (["10.0.0.1"], ["10.0.0.1"], None),
+        ([], [], None),
+    ],
+)
+def test_options_stand_anywhere(words: list[str], servers: list[str], release: str | None) -> None:
+    found = options.parse(words)
+    assert found.servers == servers
+    assert (found.protocol.release if found.protocol else None) == release
+
+
+def test_a_refused_command_line_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["--\x1b[2J"],
+        ["--auth", "\x1b[2J"],
+        ["--timeout", "\x1b[2J"],
+        ["h", "--protocol", "\x1b"],
+    ):
+        status, _, err = run(capsys, *words)
+        assert status == errors.USAGE.status
+        assert "\x1b" not in err
+
+
 def test_every_status_is_its_own() -> None:
     assert len({kind.status for kind in errors.KINDS}) == len(errors.KINDS)
     assert len({kind.name for kind in errors.KINDS}) == len(errors.KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.siphon import pack
+from lab.siphon import errors, pack
 from tests.unit.siphon.controller import FILES, released, running
 from tests.unit.siphon.tokens import TOKEN
 
@@ -39,3 +40,18 @@ def test_one_file_does_the_same(tmp_path: Path, compiled: bool) -> None:
     assert done.stderr == ""
     assert done.returncode == 0
     assert (tmp_path / "conf/slurm.conf").read_bytes() == FILES[0].content
+
+
+def test_one_file_ends_with_the_status_and_says_everything(tmp_path: Path) -> None:
+    """It leaves without the interpreter's clean-up, which also writes what is still in a buffer."""
+    archive = tmp_path / "siphon.pyz"
+    pack.build(str(archive))
+    command = [sys.executable, "-I", "-S", str(archive), "--json", "--auth", "jwt", "127.0.0.1:1"]
+    env = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == errors.CREDENTIAL.status
+    assert json.loads(done.stdout)["exit"] == errors.CREDENTIAL.status
+    assert done.stderr.startswith("error: ")
+    asked = [sys.executable, "-I", "-S", str(archive), "--help"]
+    shown = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert shown.endswith(f"{errors.INTERRUPTED.meaning}\n")
