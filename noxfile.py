@@ -115,7 +115,7 @@ def lint(session: nox.Session) -> None:
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),
         (str(tools / "lint-imports"), "--no-logo"),
-        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest", "lab/slurm"),
+        (str(tools / "vermin"), "--quiet", "--no-tips", "--violations", "-t=3.9-", "lab/guest", "lab/siphon"),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
     ]
     failed = []
@@ -136,7 +136,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """The guest's tests on its oldest Python."""
+    """The tests of the guest and of siphon on their oldest Python."""
     python = guest_python()
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
@@ -147,8 +147,9 @@ def guest(session: nox.Session) -> None:
         session.run(python, "-m", "venv", str(home), external=True)
         session.run(runner, "-m", "pip", "install", "-q", *GUEST_TOOLS, external=True)
     # The fixtures one folder up belong to the harness, which needs a newer Python.
-    command = (runner, "-m", "pytest", "tests/guest", "--confcutdir=tests/guest", "-p", "no:cacheprovider")
-    session.run(*command, *session.posargs, external=True)
+    for folder in ("tests/guest", "tests/unit/siphon"):
+        command = (runner, "-m", "pytest", folder, f"--confcutdir={folder}", "-p", "no:cacheprovider")
+        session.run(*command, *session.posargs, external=True)
 
 
 def guest_python() -> str | None:
@@ -217,7 +218,7 @@ def slurm_zipapp(session: nox.Session) -> None:
     """Builds dist/siphon.pyz, compiled for every Python from 3.9 on that is here."""
     target = ROOT / "dist" / "siphon.pyz"
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
-    session.run(PYTHON, "-m", "lab.slurm.pack", str(target), *found)
+    session.run(PYTHON, "-m", "lab.siphon.pack", str(target), *found)
     for python in found:
         session.run(python, "-I", "-S", str(target), "--version", external=True)
 

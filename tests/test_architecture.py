@@ -23,21 +23,21 @@ DOORS = {
     "docker": ("lab.backends",),
     "libvirt": ("lab.backends",),
     "pexpect": ("lab.nodes.pty",),
-    "subprocess": ("lab.process", "lab.guest.system", "lab.slurm.pack"),
+    "subprocess": ("lab.process", "lab.guest.system", "lab.siphon.pack"),
     "sqlite3": ("lab.guest.warewulf",),
 }
 
-PURE_SLURM = "complete failure hostlist k12 messages munge names record search versions wire".split()
+PURE_SIPHON = "errors fetch.completeness fetch.hostlist fetch.negotiation protocol publish.names".split()
 PURE = (
     "lab.errors",
     "lab.model",
     "lab.facts",
-    *(f"lab.slurm.{name}" for name in PURE_SLURM),
+    *(f"lab.siphon.{name}" for name in PURE_SIPHON),
 )
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
 # A check crashes or hangs by its author's mistake; the others must still be judged.
-CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.slurm.cli")
+CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.siphon.cli")
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")
 CHECK_MAY_NOT = (*IMPURE, "docker", "importlib", "libvirt", "requests", "threading", "urllib")
@@ -98,7 +98,7 @@ def pure_modules(source: Source) -> list[str]:
 
 def only_the_command_line_talks(source: Source) -> list[str]:
     """In the harness nobody but `lab.cli` prints, exits or reads the arguments."""
-    if source.within("lab.cli", "lab.guest", "lab.slurm.cli", "lab.slurm.pack", *PROGRAMS):
+    if source.within("lab.cli", "lab.guest", "lab.siphon.cli", "lab.siphon.pack", *PROGRAMS):
         return []
     found = [f"calls {name}()" for node in ast.walk(source.tree) if (name := called(node)) in TALK]
     return found + [
@@ -197,7 +197,7 @@ def opens_with_its_purpose(source: Source) -> list[str]:
 
 def guest_is_an_island(source: Source) -> list[str]:
     """The guest needs only the standard library and the Slurm codec; nobody imports it."""
-    allowed = ("lab.guest", "lab.slurm", *sys.stdlib_module_names)
+    allowed = ("lab.guest", "lab.siphon", *sys.stdlib_module_names)
     if source.within("lab.guest"):
         return [
             f"imports {n}" for n in sorted(set(source.imports())) if not any(covers(m, n) for m in allowed)
@@ -298,7 +298,7 @@ def test_rule_catches(rule: Rule, name: str, text: str) -> None:
             "try:\n    f()\nexcept BaseException:\n    g()\n    raise",
         ),
         (no_state_in_modules, "lab.process", "LIMITS = {'a': 1}\n__all__ = []"),
-        (guest_is_an_island, "lab.guest.boot", "import json\nfrom lab.slurm import wire"),
+        (guest_is_an_island, "lab.guest.boot", "import json\nfrom lab.siphon import errors"),
         (checks_see_what_a_learner_sees, "exercises.x.check", "import re\nfrom lab.checks import check"),
     ],
 )

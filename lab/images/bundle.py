@@ -18,7 +18,7 @@ from lab.guest.main import main
 
 sys.exit(main(sys.argv))
 """
-SHARED = ("slurm/hostlist.py",)
+SHARED = ("siphon/fetch/hostlist.py",)
 """Modules outside lab/guest that its programs import; they import the standard library only."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -1,8 +1,6 @@
-"""`python -m lab.slurm`: the command siphon."""
+# noqa: INP001 - this folder contains only the alias
+"""`python -m lab.slurm`: the former name of `python -m lab.siphon`, kept for one release."""
 
-from __future__ import annotations
+from lab.siphon.cli import main
 
-from lab.slurm.cli import main
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+raise SystemExit(main())

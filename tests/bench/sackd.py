@@ -122,7 +122,7 @@ def beside(socket: str) -> Container:
         "run", "-d", "--pull=never", "--label", engine.LABEL, "--name", name, *words, tagged("slurm-bench")
     )
     made = Container(name, RELEASE)
-    made.run("sh", "-c", f"cd /usr/lib/siphon && {PYTHON} -m lab.slurm.pack {ARCHIVE} {PYTHON}")
+    made.run("sh", "-c", f"cd /usr/lib/siphon && {PYTHON} -m lab.siphon.pack {ARCHIVE} {PYTHON}")
     return made
 
 

@@ -33,7 +33,12 @@ def test_it_holds_programs_and_no_plain_files(bundle: Path) -> None:
     assert "lab/__init__.py" in names
     assert not [name for name in names if "/files/" in name]
     others = [name for name in names if name.startswith("lab/") and not name.startswith("lab/guest/")]
-    assert others == ["lab/__init__.py", "lab/slurm/__init__.py", "lab/slurm/hostlist.py"]
+    assert others == [
+        "lab/__init__.py",
+        "lab/siphon/__init__.py",
+        "lab/siphon/fetch/__init__.py",
+        "lab/siphon/fetch/hostlist.py",
+    ]
 
 
 def test_every_module_in_it_can_be_imported(bundle: Path) -> None:

@@ -12,7 +12,7 @@ from lab.checks.runner import Runner
 from lab.course.catalog import load
 from lab.model import Interface, Node, Role, Tag
 from lab.paths import data_folder
-from lab.slurm.failure import AUTH, CONNECT, CREDENTIAL, PERMISSION, UNSAFE
+from lab.siphon.errors import AUTH, CONNECT, CREDENTIAL, PERMISSION, UNSAFE
 from tests.unit.checks_world import World, small_spec
 
 EXERCISE = load(data_folder("exercises")).get("fetch_config")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lab.guest.setup.cluster import Description, Machine
 from lab.guest.system import System
-from lab.slurm.hostlist import HostlistError, expand
+from lab.siphon.fetch.hostlist import HostlistError, expand
 
 CONF = "/etc/slurm/slurm.conf"
 RESERVED_MEMORY = 10  # percent of a node's memory that jobs cannot use

@@ -1,0 +1,1 @@
+"""Credentials for a request, and the check of the credential in a reply."""

@@ -1,0 +1,1 @@
+"""The target directory: puts a set of files there, all or nothing."""
