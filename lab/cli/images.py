@@ -23,26 +23,29 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("names", nargs=-1, metavar="[IMAGE]...")
+@click.option("--all", "every", is_flag=True, help="Build those no lab needs, too.")
 @click.option("--force", is_flag=True, help="Build even what has not changed.")
 @progress_option
 @click.pass_obj
-def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
+def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mode: str) -> None:
     """Build the named images, or those a lab needs; only what has changed.
 
     With the backend libvirt, a lab needs the disk of its SMS instead; names are always containers' images.
     """
     from lab.cli.progress_display import showing
-    from lab.images import disk
+    from lab.images import disk, recipe
     from lab.images.pipeline import build
     from lab.paths import private_folder
 
+    if every and names:
+        raise click.UsageError("--all builds every image; leave out the names, or --all")
     app.interrupted = "images that are done are kept; lab images build carries on"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
         if _of_machines(app) and not names:
             disk.build(_disk_store(), cache, progress.say, force=force)
         else:
-            build(names, _store(), cache, progress.say, force=force)
+            build(recipe.names() if every else names, _store(), cache, progress.say, force=force)
     click.echo("the images are up to date")
 
 
