@@ -31,7 +31,30 @@ STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
 FLAWED = ("exercises/rolling_reboot/files/rolling-check",)
 """Scripts with faults that learners are to find."""
 
-CI_STEPS = ("lint", "tests", "guest", "images", "backends", "integration", "smoke", "firstrun", "machines")
+QUICK = ("--quick",)
+CI_STEPS: dict[str, tuple[str, ...]] = {
+    "lint": (),
+    "tests": (),
+    "guest": (),
+    "slurm_zipapp": (),
+    "images": (),
+    "slurm": QUICK,
+    "backends": (),
+    "integration": (),
+    "smoke": (),
+    "bench": QUICK,
+    "record": QUICK,
+    "firstrun": (),
+    "machines": (),
+    "machines_contract": QUICK,
+}
+"""What `ci` runs, in this order, and the arguments for a session that takes long otherwise."""
+NOT_IN_CI = {
+    "docs": "it writes the references, and a test of `tests` compares them",
+    "exercises": "all of them take hours; smoke proves some of each chapter",
+    "ci": "it is what runs the others",
+}
+"""The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
 ON_MACHINES = "tests/backends/test_libvirt_contract.py"
 COURSE = ("tests/exercises", "--durations=10")
 TWO_LABS = ("-n", "2")
@@ -62,10 +85,10 @@ def need_engine(session: nox.Session) -> None:
         missing(session, f"the container engine does not answer ({last})", "./quickstart starts it")
 
 
-def need_images(session: nox.Session) -> None:
-    """Brings the node images up to date: a second when nothing has changed."""
+def need_images(session: nox.Session, *names: str) -> None:
+    """Brings the images that labs need, or those named, up to date: a second when nothing has changed."""
     need_engine(session)
-    session.run(PYTHON, "-m", "lab.cli.main", "images", "build")
+    session.run(PYTHON, "-m", "lab.cli.main", "images", "build", *names)
 
 
 def need_machines(session: nox.Session) -> None:
@@ -169,8 +192,8 @@ def guest_python() -> str | None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Builds the node images; only what has changed."""
-    need_images(session)
+    """Builds the image of every recipe in containers/; only what has changed. Disks are for `machines`."""
+    need_images(session, "--all")
 
 
 @nox.session
@@ -208,7 +231,10 @@ def machines(session: nox.Session) -> None:
 
 @nox.session
 def machines_contract(session: nox.Session) -> None:
-    """The backend contract and faults on virtual machines; half an hour where processors are emulated."""
+    """The backend contract and faults on virtual machines; half an hour where processors are emulated.
+
+    `-- --quick` runs what boots no machine.
+    """
     need_machines(session)
     pytest(session, ON_MACHINES, "--durations=10")
 
@@ -236,11 +262,10 @@ def python3(minor: int) -> str | None:
 
 @nox.session
 def slurm(session: nox.Session) -> None:
-    """Real Slurm of four releases: their images, and what siphon fetches from each; ten minutes."""
-    need_engine(session)
+    """Real Slurm of four releases, what siphon fetches from each, jobs of clients; `-- --quick` meets two."""
     kinds = ("slurm-single-node", "slurm-client")
     names = [f"{kind}-{release}" for kind in kinds for release in ("bullseye", "bookworm", "trixie", "forky")]
-    session.run(PYTHON, "-m", "lab.cli.main", "images", "build", *names)
+    need_images(session, *names)
     pytest(session, "tests/slurm", "--timeout=300", "--durations=10")
 
 
@@ -252,15 +277,15 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measures what docs/figures.md promises; prints a Markdown table."""
+    """Measures the promises of docs/figures.md; prints a table; `-- --quick` takes a few figures once."""
     session.run(PYTHON, "-m", "tests.bench", *session.posargs)
 
 
 @nox.session
 def record(session: nox.Session) -> None:
-    """Records the first exercise from a real run: docs/first-run.svg, which heads README.md, and .cast."""
+    """Records the first exercise from a real run into docs/first-run.svg and .cast; `-- --quick` tries it."""
     need_images(session)
-    session.run(PYTHON, "-m", "tests.record")
+    session.run(PYTHON, "-m", "tests.record", *session.posargs)
 
 
 @nox.session
@@ -308,11 +333,10 @@ def run_step(name: str) -> Step:
     report = ROOT / ".nox" / f"{name}.json"
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    command = [PYTHON, "-m", "nox", "-s", name, "--report", str(report)]
     with (
         output_of(name).open("wb") as copy,
         subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command_of(name, report), cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as running,
     ):
         assert running.stdout is not None
@@ -324,6 +348,11 @@ def run_step(name: str) -> Step:
     skipped = report.exists() and '"skipped"' in report.read_text(encoding="utf-8")
     outcome = "failed" if code else "skipped" if skipped else "passed"
     return Step(name, outcome, time.monotonic() - start)
+
+
+def command_of(name: str, report: Path) -> list[str]:
+    """What runs a session as `ci` wants it: in whole, or its quick part."""
+    return [PYTHON, "-m", "nox", "-s", name, "--report", str(report), "--", *CI_STEPS.get(name, ())]
 
 
 def output_of(name: str) -> Path:

@@ -23,27 +23,30 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("names", nargs=-1, metavar="[IMAGE]...")
+@click.option("--all", "every", is_flag=True, help="Build every image, those that no lab needs included.")
 @click.option("--force", is_flag=True, help="Build again what has not changed.")
 @progress_option
 @click.pass_obj
-def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> None:
+def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mode: str) -> None:
     """Build the named images, or those that a lab needs; only what has changed is built.
 
     With the backend libvirt and without names, build the disk of the SMS. A name always means a
     container image.
     """
     from lab.cli.progress_display import showing
-    from lab.images import disk
+    from lab.images import disk, recipe
     from lab.images.pipeline import build
     from lab.paths import private_folder
 
+    if every and names:
+        raise click.UsageError("--all builds every image: leave out the names, or --all")
     app.interrupted = "finished images are kept; lab images build continues"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
         if _uses_disks(app) and not names:
             disk.build(_disk_store(), cache, progress.say, force=force)
         else:
-            build(names, _store(), cache, progress.say, force=force)
+            build(recipe.names() if every else names, _store(), cache, progress.say, force=force)
     click.echo("the images are up to date")
 
 

@@ -52,23 +52,30 @@ def recipe(name: str) -> DiskRecipe:
     return DiskRecipe(name, folder, container, table["path"], table["size"], tuple(table["modules"]))
 
 
+def names() -> tuple[str, ...]:
+    """Names of the recipes of disks; labs need them all."""
+    return tuple(sorted(path.parent.name for path in data_folder("vms").glob("*/image.toml")))
+
+
 def inventory(store: DiskStore) -> tuple[pipeline.ImageRecord, ...]:
     """Lists the disks that labs need, whether built or not."""
-    wanted = recipe("sms")
-    size, created = store.look(wanted.name, wanted.key)
-    return (pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created),)
+    found = []
+    for wanted in map(recipe, names()):
+        size, created = store.look(wanted.name, wanted.key)
+        found.append(pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created))
+    return tuple(found)
 
 
 def build(store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = False) -> None:
     """Builds the disks that labs need, if anything in them has changed or with `force`."""
-    wanted = recipe("sms")
-    if force or not store.look(wanted.name, wanted.key)[0]:
-        _require_tools()
-        tars = pipeline.make_trees([wanted.recipe], cache, say)
-        with store.making(wanted.name, wanted.key) as target:
-            _build(wanted, tars, target, say)
-        say(f"{wanted.name}: disk ready")
-    store.use(wanted.name, wanted.key)
+    for wanted in map(recipe, names()):
+        if force or not store.look(wanted.name, wanted.key)[0]:
+            _require_tools()
+            tars = pipeline.make_trees([wanted.recipe], cache, say)
+            with store.making(wanted.name, wanted.key) as target:
+                _build(wanted, tars, target, say)
+            say(f"{wanted.name}: disk ready")
+        store.use(wanted.name, wanted.key)
 
 
 def _require_tools() -> None:

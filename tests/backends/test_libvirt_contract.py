@@ -255,6 +255,7 @@ def test_nothing_is_left_of_a_lab_whose_making_was_killed(step: str, seconds: fl
         LibvirtBackend().delete(name, silent)
 
 
+@pytest.mark.quick
 def test_a_lab_of_which_only_files_are_left_is_found_and_taken_away() -> None:
     folder = LabFolder("hvorphan")
     try:
@@ -266,6 +267,7 @@ def test_a_lab_of_which_only_files_are_left_is_found_and_taken_away() -> None:
     assert not left_of("hvorphan")
 
 
+@pytest.mark.quick
 def test_a_lab_whose_files_are_gone_is_found_and_taken_away() -> None:
     """Only libvirt knows of it any more; `up` would make it anew, as there is nothing to go on with."""
     shape = small(libvirt_spec, "hvfileless", compute=1)

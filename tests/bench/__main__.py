@@ -20,6 +20,10 @@ from tests.bench.subjects import SUBJECTS, Subject
 BACKENDS: dict[str, tuple[Subject, ...]] = {"docker": SUBJECTS, "libvirt": OF_MACHINES}
 
 
+QUICK = ("help_text", "up", "status")
+"""What tells in half a minute whether measuring works."""
+
+
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     names = sorted({subject.__name__ for subjects in BACKENDS.values() for subject in subjects})
@@ -30,10 +34,15 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=int, default=3, help="how often each is measured (fast ones more often)"
     )
+    parser.add_argument("--quick", action="store_true", help=f"measure once, and only: {', '.join(QUICK)}")
     parser.add_argument("--lab", default="bench", help="name of the lab to make and remove")
     parser.add_argument("--backend", choices=sorted(BACKENDS), default="docker", help="what makes the nodes")
     parser.add_argument("--write", action="store_true", help="put the table into docs/figures.md")
     options = parser.parse_args(argv)
+    if options.quick:
+        if options.write or options.subjects:
+            parser.error("--quick has its own subjects, and measures too little for docs/figures.md")
+        options.runs, options.subjects = 1, list(QUICK)
     for name in options.subjects:
         if name not in names:
             parser.error(f"no subject is called {name}; there are: {', '.join(names)}")

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.slurm import engine
 from tests.slurm.engine import NETWORK, RELEASES, SUBNET, Container
+from tests.slurm.selection import releases_of_day
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/slurm" in item.path.as_posix():
-            item.add_marker(pytest.mark.engine)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs the engine; the quick selection meets two releases."""
+    ours = [item for item in items if "tests/slurm" in item.path.as_posix()]
+    for item in ours:
+        item.add_marker(pytest.mark.engine)
+    if config.getoption("--quick"):
+        today = releases_of_day(datetime.now(UTC).date(), tuple(RELEASES))
+        others = [item for item in ours if release_of(item) not in (None, *today)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def release_of(item: pytest.Item) -> str | None:
+    """The release that a test was made for."""
+    made_for = getattr(item, "callspec", None)
+    release = made_for.params.get("release") if made_for else None
+    return None if release is None else str(release)
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,7 @@ def test_it_has_no_munge_and_no_key(client: Container) -> None:
     assert keys == ""
 
 
+@pytest.mark.quick
 def test_it_has_what_the_controller_has(client: Container, node: Container) -> None:
     assert (
         client.run("cat", "/run/slurm/conf/slurm.conf").stdout
@@ -60,6 +61,7 @@ def test_it_has_what_the_controller_has(client: Container, node: Container) -> N
     )
 
 
+@pytest.mark.quick
 def test_sinfo_sbatch_squeue(client: Container, node: Container) -> None:
     assert client.out("sinfo", "-h", "-o", "%P %T", user=1001) == "normal* idle"
     number = client.out(
@@ -82,6 +84,36 @@ def test_sinfo_sbatch_squeue(client: Container, node: Container) -> None:
         node.log,
     )
     assert node.out("cat", f"/tmp/by-client.{number}") == "user1"
+
+
+def test_sacct_asks_the_nodes_slurmdbd(client: Container, release: str) -> None:
+    number = client.out(
+        "sbatch", "--parsable", "-W", "-D", "/tmp", "-o", "/dev/null", "--wrap", "true", user=1001
+    )
+    listed = ("sacct", "-n", "-X", "-P", "-j", number, "-o", "cluster,state")
+    until(
+        lambda: client.out(*listed, user=1001) == "single|COMPLETED",
+        60,
+        f"job {number} in the client's sacct",
+        lambda: told(client.run(*listed, user=1001, check=False)),
+    )
+    assert f"AccountingStorageHost=node-{release}" in client.out("cat", "/run/slurm/conf/slurm.conf")
+
+
+def test_a_clients_token_stays_out_of_its_jobs(client: Container, node: Container) -> None:
+    """With it srun would fail in the job: slurmd takes no token."""
+    shown = "echo ${SLURM_JWT-none}"
+    job = f"{shown}; srun sh -c '{shown}; id -un'; squeue -h -j $SLURM_JOB_ID -o %u"
+    words = ["-D", "/tmp", "-o", "/tmp/token.%j", "--mem", "100", "--wrap", job]
+    number = client.out("sbatch", "--parsable", "-W", *words, user=1001)
+    assert node.out("cat", f"/tmp/token.{number}").split() == ["none", "none", "user1", "user1"]
+
+
+def test_nothing_is_left_unreaped(client: Container) -> None:
+    """The client's command is no init: what `start` leaves behind would stay a zombie."""
+    states = client.out("sh", "-c", "sed 's/.*) //' /proc/[0-9]*/stat 2>/dev/null | cut -d' ' -f1").split()
+    assert states
+    assert "Z" not in states
 
 
 def test_one_command_and_done(node: Container, release: str) -> None:

@@ -101,10 +101,22 @@ JobAcctGatherType=jobacct_gather/linux
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=localhost
-NodeName=$host CPUs=$(nproc) State=UNKNOWN
+AccountingStorageHost=$host
+# A client's token stays out of its jobs.
+TaskProlog=$LIB/task-prolog
+NodeName=$host CPUs=$(nproc) RealMemory=$(memory) State=UNKNOWN
 PartitionName=normal Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
+}
+
+# memory: MiB that jobs may ask for: the container's limit, or all that the machine has
+memory() {
+    all=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)
+    limit=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null | head -n 1)
+    case $limit in
+        "" | max) echo "$all" ;;
+        *) limit=$((limit / 1048576)) && echo "$((limit < all ? limit : all))" ;;
+    esac
 }
 
 write_slurmdbd_conf() {

@@ -1,25 +1,34 @@
-# How each daemon is started, and what it needs first.
+# How each daemon is started: start_NAME does what it needs first and waits until it answers; run_NAME is the rest, which
+# is done again when it has ended.
 # shellcheck shell=sh
 
 start_munged() {
+    run_munged
+    wait_for munged munged_answers
+}
+
+run_munged() {
     rm -f /run/munge/munge.socket.2*
     launch munged as munge munged --foreground --key-file=/etc/munge/munge.key
-    wait_for munged munged_answers
 }
 
 start_mariadbd() {
     install -d -m 755 -o mysql -g mysql /run/mysqld
     [ -d "$STATE/mysql" ] || make_database
     chown -R mysql: "$STATE/mysql"
-    launch mariadbd as mysql "$(command -v mariadbd || command -v mysqld)" --no-defaults --datadir="$STATE/mysql" \
-        --socket="$SOCKET" --pid-file=/run/mysqld/mysqld.pid --skip-networking --skip-log-bin \
-        --innodb-use-native-aio=0 --innodb-buffer-pool-size=128M --innodb-lock-wait-timeout=900 \
-        --loose-innodb-snapshot-isolation=OFF
+    run_mariadbd
     wait_for mariadbd mariadbd_answers
     account_of_slurmdbd | sql >"$RUN/probe" 2>&1 || {
         cat "$RUN/probe" >&2
         fail 1 "the database does not take slurmdbd's account" "StorageUser, StoragePass and StorageLoc in slurmdbd.conf"
     }
+}
+
+run_mariadbd() {
+    launch mariadbd as mysql "$(command -v mariadbd || command -v mysqld)" --no-defaults --datadir="$STATE/mysql" \
+        --socket="$SOCKET" --pid-file=/run/mysqld/mysqld.pid --skip-networking --skip-log-bin \
+        --innodb-use-native-aio=0 --innodb-buffer-pool-size=128M --innodb-lock-wait-timeout=900 \
+        --loose-innodb-snapshot-isolation=OFF
 }
 
 # make_database: the system tables, whole or not at all
@@ -56,7 +65,7 @@ account_of_slurmdbd() {
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
 
 start_slurmdbd() {
-    launch slurmdbd as "$(slurm_user)" slurmdbd -D
+    run_slurmdbd
     wait_for slurmdbd slurmdbd_answers
     cluster=$(conf_value "$CONF/slurm.conf" ClusterName)
     if ! timeout 5 sacctmgr -n -P list cluster format=cluster | grep -qix "$cluster"; then
@@ -67,24 +76,31 @@ start_slurmdbd() {
     fi
 }
 
+run_slurmdbd() { launch slurmdbd as "$(slurm_user)" slurmdbd -D; }
+
 start_slurmctld() {
-    launch slurmctld as "$(slurm_user)" slurmctld -D
+    run_slurmctld
     wait_for slurmctld slurmctld_answers
 }
 
+run_slurmctld() { launch slurmctld as "$(slurm_user)" slurmctld -D; }
+
 start_slurmd() {
-    launch slurmd slurmd -D
+    run_slurmd
     ! wanted slurmctld || wait_for slurmd slurmd_answers
 }
 
+run_slurmd() { launch slurmd env LD_PRELOAD="$NAMESPACES" slurmd -D; }
+
 start_slurmrestd() {
-    set --
-    # SLURM_JWT=daemon: answers for whoever the request's token names, not for its own account. The namespaces it
-    # would make for itself (unshare) are not to be had in a container; it is alone in this one's anyway.
-    # 20.11 knows no such setting: there the image preloads what says yes without doing it.
-    stay=/usr/local/lib/no-unshare.so
-    [ ! -e "$stay" ] || set -- "LD_PRELOAD=$stay"
-    launch slurmrestd as slurmrestd env "$@" SLURM_JWT=daemon \
-        SLURMRESTD_SECURITY=disable_unshare_sysv,disable_unshare_files slurmrestd -a rest_auth/jwt "0.0.0.0:$REST_PORT"
+    run_slurmrestd
     ! wanted slurmctld || wait_for slurmrestd slurmrestd_answers
+}
+
+# SLURM_JWT=daemon: answers for whoever the request's token names, not for its own account. The namespaces it would make
+# for itself (unshare) are not to be had in a container; it is alone in this one's anyway. 20.11 knows no such setting:
+# there the preloaded library says yes without doing it.
+run_slurmrestd() {
+    launch slurmrestd as slurmrestd env LD_PRELOAD="$NAMESPACES" SLURM_JWT=daemon \
+        SLURMRESTD_SECURITY=disable_unshare_sysv,disable_unshare_files slurmrestd -a rest_auth/jwt "0.0.0.0:$REST_PORT"
 }

@@ -8,6 +8,7 @@ CONFIG=/config
 CONF=/etc/slurm
 JWT_KEY=$CONF/jwt_hs256.key
 REST_PORT=6820
+NAMESPACES=/usr/lib/slurm-single-node/namespaces.so
 
 say() { printf 'slurm-single-node: %s\n' "$*"; }
 

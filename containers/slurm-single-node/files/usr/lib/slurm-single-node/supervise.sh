@@ -1,9 +1,11 @@
-# Starting, waiting for and stopping daemons. Nothing is ever restarted: a daemon that ends, ends the container.
+# Starting, waiting for, restarting and stopping daemons. A daemon that ends before the container is ready ends the
+# container; one that ends later is restarted, and the others go on.
 # shellcheck shell=sh
 
 STARTED=
 BEGAN=$(cut -d' ' -f1 /proc/uptime)
 PATIENCE=60 # seconds a daemon may take until it answers
+STEADY=60   # seconds a daemon must run until a restart waits for 1 s only
 
 seconds_up() { awk -v began="$BEGAN" '{printf "%.1f", $1 - began}' /proc/uptime; }
 
@@ -11,11 +13,13 @@ seconds_up() { awk -v began="$BEGAN" '{printf "%.1f", $1 - began}' /proc/uptime;
 launch() {
     name=$1
     shift
+    rm -f "$RUN/$name.log"
     mkfifo "$RUN/$name.log"
     sed -u "s/^\(${name}[^ :]*: \)*/$name: /" <"$RUN/$name.log" &
     "$@" >"$RUN/$name.log" 2>&1 </dev/null &
     echo $! >"$RUN/$name.pid"
-    STARTED="$name $STARTED"
+    date +%s >"$RUN/$name.since"
+    case " $STARTED " in *" $name "*) ;; *) STARTED="$name $STARTED" ;; esac
 }
 
 # answers COMMAND…: whether a probe succeeds. `wait` is what lets a signal in meanwhile.
@@ -48,19 +52,52 @@ nap() {
 alive() { [ -e "$RUN/$1.pid" ] && kill -0 "$(cat "$RUN/$1.pid")" 2>/dev/null; }
 
 lost() {
-    status=0
-    wait "$(cat "$RUN/$1.pid")" || status=$?
+    await_end "$1"
     nap 0.2 # its last lines
-    fail 1 "$1 ended with status $status; nothing is restarted, the container stops" "its own lines are above, begun with $1:"
+    fail 1 "$1 ended with status $status before it answered" "its own lines are above, begun with $1:"
 }
 
+# await_end NAME: sets `status`, the exit status of a daemon that has ended
+await_end() {
+    status=0
+    wait "$(cat "$RUN/$1.pid")" || status=$?
+}
+
+# watch_all: restarts daemons that ended; never returns
 watch_all() {
     while :; do
         for name in $STARTED; do
-            alive "$name" || lost "$name"
+            if [ -e "$RUN/$name.due" ]; then
+                [ "$(date +%s)" -lt "$(cat "$RUN/$name.due")" ] || restart "$name"
+            else
+                alive "$name" || ended "$name"
+            fi
         done
         nap 1
     done
+}
+
+# ended NAME: says so, and when it is restarted: after 1 s, then twice as long each time, at most 32 s
+ended() {
+    await_end "$1"
+    rm -f "$RUN/$1.pid"
+    now=$(date +%s)
+    pause=1
+    if [ $((now - $(cat "$RUN/$1.since"))) -lt "$STEADY" ] && [ -e "$RUN/$1.pause" ]; then
+        pause=$(($(cat "$RUN/$1.pause") * 2))
+        [ "$pause" -le 32 ] || pause=32
+    fi
+    echo "$pause" >"$RUN/$1.pause"
+    echo "$((now + pause))" >"$RUN/$1.due"
+    echo "status $status at $(date -u +%H:%M:%S) UTC" >>"$RUN/$1.ends"
+    printf 'error: %s ended with status %s; it is restarted in %s s, the other services go on\n' "$1" "$status" "$pause" >&2
+    printf 'hint: its own lines are above, begun with %s:\n' "$1" >&2
+}
+
+restart() {
+    rm -f "$RUN/$1.due"
+    "run_$1"
+    say "$1 is restarted (restart $(grep -c . "$RUN/$1.ends"))"
 }
 
 # stop_some LIMIT NAME…: asks daemons to end and waits at most LIMIT tenths of a second
