@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SCHEMA = 1
+LAST_COLUMN = 20  # columns that the last cell of a row has at least, however narrow the terminal
 
 
 def show_json(result: Mapping[str, Any]) -> None:
@@ -34,18 +35,28 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
+def load_tables() -> None:
+    """Loads what a table on a terminal needs, for a command that has to wait for answers meanwhile."""
+    if sys.stdout.isatty():
+        import rich.console
+        import rich.table  # noqa: F401
+
+
 def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # only here: it takes longer to load than most commands to run
+    from rich.console import Console  # only here: rich takes a tenth of a second to load
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in headings[:-1]:
         table.add_column(heading, no_wrap=True)
-    table.add_column(headings[-1], overflow="fold", min_width=20)
+    table.add_column(headings[-1], overflow="fold", min_width=LAST_COLUMN)
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: a node's words are no markup
-    Console(highlight=False).print(table, crop=False)
+        table.add_row(*map(Text, row))  # Text: what a node prints is no markup
+    screen = Console(highlight=False)
+    others = sum(max(map(len, column)) + 2 for column in list(zip(headings, *rows, strict=True))[:-1])
+    screen.width = max(screen.width, others + LAST_COLUMN)  # rich would cut the other columns
+    screen.print(table, crop=False)
 
 
 def show_text(text: Text, environ: Mapping[str, str]) -> None:

@@ -30,11 +30,12 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
     STATE is ready, not yet, set by operator (somebody took the node out of service), or unknown (the
     node could not be asked). The command never waits for a node to become ready.
     """
-    from lab.cli.output import note, show_json, show_table
+    from lab.cli.output import load_tables, note, show_json, show_table
     from lab.cluster.observation import observe
     from lab.cluster.readiness import evaluate
 
     with EarlyQuestions(app.backend, app.lab_name(lab)) as questions:
+        load_tables()  # while the nodes are being asked
         record = app.record(lab)
         spec = app.spec_of(record)
         view = observe(spec, questions.statuses.result(), questions.ask)

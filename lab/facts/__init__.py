@@ -1,1 +1,1 @@
-"""Facts: a command that a learner could type, and a pure parser of what it prints."""
+"""Facts: commands that a learner could type, each with a pure parser of its output."""

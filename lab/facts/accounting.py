@@ -1,4 +1,4 @@
-"""Facts about Slurm's accounting: what slurmdbd keeps, and what slurmctld makes of it."""
+"""Facts about Slurm's accounting, from sacctmgr and sacct."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Membership:
 
 @dataclass(frozen=True)
 class Book:
-    """Every association that slurmdbd keeps of the cluster."""
+    """All associations of the cluster in slurmdbd."""
 
     accounts: dict[str, Account]
     memberships: tuple[Membership, ...]
 
     def accounts_of(self, user: str) -> frozenset[str]:
-        """Accounts in which a user may work."""
+        """Returns the accounts that a user may use."""
         return frozenset(entry.account for entry in self.memberships if entry.user == user)
 
     def qos_of(self, user: str, account: str) -> frozenset[str]:
-        """QOS that a user may ask for in an account."""
+        """Returns the QOS that a user may request in an account."""
         found = [entry.qos for entry in self.memberships if (entry.user, entry.account) == (user, account)]
         return frozenset().union(*found)
 
@@ -51,19 +51,19 @@ class Qos:
 
     name: str
     flags: frozenset[str]
-    minutes: dict[str, float]  # GrpTRESMins: resource-minutes all its jobs may use together
+    minutes: dict[str, float]  # GrpTRESMins: resource-minutes that all its jobs may use together
 
 
 @dataclass(frozen=True)
 class PastJob:
-    """One job in the accounting; times in seconds since 1970, None where there is none."""
+    """One job in the accounting; times in seconds since 1970, None if unknown."""
 
     job_id: str
     user: str
     account: str
     qos: str
     partition: str
-    state: str  # in one word, e.g. COMPLETED
+    state: str  # one word, e.g. COMPLETED
     submitted: int | None
     started: int | None
     priority: int | None
@@ -73,7 +73,7 @@ class PastJob:
 
     @property
     def number(self) -> int:
-        """Its number, by which jobs are in the order of their submission."""
+        """Its number; numbers are in the order of submission."""
         return int(self.job_id.split("_")[0].split("+")[0])
 
 
@@ -127,7 +127,7 @@ def _number(text: str, command: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise FactError(f"`{command}` printed {text!r} for a number", 0, text) from None
+        raise FactError(f"`{command}` printed {text!r} where a number was expected", 0, text) from None
 
 
 def _jobs(status: int, output: str) -> tuple[PastJob, ...]:
@@ -157,10 +157,10 @@ def _whole(text: str) -> int | None:
 
 
 clusters: Fact[tuple[str, ...]] = Fact(_CLUSTERS, _clusters)
-"""Clusters that slurmdbd knows."""
+"""Names of the clusters in slurmdbd."""
 book: Fact[Book] = Fact(_BOOK, _book)
 default_accounts: Fact[dict[str, str]] = Fact(_DEFAULTS, _defaults)
-"""The account a user's jobs are counted under when they name none."""
+"""The default account of each user."""
 qos: Fact[dict[str, Qos]] = Fact(_QOS, _qos)
 past_jobs: Fact[tuple[PastJob, ...]] = Fact(_JOBS, _jobs)
-"""Jobs of the last week, waiting and running ones included, oldest first."""
+"""Jobs of the last seven days, pending and running ones included, oldest first."""

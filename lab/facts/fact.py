@@ -1,4 +1,4 @@
-"""What a fact is: a command, and a pure function from its status and output to a value."""
+"""Defines a fact: a command, and a pure function from its exit status and output to a value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Fact(Generic[T]):
 
 
 class FactError(LabError):
-    """A command did not print what it should have; `status` and `output` are what it gave."""
+    """A command did not print what its parser expects; holds its exit status and output."""
 
     def __init__(self, message: str, status: int, output: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-SHOWN:])
@@ -33,7 +33,7 @@ class FactError(LabError):
 
 
 def require_success(command: str, status: int, output: str) -> None:
-    """Raises a FactError unless the command said that it succeeded."""
+    """Raises a FactError if the exit status of a command is not 0."""
     if status != 0:
         raise FactError(f"`{command}` ended with status {status}", status, output)
 
@@ -42,14 +42,14 @@ def split_fields(line: str, count: int, command: str, separator: str = "|") -> l
     """Splits a line into exactly `count` fields; the last may contain the separator."""
     fields = line.split(separator, count - 1)
     if len(fields) != count:
-        raise FactError(f"`{command}` printed a line without its {count} fields", 0, line)
+        raise FactError(f"`{command}` printed a line that does not have {count} fields", 0, line)
     return [field.strip() for field in fields]
 
 
 def pairs(line: str) -> dict[str, str]:
-    """Reads `Key=value Key=value`, where values may hold blanks; of a key that comes twice, the first.
+    """Reads `Key=value Key=value`, where values may hold blanks; if a key is repeated, the first counts.
 
-    What people may write, such as a node's comment, stands last in Slurm's lines, and may look like a key.
+    Slurm prints free text, such as a node's comment, at the end of the line, and it may look like a key.
     """
     found = list(_PAIR.finditer(line))
     ends = [match.start() for match in found[1:]] + [len(line)][: len(found)]

@@ -1,4 +1,4 @@
-"""Facts about partitions as slurmctld works with them: limits, tiers, and who may use them."""
+"""Facts about the partitions of slurmctld: limits, tiers, and which accounts may use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TIME = re.compile(r"(?:(\d+)-)?(\d+):(\d+):(\d+)")
 
 @dataclass(frozen=True)
 class Queue:
-    """One partition's rules; a time is in minutes, None where there is no limit."""
+    """The rules of one partition; times in minutes, None means no limit."""
 
     name: str
     default: bool
@@ -22,10 +22,10 @@ class Queue:
     allowed: frozenset[str]  # accounts; empty: all
     denied: frozenset[str]
     nodes: str
-    memory_per_cpu: int | None  # MiB for a job that does not say
+    memory_per_cpu: int | None  # MiB; default of jobs that request none
 
     def admits(self, account: str) -> bool:
-        """Whether an account's jobs may wait here."""
+        """Whether jobs of an account may use the partition."""
         return account not in self.denied and (not self.allowed or account in self.allowed)
 
 
@@ -43,7 +43,7 @@ def _queues(status: int, output: str) -> dict[str, Queue]:
 def _queue(record: dict[str, str]) -> Queue:
     tier, memory = record.get("PriorityTier", ""), record.get("DefMemPerCPU", "")
     if not tier.isdecimal():
-        raise FactError(f"`{_COMMAND}` printed {tier!r} for a tier", 0, str(record))
+        raise FactError(f"`{_COMMAND}` printed {tier!r} as PriorityTier", 0, str(record))
     return Queue(
         name=record["PartitionName"],
         default=record.get("Default") == "YES",
@@ -62,7 +62,7 @@ def _accounts(text: str) -> frozenset[str]:
 
 
 def minutes(text: str) -> float | None:
-    """Reads `[days-]hours:minutes:seconds`; a word such as UNLIMITED means none."""
+    """Reads `[days-]hours:minutes:seconds`; returns None for a word such as UNLIMITED."""
     found = _TIME.fullmatch(text)
     if not found:
         return None
@@ -71,7 +71,7 @@ def minutes(text: str) -> float | None:
 
 
 def refusal(options: str) -> Fact[str]:
-    """What the controller says against a job, which is not submitted; "" if it would take it."""
+    """Tests a job without submitting it; the fact is the reason for refusal, "" if there is none."""
     command = f"sbatch --test-only {options} --wrap true"
 
     def parse(status: int, output: str) -> str:

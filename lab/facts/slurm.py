@@ -1,4 +1,4 @@
-"""Facts about Slurm, asked through its own commands on any node that has its configuration."""
+"""Facts about Slurm, from its own commands on any node that has its configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ IN_USE = frozenset({"IDLE", "MIXED", "ALLOCATED"})
 _UNWELL = frozenset(
     {"DRAIN", "FAIL", "NOT_RESPONDING", "INVALID_REG", "REBOOT_REQUESTED", "REBOOT_ISSUED", "POWERED_DOWN"}
 )
-_SUFFIXES = "*~#!%$@^-+"  # what sinfo(1), NODE STATE CODES, hangs on a state
+_SUFFIXES = "*~#!%$@^-+"  # appended to a state; see sinfo(1), NODE STATE CODES
 
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """One node as slurmctld knows it; times in seconds since 1970, None when it never registered."""
+    """One node in slurmctld; times in seconds since 1970, None if it never registered."""
 
     name: str
     state: str  # the base state, e.g. IDLE
@@ -32,18 +32,18 @@ class NodeInfo:
 
     @property
     def takes_jobs(self) -> bool:
-        """Whether the node is idle or busy, and neither drained nor silent."""
+        """Whether the node is idle or busy, and neither drained nor unresponsive."""
         return self.state in IN_USE and not self.flags & _UNWELL
 
     @property
     def label(self) -> str:
-        """State and flags in one word, as `scontrol show node` writes them."""
+        """State and flags in one word, in the form of `scontrol show node`."""
         return "+".join([self.state, *sorted(self.flags)])
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition, as sinfo shows it."""
+    """One partition in the output of sinfo."""
 
     name: str
     available: bool
@@ -106,7 +106,7 @@ def _jobs(status: int, output: str) -> tuple[Job, ...]:
 
 
 def parse_nodes(status: int, output: str) -> dict[str, NodeInfo]:
-    """Reads `scontrol -o show nodes`, run with TZ=UTC0."""
+    """Parses the output of `scontrol -o show nodes`, run with TZ=UTC0."""
     require_success(_NODES, status, output)
     return {info.name: info for info in map(_node, output.splitlines()) if info is not None}
 
@@ -138,7 +138,7 @@ def _seconds(text: str) -> int | None:
     try:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
-        return None  # "None" and "Unknown": it has not registered
+        return None  # "None" or "Unknown": the node has not registered
 
 
 def _config(status: int, output: str) -> dict[str, str]:
@@ -156,11 +156,11 @@ def _controller(status: int, output: str) -> bool:
         return True
     if "is DOWN" in output:
         return False
-    raise FactError("`scontrol ping` said neither UP nor DOWN", status, output)
+    raise FactError("`scontrol ping` printed neither UP nor DOWN", status, output)
 
 
 node_states: Fact[dict[str, str]] = Fact(_SINFO, _node_states)
-"""State of every node in sinfo's long words (`idle`, `down*`); compact and complete."""
+"""State of every node in the long form of sinfo, e.g. `idle` or `down*`."""
 node_reasons: Fact[dict[str, str]] = Fact(_SINFO, _node_reasons)
 nodes: Fact[dict[str, NodeInfo]] = Fact(_NODES, parse_nodes)
 partitions: Fact[tuple[Partition, ...]] = Fact(_SINFO_PARTITIONS, _partitions)
@@ -170,14 +170,14 @@ controller_up: Fact[bool] = Fact("scontrol ping", _controller)
 
 
 def node(name: str) -> Fact[NodeInfo]:
-    """What slurmctld knows about one node; a FactError when it knows none of that name."""
+    """One node in slurmctld; the fact raises a FactError if there is no such node."""
     command = f"TZ=UTC0 scontrol -o show node {shlex.quote(name)}"
 
     def parse(status: int, output: str) -> NodeInfo:
         require_success(command, status, output)
         found = _node(output.strip())
         if found is None:
-            raise FactError(f"Slurm knows no node {name}", status, output)
+            raise FactError(f"slurmctld has no node called {name}", status, output)
         return found
 
     return Fact(command, parse)

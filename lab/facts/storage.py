@@ -10,7 +10,7 @@ from lab.facts.fact import Fact, FactError, require_success
 
 @dataclass(frozen=True)
 class Mount:
-    """The file system a path is on; sizes in bytes, 0 where the kernel gives none."""
+    """One mounted file system; sizes in bytes, 0 if the kernel reports none."""
 
     target: str
     source: str
@@ -22,7 +22,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Memory:
-    """What `free` shows, in bytes."""
+    """The output of `free`, in bytes."""
 
     total: int
     used: int
@@ -45,13 +45,13 @@ class Partition:
 
     @property
     def size(self) -> int:
-        """How large it is."""
+        """Its size."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class Table:
-    """How a disk is divided."""
+    """The partition table of a disk."""
 
     size: int
     kind: str  # gpt, msdos …
@@ -59,7 +59,7 @@ class Table:
 
 
 def partitions(disk: str) -> Fact[Table]:
-    """The partition table of a disk; a FactError where there is no disk, or no table on it."""
+    """The partition table of a disk; the fact raises a FactError if there is no disk or no table."""
     command = f"parted -sm {shlex.quote(disk)} unit B print"
 
     def parse(status: int, output: str) -> Table:
@@ -94,14 +94,14 @@ def made(device: str) -> Fact[int]:
     def parse(status: int, output: str) -> int:
         require_success(command, status, output)
         if not output.strip().isdigit():
-            raise FactError(f"{device} holds no ext file system", status, output)
+            raise FactError(f"there is no ext file system on {device}", status, output)
         return int(output)
 
     return Fact(command, parse)
 
 
 def mount(path: str) -> Fact[Mount]:
-    """The mount that holds a path, as the kernel has it (fstab is not asked)."""
+    """The mounted file system that holds a path, from the kernel and not from fstab."""
     command = f"findmnt -bnPo TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED -T {shlex.quote(path)}"
 
     def parse(status: int, output: str) -> Mount:
@@ -109,7 +109,7 @@ def mount(path: str) -> Fact[Mount]:
         lines = output.strip().splitlines()
         if not lines:
             raise FactError(f"`{command}` shows no mount", status, output)
-        return _mount(lines[-1])  # the last one mounted is the one that is seen
+        return _mount(lines[-1])  # the last one covers the others
 
     return Fact(command, parse)
 
@@ -126,7 +126,7 @@ def _mount(line: str) -> Mount:
             used=int(found["USED"] or 0),
         )
     except (ValueError, KeyError) as problem:
-        raise FactError('`findmnt` printed a line that is not KEY="value"', 0, line) from problem
+        raise FactError('`findmnt` printed a line that does not consist of KEY="value"', 0, line) from problem
 
 
 def _mounts(status: int, output: str) -> tuple[Mount, ...]:

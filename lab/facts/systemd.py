@@ -12,39 +12,39 @@ _KEYS = "Id,LoadState,ActiveState,SubState,UnitFileState,ConditionResult,Result,
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit as `systemctl show` describes it."""
+    """One unit in the output of `systemctl show`."""
 
     name: str
     load: str  # loaded, not-found, masked …
     active: str  # active, inactive, failed, activating …
     sub: str
     enabled: str  # enabled, disabled, static …
-    condition: bool  # whether its conditions held the last time it was started
+    condition: bool  # whether its conditions were met at the last start
     result: str
     exit_status: int
 
 
 @dataclass(frozen=True)
 class SystemState:
-    """The system as a whole: running, degraded, starting, stopping, offline …"""
+    """State of the whole system: running, degraded, starting, stopping, offline …"""
 
     state: str
 
     @property
     def up(self) -> bool:
-        """Whether the boot has ended; `degraded` counts: some unit failed, the system runs."""
+        """Whether the boot is complete; `degraded` counts, since the system runs although a unit failed."""
         return self.state in ("running", "degraded")
 
 
 def unit(name: str) -> Fact[Unit]:
-    """The state of one unit; a unit that does not exist has load `not-found`."""
+    """The state of one unit; the `load` of a unit that does not exist is `not-found`."""
     command = f"systemctl show {shlex.quote(name)} -p {_KEYS}"
 
     def parse(status: int, output: str) -> Unit:
         require_success(command, status, output)
         found = dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
         if "ActiveState" not in found:
-            raise FactError(f"`{command}` did not say how the unit is", status, output)
+            raise FactError(f"`{command}` printed no ActiveState", status, output)
         return Unit(
             name=found.get("Id", name),
             load=found.get("LoadState", ""),
@@ -61,8 +61,8 @@ def unit(name: str) -> Fact[Unit]:
 
 def _system(status: int, output: str) -> SystemState:
     lines = output.strip().splitlines()
-    if not lines or not lines[-1].isalpha():  # the exit status only says whether it is "running"
-        raise FactError("`systemctl is-system-running` gave no state", status, output)
+    if not lines or not lines[-1].isalpha():  # the exit status says only whether the state is "running"
+        raise FactError("`systemctl is-system-running` printed no state", status, output)
     return SystemState(lines[-1])
 
 

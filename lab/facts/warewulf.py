@@ -1,4 +1,4 @@
-"""Facts about Warewulf on the SMS, read from what `wwsh` prints."""
+"""Facts about Warewulf on the SMS, from the output of `wwsh`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lab.facts.fact import Fact, FactError, require_success
 
-_NOTHING = "UNDEF"  # what wwsh prints for a value that is not set
+_NOTHING = "UNDEF"  # wwsh prints this for a value that is not set
 _TITLE = re.compile(r"^#### (\S+) #+$")
 _FILE_ROW = re.compile(
     r"^(?P<name>\S+)\s*:\s+(?P<perms>[-bcdlps ][-rwxsStT]{9})\s+(?P<origins>\d+)\s+"
@@ -19,7 +19,7 @@ _FILE_ROW = re.compile(
 
 @dataclass(frozen=True)
 class NodeRow:
-    """A line of `wwsh node list`; long values are cut by wwsh, see `node_print` for whole ones."""
+    """A line of `wwsh node list`; wwsh truncates long values, `node_print` has complete ones."""
 
     name: str
     groups: str
@@ -29,7 +29,7 @@ class NodeRow:
 
 @dataclass(frozen=True)
 class ProvisionRow:
-    """A line of `wwsh provision list`; long values are cut by wwsh."""
+    """A line of `wwsh provision list`; wwsh truncates long values."""
 
     name: str
     vnfs: str
@@ -71,7 +71,7 @@ class BootstrapRow:
 
 @dataclass(frozen=True)
 class Provision:
-    """A node's provisioning settings; "" or () where nothing is set."""
+    """The provisioning settings of a node; "" or () if not set."""
 
     name: str
     vnfs: str
@@ -82,12 +82,12 @@ class Provision:
     values: tuple[tuple[str, str], ...]  # every line as printed
 
     def value(self, key: str) -> str:
-        """The value of any line, "" when there is none."""
+        """Returns the value of any line, "" if there is no such line."""
         return dict(self.values).get(key, "")
 
 
 def _rows(command: str, status: int, output: str) -> list[str]:
-    """The lines below the header and its line of `=`; none when wwsh says it found nothing."""
+    """Returns the lines below the header and its line of `=`; none if wwsh found nothing."""
     if status != 0 and "ERROR" in output:
         require_success(command, status, output)
     lines = output.splitlines()
@@ -122,7 +122,7 @@ def _provision_list(status: int, output: str) -> tuple[ProvisionRow, ...]:
 def _fields(line: str, count: int, command: str) -> list[str]:
     fields = line.split(None, count - 1)
     if len(fields) != count:
-        raise FactError(f"`{command}` printed a line without its {count} columns", 0, line)
+        raise FactError(f"`{command}` printed a line that does not have {count} columns", 0, line)
     return [field.strip() for field in fields]
 
 
@@ -148,13 +148,13 @@ def _file_list(status: int, output: str) -> tuple[FileRow, ...]:
 
 
 def _vnfs_list(status: int, output: str) -> tuple[VnfsRow, ...]:
-    del status  # not 0 where there is none
+    del status  # not 0 if there is none
     rows = [_fields(line, 4, "wwsh vnfs list") for line in _table(output, "VNFS NAME")]
     return tuple(VnfsRow(name, float(size), arch, chroot) for name, size, arch, chroot in rows)
 
 
 def _bootstrap_list(status: int, output: str) -> tuple[BootstrapRow, ...]:
-    del status  # not 0 where there is none
+    del status  # not 0 if there is none
     rows = [_fields(line, 3, "wwsh bootstrap list") for line in _table(output, "BOOTSTRAP NAME")]
     return tuple(BootstrapRow(name, float(size), arch) for name, size, arch in rows)
 
@@ -166,7 +166,7 @@ def _table(output: str, header: str) -> list[str]:
 
 
 def blocks(output: str) -> dict[str, dict[str, str]]:
-    """Reads the `#### NAME ####` blocks of `print`: each line is `name: KEY = value`."""
+    """Parses the `#### NAME ####` blocks of `print`, whose lines are `name: KEY = value`."""
     found: dict[str, dict[str, str]] = {}
     here: dict[str, str] = {}
     for line in output.splitlines():
@@ -189,13 +189,13 @@ def _printed(command: str, name: str) -> Callable[[int, str], dict[str, str]]:
 
 
 def node_print(name: str) -> Fact[dict[str, str]]:
-    """Every line of `wwsh node print NAME`, e.g. `eth0.HWADDR`; "" where wwsh prints UNDEF."""
+    """All values of `wwsh node print NAME`, e.g. `eth0.HWADDR`; "" if not set."""
     command = f"wwsh node print {shlex.quote(name)}"
     return Fact(command, _printed(command, name))
 
 
 def provision_print(name: str) -> Fact[Provision]:
-    """What `wwsh provision print NAME` says; a FactError when there is no such node."""
+    """The output of `wwsh provision print NAME`; the fact raises a FactError if there is no such node."""
     command = f"wwsh provision print {shlex.quote(name)}"
     read = _printed(command, name)
 
