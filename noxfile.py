@@ -228,7 +228,7 @@ def machines_contract(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Renews requirements/: the newest releases that pyproject.toml allows, with the hashes of all their files."""
+    """Renews requirements/: the newest releases that pyproject.toml allows, and the hashes of their files."""
     everything = ("pyproject.toml", "--all-extras", "--group=build")
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "everything.txt"
@@ -240,7 +240,7 @@ def lock(session: nox.Session) -> None:
 
 
 def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -> None:
-    """Writes one file of pins that fit every platform; no index is named in it, so that pip uses the user's."""
+    """Writes a file of pins for every platform. It names no index, so that pip uses the user's."""
     python = () if "--python-version" in arguments else ("--python-version", OLDEST_PYTHON)
     shape = ("--universal", "--generate-hashes", "--no-annotate", "--no-header", "--upgrade", "--quiet")
     compiled = ("pip", "compile", *arguments, *python, *shape, "--output-file", str(target))

@@ -32,6 +32,12 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
     With the backend libvirt and without names, build the disk of the SMS. A name always means a
     container image.
     """
+    bring_up_to_date(app, mode, names, force=force)
+    click.echo("the images are up to date")
+
+
+def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force: bool = False) -> None:
+    """Builds the named images, or those a lab needs on this backend, and shows the progress."""
     from lab.cli.progress_display import showing
     from lab.images import disk
     from lab.images.pipeline import build
@@ -44,7 +50,6 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
             disk.build(_disk_store(), cache, progress.say, force=force)
         else:
             build(names, _store(), cache, progress.say, force=force)
-    click.echo("the images are up to date")
 
 
 @command.command("ls")

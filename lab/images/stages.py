@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.images.bundle import write_bundle
+from lab.images.own_group import in_own_group
 from lab.images.recipe import KEY_DIGITS, Recipe, Tree
 from lab.ownership import owned_by
 from lab.paths import data_folder
@@ -38,7 +39,8 @@ def make_tree(tree: Tree, target: Path) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
-    run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
+    command = in_own_group(_mmdebstrap(tree, unfinished))
+    run(command, timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
     unfinished.rename(target)
     for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
