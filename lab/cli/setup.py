@@ -62,18 +62,24 @@ def command(
     Run the command again and it does only what is missing. Before work in a lab would be lost it asks,
     with -y too.
     """
-    from lab.cli.context import ExerciseContext
-    from lab.cli.images import bring_up_to_date
-
     app: App = ctx.obj
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
+    with _ended_in_order():
+        _run(ctx, lab, mode, proof=proof, yes=yes, as_json=as_json)
+
+
+def _run(ctx: click.Context, lab: str | None, mode: str, *, proof: bool, yes: bool, as_json: bool) -> None:
+    from lab.cli.context import open_catalog
+    from lab.cli.images import bring_up_to_date
+
+    app: App = ctx.obj
     _require_engine(app)
     _announce("building the node images: minutes the first time, a second when nothing has changed", mode)
     bring_up_to_date(app, mode)
     _announce("bringing the lab up", mode)
     spec = _bring_up(app, lab, mode)
-    exercise = ExerciseContext(app, lab).catalog.exercises[0]
+    exercise = open_catalog().exercises[0]
     proven = _wants_proof(app, lab, exercise, proof=proof, yes=yes)
     if proven:
         _prove(app, exercise, mode, as_json=as_json)
@@ -161,7 +167,6 @@ def _prove(app: App, exercise: Exercise, mode: str, *, as_json: bool) -> None:
     spec = app.spec(None, (), PROOF_LAB)
     app.interrupted = f"the lab is up; lab setup repeats the proof, lab ls shows whether {PROOF_LAB} is left"
     with (
-        _ended_in_order(),
         app.lock(PROOF_LAB),
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,
@@ -180,7 +185,7 @@ def _hide(text: str) -> None:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP, which a closed terminal sends, unwind the stack, so that the lab goes."""
+    """Lets SIGTERM and SIGHUP, which a closed terminal sends, unwind the stack: nothing half made stays."""
 
     def end(number: int, _: object) -> NoReturn:
         sys.exit(128 + number)

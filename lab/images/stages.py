@@ -7,6 +7,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
 
 from lab.errors import LabError
@@ -31,8 +32,8 @@ def made_tree(tree: Tree, cache: Path) -> Path:
     return cache / f"{tree.name}-{tree.key}.tar"
 
 
-def make_tree(tree: Tree, target: Path) -> None:
-    """Makes the tar file of a tree with mmdebstrap; an interrupted run leaves no incomplete file."""
+def make_tree(tree: Tree, target: Path, stop: threading.Event | None = None) -> None:
+    """Makes the tar file of a tree with mmdebstrap; a run that fails or is stopped leaves no incomplete file."""
     if shutil.which("mmdebstrap") is None:
         raise LabError(
             "mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap, or: ./quickstart"
@@ -40,7 +41,7 @@ def make_tree(tree: Tree, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
     command = in_own_group(_mmdebstrap(tree, unfinished))
-    run(command, timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
+    run(command, timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"}, stop=stop)
     unfinished.rename(target)
     for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
