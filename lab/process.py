@@ -45,8 +45,9 @@ def run(
 ) -> Done:
     """Runs a program to its end; with `check`, a status other than 0 is a LabError.
 
-    The program gets a process group of its own, so Ctrl-C reaches us and not it. No exception reaches a thread
-    from outside, so it gives `stop`: once that is set, the program is ended as by Ctrl-C, and a LabError raised.
+    The program gets a process group of its own, so Ctrl-C reaches us and not it. No exception reaches a
+    thread from outside, so it gives `stop`: once that is set, the program is ended as by Ctrl-C, and a
+    LabError raised.
     """
     start = time.monotonic()
     status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ, stop=stop)
