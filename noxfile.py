@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -23,8 +25,18 @@ nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = sys.executable
+OLDEST_PYTHON = "3.11"
 GUEST_PYTHON = "3.9"
-GUEST_TOOLS = ("hypothesis", "pexpect", "pytest", "pytest-timeout")
+LOCKS = ROOT / "requirements"
+LOCKED = {
+    "lab": ("pyproject.toml",),
+    "dev": ("pyproject.toml", "--extra=dev"),
+    "dns": ("pyproject.toml", "--extra=dns"),
+    "libvirt": ("pyproject.toml", "--extra=libvirt"),
+    "build": ("--group=build",),
+    "guest": ("--group=guest",),
+}
+"""The files in requirements/, and what in pyproject.toml each of them pins."""
 STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
 """Set by `ci`: what cannot be run is then an error, never a skip."""
 
@@ -168,7 +180,8 @@ def guest(session: nox.Session) -> None:
     runner = str(home / "bin" / "python")
     if not Path(runner).exists():
         session.run(python, "-m", "venv", str(home), external=True)
-        session.run(runner, "-m", "pip", "install", "-q", *GUEST_TOOLS, external=True)
+        install = (runner, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCKS / "guest.txt"))
+        session.run(*install, external=True)
     # The fixtures one folder up belong to the harness, which needs a newer Python.
     for folder in ("tests/guest", "tests/unit/siphon"):
         command = (runner, "-m", "pytest", folder, f"--confcutdir={folder}", "-p", "no:cacheprovider")
@@ -237,6 +250,29 @@ def machines_contract(session: nox.Session) -> None:
     """
     need_machines(session)
     pytest(session, ON_MACHINES, "--durations=10")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Renews requirements/: the newest releases that pyproject.toml allows, and the hashes of their files."""
+    everything = ("pyproject.toml", "--all-extras", "--group=build")
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "everything.txt"
+        compile_lock(session, everything, constraints)
+        for name, sources in LOCKED.items():
+            # The guest's Python is so old that it needs older releases.
+            options = ("--python-version", GUEST_PYTHON) if name == "guest" else ("-c", str(constraints))
+            compile_lock(session, (*sources, *options), LOCKS / f"{name}.txt")
+
+
+def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -> None:
+    """Writes a file of pins for every platform. It names no index, so that pip uses the user's."""
+    python = () if "--python-version" in arguments else ("--python-version", OLDEST_PYTHON)
+    shape = ("--universal", "--generate-hashes", "--no-annotate", "--no-header", "--upgrade", "--quiet")
+    compiled = ("pip", "compile", *arguments, *python, *shape, "--output-file", str(target))
+    session.run(PYTHON, "-m", "uv", *compiled, silent=True)
+    pins = target.read_text(encoding="utf-8")
+    target.write_text(f"# Written by `nox -s lock`.\n{pins}", encoding="utf-8")
 
 
 @nox.session

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from lab.errors import LabError
 
 SHOWN_LINES = 5
 SHOWN_COMMAND = 120
+STOP_SECONDS = 0.2  # between two looks at `stop`
+TIDY_SECONDS = 10.0  # that a stopped program has to remove what it made
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,16 @@ def run(
     check: bool = True,
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    stop: threading.Event | None = None,
 ) -> Done:
     """Runs a program to its end; with `check`, a status other than 0 is a LabError.
 
-    The program gets a process group of its own, so Ctrl-C reaches us and not it.
+    The program gets a process group of its own, so Ctrl-C reaches us and not it. No exception reaches a
+    thread from outside, so it gives `stop`: once that is set, the program is ended as by Ctrl-C, and a
+    LabError raised.
     """
     start = time.monotonic()
-    status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ)
+    status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ, stop=stop)
     return Done(tuple(argv), status, _text(out), _text(err), seconds=time.monotonic() - start)
 
 
@@ -61,6 +67,7 @@ def _run(
     check: bool,
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    stop: threading.Event | None = None,
 ) -> tuple[int, bytes, bytes]:
     try:
         process = subprocess.Popen(
@@ -74,7 +81,7 @@ def _run(
         )
     except OSError as problem:
         raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
-    out, err = _wait(process, argv, stdin, timeout)
+    out, err = _wait(process, argv, stdin, timeout, stop)
     status = process.returncode
     if check and status != 0:
         raise LabError(f"{short(argv)} ended with status {status}", evidence=_last_lines(_text(err)))
@@ -96,11 +103,17 @@ def short(argv: Sequence[str]) -> str:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], argv: Sequence[str], stdin: bytes, timeout: float
+    process: subprocess.Popen[bytes],
+    argv: Sequence[str],
+    stdin: bytes,
+    timeout: float,
+    stop: threading.Event | None,
 ) -> tuple[bytes, bytes]:
     with process:
         try:
-            return process.communicate(stdin, timeout=timeout)
+            if stop is None:
+                return process.communicate(stdin, timeout=timeout)
+            return _communicate(process, argv, timeout, stop)
         except subprocess.TimeoutExpired as problem:
             _kill_group(process)
             _, err = process.communicate()
@@ -110,6 +123,25 @@ def _wait(
         except BaseException:
             _kill_group(process)
             raise
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], argv: Sequence[str], timeout: float, stop: threading.Event
+) -> tuple[bytes, bytes]:
+    """Waits in short turns, so that `stop` is seen soon."""
+    deadline = time.monotonic() + timeout
+    while not stop.is_set():
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(timeout=min(STOP_SECONDS, max(left, 0)))
+        except subprocess.TimeoutExpired:
+            if left <= 0:
+                raise
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=TIDY_SECONDS)
+    raise LabError(f"{short(argv)} was stopped")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

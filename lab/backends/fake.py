@@ -66,6 +66,7 @@ class FakeBackend:
         self.calls: list[str] = []
         self.settled: list[str] = []
         self.findings: tuple[Finding, ...] = (Finding("engine", ok=True, evidence="it answers"),)
+        self.missing: frozenset[str] = frozenset()
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
         self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot
@@ -79,7 +80,7 @@ class FakeBackend:
 
     def probe(self) -> Capabilities:
         """Says what the test wants it to say."""
-        return Capabilities("fake", all(f.ok for f in self.findings), self.findings, frozenset())
+        return Capabilities("fake", all(f.ok for f in self.findings), self.findings, self.missing)
 
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists the labs in memory."""

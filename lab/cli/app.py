@@ -65,10 +65,15 @@ class App:
 
         return user_paths(self.environ)
 
+    @property
+    def backend_name(self) -> str:
+        """The backend's name from LAB_BACKEND, else from lab.toml, else docker."""
+        return self.environ.get("LAB_BACKEND") or self._peek("backend") or DEFAULT_BACKEND
+
     @cached_property
     def backend(self) -> Backend:
-        """The backend from LAB_BACKEND, else from lab.toml, else docker."""
-        return self.open_backend(self.environ.get("LAB_BACKEND") or self._peek("backend") or DEFAULT_BACKEND)
+        """The backend of that name, opened."""
+        return self.open_backend(self.backend_name)
 
     @property
     def interactive(self) -> bool:

@@ -33,21 +33,28 @@ def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mod
     With the backend libvirt and without names, build the disk of the SMS. A name always means a
     container image.
     """
-    from lab.cli.progress_display import showing
-    from lab.images import disk, recipe
-    from lab.images.pipeline import build
-    from lab.paths import private_folder
+    from lab.images import recipe
 
     if every and names:
         raise click.UsageError("--all builds every image: leave out the names, or --all")
+    bring_up_to_date(app, mode, recipe.names() if every else names, force=force)
+    click.echo("the images are up to date")
+
+
+def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force: bool = False) -> None:
+    """Builds the named images, or those a lab needs on this backend, and shows the progress."""
+    from lab.cli.progress_display import showing
+    from lab.images import disk
+    from lab.images.pipeline import build
+    from lab.paths import private_folder
+
     app.interrupted = "finished images are kept; lab images build continues"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
         if _uses_disks(app) and not names:
             disk.build(_disk_store(), cache, progress.say, force=force)
         else:
-            build(recipe.names() if every else names, _store(), cache, progress.say, force=force)
-    click.echo("the images are up to date")
+            build(names, _store(), cache, progress.say, force=force)
 
 
 @command.command("ls")

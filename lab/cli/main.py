@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # `lab --help` must not import the commands, so their short helps are repeated here; a test compares them.
 SECTIONS: dict[str, dict[str, str]] = {
     "Lab": {
+        "setup": "Build the images, bring the lab up, and prove the first exercise.",
         "up": "Bring the lab up, or change it to what lab.toml says.",
         "down": "Remove the lab with all that belongs to it.",
         "power": "Power nodes on, off, or off and on.",
@@ -145,7 +146,7 @@ class LazyGroup(click.Group):
 )
 @click.pass_obj
 def main(app: App, backend: str | None) -> None:
-    """Rackling: an emulated HPC cluster and a course about running it. Start with: lab up."""
+    """Rackling: an emulated HPC cluster and a course about running it. Start with: lab setup."""
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
     if app.environ.get("NO_COLOR"):

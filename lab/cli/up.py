@@ -59,22 +59,42 @@ def command(  # noqa: PLR0917 - click hands each option over by name
     Run it again and it does nothing more. With NODEs, only these (and the SMS) are powered on and
     waited for. A lab that exists is brought back as it was, unless a lab.toml or --set says otherwise.
     """
+    spec = wanted_spec(app, config, sets, lab)
+    if dry_run:
+        with app.cluster(spec) as cluster:
+            _show_plan(cluster, nodes, as_json=as_json)
+        return
+    readings = bring_up(app, spec, mode, nodes, yes=yes, wait=wait, timeout=timeout)
+    _show(spec, readings, as_json=as_json)
+
+
+def bring_up(
+    app: App,
+    spec: ClusterSpec,
+    mode: str,
+    nodes: tuple[str, ...] = (),
+    *,
+    yes: bool,
+    wait: bool = True,
+    timeout: float | None = None,
+) -> Sequence[Reading]:
+    """Makes the lab what its specification says, and shows the progress; asks before something is lost."""
     from lab.cli.progress_display import showing
 
+    app.interrupted = f"lab {spec.lab} is half made; lab up carries on, lab down removes it"
+    with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster, app.lock(spec.lab):
+        if timeout is not None:
+            cluster.timeout = timeout
+        _ask(app, cluster.plan(nodes), spec, yes=yes)
+        return cluster.up(nodes, wait=wait)
+
+
+def wanted_spec(app: App, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
+    """The specification of the lab to bring up, and its backend opened."""
     spec = _wanted(app, config, sets, lab)
     if spec.backend != app.backend.name:
         app.backend = app.open_backend(spec.backend)
-    app.interrupted = f"lab {spec.lab} is half made; lab up carries on, lab down removes it"
-    with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster:
-        if timeout is not None:
-            cluster.timeout = timeout
-        if dry_run:
-            _show_plan(cluster, nodes, as_json=as_json)
-            return
-        with app.lock(spec.lab):
-            _ask(app, cluster.plan(nodes), spec, yes=yes)
-            readings = cluster.up(nodes, wait=wait)
-    _show(spec, readings, as_json=as_json)
+    return spec
 
 
 def _wanted(app: App, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:

@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.backends.libvirt.storage import DiskStore, search_path
 from lab.errors import LabError
 from lab.images import pipeline, stages
+from lab.images.own_group import in_own_group
 from lab.images.recipe import Recipe, digest, folder_parts, load
 from lab.paths import PACKAGE, data_folder
 from lab.process import run
@@ -111,7 +112,8 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
             f"mke2fs -q -F -t ext4 -L root -m 1 -E {LAZY} -d {disk} {target}.raw {wanted.size}G",
         ]
         say(f"{wanted.name}: adding files, installing, making the file system")
-        run([*_as_root(), "sh", "-c", "\n".join(lines)], timeout=INSTALL_MINUTES * 60, environ=_environment())
+        command = _as_root("sh", "-c", "\n".join(lines))
+        run(command, timeout=INSTALL_MINUTES * 60, environ=_environment())
 
 
 def _unpack_files(made_of: Recipe, target: Path) -> None:
@@ -123,13 +125,11 @@ def _unpack_files(made_of: Recipe, target: Path) -> None:
     context.unlink()
 
 
-def _as_root() -> list[str]:
-    """Returns a command prefix for a mount namespace, and for a user namespace as root unless we are root."""
-    return (
-        ["unshare", "--mount"]
-        if os.geteuid() == 0
-        else ["unshare", "--map-root-user", "--map-auto", "--mount"]
-    )
+def _as_root(*argv: str) -> list[str]:
+    """Returns the command in a mount namespace, and in a user namespace as root unless we are root."""
+    if os.geteuid() == 0:
+        return ["unshare", "--mount", *argv]
+    return in_own_group(["unshare", "--map-root-user", "--map-auto", "--mount", *argv])
 
 
 def _environment() -> dict[str, str]:
@@ -143,4 +143,4 @@ def _scratch(beside: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        run([*_as_root(), "rm", "-rf", str(folder)], timeout=120, check=False)
+        run(_as_root("rm", "-rf", str(folder)), timeout=120, check=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +80,22 @@ def top_key(recipe: Recipe) -> str:
 
 
 def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
-    """Makes the trees and package stores of recipes, two trees at a time: most of the time is waiting."""
+    """Makes the trees and package stores of recipes, two trees at a time: most of the time is waiting.
+
+    Ctrl-C, and one tree that fails, stop the others at once.
+    """
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
+    stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        jobs = {name: pool.submit(_make_tree, tree, cache, say) for name, tree in trees.items()}
-        tars = {name: job.result() for name, job in jobs.items()}
+        try:
+            jobs = {name: pool.submit(_make_tree, tree, cache, say, stop) for name, tree in trees.items()}
+            for job in as_completed(jobs.values()):
+                job.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    tars = {name: job.result() for name, job in jobs.items()}
     stores = [recipe.store for recipe in recipes if recipe.store]
     return tars | {store.name: _make_store(store, tars, cache, say) for store in stores}
 
@@ -96,12 +108,12 @@ def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> P
     return found
 
 
-def _make_tree(tree: Tree, cache: Path, say: Say) -> Path:
+def _make_tree(tree: Tree, cache: Path, say: Say, stop: threading.Event) -> Path:
     found = stages.made_tree(tree, cache)
     if found.exists():
         return found
     say(f"{tree.name}: downloading and unpacking {len(tree.packages)} packages and their dependencies")
-    stages.make_tree(tree, found)
+    stages.make_tree(tree, found, stop)
     say(f"{tree.name}: packages ready")
     return found
 

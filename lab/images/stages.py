@@ -7,10 +7,12 @@ import os
 import shutil
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.images.bundle import write_bundle
+from lab.images.own_group import in_own_group
 from lab.images.recipe import KEY_DIGITS, Recipe, Tree
 from lab.ownership import owned_by
 from lab.paths import data_folder
@@ -30,15 +32,16 @@ def made_tree(tree: Tree, cache: Path) -> Path:
     return cache / f"{tree.name}-{tree.key}.tar"
 
 
-def make_tree(tree: Tree, target: Path) -> None:
-    """Makes the tar file of a tree with mmdebstrap; an interrupted run leaves no incomplete file."""
+def make_tree(tree: Tree, target: Path, stop: threading.Event | None = None) -> None:
+    """Makes the tar file of a tree with mmdebstrap; a run that fails or is stopped leaves no incomplete file."""
     if shutil.which("mmdebstrap") is None:
         raise LabError(
             "mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap, or: ./quickstart"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
-    run(_mmdebstrap(tree, unfinished), timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"})
+    command = in_own_group(_mmdebstrap(tree, unfinished))
+    run(command, timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"}, stop=stop)
     unfinished.rename(target)
     for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:

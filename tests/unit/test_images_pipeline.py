@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +49,7 @@ class Store:
 
 @pytest.fixture
 def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def make(_tree: recipe.Tree, target: Path) -> None:
+    def make(_tree: recipe.Tree, target: Path, _stop: threading.Event) -> None:
         target.parent.mkdir(exist_ok=True)
         target.write_text("tree")
 
@@ -135,3 +137,31 @@ def test_the_last_step_is_told_where_programs_in_c_are(store: Any, folder: Path)
     assert store.names() == ["tools-base", "tools", "board-base", "board"]
     tools = f"rackling/tools:{pipeline.top_key(loaded('tools'))}"
     assert store.arguments[f"rackling/board:{pipeline.top_key(loaded('board'))}"]["NATIVE"] == tools
+
+
+@pytest.mark.parametrize("problem", [LabError("no such package"), KeyboardInterrupt()])
+def test_what_ends_one_tree_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    begun = threading.Barrier(2, timeout=20)
+    stopped: list[str] = []
+
+    def make(tree: recipe.Tree, _target: Path, stop: threading.Event) -> None:
+        if tree.name != "three":
+            begun.wait()
+        if tree.name == "one":
+            raise problem
+        assert stop.wait(20)
+        stopped.append(tree.name)
+        raise LabError("it was stopped")
+
+    trees = tuple(
+        ("/", recipe.Tree(name, "trixie", (), (), f"{name}-key", stale=False))
+        for name in ("one", "two", "three")
+    )
+    made_of = SimpleNamespace(trees=trees, store=None)
+    monkeypatch.setattr(stages, "make_tree", make)
+    with pytest.raises(type(problem)) as caught:
+        pipeline.make_trees([made_of], tmp_path, lambda _: None)  # type: ignore[list-item]
+    assert caught.value is problem
+    assert "two" in stopped

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pexpect
@@ -22,11 +21,7 @@ ORDINARY = 'case "$1" in -u) echo 1000 ;; *) echo ann ;; esac'
 
 NEW_LAB = """#!/bin/sh
 echo "lab $*" >>"$CALLS"
-[ -z "${XDG_DATA_HOME:-}" ] || { mkdir -p "$XDG_DATA_HOME"; echo "$*" >>"$XDG_DATA_HOME/progress"; }
-case "$*" in
-check*) [ -e "$CALLS.solved" ] || exit 1 ;;
-solve*) touch "$CALLS.solved" ;;
-esac
+[ -z "${JOINED:-}" ] || echo "member of $JOINED"
 """
 
 
@@ -38,10 +33,11 @@ class Machine:
     engine: Path
     path: tuple[str, ...] = ()
     """Folders of programs besides the scripted ones."""
+    place: str = "checkout"
 
     @property
     def checkout(self) -> Path:
-        return self.folder / "checkout"
+        return self.folder / self.place
 
     @property
     def calls(self) -> list[str]:
@@ -97,8 +93,11 @@ def machine(tmp_path: Path) -> Machine:
     script = script.replace("/etc/sysctl.d/", f"{tmp_path}/")
     script = script.replace("/usr/lib/ipxe/qemu", str(tmp_path))
     script = script.replace("/dev/kvm", str(tmp_path / "kvm"))
+    script = script.replace("/run/systemd/system", str(tmp_path / "systemd"))
     (made.checkout / "quickstart").write_text(script)
     (made.checkout / "pyproject.toml").write_text("one")
+    (made.checkout / "requirements").mkdir()
+    (made.checkout / "requirements" / "lab.txt").write_text("one")
     (tmp_path / "inotify").write_text("8192")
     for name in (
         "docker",
@@ -137,6 +136,17 @@ esac
 
 def labs(machine: Machine) -> list[str]:
     return [call for call in machine.calls if call.startswith("lab ")]
+
+
+def installs(machine: Machine) -> list[str]:
+    """For each time that lab was installed: what pip was asked for, a line for all its calls."""
+    pips = [call.partition(" -m pip ")[2] for call in machine.calls if " -m pip " in call]
+    ends = [number for number, call in enumerate(pips, start=1) if " -e " in call]
+    return [
+        "; ".join(pips[start:end])
+        for start, end in zip([0, *ends], [*ends, len(pips)], strict=True)
+        if start < end
+    ]
 
 
 def test_help_names_both_commands(machine: Machine) -> None:
@@ -178,10 +188,10 @@ def test_installs_only_what_is_missing(machine: Machine) -> None:
     (machine.folder / "bin" / "mmdebstrap").unlink()
     done = machine.run("-y", "--no-proof")
     assert done.returncode == 0, done.stderr
-    installs = [call for call in machine.calls if call.startswith("apt-get install")]
-    assert len(installs) == 1
-    assert installs[0].endswith(" mmdebstrap")
-    assert labs(machine) == ["lab images build", "lab up", "lab status"]
+    installed = [call for call in machine.calls if call.startswith("apt-get install")]
+    assert len(installed) == 1
+    assert installed[0].endswith(" mmdebstrap")
+    assert labs(machine) == ["lab setup -y --no-proof"]
 
 
 def test_tools_of_the_tests_are_installed_for_the_tests_only(machine: Machine) -> None:
@@ -219,33 +229,42 @@ def test_inotify_limit_is_raised_never_lowered(machine: Machine) -> None:
     assert (machine.folder / "inotify").read_text() == "65536\n"
 
 
+def test_libraries_are_installed_by_their_hashes_alone(machine: Machine) -> None:
+    machine.run("-y")
+    build, libraries, own = (
+        line.removeprefix("--disable-pip-version-check ") for line in installs(machine)[0].split("; ")
+    )
+    assert build == "install --require-hashes -r requirements/build.txt"
+    assert libraries == "install --require-hashes --no-build-isolation -r requirements/lab.txt"
+    assert own == f"install --no-deps --no-build-isolation -e {machine.checkout}"
+
+
 def test_second_run_installs_nothing_again(machine: Machine) -> None:
-    machine.run("-y", "--no-proof")
-    first = [call for call in machine.calls if " -m pip " in call]
-    machine.run("-y", "--no-proof")
-    assert len(first) == 1
-    assert [call for call in machine.calls if " -m pip " in call] == first
+    machine.run("-y")
+    machine.run("-y")
+    assert len(installs(machine)) == 1
 
 
-def test_changed_dependencies_are_installed(machine: Machine) -> None:
-    machine.run("-y", "--no-proof")
-    (machine.checkout / "pyproject.toml").write_text("two")
-    machine.run("-y", "--no-proof")
-    assert len([call for call in machine.calls if " -m pip " in call]) == 2
+@pytest.mark.parametrize("file", ["pyproject.toml", "requirements/lab.txt"])
+def test_changed_dependencies_are_installed(machine: Machine, file: str) -> None:
+    machine.run("-y")
+    (machine.checkout / file).write_text("two")
+    machine.run("-y")
+    assert len(installs(machine)) == 2
 
 
 def test_an_install_that_broke_off_is_repeated(machine: Machine) -> None:
-    machine.run("-y", "--no-proof")
+    machine.run("-y")
     (machine.checkout / "pyproject.toml").write_text("two")
-    machine.program("python3", PYTHON)
     environment = machine.checkout / ".venv" / "bin" / "python"
     good = environment.read_text()
     environment.write_text(good + '\ncase "$*" in *"-m pip"*) exit 1 ;; esac')
     assert machine.run("-y").returncode == 3
     (machine.checkout / "pyproject.toml").write_text("one")
     environment.write_text(good)
-    assert machine.run("-y", "--no-proof").returncode == 0
-    assert len([call for call in machine.calls if " -m pip " in call]) == 3
+    before = len(machine.calls)
+    assert machine.run("-y").returncode == 0
+    assert len([call for call in machine.calls[before:] if " -m pip " in call]) == 3
 
 
 def test_failed_install_is_repeated(machine: Machine) -> None:
@@ -256,22 +275,17 @@ def test_failed_install_is_repeated(machine: Machine) -> None:
     assert not labs(machine)
 
 
-def test_ci_counts_as_yes_and_proves_the_first_exercise(machine: Machine) -> None:
+def test_ci_counts_as_yes(machine: Machine) -> None:
     done = machine.run(ci=True)
     assert done.returncode == 0, done.stderr
-    proof = [call for call in labs(machine) if "quickstart-proof" in call]
-    assert [call.split()[1] for call in proof] == ["down", "up", "check", "solve", "check", "down"]
-    assert "proven: login_node fails unsolved and passes solved" in done.stdout
-    assert "start login_node" in done.stdout
-    assert not list(machine.folder.rglob("progress")), "solving it here is not the learner's doing"
+    assert labs(machine) == ["lab setup -y"]
 
 
-def test_an_exercise_that_passes_unsolved_fails_the_proof(machine: Machine) -> None:
-    (machine.folder / "calls.solved").touch()
-    done = machine.run("-y")
-    assert done.returncode == 3
-    assert "ended with 0, not 1" in done.stderr
-    assert labs(machine)[-1] == "lab down -l quickstart-proof -y"
+def test_it_ends_as_setup_ends(machine: Machine) -> None:
+    machine.run("-y")
+    lab = machine.checkout / ".venv" / "bin" / "lab"
+    lab.write_text(lab.read_text() + "exit 4\n")
+    assert machine.run("-y").returncode == 4
 
 
 def test_a_killed_engines_pid_file_does_not_stop_it(machine: Machine) -> None:
@@ -281,7 +295,7 @@ def test_a_killed_engines_pid_file_does_not_stop_it(machine: Machine) -> None:
     machine.program("setsid", f'touch "{machine.engine}/up"')
     done = machine.run("-y", "--no-proof")
     assert done.returncode == 0, done.stderr
-    assert f"removing the pid file of an engine that is gone: {stale}" in done.stdout
+    assert f"removing the pid file of an engine that has ended: {stale}" in done.stdout
     assert not stale.exists()
 
 
@@ -300,9 +314,8 @@ def test_developers_tools_stay_when_a_learner_runs_it(machine: Machine) -> None:
         machine.program(name, "")
     machine.run("test", ci=True)
     machine.run("-y", "--no-proof")
-    pips = [call for call in machine.calls if " -m pip " in call]
-    assert len(pips) == 1
-    assert pips[0].endswith("[dev,libvirt]")
+    assert len(installs(machine)) == 1
+    assert "-r requirements/dev.txt -r requirements/libvirt.txt" in installs(machine)[0]
     assert any(call.endswith("-m nox -s ci") for call in machine.calls)
 
 
@@ -315,20 +328,17 @@ def end(terminal: pexpect.spawn[str]) -> int | None:
 def test_on_a_terminal_no_means_no(machine: Machine) -> None:
     (machine.folder / "inotify").write_text("128")
     terminal = machine.terminal()
-    terminal.expect("Go on.*Y/n")
+    terminal.expect("Continue.*Y/n")
     terminal.sendline("n")
     terminal.expect("Nothing was changed")
     assert end(terminal) == 0
     assert (machine.folder / "inotify").read_text() == "128"
 
 
-def test_on_a_terminal_it_offers_the_proof_and_takes_no_for_granted(machine: Machine) -> None:
+def test_on_a_terminal_setup_asks_its_own_questions(machine: Machine) -> None:
     terminal = machine.terminal()
-    terminal.expect("first exercise being solved.*y/N")
-    terminal.sendline("")
-    terminal.expect("start login_node")
     assert end(terminal) == 0
-    assert labs(machine) == ["lab images build", "lab up", "lab status"]
+    assert labs(machine) == ["lab setup"]
 
 
 def test_interrupted_while_installing(machine: Machine) -> None:
@@ -340,20 +350,6 @@ def test_interrupted_while_installing(machine: Machine) -> None:
     terminal.expect("interrupted during: installing lab")
     assert end(terminal) == 130
     assert not labs(machine)
-
-
-def test_interrupted_proof_leaves_no_throw_away_lab(machine: Machine) -> None:
-    machine.run("-y", "--no-proof")
-    lab = machine.checkout / ".venv" / "bin" / "lab"
-    lab.write_text(lab.read_text() + '\ncase "$*" in "up -l"*) exec sleep 30 ;; esac\n')
-    terminal = machine.terminal("-y")
-    terminal.expect("throw-away lab: quickstart-proof")
-    while "lab up -l quickstart-proof" not in labs(machine):
-        time.sleep(0.05)
-    terminal.sendintr()
-    terminal.expect("removing the throw-away lab")
-    assert end(terminal) == 130
-    assert labs(machine)[-1] == "lab down -l quickstart-proof -y"
 
 
 SUDO = """
@@ -376,20 +372,104 @@ def test_packages_are_installed_by_sudo_and_all_else_is_not(learner: Machine) ->
     (learner.folder / "bin" / "mmdebstrap").unlink()
     done = learner.run("-y", "--no-proof")
     assert done.returncode == 0, done.stderr
-    by_sudo = [call for call in learner.calls if call.startswith("sudo ")]
+    first, *by_sudo = [call for call in learner.calls if call.startswith("sudo ")]
+    assert first == "sudo true", "the password is asked for where it can be typed"
     assert len(by_sudo) == 2
     assert all("apt-get" in call for call in by_sudo)
 
 
-def test_it_explains_the_engines_group_and_joins_nobody_to_it(learner: Machine) -> None:
-    learner.program("docker", '[ -n "${BY_ROOT:-}" ]')
+def test_an_account_that_sudo_refuses_is_told(learner: Machine) -> None:
+    (learner.folder / "bin" / "mmdebstrap").unlink()
+    learner.program("sudo", "exit 1")
     done = learner.run("-y")
     assert done.returncode == 3
-    assert "your account ada may not talk to it" in done.stderr
-    assert "can become root" in done.stderr
-    assert "hint: sudo usermod -aG docker ada" in done.stderr
-    assert not [call for call in learner.calls if call.startswith("usermod")]
-    assert not labs(learner)
+    assert "sudo refused ada" in done.stderr
+    assert not [call for call in learner.calls if call.startswith("apt-get")]
+
+
+def test_sudo_is_left_alone_where_nothing_needs_it(learner: Machine) -> None:
+    assert learner.run("-y").returncode == 0
+    assert not [call for call in learner.calls if call.startswith("sudo")]
+
+
+SG = """
+[ "$2" = -c ] && JOINED=$1 && export JOINED
+[ ! -e "$CALLS.useless" ] || unset JOINED
+exec sh -c "$3"
+"""
+IDS = """
+[ ! -e "$CALLS.added" ] || groups=" docker"
+case "$*" in
+-u) echo 1000 ;;
+-un) echo ada ;;
+"-nG ada") echo "ada sudo${groups:-}" ;;
+-nG) echo "ada sudo" ;;
+esac
+"""
+
+
+@pytest.fixture
+def outsider(learner: Machine) -> Machine:
+    """An ordinary user whom the engine refuses; only root and members of the group docker may talk to it."""
+    learner.program("id", IDS)
+    learner.program("docker", '[ "${BY_ROOT:-}${JOINED:-}" ] || { echo permission denied >&2; exit 1; }')
+    learner.program("usermod", 'touch "$CALLS.added"')
+    learner.program("sg", SG)
+    return learner
+
+
+def test_the_account_joins_the_engines_group_and_the_run_goes_on(outsider: Machine) -> None:
+    done = outsider.run("-y", "--no-proof")
+    assert done.returncode == 0, done.stderr
+    assert "join     group docker" in done.stdout
+    assert "Members of the group docker can become root on this machine: ada will be one." in done.stdout
+    assert "usermod -aG docker ada" in outsider.calls
+    assert "member of docker" in done.stdout
+    assert labs(outsider) == ["lab setup -y --no-proof"]
+    again = outsider.run("-y")
+    assert again.returncode == 0, again.stderr
+    assert "nothing to install or change" in again.stdout, "a member already, though this login is not"
+    assert outsider.calls.count("usermod -aG docker ada") == 1
+    assert labs(outsider)[-1] == "lab setup -y"
+
+
+def test_the_account_joins_no_group_before_the_answer(outsider: Machine) -> None:
+    terminal = outsider.terminal()
+    terminal.expect("join +group docker")
+    terminal.expect("can become root on this machine: ada will be one")
+    terminal.expect("Continue.*Y/n")
+    terminal.sendline("n")
+    assert end(terminal) == 0
+    assert outsider.run("--dry-run").returncode == 0
+    assert not [call for call in outsider.calls if call.startswith("usermod")]
+
+
+def test_a_group_that_does_not_help_ends_the_run(outsider: Machine) -> None:
+    (outsider.folder / "calls.useless").touch()
+    done = outsider.run("-y")
+    assert done.returncode == 3
+    assert "permission denied" in done.stderr
+    assert f"hint: ls -l {outsider.engine}/docker.sock" in done.stderr
+    assert len([call for call in outsider.calls if call.startswith("usermod")]) == 1
+    assert not labs(outsider)
+
+
+def test_the_tests_run_in_the_engines_group_too(outsider: Machine) -> None:
+    for name in ("virsh", "libvirtd", "tini", "dpkg-query"):
+        outsider.program(name, "echo install ok installed")
+    done = outsider.run("-y", "test")
+    assert done.returncode == 0, done.stderr
+    assert outsider.calls[-1].endswith("-m nox -s ci")
+    assert any(call.startswith("sg docker -c exec '") and "nox" in call for call in outsider.calls)
+
+
+@pytest.mark.parametrize("place", ["it's here", 'a "place"', "of $HOME; true"])
+def test_a_checkouts_name_reaches_the_group_as_it_is(outsider: Machine, place: str) -> None:
+    moved = replace(outsider, place=place)
+    outsider.checkout.rename(moved.checkout)
+    done = moved.run("-y")
+    assert done.returncode == 0, done.stderr
+    assert labs(moved) == ["lab setup -y"]
 
 
 # virtual machines instead, or besides
@@ -413,13 +493,12 @@ def host(machine: Machine) -> Machine:
 def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
     done = host.run("-y", "--no-proof", "--backend", "libvirt")
     assert done.returncode == 0, done.stderr
-    installs = [call.split()[-3:] for call in host.calls if call.startswith("apt-get install")]
-    assert installs == [["qemu-system-x86", "qemu-utils", "ipxe-qemu"]]
+    installed = [call.split()[-3:] for call in host.calls if call.startswith("apt-get install")]
+    assert installed == [["qemu-system-x86", "qemu-utils", "ipxe-qemu"]]
     started = [call for call in host.calls if call.startswith(("virtlogd", "setsid"))]
     assert started == ["virtlogd --daemon", "setsid tini -s -- libvirtd"]
-    assert next(call for call in host.calls if " -m pip " in call).endswith("[libvirt]")
-    assert labs(host) == ["lab images build", "lab up", "lab status"]
-    assert "export LAB_BACKEND=libvirt" in done.stdout
+    assert "-r requirements/libvirt.txt" in installs(host)[0]
+    assert labs(host) == ["lab setup --backend libvirt -y --no-proof"]
     again = host.run("-y", "--no-proof", "--backend=libvirt")
     assert again.returncode == 0
     assert "start    libvirt" not in again.stdout
@@ -427,7 +506,7 @@ def test_what_machines_need_is_installed_and_started(host: Machine) -> None:
     for name in ("docker", "dockerd"):
         host.program(name, "")
     assert host.run("-y", "--no-proof").returncode == 0
-    assert len([call for call in host.calls if " -m pip " in call]) == 1
+    assert len(installs(host)) == 1
 
 
 def test_the_tests_get_machines_and_containers(host: Machine) -> None:
@@ -438,7 +517,7 @@ def test_the_tests_get_machines_and_containers(host: Machine) -> None:
     assert done.returncode == 0, done.stderr
     assert "the container engine answers" in done.stdout
     assert "libvirt answers" in done.stdout
-    assert next(call for call in host.calls if " -m pip " in call).endswith("[dev,libvirt]")
+    assert "-r requirements/dev.txt -r requirements/libvirt.txt" in installs(host)[0]
     assert host.calls[-1].endswith("-m nox -s ci")
 
 
@@ -448,7 +527,7 @@ def test_a_kvm_device_closed_to_machines_is_opened(host: Machine) -> None:
     done = host.run("-y", "--no-proof", "--backend", "libvirt")
     assert done.returncode == 0, done.stderr
     assert f"chgrp kvm {host.folder}/kvm" in host.calls
-    assert "for the group kvm" in done.stdout
+    assert "to the group kvm" in done.stdout
 
 
 def test_without_root_machines_are_of_a_libvirt_of_ones_own(host: Machine) -> None:
@@ -460,7 +539,7 @@ def test_without_root_machines_are_of_a_libvirt_of_ones_own(host: Machine) -> No
     assert "start    libvirt" not in done.stdout
     assert not [call for call in host.calls if call.startswith(("virtlogd", "setsid"))]
     assert f"in {host.folder}/home/.local/state/rackling" in done.stdout
-    assert labs(host) == ["lab images build", "lab up", "lab status"]
+    assert labs(host) == ["lab setup --backend libvirt -y --no-proof"]
 
 
 @pytest.mark.parametrize("words", [("--backend",), ("--backend", "xen"), ("--backend=",)])

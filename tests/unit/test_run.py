@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +48,40 @@ def test_a_time_out_kills_the_children_too(tmp_path: Path) -> None:
     pid = int(note.read_text())
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     assert state.stdout.strip()[:1] in ("", "Z")
+
+
+@pytest.mark.parametrize(
+    ("script", "tidied"),
+    [("trap 'echo gone >{note}; exit' INT; sleep 60 & wait", True), ("trap '' INT; sleep 60 & wait", False)],
+)
+def test_another_thread_stops_a_program_and_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, tidied: bool
+) -> None:
+    monkeypatch.setattr("lab.process.TIDY_SECONDS", 3.0 if tidied else 0.3)
+    note, started, stop = tmp_path / "note", tmp_path / "started", threading.Event()
+
+    def stop_it() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        stop.set()
+
+    thread = threading.Thread(target=stop_it)
+    thread.start()
+    text = f"echo $$ >{started}.new; mv {started}.new {started}; {script.format(note=note)}"
+    with pytest.raises(LabError, match="was stopped"):
+        run(["sh", "-c", text], timeout=50, stop=stop)
+    thread.join()
+    assert note.exists() is tidied
+    group = started.read_text().strip()
+    left = subprocess.run(["ps", "-o", "stat=", "-g", group], capture_output=True, text=True, check=False)
+    assert [line for line in left.stdout.split() if line[:1] != "Z"] == []
+
+
+def test_a_program_that_nobody_stops_has_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.process.STOP_SECONDS", 0.05)
+    assert run(["sh", "-c", "sleep 0.3; echo done"], timeout=20, stop=threading.Event()).stdout == "done\n"
+    with pytest.raises(LabError, match=r"did not end within 0\.2 s"):
+        run(["sleep", "60"], timeout=0.2, stop=threading.Event())
 
 
 def test_an_interrupt_kills_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
