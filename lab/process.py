@@ -1,4 +1,8 @@
-"""The one door to host processes: argument lists, a time limit, and an error that shows the evidence."""
+"""Starts host processes: argument lists, a time limit, and an error that shows the evidence.
+
+Ending one never blocks and never fails. A killed process may take long to be gone, as on a busy host or while its
+disk does not answer; it is then reaped in the background.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,24 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from lab.errors import LabError
+from lab.polling import Limit, with_reason
 
 SHOWN_LINES = 5
 SHOWN_COMMAND = 120
+KILLED_SECONDS = 0.5  # how long a killed process is waited for
+LOOK_AGAIN = 2.0  # seconds after which a limit is asked anew what is left of it
+
+
+class ProcessTimeout(LabError):
+    """A host process did not end in its time; it has been killed."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Done:
 def run(
     argv: Sequence[str],
     *,
-    timeout: float,
+    timeout: float | Limit,
     stdin: bytes = b"",
     check: bool = True,
     cwd: Path | None = None,
@@ -41,14 +53,17 @@ def run(
 ) -> Done:
     """Runs a program to its end; with `check`, a status other than 0 is a LabError.
 
-    The program gets a process group of its own, so Ctrl-C reaches us and not it.
+    `timeout` is in seconds, or a Limit that follows the host's speed; ProcessTimeout when it runs out. The program
+    gets a process group of its own, so Ctrl-C reaches us and not it.
     """
     start = time.monotonic()
     status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ)
     return Done(tuple(argv), status, _text(out), _text(err), seconds=time.monotonic() - start)
 
 
-def run_bytes(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", check: bool = True) -> bytes:
+def run_bytes(
+    argv: Sequence[str], *, timeout: float | Limit, stdin: bytes = b"", check: bool = True
+) -> bytes:
     """The same, for a program whose standard output is no text: returns that output as it is."""
     return _run(argv, stdin, timeout, check=check)[1]
 
@@ -56,7 +71,7 @@ def run_bytes(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", check:
 def _run(
     argv: Sequence[str],
     stdin: bytes,
-    timeout: float,
+    timeout: float | Limit,
     *,
     check: bool,
     cwd: Path | None = None,
@@ -74,7 +89,7 @@ def _run(
         )
     except OSError as problem:
         raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
-    out, err = _wait(process, argv, stdin, timeout)
+    out, err = _wait(process, argv, stdin, timeout if isinstance(timeout, Limit) else Limit(timeout))
     status = process.returncode
     if check and status != 0:
         raise LabError(f"{short(argv)} ended with status {status}", evidence=_last_lines(_text(err)))
@@ -95,26 +110,58 @@ def short(argv: Sequence[str]) -> str:
     return text if len(text) <= SHOWN_COMMAND else text[: SHOWN_COMMAND - 1] + "…"
 
 
+def reap_later(wait: Callable[[], object], name: str) -> None:
+    """Waits in the background for a killed child, so that it does not stay a zombie.
+
+    A thread for each such child: it ends with the child, and with this process. No handler of SIGCHLD, which
+    would take children of others, such as `subprocess`.
+    """
+    threading.Thread(target=wait, name=name, daemon=True).start()
+
+
 def _wait(
-    process: subprocess.Popen[bytes], argv: Sequence[str], stdin: bytes, timeout: float
+    process: subprocess.Popen[bytes], argv: Sequence[str], stdin: bytes, limit: Limit
 ) -> tuple[bytes, bytes]:
-    with process:
-        try:
-            return process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired as problem:
-            _kill_group(process)
-            _, err = process.communicate()
-            raise LabError(
-                f"{short(argv)} did not end within {timeout:g} s", evidence=_last_lines(_text(err))
-            ) from problem
-        except BaseException:
-            _kill_group(process)
-            raise
+    data: bytes | None = stdin
+    try:
+        while (left := limit.left()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(data, timeout=min(left, LOOK_AGAIN))
+            data = None  # the next call goes on where this one stopped, and refuses to be given input again
+        _kill_group(process)
+        err = _last_lines(_text(_rest_of_errors(process)))
+        raise ProcessTimeout(
+            f"{short(argv)} did not end within {limit.waited:g} s", evidence=with_reason(err, limit)
+        )
+    except BaseException:
+        _kill_group(process)
+        _leave(process)
+        raise
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _rest_of_errors(process: subprocess.Popen[bytes]) -> bytes:
+    """What a killed program wrote to its standard error; nothing while a child of it holds the pipe open."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.communicate(timeout=KILLED_SECONDS)[1]
+    return b""
+
+
+def _leave(process: subprocess.Popen[bytes]) -> None:
+    """Closes a killed program's pipes, and reaps it now or in the background."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was still to be written to it
+                pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=KILLED_SECONDS)
+    if process.returncode is None:
+        reap_later(process.wait, f"reap {process.pid}")
 
 
 def _text(data: bytes) -> str:
