@@ -2,8 +2,8 @@
 
 A limit that only knows its backend is wrong on a processor ten times slower than a laptop's, and on a laptop
 that does something else besides. So limits are written for a quiet host, and this module says how much slower
-the present one is: from how long shells and looks took that did succeed, and from a trivial process of its own,
-which also measures while a node is silent. What failed measures nothing: a dead node is not a slow host.
+the present one is: from how long shells and looks took that did succeed, and from a trivial process of its
+own, which also measures while a node is silent. What failed measures nothing: a dead node is not a slow host.
 """
 
 from __future__ import annotations
@@ -36,11 +36,17 @@ def time_trivial_process() -> float:
     return min(seconds)
 
 
+def measured_limit(seconds: float) -> Limit:
+    """A time limit for a single host process, where no HostSpeed is at hand; it measures while it runs."""
+    return HostSpeed().limit(seconds)
+
+
 class HostSpeed:
     """How many times slower than usual this host is: 1 for a quiet one, at most `most`.
 
     `backend_scale` is the backend's own factor: how many times longer than in a container things take in its
-    nodes on a quiet host. With `most=1` the host counts as quiet, whatever is measured. May be shared by threads.
+    nodes on a quiet host. With `most=1` the host counts as quiet, whatever is measured. May be shared by
+    threads.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 POLL = 0.2
+TINY = 1e-6  # seconds: less is the rounding of a sum, which a sleep of that length would not change
 TOLD_FROM = 1.5  # how many times slower than usual a host must be before an error mentions it
 
 pause: Sleep = time.sleep
@@ -19,9 +20,9 @@ monotonic: Clock = time.monotonic
 class Limit:
     """A time limit in seconds of a quiet host; on a slow host each second counts for less.
 
-    `slowness` says how many times slower than usual the host is; it is asked again at every `left()`. The limit
-    adds up what has passed instead of moving a deadline: when a host becomes quick again, the rest of the limit
-    shrinks, but time that was already allowed is not taken back. Belongs to one thread.
+    `slowness` says how many times slower than usual the host is; it is asked again at every `left()`. The
+    limit adds up what has passed instead of moving a deadline: when a host becomes quick again, the rest of
+    the limit shrinks, but time that was already allowed is not taken back. Belongs to one thread.
     """
 
     def __init__(
@@ -43,7 +44,8 @@ class Limit:
         now = self._clock()
         self._used += (now - self._last) / slowness
         self._last = now
-        return (self._seconds - self._used) * slowness
+        left = (self._seconds - self._used) * slowness
+        return left if left > TINY else min(left, 0.0)
 
     @property
     def waited(self) -> float:
@@ -56,9 +58,8 @@ class Limit:
         slowness = self._found_slowness()
         if slowness < TOLD_FROM:
             return ""
-        return (
-            f"this host answers {slowness:.0f} times slower than usual; waited {self._last - self._began:.0f} s"
-        )
+        waited = self._last - self._began
+        return f"this host answers {slowness:.0f} times slower than usual; waited {waited:.0f} s"
 
     def _found_slowness(self) -> float:
         return (self._last - self._began) / self._used if self._used > 0 else 1.0
@@ -77,9 +78,9 @@ def wait_for(
 ) -> T:
     """Calls `probe` until `done` accepts its value or time runs out; returns the last value.
 
-    `deadline` is a time of `clock`, or a Limit. The probe is always called at least once. `say` gets each value.
-    The caller decides what it means that time ran out. With `first` the first pause is that short, and each
-    pause is twice the one before, up to `every`.
+    `deadline` is a time of `clock`, or a Limit. The probe is always called at least once. `say` gets each
+    value. The caller decides what it means that time ran out. With `first` the first pause is that short, and
+    each pause is twice the one before, up to `every`.
     """
     wait = every if first is None else first
     while True:

@@ -1,7 +1,7 @@
 """Starts host processes: argument lists, a time limit, and an error that shows the evidence.
 
-Ending one never blocks and never fails. A killed process may take long to be gone, as on a busy host or while its
-disk does not answer; it is then reaped in the background.
+Ending one never blocks and never fails. A killed process may take long to be gone, as on a busy host or while
+its disk does not answer; it is then reaped in the background.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def run(
 ) -> Done:
     """Runs a program to its end; with `check`, a status other than 0 is a LabError.
 
-    `timeout` is in seconds, or a Limit that follows the host's speed; ProcessTimeout when it runs out. The program
-    gets a process group of its own, so Ctrl-C reaches us and not it.
+    `timeout` is in seconds, or a Limit that follows the host's speed; ProcessTimeout when it runs out. The
+    program gets a process group of its own, so Ctrl-C reaches us and not it.
     """
     start = time.monotonic()
     status, out, err = _run(argv, stdin, timeout, check=check, cwd=cwd, environ=environ)
@@ -130,9 +130,8 @@ def _wait(
             data = None  # the next call goes on where this one stopped, and refuses to be given input again
         _kill_group(process)
         err = _last_lines(_text(_rest_of_errors(process)))
-        raise ProcessTimeout(
-            f"{short(argv)} did not end within {limit.waited:g} s", evidence=with_reason(err, limit)
-        )
+        message = f"{short(argv)} did not end within {limit.waited:g} s"
+        raise ProcessTimeout(message, evidence=with_reason(err, limit))  # noqa: TRY301 - cleaned up below
     except BaseException:
         _kill_group(process)
         _leave(process)

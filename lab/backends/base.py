@@ -50,11 +50,11 @@ class Backend(Protocol):
 
     name: str
     timeout_scale: float
-    """How many times longer than in a container things take in a node, on a quiet host: part of `host_speed`."""
+    """How many times longer than in a container things take in a node of a quiet host."""
 
     @property
     def host_speed(self) -> HostSpeed:
-        """How slow this host is just now; time limits follow it, and users of a node note what they measured."""
+        """How slow this host is just now: time limits follow it, and measurements go there."""
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it; never raises for a missing engine."""

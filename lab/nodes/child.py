@@ -1,7 +1,7 @@
 """A child process with a terminal of its own, and how it is ended without ever waiting long for it.
 
-Not pexpect: it waits for a child without a limit once its terminal is closed, and raises when a child that was
-killed is not gone a tenth of a second later. A busy host needs longer than that.
+Not pexpect: it waits for a child without a limit once its terminal is closed, and raises when a child that
+was killed is not gone a tenth of a second later. A busy host needs longer than that.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _become(program: str, argv: Sequence[str]) -> None:
         settings = termios.tcgetattr(0)
         settings[3] &= ~termios.ECHO
         termios.tcsetattr(0, termios.TCSANOW, settings)
-        os.execv(program, list(argv))
+        os.execv(program, list(argv))  # noqa: S606 - an argument list, as in lab.process
     except OSError as problem:
         os.write(2, f"cannot start {program}: {problem.strerror}\n".encode())
     finally:

@@ -24,8 +24,8 @@ RUN_SECONDS = 30.0
 class NodeClient:
     """One node of a lab; keeps one open console for each user, for the harness's own questions.
 
-    What checks and solutions type, through `open_console` and `session`, is written to the transcripts. Time limits
-    are in seconds of a quiet host, and follow the backend's `host_speed`.
+    What checks and solutions type, through `open_console` and `session`, is written to the transcripts. Time
+    limits are in seconds of a quiet host, and follow the backend's `host_speed`.
     """
 
     def __init__(self, lab: str, node: Node, backend: Backend, transcripts: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class NodeClient:
         return fact.parse(result.exit_status, result.output)
 
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
-        """Runs one command without a terminal, in a process of its own: quicker where nothing else is asked."""
+        """Runs one command without a terminal, in a process of its own: quicker for a single question."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
         return run(argv, timeout=self._backend.host_speed.limit(timeout), check=check)
 

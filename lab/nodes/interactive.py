@@ -32,8 +32,8 @@ class Reply:
 class Session:
     """A learner's bash login shell; state such as the folder, variables and functions is kept.
 
-    `show` gets each piece of text for the terminal as it comes. With `slow`, text is typed and shown at reading
-    speed. All limits follow `speed`.
+    `show` gets each piece of text for the terminal as it comes. With `slow`, text is typed and shown at
+    reading speed. All limits follow `speed`.
     """
 
     def __init__(

@@ -94,9 +94,9 @@ class PtyTransport:
     ) -> re.Match[bytes]:
         """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time.
 
-        A line that was cut short by a shell which was still starting may have left it inside a quotation; Ctrl-C
-        gets it out. But Ctrl-C kills what is not a shell yet, as on a busy host: then a new child is started, and
-        with `gently` no Ctrl-C is sent.
+        A line that was cut short by a shell which was still starting may have left it inside a quotation;
+        Ctrl-C gets it out. But Ctrl-C kills what is not a shell yet, as on a busy host: then a new child is
+        started, and with `gently` no Ctrl-C is sent.
         """
         began = time.monotonic()
         limit = self._speed.limit(CONNECT)

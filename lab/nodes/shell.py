@@ -1,8 +1,8 @@
 """A shell in a node: runs a command, and tells its status and output apart from prompts and echoes.
 
-The shell's prompt is the end marker. It holds a random word, the number of the command and its exit status. The
-word is only ever typed in two halves, so an echo cannot look like the marker; nothing typed ahead can be read by
-the command; and a late answer is recognized by its number.
+The shell's prompt is the end marker. It holds a random word, the number of the command and its exit status.
+The word is only ever typed in two halves, so an echo cannot look like the marker; nothing typed ahead can be
+read by the command; and a late answer is recognized by its number.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class CommandTimeout(LabError):
 class Console:
     """A plain POSIX shell in a node, for facts and checks; each command runs in a subshell of its own.
 
-    Commands read nothing (`</dev/null`), cannot change or end the shell they run in, and see no alias, rc file or
-    prompt of the user. The console opens at the first command, and again at the next one when it was lost. All
-    limits follow `speed`.
+    Commands read nothing (`</dev/null`), cannot change or end the shell they run in, and see no alias, rc
+    file or prompt of the user. The console opens at the first command, and again at the next one when it was
+    lost. All limits follow `speed`.
     """
 
     def __init__(
@@ -88,7 +88,10 @@ class Console:
         self._shell_pid = 0
 
     def run(self, command: str, timeout: float = 30.0) -> Result:
-        """Runs a command and waits for it; `timeout` in seconds of a quiet host. CommandTimeout or ConsoleLost."""
+        """Runs a command and waits for it; raises CommandTimeout or ConsoleLost.
+
+        `timeout` is in seconds of a quiet host.
+        """
         with self._lock:
             transport = self._usable_transport()
             start = time.monotonic()
@@ -191,7 +194,9 @@ class Console:
             for key in (CTRL_C, CTRL_BACKSLASH, CTRL_Z):
                 transport.send(key)
                 if self._in_step(transport):
-                    if key == CTRL_Z:  # it is only stopped; `fg` prints a line about its end before the next prompt
+                    if (
+                        key == CTRL_Z
+                    ):  # it is only stopped; `fg` prints a line about its end before the next prompt
                         transport.send(b"kill -KILL %% 2>/dev/null; fg >/dev/null 2>&1\n")
                         self._in_step(transport)
                     return
