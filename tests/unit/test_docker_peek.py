@@ -112,7 +112,7 @@ def test_a_refusal_and_a_silent_engine_are_told_apart(played: Played, tmp_path: 
 def test_only_an_engine_on_this_machine_is_peeked_at(
     monkeypatch: pytest.MonkeyPatch, host: str | None, quick: bool
 ) -> None:
-    sdk = SimpleNamespace(timeout=0)
+    sdk: Any = SimpleNamespace(timeout=0)
     monkeypatch.setattr("lab.backends.docker.engine.connect", lambda: sdk)
     if host is None:
         monkeypatch.delenv("DOCKER_HOST", raising=False)

@@ -1,4 +1,4 @@
-"""Time limits that follow a host's speed: measured, bounded, quick to grow, slow to shrink, back at 1 at last."""
+"""Time limits that follow a host's speed: measured, bounded, quick to grow, slow to shrink."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def quicker_than_life(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Slow:
-    """A backend all of whose answers come late, and whose shells start late and take long over each command."""
+    """A backend whose answers all come late, and whose shells start late and are slow at each command."""
 
     def __init__(self, backend: Any, folder: Path) -> None:
         self._backend = backend
