@@ -24,7 +24,6 @@ ROWS, COLUMNS = 50, 200
 CHUNK = 65536
 STEP_SECONDS = 0.05  # how long a child gets to be gone after each signal, before the next one
 EVERY = 0.005  # seconds between two looks
-CANNOT_EXECUTE = 127
 Wait = Callable[[int, int], tuple[int, int]]
 Kill = Callable[[int, int], None]
 
@@ -115,5 +114,5 @@ def _become(program: str, argv: Sequence[str]) -> None:
         os.execv(program, list(argv))  # noqa: S606 - an argument list, as in lab.process
     except OSError as problem:
         os.write(2, f"cannot start {program}: {problem.strerror}\n".encode())
-    finally:
-        os._exit(CANNOT_EXECUTE)
+    finally:  # never a second copy of this program
+        os.kill(os.getpid(), signal.SIGKILL)
