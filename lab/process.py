@@ -1,4 +1,8 @@
-"""The one door to host processes: argument lists, a time limit, and an error that shows the evidence."""
+"""Starts host processes: argument lists, a time limit, and an error that shows the evidence.
+
+Ending one never blocks and never fails. A killed process may take long to be gone, as on a busy host or while
+its disk does not answer; it is then reaped in the background.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,24 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from lab.errors import LabError
+from lab.polling import Limit, with_reason
 
 SHOWN_LINES = 5
 SHOWN_COMMAND = 120
 STOP_SECONDS = 0.2  # between two looks at `stop`
 TIDY_SECONDS = 10.0  # that a stopped program has to remove what it made
+KILLED_SECONDS = 0.5  # how long a killed process is waited for
+LOOK_AGAIN = 2.0  # seconds after which a limit is asked anew what is left of it
+
+
+class ProcessTimeout(LabError):
+    """A host process did not end in its time; it has been killed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Done:
 def run(
     argv: Sequence[str],
     *,
-    timeout: float,
+    timeout: float | Limit,
     stdin: bytes = b"",
     check: bool = True,
     cwd: Path | None = None,
@@ -45,8 +56,9 @@ def run(
 ) -> Done:
     """Runs a program to its end; with `check`, a status other than 0 is a LabError.
 
-    The program gets a process group of its own, so Ctrl-C reaches us and not it. No exception reaches a
-    thread from outside, so it gives `stop`: once that is set, the program is ended as by Ctrl-C, and a
+    `timeout` is in seconds, or a Limit that follows the host's speed; ProcessTimeout when it runs out. The
+    program gets a process group of its own, so Ctrl-C reaches us and not it. No exception reaches a thread
+    from outside, so a thread gives `stop`: once that is set, the program is ended as by Ctrl-C, and a
     LabError raised.
     """
     start = time.monotonic()
@@ -54,7 +66,9 @@ def run(
     return Done(tuple(argv), status, _text(out), _text(err), seconds=time.monotonic() - start)
 
 
-def run_bytes(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", check: bool = True) -> bytes:
+def run_bytes(
+    argv: Sequence[str], *, timeout: float | Limit, stdin: bytes = b"", check: bool = True
+) -> bytes:
     """The same, for a program whose standard output is no text: returns that output as it is."""
     return _run(argv, stdin, timeout, check=check)[1]
 
@@ -62,7 +76,7 @@ def run_bytes(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", check:
 def _run(
     argv: Sequence[str],
     stdin: bytes,
-    timeout: float,
+    timeout: float | Limit,
     *,
     check: bool,
     cwd: Path | None = None,
@@ -81,7 +95,8 @@ def _run(
         )
     except OSError as problem:
         raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
-    out, err = _wait(process, argv, stdin, timeout, stop)
+    limit = timeout if isinstance(timeout, Limit) else Limit(timeout)
+    out, err = _wait(process, argv, stdin, limit, stop)
     status = process.returncode
     if check and status != 0:
         raise LabError(f"{short(argv)} ended with status {status}", evidence=_last_lines(_text(err)))
@@ -102,51 +117,73 @@ def short(argv: Sequence[str]) -> str:
     return text if len(text) <= SHOWN_COMMAND else text[: SHOWN_COMMAND - 1] + "…"
 
 
+def reap_later(wait: Callable[[], object], name: str) -> None:
+    """Waits in the background for a killed child, so that it does not stay a zombie.
+
+    A thread for each such child: it ends with the child, and with this process. No handler of SIGCHLD, which
+    would take children of others, such as `subprocess`.
+    """
+    threading.Thread(target=wait, name=name, daemon=True).start()
+
+
 def _wait(
     process: subprocess.Popen[bytes],
     argv: Sequence[str],
     stdin: bytes,
-    timeout: float,
+    limit: Limit,
     stop: threading.Event | None,
 ) -> tuple[bytes, bytes]:
-    with process:
-        try:
-            if stop is None:
-                return process.communicate(stdin, timeout=timeout)
-            return _communicate(process, argv, timeout, stop)
-        except subprocess.TimeoutExpired as problem:
-            _kill_group(process)
-            _, err = process.communicate()
-            raise LabError(
-                f"{short(argv)} did not end within {timeout:g} s", evidence=_last_lines(_text(err))
-            ) from problem
-        except BaseException:
-            _kill_group(process)
-            raise
+    data: bytes | None = stdin
+    turn = LOOK_AGAIN if stop is None else STOP_SECONDS
+    try:
+        while (left := limit.left()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(data, timeout=min(left, turn))
+            data = None  # the next call goes on where this one stopped, and refuses to be given input again
+            if stop is not None and stop.is_set():
+                _interrupt_group(process)
+                raise LabError(f"{short(argv)} was stopped")  # noqa: TRY301 - cleaned up below
+        _kill_group(process)
+        err = _last_lines(_text(_rest_of_errors(process)))
+        message = f"{short(argv)} did not end within {limit.waited:g} s"
+        raise ProcessTimeout(message, evidence=with_reason(err, limit))  # noqa: TRY301 - cleaned up below
+    except BaseException:
+        _kill_group(process)
+        _leave(process)
+        raise
 
 
-def _communicate(
-    process: subprocess.Popen[bytes], argv: Sequence[str], timeout: float, stop: threading.Event
-) -> tuple[bytes, bytes]:
-    """Waits in short turns, so that `stop` is seen soon."""
-    deadline = time.monotonic() + timeout
-    while not stop.is_set():
-        left = deadline - time.monotonic()
-        try:
-            return process.communicate(timeout=min(STOP_SECONDS, max(left, 0)))
-        except subprocess.TimeoutExpired:
-            if left <= 0:
-                raise
+def _interrupt_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program as Ctrl-C would, and gives it some time to remove what it made."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=TIDY_SECONDS)
-    raise LabError(f"{short(argv)} was stopped")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _rest_of_errors(process: subprocess.Popen[bytes]) -> bytes:
+    """What a killed program wrote to its standard error; nothing while a child of it holds the pipe open."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.communicate(timeout=KILLED_SECONDS)[1]
+    return b""
+
+
+def _leave(process: subprocess.Popen[bytes]) -> None:
+    """Closes a killed program's pipes, and reaps it now or in the background."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was still to be written to it
+                pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=KILLED_SECONDS)
+    if process.returncode is None:
+        reap_later(process.wait, f"reap {process.pid}")
 
 
 def _text(data: bytes) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec, LabRecord, NodeStatus
 
 Say = Callable[[str], None]
@@ -49,7 +50,11 @@ class Backend(Protocol):
 
     name: str
     timeout_scale: float
-    """How many times longer than in a container things may take: limits are that much wider."""
+    """How many times longer than in a container things take in a node of a quiet host."""
+
+    @property
+    def host_speed(self) -> HostSpeed:
+        """How slow this host is just now: time limits follow it, and measurements go there."""
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it; never raises for a missing engine."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.backends.base import Capabilities, Finding, Say, State
 from lab.errors import LabError
+from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
@@ -62,6 +63,7 @@ class FakeBackend:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.host_speed = HostSpeed(most=1.0)  # limits of a quiet host, however busy the test's own is
         self.found: dict[str, _FakeLab] = {}
         self.calls: list[str] = []
         self.settled: list[str] = []

@@ -32,6 +32,7 @@ class _Trial:
 
     check: Check
     began: float | None = None
+    scale: float = 1.0  # the largest that any look of it was allowed
     verdict: Verdict | None = None
 
 
@@ -44,7 +45,7 @@ class Runner:
         pool: ShellPool,
         *,
         patience: float = 1.0,
-        timeout_scale: float = 1.0,
+        timeout_scale: Callable[[], float] = lambda: 1.0,
         notice: Callable[[Notice], None] = lambda _: None,
         pause: float = PAUSE,
         grace: float = GRACE,
@@ -52,7 +53,7 @@ class Runner:
         self._trials = {check: _Trial(check) for check in checks}
         self._pool = pool
         self._patience = patience  # multiplies the time in which a check may still come true
-        self._timeout_scale = max(patience, timeout_scale)  # one run may take this many times longer
+        self._timeout_scale = timeout_scale  # on a slow host one run may take this many times longer
         self._notice = notice
         self._pause = pause
         self._grace = grace
@@ -105,11 +106,16 @@ class Runner:
             if trial.began is None or trial.verdict is not None:
                 continue
             check = trial.check
-            limit = check.settle * self._patience + check.timeout * self._timeout_scale + self._grace
+            limit = check.settle * self._patience + (check.timeout + self._grace) * self._scale(trial)
             if now - trial.began > limit:
                 actual = f"the check itself did not end within {limit:.0f} s"
                 verdict = _verdict(check, Outcome.BROKEN, actual=actual, seconds=now - trial.began)
                 self._settle(trial, verdict)
+
+    def _scale(self, trial: _Trial) -> float:
+        """How many times its own time a look may take now; no less than what an earlier look was allowed."""
+        trial.scale = max(trial.scale, self._patience, self._timeout_scale())
+        return trial.scale
 
     def _settle(self, trial: _Trial, verdict: Verdict) -> None:
         trial.verdict = verdict
@@ -129,7 +135,7 @@ class Runner:
 
     def _run_once(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._pool, TimeBudget(check.timeout * self._timeout_scale)))
+            check(Cluster(self._pool, TimeBudget(check.timeout * self._scale(self._trials[check]))))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:

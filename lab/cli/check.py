@@ -41,13 +41,14 @@ def command(app: App, exercise: str | None, lab: str | None, patience: float, *,
     with app.cluster(context.spec) as cluster:
         judgement = judge(cluster, found, patience=patience, notice=SettleReporter())
     context.progress.judged(found.name, found.formerly, solved=judgement.solved, steps=judgement.solved_steps)
-    _show(app, judgement, as_json=as_json)
+    show_judgement(app, judgement, as_json=as_json)
     if judgement.solved and not as_json and context.catalog.following(found):
         click.echo("next: lab next")
     return int(judgement.code)
 
 
-def _show(app: App, judgement: Judgement, *, as_json: bool) -> None:
+def show_judgement(app: App, judgement: Judgement, *, as_json: bool) -> None:
+    """Shows the verdicts on standard output, for people or as JSON."""
     from lab.checks.report import Style, as_data, render
 
     if as_json:

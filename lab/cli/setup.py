@@ -16,11 +16,12 @@ import click
 
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
-from lab.cli.output import console_text, note
+from lab.cli.output import note
 from lab.errors import LabError, UsageError
+from lab.printable import console_text
 
 if TYPE_CHECKING:
-    from lab.checks.report import Judgement
+    from lab.checks.judgement import Judgement
     from lab.course.catalog import Exercise
     from lab.model import ClusterSpec
 
@@ -148,15 +149,16 @@ def _wants_proof(app: App, lab: str | None, exercise: Exercise, *, proof: bool, 
 
 
 def _prove(app: App, exercise: Exercise, mode: str, *, as_json: bool) -> None:
-    from lab.checks.report import render
-    from lab.cli.context import judge, style, type_blocks
+    from lab.cli.check import show_judgement
     from lab.cli.progress_display import showing
+    from lab.course.judging import judge
     from lab.course.proof import PROOF_LAB, prove
+    from lab.course.solving import type_blocks
 
     def judged() -> Judgement:
         judgement = judge(cluster, exercise)
         if not as_json:
-            click.echo(render(judgement, style(app)))
+            show_judgement(app, judgement, as_json=False)
         return judgement
 
     def solve() -> None:

@@ -100,7 +100,7 @@ class EarlyQuestions:
         from lab.process import run
 
         argv = self._backend.shell(self._lab, node, ("/bin/sh", "-c", command), user="root", tty=False)
-        return run(argv, timeout=ENTER_SECONDS * self._backend.timeout_scale, check=False)
+        return run(argv, timeout=self._backend.host_speed.limit(ENTER_SECONDS), check=False)
 
 
 def as_row(reading: Reading, status: NodeStatus | None = None) -> dict[str, object]:

@@ -1,7 +1,8 @@
-"""Restores Slurm's node availability: after reboots that the lab caused, and after going back to a snapshot.
+"""Restores Slurm's node availability: after reboots that the lab caused, and after a snapshot was restored.
 
-The controller's saved state cannot tell which nodes were in service: it is written some seconds late
-(slurmctld/state_save.c), and in a restored lab every node has rebooted. So a snapshot carries a note.
+The controller's saved state does not say which nodes were in service: it is written some seconds late
+(slurmctld/state_save.c), and in a restored lab every node has rebooted. So a snapshot contains a file that
+does.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from lab.facts.slurm import NodeInfo
 from lab.nodes.client import NodeClient
 
 AVAILABILITY_FILE = "/etc/rackling/service.json"
-"""On the SMS's disk while a snapshot is taken: part of the snapshot, and of nothing else."""
-UNANSWERED = "Not responding"  # slurmctld's reason for a node it missed; ends with the next registration
-NO_REASON = "out of service when the snapshot was taken"  # Slurm wants one
+"""On the SMS's disk only while a snapshot is taken, so that it is part of the snapshot."""
+UNANSWERED = "Not responding"  # slurmctld's reason for a node that did not answer; a registration ends it
+NO_REASON = "out of service when the snapshot was taken"  # slurmctld requires one
 _REBOOTING = frozenset({"REBOOT_REQUESTED", "REBOOT_ISSUED"})
 
-SECONDS = 8.0  # one command on the SMS may take this long
+SECONDS = 8.0  # how long one command on the SMS may take
 NOTE = f'"${{RACKLING_ROOT:-}}"{AVAILABILITY_FILE}'
 
 SAVE_SECONDS = 8
-"""slurmctld writes its jobs down at most five seconds after a change (state_save.c, SAVE_MAX_WAIT)."""
+"""slurmctld saves its jobs at most five seconds after a change (state_save.c, SAVE_MAX_WAIT)."""
 SAVED = f"""\
 folder=$(scontrol show config 2>/dev/null | sed -n 's/^StateSaveLocation *= *//p')
 last=$(SLURM_TIME_FORMAT=%s scontrol -o show jobs 2>/dev/null | grep -oE '(Submit|Start|End)Time=[0-9]+' |
@@ -39,13 +40,13 @@ done
 
 @dataclass(frozen=True)
 class NodeAvailability:
-    """How one node stood: "" in service, else Slurm's word for how it was taken out, and why."""
+    """Availability of one node: "" in service, else Slurm's state for out of service, and the reason."""
 
     out: str  # "", "down" or "drain"
     reason: str = ""
 
     def holds(self, info: NodeInfo) -> bool:
-        """Whether the node stands like that now."""
+        """Whether the node's availability is this one now."""
         found = availability_of(info)
         if not self.out:
             return found is None or not found.out
@@ -53,7 +54,7 @@ class NodeAvailability:
 
 
 def availability_of(info: NodeInfo) -> NodeAvailability | None:
-    """How a node stands; None while that is passing."""
+    """Availability of a node; None in a state that ends by itself, such as a reboot."""
     if info.takes_jobs:
         return NodeAvailability("")
     if info.flags & _REBOOTING or info.reason == UNANSWERED:
@@ -64,7 +65,7 @@ def availability_of(info: NodeInfo) -> NodeAvailability | None:
 
 
 def write(snapshot: str, nodes: Mapping[str, NodeInfo]) -> str:
-    """The note that goes into a snapshot."""
+    """The text of the file that goes into a snapshot."""
     saved_states = {
         name: found for name, found in ((n, availability_of(info)) for n, info in nodes.items()) if found
     }
@@ -73,7 +74,7 @@ def write(snapshot: str, nodes: Mapping[str, NodeInfo]) -> str:
 
 
 def read(text: str, snapshot: str) -> dict[str, NodeAvailability]:
-    """How nodes stood when that snapshot was taken; empty when the note is missing or another snapshot's."""
+    """Availability when that snapshot was taken; empty when the file is missing or another snapshot's."""
     try:
         found = json.loads(text)
         if found["snapshot"] != snapshot:
@@ -86,7 +87,7 @@ def read(text: str, snapshot: str) -> dict[str, NodeAvailability]:
 
 
 def orders(wanted: NodeAvailability, info: NodeInfo) -> tuple[str, ...]:
-    """What `scontrol update nodename=…` must be notified, in turn, for a node to stand as noted."""
+    """The arguments of `scontrol update nodename=…`, in order, that give a node the saved availability."""
     if wanted.holds(info):
         return ()
     if not wanted.out:
@@ -103,35 +104,35 @@ def report(
     notified: set[str],
     say: Callable[[str], None],
 ) -> None:
-    """Tells Slurm, once a node, which nodes to resume and which to put back; adds them to `notified`."""
+    """Tells Slurm, once for each node, to resume it or to restore its availability; adds it to `notified`."""
     late = tuple(name for name in resume if name not in notified)
     if late and sms.update_nodes(late, "state=resume").ok:
         notified.update(late)
-        say(f"told Slurm that {', '.join(late)} rebooted on purpose")
+        say(f"resuming {', '.join(late)} in Slurm: the lab rebooted {'it' if len(late) == 1 else 'them'}")
     for name, wanted in put_back.items():
         if all(sms.update_nodes((name,), order).ok for order in orders(wanted, nodes[name])):
             notified.add(name)
-            say(f"told Slurm that {name} is {wanted.out or 'in service'} as it was")
+            say(f"setting {name} in Slurm to {wanted.out or 'in service'}, as in the snapshot")
 
 
 def write_note(sms: NodeClient, snapshot: str, nodes: Mapping[str, NodeInfo]) -> bool:
-    """Writes down on the SMS which nodes Slurm has in service; says whether that worked."""
+    """Writes on the SMS which nodes Slurm has in service; returns whether that worked."""
     text = shlex.quote(write(snapshot, nodes))
     command = f"mkdir -p $(dirname {NOTE}) && (umask 077; printf '%s' {text} >{NOTE})"
     return bool(nodes) and _tried(sms, command)
 
 
 def await_saved_jobs(sms: NodeClient) -> None:
-    """Waits until slurmctld has written down what became of jobs.
+    """Waits until slurmctld has saved the state of jobs that ended.
 
-    A disk that is kept before it has would come back with jobs that run for ever: nobody is left who waits
-    for an interactive one, and who could tell that it ended.
+    A snapshot taken earlier would come back with jobs that run for ever: the program that waited for an
+    interactive job is gone by then, and nothing else tells slurmctld that it ended.
     """
     _tried(sms, SAVED, SECONDS + SAVE_SECONDS)
 
 
 def remove_note(sms: NodeClient) -> None:
-    """Removes the note; where that fails it is of no harm, for it names its snapshot."""
+    """Removes the file; failing does no harm, because the file names its snapshot."""
     _tried(sms, f"rm -f {NOTE}")
 
 

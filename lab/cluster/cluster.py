@@ -1,4 +1,4 @@
-"""A lab's life: up, down, power, snapshots, and waiting until its nodes are well."""
+"""A lab's life: up, down, power, snapshots, and waiting until its nodes are ready."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from lab.cluster.readiness import (
 )
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
+from lab.host_speed import LOOK
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.nodes.client import NodeClient
-from lab.polling import POLL, Clock, Sleep, monotonic, pause, wait_for
+from lab.polling import POLL, Clock, Limit, Sleep, monotonic, pause, wait_for
 
 UP_SECONDS = 180.0
-LOOK_SECONDS = 8.0  # one look at the SMS may take this long
+LOOK_SECONDS = 8.0  # how long one look at the SMS may take
 Watch = Callable[[Sequence[Reading], float], None]
 """Takes the readings of each look, and the seconds since waiting began."""
 
@@ -54,7 +55,7 @@ class Cluster:
         self.backend = backend
         self.say = say
         self.watch = watch
-        self.timeout = UP_SECONDS * backend.timeout_scale if timeout is None else timeout
+        self.timeout = timeout  # as a person gave it; None: a limit that follows the host's speed
         self._transcripts = transcripts
         self._clock = clock
         self._sleep = sleep
@@ -172,11 +173,12 @@ class Cluster:
         """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
         check_names(self.spec, names)
         self.backend.stop(self.spec.lab, names, hard=hard)
-        end = self._clock() + self.timeout
-        left = wait_for(lambda: self._with_power(names, Power.ON), end, self._clock, self._sleep, done=not_)
+        limit = self._limit(self._clock())
+        left = wait_for(lambda: self._with_power(names, Power.ON), limit, self._clock, self._sleep, done=not_)
         if left:
             raise LabError(
-                f"still under power after {self.timeout:.0f} s: {', '.join(sorted(left))}",
+                f"still under power after {limit.waited:.0f} s: {', '.join(sorted(left))}",
+                evidence=limit.reason,
                 hint=f"lab power off --hard {' '.join(sorted(left))}",
             )
 
@@ -254,9 +256,17 @@ class Cluster:
         self, powered: Collection[str] = (), elapsed: float = 0.0, restored: str = ""
     ) -> ClusterSnapshot:
         """Looks at everything once; `powered` are nodes powered on at most `elapsed` seconds ago."""
-        found = observe(self.spec, self.backend.status(self.spec.lab), self._ask)
+        began = self._clock()
+        statuses = self.backend.status(self.spec.lab)
+        found = observe(self.spec, statuses, self._ask, self.backend.host_speed.slowness)
         saved_states = availability.read(found.sms.service, restored) if restored else {}
-        return replace(found, powered=frozenset(powered), elapsed=elapsed, saved_states=saved_states)
+        return replace(
+            found,
+            powered=frozenset(powered),
+            elapsed=elapsed,
+            took=self._clock() - began,
+            saved_states=saved_states,
+        )
 
     def wait(
         self,
@@ -267,7 +277,7 @@ class Cluster:
         restored: str = "",
         available_before: frozenset[str] = frozenset(),
     ) -> tuple[Reading, ...]:
-        """Waits until every named node is well or left as a person set it; a LabError at the deadline.
+        """Waits until every named node is ready, or in a state that a person set; a LabError at the deadline.
 
         Nodes among `powered` that Slurm takes out of service because we powered them on are put
         back into service, as an operator would; `available_before` are those that took jobs before.
@@ -295,12 +305,13 @@ class Cluster:
             self.watch(found, elapsed)
             return found
 
-        # Each look costs nodes that boot some of their time; those that were restored have nothing to do.
-        end, quick = start + self.timeout, POLL * self.backend.timeout_scale
-        every = quick if restored else quick * self.backend.timeout_scale
-        last = wait_for(readings, end, self._clock, self._sleep, done=_decided, every=every, first=quick)
+        # Each look takes processor time from nodes that boot, the more so where processors are emulated;
+        # nodes that were restored have nothing else to do.
+        limit, quick = self._limit(start), POLL * self.backend.host_speed.timeout_scale
+        every = quick if restored else quick * self.backend.host_speed.backend_scale
+        last = wait_for(readings, limit, self._clock, self._sleep, done=_decided, every=every, first=quick)
         if not all(reading.settled for reading in last):
-            raise not_up(self.spec, last, self._clock() - start, self.last_line)
+            raise not_up(self.spec, last, self._clock() - start, self.last_line, limit.reason)
         return last
 
     def _repower_crashed(self, view: ClusterSnapshot, revived: set[str]) -> None:
@@ -335,8 +346,16 @@ class Cluster:
             return frozenset()
         return frozenset(name for name, info in self._nodes().items() if info.takes_jobs)
 
+    def _limit(self, began: float) -> Limit:
+        """How long nodes may take to come up or go down: as a person said, else by the host's speed."""
+        if self.timeout is not None:
+            return Limit(self.timeout, clock=self._clock, began=began)
+        return self.backend.host_speed.limit(UP_SECONDS, clock=self._clock, began=began)
+
     def _ask(self, name: str, command: str) -> tuple[int, str]:
         result = self.node(name).run(command, timeout=LOOK_SECONDS)
+        if name == self.spec.sms.name:
+            self.backend.host_speed.note(result.seconds, LOOK)
         return result.exit_status, result.output
 
     def _power_on(self, chosen: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from lab.cluster.readiness import (
     SYSTEM,
     ClusterSnapshot,
     SmsReport,
-    sms_probe,
+    look_at_sms,
 )
 from lab.errors import LabError
 from lab.model import ClusterSpec, NodeStatus, Role
@@ -20,22 +20,28 @@ Ask = Callable[[str, str], tuple[int, str]]
 """Runs a command in a node and returns its exit status and output; raises a LabError if it cannot."""
 
 
-def observe(spec: ClusterSpec, statuses: Iterable[NodeStatus], ask: Ask) -> ClusterSnapshot:
-    """Asks the SMS and the login nodes that have booted, all at once, and returns what was found."""
+def observe(
+    spec: ClusterSpec, statuses: Iterable[NodeStatus], ask: Ask, slowness: float = 1.0
+) -> ClusterSnapshot:
+    """Asks the SMS and the login nodes that have booted, all at once, and returns what was found.
+
+    On a host `slowness` times slower than usual, slurmctld gets that much more time to answer.
+    """
     found = {status.name: status for status in statuses}
     booted = {name for name, status in found.items() if status.stage == BOOTED}
     logins = [node.name for node in spec.nodes if node.role is Role.LOGIN and node.name in booted]
     with ThreadPoolExecutor() as pool:
         systems = {name: pool.submit(_system_state, ask, name) for name in logins}
         head = spec.sms.name
-        sms = ask_sms(ask, head) if head in booted else SmsReport(trouble=NOT_BOOTED)
+        sms = ask_sms(ask, head, slowness) if head in booted else SmsReport(trouble=NOT_BOOTED)
         return ClusterSnapshot(found, sms, {name: state.result() for name, state in systems.items()})
 
 
-def ask_sms(ask: Ask, name: str) -> SmsReport:
+def ask_sms(ask: Ask, name: str, slowness: float = 1.0) -> SmsReport:
     """Asks the SMS everything in one command; a report with `trouble` if it cannot be asked."""
+    question = look_at_sms(slowness)
     try:
-        return sms_probe.parse(*ask(name, sms_probe.command))
+        return question.parse(*ask(name, question.command))
     except LabError as problem:
         return SmsReport(trouble=_one_line(problem))
 

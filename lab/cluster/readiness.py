@@ -1,4 +1,4 @@
-"""Named probes with three answers: what `lab up` waits for, and what `lab status` shows."""
+"""Named probes: what `lab up` waits for, and what `lab status` shows; pure functions of one look."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from lab.facts import slurm
 from lab.facts.fact import Fact
 from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
 
-BOOTED = "init"  # the boot agent's last stage: it has handed over to the node's own system
-WAITING = "pxe"  # asking for an address; nobody answers while the node is not registered
-ASKING = 5.0  # seconds of silence after which that is so; before, it may yet be answered
-SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # once the SMS has been set up
+BOOTED = "init"  # the boot agent's last stage: the node's own system has taken over
+WAITING = "pxe"  # the node asks for an address, and gets none while it is not registered
+ASKING = 5.0  # seconds without an answer after which a node counts as waiting; earlier, one may still come
+SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # true once the SMS has been set up
 NOT_BOOTED = "the SMS has not booted"
-SYSTEM = "systemctl is-system-running"  # what a login node is asked
+SYSTEM = "systemctl is-system-running"  # run on a login node
 READY_FILE = "/run/rackling/ready"
-RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # a line a card: MAC, address, name
-REFUSED = ("no boot script", "told to boot")  # how the chassis's ROM says that DHCP answered in vain
-REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that was powered on behind its back
-ORDERED = "reboot issued"  # the end of its reason for a node that was told to reboot, and long after
-TOLD = "slurmctld is UP"  # in the words of `scontrol ping`, which one that tells of its nodes is not asked
+RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # one line for each card: MAC, address, name
+REFUSED = (
+    "no boot script",
+    "told to boot",
+)  # what the chassis's ROM reports when DHCP answered but nothing boots
+REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that rebooted without its order
+ORDERED = "reboot issued"  # how the reason ends that slurmctld gives a node it reboots, and keeps afterwards
+TOLD = "slurmctld is UP"  # as `scontrol ping` puts it; not asked where slurmctld has just listed its nodes
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
+SCONTROL_SECONDS = 3  # what slurmctld may take to answer one question; there are two at most in a look
 
 
 class ProbeResult(Enum):
-    """What a probe found; UNKNOWN means that it could not look, and is never shown as well."""
+    """What a probe found. UNKNOWN: it could not look; never shown as ready."""
 
     YES = "yes"
     NO = "no"
@@ -37,16 +41,16 @@ class ProbeResult(Enum):
 
 
 class Expectation(Enum):
-    """Whether waiting can change an answer."""
+    """Whether waiting can change a result."""
 
-    OPEN = "open"  # it may become yes by itself
-    LEFT = "left"  # a person set it so; it is told, not waited for
-    HOPELESS = "hopeless"  # it will not become yes; waiting is over
+    OPEN = "open"  # may become yes by itself
+    LEFT = "left"  # an operator set it; reported, not waited for
+    HOPELESS = "hopeless"  # will not become yes; waiting ends
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The answer of one probe at one node, with its evidence."""
+    """The result of one probe on one node, with its evidence."""
 
     node: str
     probe: str
@@ -62,7 +66,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class SmsReport:
-    """What one command on the SMS told; `trouble` when it could not be asked."""
+    """What one command on the SMS printed; `trouble` says why it could not be run."""
 
     trouble: str = ""
     system: str = ""
@@ -71,24 +75,24 @@ class SmsReport:
     controller: str = ""
     clock: int | None = None
     nodes: Mapping[str, slurm.NodeInfo] | None = None
-    service: str = ""  # the note of a snapshot, where it came with one
-    known: frozenset[str] = frozenset()  # MACs that its DHCP server answers
+    service: str = ""  # the availability file of a restored snapshot, if there is one
+    known: frozenset[str] = frozenset()  # MACs for which the DHCP server has an address
 
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """All that one look at the lab found."""
+    """Everything that one look at the lab found."""
 
     statuses: Mapping[str, NodeStatus]
     sms: SmsReport
-    systems: Mapping[str, str] = field(default_factory=dict)  # login nodes: system state, or why not
-    powered: frozenset[str] = frozenset()  # nodes that we powered on …
+    systems: Mapping[str, str] = field(default_factory=dict)  # login nodes: system state, or an error
+    powered: frozenset[str] = frozenset()  # nodes that this command powered on …
     elapsed: float = 0.0  # … this many seconds ago, or later
-    saved_states: Mapping[str, NodeAvailability] = field(
-        default_factory=dict
-    )  # how nodes stood in a restored snapshot
-    restored_nodes: frozenset[str] = frozenset()  # nodes that were put there since
-    available_before: frozenset[str] = frozenset()  # nodes that took jobs when we pressed the button
+    took: float = 0.0  # seconds that the look itself took: so far may clocks read in it be apart
+    saved_states: Mapping[str, NodeAvailability] = field(default_factory=dict)
+    """Availability of nodes in a snapshot that was restored."""
+    restored_nodes: frozenset[str] = frozenset()  # nodes whose availability has been restored since
+    available_before: frozenset[str] = frozenset()  # nodes that took jobs before they were powered on
 
 
 _SECTION = "@@"
@@ -104,17 +108,17 @@ echo {_SECTION}dhcp; systemctl is-active dnsmasq
 echo {_SECTION}known; while IFS=, read -r mac rest; do echo "$mac"; done <"${{RACKLING_ROOT:-}}{RESERVATIONS}"
 echo {_SECTION}clock; date +%s
 export TZ=UTC0 SLURM_TIME_FORMAT=standard
-if nodes=$(timeout 3 scontrol -o show nodes 2>/dev/null); then echo "{_SECTION}nodes
+if nodes=$(timeout SECONDS scontrol -o show nodes 2>/dev/null); then echo "{_SECTION}nodes
 $nodes"
-else echo {_SECTION}controller; timeout 3 scontrol ping 2>&1 | tail -n 1
+else echo {_SECTION}controller; timeout SECONDS scontrol ping 2>&1 | tail -n 1
 fi
 """
-"""Each program that it starts takes a quarter of a second where processors are emulated."""
+"""Few programs: each takes a quarter of a second where processors are emulated. SECONDS is filled in."""
 
 
 def parse_look(status: int, output: str) -> SmsReport:
-    """Reads what the one command on the SMS printed."""
-    del status  # of its last part only
+    """Parses the output of the one command on the SMS."""
+    del status  # that of the last section only
     sections: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in output.splitlines():
@@ -138,11 +142,16 @@ def parse_look(status: int, output: str) -> SmsReport:
     )
 
 
-sms_probe: Fact[SmsReport] = Fact(_LOOK, parse_look)
+def look_at_sms(slowness: float = 1.0) -> Fact[SmsReport]:
+    """The one command that looks at the SMS of a host so many times slower than usual."""
+    return Fact(_LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look)
+
+
+sms_probe = look_at_sms()
 
 
 def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> tuple[Reading, ...]:
-    """One reading a node: its first probe that does not say yes, or its last one."""
+    """One reading for each node: its first probe that is not YES, or its last one."""
     found: list[Reading] = []
     for name in names:
         reading: Reading | None = None
@@ -155,37 +164,41 @@ def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> 
 
 
 def nodes_to_resume(view: ClusterSnapshot) -> tuple[str, ...]:
-    """Nodes that Slurm took out of service because *we* powered them on, as an operator would see it."""
+    """Nodes that Slurm took out of service because this command powered them on."""
     nodes = view.sms.nodes or {}
     return tuple(name for name in sorted(view.powered) if name in nodes and _our_doing(nodes[name], view))
 
 
 def nodes_to_put_back(view: ClusterSnapshot) -> dict[str, NodeAvailability]:
-    """How nodes must stand that do not yet stand as a restored snapshot noted."""
+    """Nodes whose availability differs from the restored snapshot's, and what it must become."""
     wrong: dict[str, NodeAvailability] = {}
     for name, wanted in view.saved_states.items():
         info = (view.sms.nodes or {}).get(name)
         status = view.statuses.get(name)
         if info is None or status is None or name not in view.powered - view.restored_nodes:
             continue
-        booted = status.stage == BOOTED and _registered_since_boot(status, info, view.sms.clock)
+        booted = status.stage == BOOTED and _registered_since_boot(status, info, view)
         if booted and not wanted.holds(info):
             wrong[name] = wanted
     return wrong
 
 
 def _our_doing(info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
-    """Down since our button was pressed, and for that reason: an older one is somebody's lesson.
+    """Whether a node is DOWN because this command powered it on.
 
-    Slurm keeps a reason that it finds, with its time: a node that was in service and is down now is our doing
-    whatever its reason says, and so is one whose reason is left over from a reboot that was ordered.
+    The lab powers nodes on without telling slurmctld, which then takes them out of service ("Node
+    unexpectedly rebooted"). An operator would resume them, and so does the lab. But a node that was down
+    before, or that somebody took out of service, must stay so: exercises are about such nodes. The reason
+    alone cannot tell, because slurmctld keeps an older reason and its time when it sets a node DOWN. So a
+    node that took jobs before it was powered on counts whatever its reason says, and so does one whose reason
+    is left from a reboot that slurmctld was asked for.
     """
     if info.name not in view.powered or info.name in view.saved_states or info.state != "DOWN":
         return False
     if info.name in view.available_before or info.reason.endswith(ORDERED):
         return True
-    pressed = (view.sms.clock or 0) - view.elapsed - CLOCK_SLACK
-    recent = info.reason_time is not None and info.reason_time >= pressed
+    powered_on = (view.sms.clock or 0) - view.elapsed - view.took - CLOCK_SLACK
+    recent = info.reason_time is not None and info.reason_time >= powered_on
     return recent and info.reason.startswith(REBOOTED)
 
 
@@ -214,12 +227,12 @@ def _booted(status: NodeStatus) -> Reading:
         return Reading(status.name, "booted", ProbeResult.YES)
     stage = f"{status.stage}: {status.detail}" if status.detail else status.stage
     if not stage:
-        return Reading(status.name, "booted", ProbeResult.UNKNOWN, "it has not said at which stage it is")
+        return Reading(status.name, "booted", ProbeResult.UNKNOWN, "it has not reported its boot stage")
     return Reading(status.name, "booted", ProbeResult.NO, f"stage {stage}")
 
 
 def _waits(status: NodeStatus, *, answered: bool) -> Reading:
-    """A learner may have registered the node meanwhile: then it waits only for what it lacks besides."""
+    """A learner may have registered the node; then it waits only if DHCP answers and nothing boots."""
     name = "waits in its PXE loop"
     asked = bool(status.detail) or (status.since is not None and status.since >= ASKING)
     if answered:
@@ -242,14 +255,14 @@ def _sms_probes(name: str, status: NodeStatus, sms: SmsReport) -> Iterator[Readi
 
 def _said(name: str, probe: str, text: str, good: Callable[[str], bool]) -> Reading:
     if not text:
-        return Reading(name, probe, ProbeResult.UNKNOWN, "it said nothing")
+        return Reading(name, probe, ProbeResult.UNKNOWN, "no output")
     return Reading(name, probe, ProbeResult.YES) if good(text) else Reading(name, probe, ProbeResult.NO, text)
 
 
 def _set_up(name: str, ready: str) -> Reading:
     probe = "set up"
     if not ready:
-        return Reading(name, probe, ProbeResult.NO, "its first-boot set-up is still at work")
+        return Reading(name, probe, ProbeResult.NO, "its first-boot set-up is still running")
     try:
         result = str(json.loads(ready)["result"])
     except (ValueError, KeyError, TypeError):
@@ -260,12 +273,12 @@ def _set_up(name: str, ready: str) -> Reading:
 
 
 def _system(name: str, view: ClusterSnapshot) -> Reading:
-    text = view.systems.get(name, "").rpartition("\n")[2]  # a profile may have greeted us first
+    text = view.systems.get(name, "").rpartition("\n")[2]  # a profile may print something first
     probe = "system runs"
     if text in ("running", "degraded"):
         return Reading(name, probe, ProbeResult.YES, text)
     known = text in ("initializing", "starting", "maintenance", "stopping")
-    return Reading(name, probe, ProbeResult.NO if known else ProbeResult.UNKNOWN, text or "it said nothing")
+    return Reading(name, probe, ProbeResult.NO if known else ProbeResult.UNKNOWN, text or "no output")
 
 
 def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
@@ -274,16 +287,16 @@ def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
         return Reading(name, probe, ProbeResult.UNKNOWN, view.sms.trouble or "slurmctld does not answer yet")
     info = view.sms.nodes.get(name)
     if info is None:
-        return Reading(name, probe, ProbeResult.NO, "slurmctld knows no node of that name")
+        return Reading(name, probe, ProbeResult.NO, "slurmctld has no node of that name")
     told = f"{info.label.lower()}: {info.reason}" if info.reason else info.label.lower()
-    if not _registered_since_boot(status, info, view.sms.clock):
+    if not _registered_since_boot(status, info, view):
         return Reading(name, probe, ProbeResult.NO, "slurmd has not registered since the node booted")
     if (
         name in view.saved_states
         and name not in view.restored_nodes
         and not view.saved_states[name].holds(info)
     ):
-        return Reading(name, probe, ProbeResult.NO, f"{told}; it stood otherwise in the snapshot")
+        return Reading(name, probe, ProbeResult.NO, f"{told}; not as in the snapshot")
     if info.takes_jobs:
         return Reading(name, probe, ProbeResult.YES, told)
     taken_out = info.state == "DOWN" or "DRAIN" in info.flags
@@ -292,13 +305,20 @@ def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
     return Reading(name, probe, ProbeResult.NO, told, outlook)
 
 
-def _registered_since_boot(status: NodeStatus, info: slurm.NodeInfo, clock: int | None) -> bool:
-    """Slurmctld still calls a node idle long after its plug was pulled: only a newer slurmd counts."""
+def _registered_since_boot(status: NodeStatus, info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
+    """Whether slurmd has started since the node booted.
+
+    Slurmctld calls a node idle long after it lost its power, so only a newer slurmd counts.
+
+    The stage's age was read before the SMS's clock. On a slow host the look between them takes longer than
+    slurmd needs to start, and a node that has registered would never count as such; so the look's duration is
+    allowed for.
+    """
     if info.slurmd_start is None:
         return False
-    if status.since is None or clock is None:
+    if status.since is None or view.sms.clock is None:
         return True
-    return info.slurmd_start >= clock - status.since - CLOCK_SLACK
+    return info.slurmd_start >= view.sms.clock - status.since - view.took - CLOCK_SLACK
 
 
 _HINTS = {
@@ -314,16 +334,23 @@ _HINTS = {
 
 
 def next_command(spec: ClusterSpec, reading: Reading) -> str:
-    """What to type when a probe does not become yes."""
+    """The command to type when a probe does not become yes."""
     if reading.probe == "booted" and reading.evidence.startswith("stage pxe"):
         return f"lab shell {spec.sms.name}, then: wwsh provision print {reading.node}"
     return _HINTS[reading.probe].format(node=reading.node, sms=spec.sms.name)
 
 
 def not_up(
-    spec: ClusterSpec, readings: Iterable[Reading], seconds: float, last_line: Callable[[str], str]
+    spec: ClusterSpec,
+    readings: Iterable[Reading],
+    seconds: float,
+    last_line: Callable[[str], str],
+    slow: str = "",
 ) -> LabError:
-    """The error for nodes that did not come up: which, what was waited for, what was last seen."""
+    """The error for nodes that did not come up: which, what was waited for, what was last seen.
+
+    `slow` says how slow the host was found, if it was.
+    """
     late = [reading for reading in readings if not reading.settled]
     given_up = any(reading.outlook is Expectation.HOPELESS for reading in late)
     first = next((r for r in late if r.outlook is Expectation.HOPELESS), late[0])
@@ -331,9 +358,11 @@ def not_up(
     message = f"node {first.node} failed" if given_up else f"{who} not up after {seconds:.0f} s"
     lines: list[str] = []
     for reading in late:
-        answer = "could not look" if reading.answer is ProbeResult.UNKNOWN else "not yet"
+        answer = "unknown" if reading.answer is ProbeResult.UNKNOWN else "not yet"
         prefix = f"{reading.node}: " if len(late) > 1 else ""
-        lines.append(f"{prefix}{reading.probe}: {answer}; {reading.evidence or 'no evidence'}")
+        lines.append(f"{prefix}{reading.probe}: {answer}; {reading.evidence or 'no details'}")
         if line := last_line(reading.node):
             lines.append(f"{prefix}last line on its console: {line}")
+    if slow:
+        lines.append(slow)
     return LabError(message, evidence="\n".join(lines), hint=next_command(spec, first))

@@ -21,9 +21,9 @@ def judge(
     notice: Callable[[Notice], None] = lambda _: None,
 ) -> Judgement:
     """Runs all checks of an exercise; `patience` multiplies the time in which a check may still come true."""
-    timeout_scale = cluster.backend.timeout_scale
-    # Much of what a check waits for depends on clocks, and clocks run as fast on slow machines.
-    patience *= timeout_scale**0.5
+    speed = cluster.backend.host_speed
+    # Much of what a check waits for depends on clocks, and clocks run as fast on slow hosts.
+    patience *= speed.timeout_scale**0.5
     pool = ShellPool(
         cluster.spec,
         lambda node, user: cluster.node(node).open_console(user),
@@ -33,7 +33,11 @@ def judge(
     started = monotonic()
     try:
         verdicts = Runner(
-            exercise.checks(), pool, patience=patience, timeout_scale=timeout_scale, notice=notice
+            exercise.checks(),
+            pool,
+            patience=patience,
+            timeout_scale=lambda: speed.timeout_scale,
+            notice=notice,
         ).run()
     finally:
         pool.close()

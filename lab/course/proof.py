@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.backends.base import Say
-from lab.checks.report import Judgement, Style, render
+from lab.checks.judgement import Judgement
+from lab.checks.report import Style, render
 from lab.cluster.cluster import Cluster
 from lab.errors import Exit, LabError
 
 PROOF_LAB = "setup-proof"
-PLAIN = Style(colour=False, unicode=False, width=None)
+PLAIN = Style(unicode=False, width=None)
 
 
 def prove(
@@ -39,7 +40,9 @@ def prove(
 
 def _expect(judgement: Judgement, wanted: Exit, otherwise: str) -> None:
     if judgement.code is not wanted:
-        raise LabError(otherwise, evidence=render(judgement, PLAIN), hint="lab doctor, then: lab setup -y")
+        raise LabError(
+            otherwise, evidence=render(judgement, PLAIN).plain, hint="lab doctor, then: lab setup -y"
+        )
 
 
 def _remove(cluster: Cluster, say: Say) -> None:

@@ -11,11 +11,12 @@ from lab.checks.shell_pool import Answer, OpenShell, Shell
 from lab.course.script import Block, Expect, Typed, Wait
 from lab.course.variables import fill_shell
 from lab.errors import LabError
+from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec
 from lab.nodes.interactive import Reply
 from lab.nodes.pty import last_lines
 from lab.nodes.shell import CommandTimeout
-from lab.polling import Clock, Sleep, monotonic, pause, wait_for
+from lab.polling import Clock, Sleep, monotonic, pause, wait_for, with_reason
 
 LONGEST = 300.0  # seconds: time limit of one typed command
 LOOK = 10.0  # seconds: time limit of one test of a condition
@@ -48,9 +49,9 @@ class ScriptReplayer:
         before: Callable[[str], None] = lambda _: None,
         clock: Clock = monotonic,
         sleep: Sleep = pause,
-        timeout_scale: float = 1.0,
+        speed: HostSpeed | None = None,
     ) -> None:
-        self._timeout_scale = timeout_scale  # waits may take this many times longer on a slow host
+        self._speed = HostSpeed(most=1.0) if speed is None else speed
         self._spec = spec
         self._open_session = open_session
         self._open_shell = open_shell
@@ -82,7 +83,7 @@ class ScriptReplayer:
             answer = session.type_visible(command, _replies(action), timeout=LONGEST)
         except CommandTimeout as silence:
             raise _failure(
-                name, block, action.line, command, f"did not end within {LONGEST:.0f} s", silence.output
+                name, block, action.line, command, silence.message.partition("` ")[2], silence.output
             ) from silence
         succeeded = answer.exit_status == 0
         if action.expect is Expect.SUCCESS and not succeeded:
@@ -95,23 +96,23 @@ class ScriptReplayer:
 
     def _wait(self, name: str, block: Block, action: Wait) -> None:
         condition = fill_shell(action.condition, self._spec)
-        seconds = action.seconds * self._timeout_scale
-        self._say(f"waiting at most {seconds:.0f} s for: {condition}")
+        limit = self._speed.limit(action.seconds, clock=self._clock)
+        self._say(f"waiting at most {limit.left():.0f} s for: {condition}")
         shell = self._open_shell(block.node, block.user)
         try:
             exit_status, output = wait_for(
                 lambda: _look(shell, condition),
-                self._clock() + seconds,
+                limit,
                 self._clock,
                 self._sleep,
                 done=lambda seen: seen[0] == 0,
-                every=EVERY * self._timeout_scale,
+                every=EVERY * self._speed.timeout_scale,
             )
         finally:
             shell.close()
         if exit_status != 0:
-            outcome = f"did not become true within {seconds:.0f} s"
-            raise _failure(name, block, action.line, condition, outcome, output)
+            outcome = f"did not become true within {limit.waited:.0f} s"
+            raise _failure(name, block, action.line, condition, outcome, with_reason(output, limit))
 
 
 def _replies(action: Typed) -> tuple[Reply, ...]:

@@ -39,7 +39,7 @@ def type_blocks(
         lambda node, user: entered(node).open_console(user),
         say=say,
         before=before,
-        timeout_scale=cluster.backend.timeout_scale,
+        speed=cluster.backend.host_speed,
     ).type(name, blocks)
 
 

@@ -33,7 +33,7 @@ def made_tree(tree: Tree, cache: Path) -> Path:
 
 
 def make_tree(tree: Tree, target: Path, stop: threading.Event | None = None) -> None:
-    """Makes the tar file of a tree with mmdebstrap; a run that fails or is stopped leaves no incomplete file."""
+    """Makes the tar file of a tree with mmdebstrap; a run that fails or is stopped leaves no partial file."""
     if shutil.which("mmdebstrap") is None:
         raise LabError(
             "mmdebstrap is not installed", hint="sudo apt-get install mmdebstrap, or: ./quickstart"

@@ -1,4 +1,4 @@
-"""A node as the harness reaches it: open shells, commands, facts, files."""
+"""How the harness reaches a node: shells, commands, facts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ RUN_SECONDS = 30.0
 
 
 class NodeClient:
-    """One node of a lab; keeps one open console per user for the harness's own questions.
+    """One node of a lab; keeps one open console for each user, for the harness's own questions.
 
-    What `open_console` and `session` type, checks and solutions, is written to the transcripts.
+    What checks and solutions type, through `open_console` and `session`, is written to the transcripts. Time
+    limits are in seconds of a quiet host, and follow the backend's `host_speed`.
     """
 
     def __init__(self, lab: str, node: Node, backend: Backend, transcripts: Path | None = None) -> None:
@@ -41,40 +42,40 @@ class NodeClient:
         return self.node.name
 
     def console(self, user: str = "root") -> Console:
-        """The shared shell of that user; opened on first use, usable by several threads in turn."""
+        """The shared shell of that user; opened at its first use, may be used by several threads in turn."""
         with self._lock:
             if user not in self._consoles:
-                self._consoles[user] = Console(self._shell(user), timeout_scale=self._backend.timeout_scale)
+                self._consoles[user] = Console(self._shell(user), speed=self._backend.host_speed)
             return self._consoles[user]
 
     def open_console(self, user: str = "root") -> Console:
-        """A shell of the caller's own, to be closed by the caller."""
-        return Console(self._shell(user), self._transcript(user), timeout_scale=self._backend.timeout_scale)
+        """A new shell; the caller closes it."""
+        return Console(self._shell(user), self._transcript(user), speed=self._backend.host_speed)
 
     def session(
         self, user: str, show: Callable[[str], None], *, slow: bool = False, sleep: Sleep = pause
     ) -> Session:
-        """A bash login shell typed into where everybody can see it."""
+        """A bash login shell whose terminal is shown."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/bash", "-l"), user=user, tty=True)
-        transcript, timeout_scale = self._transcript(user), self._backend.timeout_scale
-        return Session(argv, show, transcript, slow=slow, sleep=sleep, timeout_scale=timeout_scale)
+        speed = self._backend.host_speed
+        return Session(argv, show, self._transcript(user), slow=slow, sleep=sleep, speed=speed)
 
     def run(self, command: str, user: str = "root", timeout: float = RUN_SECONDS) -> Result:
         """Runs a command in the shared shell."""
         return self.console(user).run(command, timeout)
 
     def fact(self, fact: Fact[T], user: str = "root", timeout: float = RUN_SECONDS) -> T:
-        """Asks for a fact in the shared shell."""
+        """Reads a fact through the shared shell."""
         result = self.run(fact.command, user, timeout)
         return fact.parse(result.exit_status, result.output)
 
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
-        """Runs one command without a terminal, in a process of its own; for a single quick question."""
+        """Runs one command without a terminal, in a process of its own: quicker for a single question."""
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
-        return run(argv, timeout=timeout * self._backend.timeout_scale, check=check)
+        return run(argv, timeout=self._backend.host_speed.limit(timeout), check=check)
 
     def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
-        """On the SMS: tells Slurm's controller how nodes stand, e.g. `state=resume`."""
+        """On the SMS: sets the state of nodes in Slurm, e.g. with `state=resume`."""
         return self.run(f"scontrol update nodename={shlex.quote(','.join(names))} {order}", timeout=10.0)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A login shell typed into where everybody can see: prompt, command and output, as a learner would."""
+"""A login shell whose terminal is shown: prompt, command and output, as when a learner types."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from lab.host_speed import HostSpeed
 from lab.nodes.pty import CTRL_C, ConsoleLost, PtyTransport, decode
 from lab.nodes.shell import GRACE, PIECE, CommandTimeout, Result
-from lab.polling import Sleep, pause
+from lab.polling import Limit, Sleep, pause
 
 TYPING = 0.035  # seconds between two letters at reading speed
 READING = 0.25  # seconds a line of output is left standing at reading speed
@@ -31,8 +32,8 @@ class Reply:
 class Session:
     """A learner's bash login shell; state such as the folder, variables and functions is kept.
 
-    `show` gets each piece of text for the terminal as it comes. With `slow` it is typed and shown
-    at reading speed.
+    `show` gets each piece of text for the terminal as it comes. With `slow`, text is typed and shown at
+    reading speed. All limits follow `speed`.
     """
 
     def __init__(
@@ -43,9 +44,9 @@ class Session:
         *,
         slow: bool = False,
         sleep: Sleep = pause,
-        timeout_scale: float = 1.0,
+        speed: HostSpeed | None = None,
     ) -> None:
-        self._timeout_scale = timeout_scale  # of a slow machine: all limits are that many times wider
+        self._speed = HostSpeed(most=1.0) if speed is None else speed
         self._show = show
         self._slow = slow
         self._sleep = sleep
@@ -53,26 +54,28 @@ class Session:
         self._number = 0
         self._status = 0
         self._prompt = "$ "
-        self._transport = PtyTransport(argv, transcript)
+        self._transport = PtyTransport(argv, transcript, self._speed)
         self._start()
 
     def type_visible(self, command: str, replies: Sequence[Reply] = (), timeout: float = 120.0) -> Result:
-        """Types a command (several lines are fine) and shows it with its output as it streams."""
+        """Types a command, of one or more lines, and shows it and its output as it comes.
+
+        `timeout` is in seconds of a quiet host; CommandTimeout when it runs out.
+        """
         self._show_typing(command)
-        timeout *= self._timeout_scale
         start = time.monotonic()
-        deadline = start + timeout
-        self._load(command, deadline)
+        limit = self._speed.limit(timeout)
+        self._load(command, limit)
         self._number += 1
         self._transport.send(f'rk_n={self._number}; (exit {self._status}); . <(printf %s "$rk_t")\n'.encode())
         shown = _Shown(self._show, "".join(self._halves).encode(), replies, self._answer)
-        match = self._transport.read_until(self._end(), deadline, shown.feed)
+        match = self._transport.read_until(self._end(), limit, shown.feed)
         if match is None:
             raw = self._transport.drain()
             self._transport.send(CTRL_C)
-            self._transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
+            self._transport.read_until(self._end(), self._speed.limit(GRACE))
             self._transport.drain()
-            raise CommandTimeout(command, timeout, raw)
+            raise CommandTimeout(command, limit, raw)
         self._status, self._prompt = int(match.group(1)), _prompt(match.group(2))
         output = self._transport.consume(match)
         shown.finish(output)
@@ -98,7 +101,7 @@ class Session:
             f" rk_n=0; rk_p=${{rk_p-$PS1}};"
             f" PS1='{first}''{second}[${{rk_n}}:$?]'\"$rk_p\"'{second}''{first}'\n"
         ).encode()
-        match = self._transport.handshake(opening, self._end(), self._timeout_scale)
+        match = self._transport.handshake(opening, self._end())
         self._prompt = _prompt(match.group(2))
         self._transport.consume(match)
 
@@ -106,17 +109,17 @@ class Session:
         first, second = self._halves
         return re.compile(rf"{first}{second}\[{self._number}:(\d+)\](.*?){second}{first}".encode(), re.DOTALL)
 
-    def _load(self, command: str, deadline: float) -> None:
-        """Puts the command into a variable, unseen, in pieces that fit a terminal line."""
+    def _load(self, command: str, limit: Limit) -> None:
+        """Puts the command into a variable, without showing it, in pieces that fit a terminal line."""
         text = base64.b64encode(command.encode()).decode()
         lines = [f"rk_t=${{rk_t}}{text[i : i + PIECE]}" for i in range(0, len(text), PIECE)]
         lines = ["rk_t=", *lines, "rk_t=$(printf %s $rk_t | base64 -d)"]
         for line in lines:
             self._number += 1
             self._transport.send(f"rk_n={self._number}; {line}\n".encode())
-            match = self._transport.read_until(self._end(), deadline)
+            match = self._transport.read_until(self._end(), limit)
             if match is None:
-                raise ConsoleLost("the shell does not answer", self._transport.drain())
+                raise ConsoleLost("the shell does not answer", self._transport.drain(), limit)
             self._transport.consume(match)
 
     def _show_typing(self, command: str) -> None:
@@ -135,7 +138,7 @@ class Session:
 
 
 class _Shown:
-    """Streams output to the terminal, holding back what may be the beginning of the marker."""
+    """Passes output on to the terminal, except what may be the beginning of the marker."""
 
     def __init__(
         self,

@@ -4,79 +4,74 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import pexpect
-
 from lab.errors import LabError
+from lab.host_speed import SHELL, HostSpeed
+from lab.nodes.child import PtyChild
 from lab.paths import private_folder
-from lab.process import short
+from lab.polling import Limit, with_reason
+from lab.process import LOOK_AGAIN, short
 
-ROWS, COLUMNS = 50, 200
 CONNECT = 10.0  # seconds a shell may take to answer for the first time
 NUDGE = 1.5  # seconds after which the opening lines are typed again: a slow start may drop them
-PATIENCE = 0.02  # seconds a closed shell gets to leave by itself
 FAREWELL = 0.5  # seconds a shell gets to end by itself
+LONGEST_FAREWELL = 2.0  # the same on the slowest host: nobody waits longer for a shell to be closed
+TAKES_INPUT = 10.0  # seconds after which a child that reads nothing of what is typed counts as lost
 SHOWN = 5  # lines of output shown as evidence
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
+NEVER = re.compile(rb"(?!)")
 
 
 class ConsoleLost(LabError):
     """The shell's node went away under it (reboot, poweroff), or it could not be opened."""
 
-    def __init__(self, message: str, output: str = "") -> None:
-        super().__init__(message, evidence=last_lines(output))
+    def __init__(self, message: str, output: str = "", limit: Limit | None = None) -> None:
+        evidence = last_lines(output)
+        super().__init__(message, evidence=evidence if limit is None else with_reason(evidence, limit))
         self.output = output
 
 
 class PtyTransport:
-    """A child process behind a terminal: bytes in, bytes out, and a search for markers."""
+    """A child process behind a terminal: bytes in, bytes out, and a search for markers.
 
-    def __init__(self, argv: Sequence[str], transcript: Path | None) -> None:
+    All limits follow `speed`; how long a shell took to open is told to it.
+    """
+
+    def __init__(self, argv: Sequence[str], transcript: Path | None, speed: HostSpeed) -> None:
         self.argv = list(argv)
-        self._transcript = _open_private(transcript)
+        self._speed = speed
         self._buffer = bytearray()
         self._child = self._spawn()
+        self._transcript = _open_private(transcript)
 
-    def _spawn(self) -> pexpect.spawn[bytes]:
+    def _spawn(self) -> PtyChild:
         try:
-            child: pexpect.spawn[bytes] = pexpect.spawn(
-                self.argv[0],
-                self.argv[1:],
-                timeout=None,
-                echo=False,
-                dimensions=(ROWS, COLUMNS),
-                use_poll=True,
-            )
-        except pexpect.ExceptionPexpect as problem:
-            if self._transcript is not None:
-                self._transcript.close()
+            return PtyChild(self.argv)
+        except OSError as problem:
             raise ConsoleLost(f"cannot start {short(self.argv)}", str(problem)) from problem
-        child.delaybeforesend = None
-        for owner in (child, vars(child)["ptyproc"]):
-            owner.delayafterterminate = owner.delayafterclose = PATIENCE
-        return child
 
     def send(self, data: bytes) -> None:
-        """Types bytes."""
+        """Types bytes; ConsoleLost when the child is gone, or reads nothing for long."""
+        limit = self._speed.limit(TAKES_INPUT)
         try:
-            self._child.send(data)
+            while data := data[self._child.write(data) :]:
+                if (left := limit.left()) <= 0:
+                    raise ConsoleLost("the shell reads nothing of what is typed", self.drain(), limit)
+                self._child.wait(select.POLLOUT, min(left, LOOK_AGAIN))
         except OSError as problem:
             raise ConsoleLost("the shell is gone", self.drain()) from problem
 
-    def resize(self, rows: int, columns: int) -> None:
-        """Tells the far end how large the terminal is."""
-        self._child.setwinsize(rows, columns)
-
     def read_until(
-        self, marker: re.Pattern[bytes], deadline: float, on_data: Callable[[bytearray], None] | None = None
+        self, marker: re.Pattern[bytes], limit: Limit, on_data: Callable[[bytearray], None] | None = None
     ) -> re.Match[bytes] | None:
-        """Reads until the marker is there; None at the deadline. `take_match` then cuts it out."""
+        """Reads until the marker is there; None when the limit runs out. `consume` then cuts it out."""
         start = 0
         while True:
             if match := marker.search(self._buffer, start):
@@ -84,51 +79,51 @@ class PtyTransport:
             start = max(0, len(self._buffer) - TAIL)
             if on_data is not None:
                 on_data(self._buffer)
-            left = deadline - time.monotonic()
+            left = limit.left()
             if left <= 0:
                 return None
-            try:
-                data = self._child.read_nonblocking(65536, timeout=left)
-            except pexpect.TIMEOUT:
-                return None
-            except pexpect.EOF:
-                raise ConsoleLost("the shell ended", self.drain()) from None
-            self._buffer += data
-            self.note(data)
+            if self._child.wait(select.POLLIN, min(left, LOOK_AGAIN)):
+                data = self._child.read()
+                if not data:
+                    raise ConsoleLost("the shell ended", self.drain())
+                self._buffer += data
+                self.note(data)
 
     def handshake(
-        self, opening: bytes, answer: re.Pattern[bytes], timeout_scale: float, *, gently: bool = False
+        self, opening: bytes, answer: re.Pattern[bytes], *, gently: bool = False
     ) -> re.Match[bytes]:
         """Types opening lines until a shell answers; closes and raises ConsoleLost when none does in time.
 
-        A line cut short by a shell that was still starting may have left it in a quotation; Ctrl-C gets it
-        out. But that kills what is not a shell yet, as on a busy machine: then another is started, gently.
+        A line that was cut short by a shell which was still starting may have left it inside a quotation;
+        Ctrl-C gets it out. But Ctrl-C kills what is not a shell yet, as on a busy host: then a new child is
+        started, and with `gently` no Ctrl-C is sent.
         """
-        seconds = CONNECT * timeout_scale
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
+        limit = self._speed.limit(CONNECT)
         tries = 0
         try:
-            while time.monotonic() < deadline:
+            while limit.left() > 0:
                 self.send((CTRL_C if tries > 1 and not gently else b"") + opening)
-                if match := self.read_until(answer, min(deadline, time.monotonic() + NUDGE * timeout_scale)):
+                if match := self.read_until(answer, self._speed.limit(NUDGE)):
+                    self._speed.note(time.monotonic() - began, SHELL)
                     return match
                 tries += 1
         except ConsoleLost as problem:
             if tries > 1 and not gently:
-                self._child.close(force=True)
+                self._child.end()
                 self._child = self._spawn()
-                return self.handshake(opening, answer, timeout_scale, gently=True)
+                return self.handshake(opening, answer, gently=True)
             self.close()
             raise ConsoleLost(f"cannot open a shell with {short(self.argv)}", problem.output) from None
         output = self.drain()
         self.close()
-        raise ConsoleLost(f"no shell answered {short(self.argv)} within {seconds:g} s", output)
+        raise ConsoleLost(f"no shell answered {short(self.argv)} within {limit.waited:g} s", output, limit)
 
     def consume(self, match: re.Match[bytes]) -> bytes:
         """Removes everything up to the end of a match, and returns what stood before it."""
         before = bytes(self._buffer[: match.start()])
         end = match.end()
-        del match  # a live match would lock the buffer's size
+        del match  # a bytearray cannot be resized while a match of it exists
         del self._buffer[:end]
         return before
 
@@ -144,14 +139,15 @@ class PtyTransport:
             self._transcript.write(data)
 
     def close(self) -> None:
-        """Ends the process, whatever it is doing.
+        """Ends the process, whatever it is doing; never raises, and returns within seconds.
 
         The shell is asked first: killing an engine's client leaves what it started in the node running.
         """
-        with suppress(ConsoleLost):
-            self.send(CTRL_C + b"\nexit\n")
-            self.read_until(re.compile(rb"(?!)"), time.monotonic() + FAREWELL)
-        self._child.close(force=True)
+        farewell = Limit(min(FAREWELL * self._speed.timeout_scale, LONGEST_FAREWELL))
+        with suppress(ConsoleLost, OSError):
+            self._child.write(CTRL_C + b"\nexit\n")
+            self.read_until(NEVER, farewell)
+        self._child.end()
         if self._transcript is not None:
             self._transcript.close()
 

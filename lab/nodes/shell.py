@@ -1,8 +1,8 @@
-"""A shell in a node, told apart from its prompts and echoes: run a command, get status and output.
+"""A shell in a node: runs a command, and tells its status and output apart from prompts and echoes.
 
-How it is never fooled: the shell's prompt *is* the end marker. It holds a random word that is only
-ever typed in two halves, the number of the command and its exit status. So an echo cannot look like
-it, nothing typed ahead can be swallowed by the command, and a late answer is known by its number.
+The shell's prompt is the end marker. It holds a random word, the number of the command and its exit status.
+The word is only ever typed in two halves, so an echo cannot look like the marker; nothing typed ahead can be
+read by the command; and a late answer is recognized by its number.
 """
 
 from __future__ import annotations
@@ -18,22 +18,33 @@ from pathlib import Path
 from typing import Self
 
 from lab.errors import LabError
-from lab.nodes.pty import CTRL_BACKSLASH, CTRL_C, CTRL_Z, ConsoleLost, PtyTransport, decode, last_lines
+from lab.host_speed import HostSpeed
+from lab.nodes.pty import (
+    CTRL_BACKSLASH,
+    CTRL_C,
+    CTRL_Z,
+    NEVER,
+    ConsoleLost,
+    PtyTransport,
+    decode,
+    last_lines,
+)
+from lab.polling import Limit, with_reason
 
-GRACE = 1.0  # seconds a command gets to die of each signal
+GRACE = 1.0  # seconds a command gets to end after each signal
 PIECE = 3000  # a terminal takes at most 4096 characters a line
-# What a user may have set to see things in another form, or to be told of mail before a prompt.
+# Variables of a user that change the output of commands, or print news of mail before a prompt.
 TASTES = (
     "MAIL MAILPATH MAILCHECK CDPATH SINFO_FORMAT SINFO_PARTITION SINFO_SORT SQUEUE_FORMAT SQUEUE_SORT"
     " SQUEUE_STATES SQUEUE_PARTITION SQUEUE_USERS SACCT_FORMAT SLURM_TIME_FORMAT"
 )
-# Appended, so that a learner's spoilt PATH still finds the system's programs.
+# Appended, so that the system's programs are found although a learner's PATH is broken.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one command did: its exit status, and what it wrote to the terminal, errors included."""
+    """What one command did: its exit status, what it wrote to the terminal (errors included), and seconds."""
 
     exit_status: int
     output: str
@@ -41,31 +52,34 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the command said that it succeeded."""
+        """Whether the exit status is 0."""
         return self.exit_status == 0
 
 
 class CommandTimeout(LabError):
-    """A command did not end in its time; it has been killed, and `output` is what it wrote until then."""
+    """A command did not end within its limit and was killed; `output` is what it had written by then."""
 
-    def __init__(self, command: str, timeout: float, output: str) -> None:
-        super().__init__(f"`{_brief(command)}` did not end within {timeout:g} s", evidence=last_lines(output))
+    def __init__(self, command: str, limit: Limit, output: str) -> None:
+        super().__init__(
+            f"`{_brief(command)}` did not end within {limit.waited:g} s",
+            evidence=with_reason(last_lines(output), limit),
+        )
         self.output = output
 
 
 class Console:
     """A plain POSIX shell in a node, for facts and checks; each command runs in a subshell of its own.
 
-    Commands read nothing (`</dev/null`), cannot change or end the shell they run in, and see no
-    alias, rc file or prompt of the user. The console opens itself at the first command, and again
-    at the next one when it was lost.
+    Commands read nothing (`</dev/null`), cannot change or end the shell they run in, and see no alias, rc
+    file or prompt of the user. The console opens at the first command, and again at the next one when it was
+    lost. All limits follow `speed`.
     """
 
     def __init__(
-        self, argv: Sequence[str], transcript: Path | None = None, *, timeout_scale: float = 1.0
+        self, argv: Sequence[str], transcript: Path | None = None, *, speed: HostSpeed | None = None
     ) -> None:
         self._argv = list(argv)
-        self._timeout_scale = timeout_scale  # of a slow machine: all limits are that many times wider
+        self._speed = HostSpeed(most=1.0) if speed is None else speed
         self._transcript = transcript
         self._transport: PtyTransport | None = None
         self._lock = threading.Lock()
@@ -74,16 +88,18 @@ class Console:
         self._shell_pid = 0
 
     def run(self, command: str, timeout: float = 30.0) -> Result:
-        """Runs a command and waits for it; raises CommandTimeout or ConsoleLost."""
-        timeout *= self._timeout_scale
+        """Runs a command and waits for it; raises CommandTimeout or ConsoleLost.
+
+        `timeout` is in seconds of a quiet host.
+        """
         with self._lock:
             transport = self._usable_transport()
             start = time.monotonic()
-            deadline = start + timeout
+            limit = self._speed.limit(timeout)
             transport.note(f"\n$ {command}\n".encode())
             try:
-                self._type(transport, command, deadline)
-                match = transport.read_until(self._end(), deadline)
+                self._type(transport, command, limit)
+                match = transport.read_until(self._end(), limit)
             except ConsoleLost as problem:
                 self._drop()
                 seen = self._output(problem.output.encode())
@@ -91,7 +107,7 @@ class Console:
             if match is None:
                 output = self._output(transport.drain().encode())
                 self._interrupt(transport)
-                raise CommandTimeout(command, timeout, output)
+                raise CommandTimeout(command, limit, output)
             status = int(match.group(1))
             output = self._output(transport.consume(match))
             return Result(status, output, time.monotonic() - start)
@@ -111,7 +127,7 @@ class Console:
         """An open shell; reconnects once when the old one died while nobody used it."""
         if self._transport is not None:
             try:
-                self._transport.read_until(re.compile(rb"(?!)"), time.monotonic() + 0.0005)
+                self._transport.read_until(NEVER, Limit(0.0005))
                 self._transport.drain()
                 return self._transport
             except ConsoleLost:
@@ -119,11 +135,11 @@ class Console:
         return self._open()
 
     def _open(self) -> PtyTransport:
-        transport = PtyTransport(self._argv, self._transcript)
+        transport = PtyTransport(self._argv, self._transcript, self._speed)
         self._number += 1
-        # An rc file may swallow the first line: the token shows that the shell is the one we asked for.
+        # An rc file may read the first line: only the shell started by `exec` has the word as its argument.
         opening = b"exec /bin/sh -s rackling\n" + self._opening() + b"\n"
-        match = transport.handshake(opening, self._end(), self._timeout_scale)
+        match = transport.handshake(opening, self._end())
         self._shell_pid = int(match.group(2))
         transport.consume(match)
         self._transport = transport
@@ -147,7 +163,7 @@ class Console:
     def _end(self) -> re.Pattern[bytes]:
         return re.compile(rf"{''.join(self._halves)}\[{self._number}:(\d+):(\d+)\]".encode())
 
-    def _type(self, transport: PtyTransport, command: str, deadline: float) -> None:
+    def _type(self, transport: PtyTransport, command: str, limit: Limit) -> None:
         """Types a command as base64, in pieces that fit a terminal line, then the line that runs it."""
         first, second = self._halves
         text = base64.b64encode(command.encode()).decode()
@@ -156,7 +172,7 @@ class Console:
             self._number += 1
             kept = "${rk_c}" if index else ""
             transport.send(f"rk_n={self._number}; rk_c={kept}{piece}\n".encode())
-            match = transport.read_until(self._end(), deadline)
+            match = transport.read_until(self._end(), limit)
             if match is None:
                 return
             transport.consume(match)
@@ -168,17 +184,19 @@ class Console:
         )
 
     def _output(self, raw: bytes) -> str:
-        """What the command wrote: all that follows its begin marker."""
+        """What the command wrote: everything after its begin marker."""
         match = self._begin().search(raw)
         return decode(raw[match.end() :] if match else raw)
 
     def _interrupt(self, transport: PtyTransport) -> None:
-        """Kills the command in the foreground, gently first; drops the shell when nothing helps."""
+        """Ends the command in the foreground, gently first; closes the shell when nothing helps."""
         try:
             for key in (CTRL_C, CTRL_BACKSLASH, CTRL_Z):
                 transport.send(key)
                 if self._in_step(transport):
-                    if key == CTRL_Z:  # it is stopped, not dead; its obituary comes before a prompt
+                    if (
+                        key == CTRL_Z
+                    ):  # it is only stopped; `fg` prints a line about its end before the next prompt
                         transport.send(b"kill -KILL %% 2>/dev/null; fg >/dev/null 2>&1\n")
                         self._in_step(transport)
                     return
@@ -189,21 +207,21 @@ class Console:
         self._kill_children(pid)
 
     def _in_step(self, transport: PtyTransport) -> bool:
-        """Whether the shell answers again: a new number must come back."""
+        """Whether the shell answers again: the prompt must show a new number."""
         self._number += 1
         transport.send(f"\nrk_n={self._number}\n".encode())
-        match = transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
+        match = transport.read_until(self._end(), self._speed.limit(GRACE))
         if match is not None:
             transport.consume(match)
         return match is not None
 
     def _kill_children(self, pid: int) -> None:
-        """From a new shell, kills what an unreachable one left running."""
+        """From a new shell, kills what a shell that does not answer left running."""
         try:
             transport = self._open()
             self._number += 1
             transport.send(f"rk_n={self._number}; {_KILL_TREE.format(pid=pid)}\n".encode())
-            transport.read_until(self._end(), time.monotonic() + GRACE * self._timeout_scale)
+            transport.read_until(self._end(), self._speed.limit(GRACE))
             transport.drain()
         except ConsoleLost:
             self._drop()

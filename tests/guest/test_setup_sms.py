@@ -226,8 +226,8 @@ def test_services_are_configured_and_other_settings_stay(played: Played, lab: cl
 def test_templates_name_only_what_is_filled_in() -> None:
     files = Path(host.__file__).parents[1] / "files" / "sms" / "usr" / "share" / "rackling"
     values = dict.fromkeys(("card", "address", "subnet", "network", "netmask", "router_network"), "x")
-    for path in files.glob("*.conf"):
-        string.Template(path.read_text()).substitute(values)
+    texts = {path.name: string.Template(path.read_text()).substitute(values) for path in files.glob("*.conf")}
+    assert sorted(texts) == ["dnsmasq-machines.conf", "dnsmasq.conf", "nginx.conf"]
 
 
 def test_keys_of_the_sms_are_where_services_look_and_readable_by_nobody_else(

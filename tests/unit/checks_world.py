@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.checks.shell_pool import ShellPool
 from lab.errors import LabError
 from lab.model import ClusterSpec, Interface, Network, Node, NodeStatus, Power, Role, Tag
+from lab.polling import Clock, monotonic
 
 LOGIN_MAC = "52:54:00:1a:2b:3c"
 
@@ -84,6 +85,7 @@ class World:
     shells: list[FakeShell] = field(default_factory=list)
     ran: list[tuple[str, str, str]] = field(default_factory=list)
     engine_gone: bool = False
+    now: float = 0.0  # for tests that move the clock
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def says(self, node: str, pattern: str, output: str = "", status: int = 0) -> World:
@@ -118,6 +120,6 @@ class World:
             raise LabError("the engine does not answer")
         return [self.down.get(node.name, NodeStatus(node.name, Power.ON, "init")) for node in self.spec.nodes]
 
-    def room(self) -> ShellPool:
-        """A room for one run of checks."""
-        return ShellPool(self.spec, self.open_shell, self.status, slow=SlowError)
+    def room(self, clock: Clock = monotonic) -> ShellPool:
+        """The shells of one run of checks."""
+        return ShellPool(self.spec, self.open_shell, self.status, slow=SlowError, clock=clock)

@@ -17,6 +17,7 @@ from lab.cli.app import App
 from lab.cli.main import main
 from lab.cli.show import render
 from lab.course.catalog import load
+from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, small_spec
@@ -81,6 +82,7 @@ class LocalBackend:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.host_speed = HostSpeed(most=1.0)
         self.spec: ClusterSpec | None = small_spec()
         self.kept: dict[str, dict[str, str]] = {}
         self.did: list[str] = []
@@ -234,7 +236,8 @@ def test_solve_stops_at_the_first_line_that_goes_wrong(bench: Bench) -> None:
 def test_solve_knows_commands_that_are_meant_to_fail(bench: Bench, line: str, code: int) -> None:
     script = bench.folder / "exercises" / "make_file" / "solution.sh"
     script.write_text(f"#: step make on sms as root\n{line}\n")
-    bench.lab("solve", "make_file", code=code)
+    result = bench.lab("solve", "make_file", code=code)
+    assert ("was meant to fail, and did not" in result.stderr) == (code != 0)
 
 
 def test_solve_waits_for_a_condition(bench: Bench) -> None:

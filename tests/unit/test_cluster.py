@@ -198,7 +198,7 @@ def test_what_could_not_be_looked_at_is_never_well(spec: ClusterSpec, backend: F
     backend.answer("lab", "sms", "ping", "")
     with pytest.raises(LabError) as caught:
         room.cluster.up()
-    assert "slurmctld answers: could not look; it said nothing" in caught.value.evidence
+    assert "slurmctld answers: unknown; no output" in caught.value.evidence
 
 
 def test_a_node_someone_took_down_is_told_and_not_waited_for(up: Room, backend: FakeBackend) -> None:
@@ -216,7 +216,7 @@ def test_a_node_that_went_down_by_our_own_button_goes_back_into_service(
     readings = up.cluster.cycle("c1")
     assert reading(readings, "c1").answer is ProbeResult.YES
     assert (backend.sms_folder("lab") / "updates").read_text() == "update nodename=c1 state=resume\n"
-    assert "told Slurm that c1 rebooted on purpose" in up.said
+    assert "resuming c1 in Slurm: the lab rebooted it" in up.said
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_snapshot_without_a_note_is_restored_as_before(up: Room, backend: Fake
     backend.slurm["c1"] = ("DOWN", REBOOTED)
     backend.found["lab"].snapshots["kept"]["sms"] = Power.ON
     assert reading(up.cluster.restore("kept"), "c1").answer is ProbeResult.YES
-    assert "told Slurm that c1 rebooted on purpose" in up.said
+    assert "resuming c1 in Slurm: the lab rebooted it" in up.said
 
 
 def test_the_note_of_another_snapshot_says_nothing(up: Room, backend: FakeBackend) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -111,7 +112,7 @@ def test_a_refusal_and_a_silent_engine_are_told_apart(played: Played, tmp_path: 
 def test_only_an_engine_on_this_machine_is_peeked_at(
     monkeypatch: pytest.MonkeyPatch, host: str | None, quick: bool
 ) -> None:
-    sdk = object()
+    sdk: Any = SimpleNamespace(timeout=0)
     monkeypatch.setattr("lab.backends.docker.engine.connect", lambda: sdk)
     if host is None:
         monkeypatch.delenv("DOCKER_HOST", raising=False)

@@ -46,7 +46,7 @@ def test_a_node_that_never_comes_up_is_told_with_its_stage(up: Room, backend: Fa
     backend.answer("lab", "sms", "run/rackling/ready", "")
     with pytest.raises(LabError) as caught:
         await_entry(up.cluster, "sms", seconds=0.2)
-    assert caught.value.evidence == "its set-up is still at work"
+    assert caught.value.evidence == "its set-up is still running"
     assert "lab console sms" in caught.value.hint
     backend.stop("lab", ["c1"], hard=True)
     with pytest.raises(LabError) as caught:

@@ -139,3 +139,4 @@ def test_a_switch_that_died_is_missed_and_started_again(
 
 def test_none_to_stop_is_fine(tmp_path: Path) -> None:
     user_network.stop_switch(LabFolder("never", tmp_path))
+    assert not user_network.runs(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -55,8 +56,9 @@ def test_it_can_be_released_early(path: Path) -> None:
 
 
 def test_other_labs_are_not_touched(tmp_path: Path) -> None:
-    with hold(tmp_path / "a.lock", "a", "lab up"), hold(tmp_path / "b.lock", "b", "lab up"):
-        pass
+    with hold(tmp_path / "a.lock", "a", "lab up"), hold(tmp_path / "b.lock", "b", "lab down"):
+        assert json.loads((tmp_path / "a.lock").read_text())["command"] == "lab up"
+        assert json.loads((tmp_path / "b.lock").read_text())["command"] == "lab down"
 
 
 def test_a_killed_holder_holds_nothing(path: Path) -> None:

@@ -123,7 +123,7 @@ def test_compute(
 def test_compute_without_an_answer_from_slurm(spec: ClusterSpec) -> None:
     assert one(spec, view(replace(WELL, nodes=None)), "c1").answer is ProbeResult.UNKNOWN
     assert one(spec, view(SmsReport(trouble="gone")), "c1").evidence == "gone"
-    assert one(spec, view(), "c1").evidence == "slurmctld knows no node of that name"
+    assert one(spec, view(), "c1").evidence == "slurmctld has no node of that name"
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,8 @@ def test_a_program_that_is_not_there() -> None:
 
 def test_a_time_out_kills_the_children_too(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    start = time.monotonic()
     with pytest.raises(LabError, match=r"did not end within 0\.3 s"):
-        run(["sh", "-c", f"sleep 60 & echo $! >{note}; wait"], timeout=0.3)
-    assert time.monotonic() - start < 5
+        run(["sh", "-c", f"sleep 600 & echo $! >{note}; wait"], timeout=0.3)
     pid = int(note.read_text())
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     assert state.stdout.strip()[:1] in ("", "Z")

@@ -14,6 +14,7 @@ from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
+from lab.host_speed import HostSpeed
 from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.process import run
 
@@ -35,15 +36,27 @@ class DockerBackend:
     timeout_scale = 1.0
 
     @cached_property
-    def client(self) -> APIClient:
-        """The engine, connected to on first use."""
+    def host_speed(self) -> HostSpeed:
+        """How slow this host is just now."""
+        return HostSpeed(self.timeout_scale)
+
+    @cached_property
+    def _client(self) -> APIClient:
         return engine.connect()
+
+    @property
+    def client(self) -> APIClient:
+        """The engine, connected to on first use; how long an answer may take follows the host's speed."""
+        self._client.timeout = round(engine.ANSWER_SECONDS * self.host_speed.timeout_scale)
+        return self._client
 
     @property
     def engine(self) -> Engine:
         """The engine for those who only look or press a button: the quickest way to it."""
         path = engine.local_socket()
-        return self.client if path is None or "client" in vars(self) else Peek(path)
+        if path is None or "_client" in vars(self):
+            return self.client
+        return Peek(path, self.host_speed.timeout_scale)
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it."""
@@ -153,7 +166,7 @@ class DockerBackend:
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the node's running system."""
         command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run(command, stdin=tar, timeout=COPY_SECONDS)
+        run(command, stdin=tar, timeout=self.host_speed.limit(COPY_SECONDS))
 
     def copy_out(self, lab: str, node: str, path: str) -> bytes:
         """Returns a tar archive of a file or folder of the node's running system."""
@@ -266,7 +279,8 @@ class DockerBackend:
 
     def _unplug(self, lab: str, node: str) -> None:
         with translate_errors(f"stopping {node}"):
-            self.client.stop(container_name(lab, node), timeout=STOP_SECONDS)
+            seconds = round(STOP_SECONDS * self.host_speed.timeout_scale)
+            self.client.stop(container_name(lab, node), timeout=seconds)
 
     def _pid(self, lab: str, node: str) -> int:
         with translate_errors(f"looking at {node}"):

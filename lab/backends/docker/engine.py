@@ -29,6 +29,7 @@ BASE = f"{PREFIX}.base"  # the image that a start state was built on
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
+ANSWER_SECONDS = 120  # how long the engine may be silent during one request, on a quiet host
 Engine: TypeAlias = "APIClient | Peek"
 """Whoever only looks at the engine or runs a command in a container takes either."""
 
@@ -44,7 +45,7 @@ def local_socket() -> str | None:
     return host.removeprefix("unix://") if host.startswith("unix://") else None
 
 
-def connect(timeout: int = 120) -> APIClient:
+def connect(timeout: int = ANSWER_SECONDS) -> APIClient:
     """Returns a client of the engine the environment names; LabError when none answers."""
     import docker
     import requests

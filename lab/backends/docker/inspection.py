@@ -98,7 +98,12 @@ def probe() -> Capabilities:
     except LabError as problem:
         finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
         return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
-    info = client.info()
+    try:
+        with translate_errors("asking the engine what it is"):
+            info = client.info()
+    except LabError as problem:
+        finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
+        return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
     name = f"Docker {info['ServerVersion']}, cgroup v{info.get('CgroupVersion', '1')}, {info['Driver']}"
     findings = (
         Finding("Docker's engine", ok=True, evidence=name),
@@ -138,6 +143,7 @@ def _loops() -> Finding:
 def _chassis(client: APIClient) -> Finding:
     """Boots nothing, but makes the namespaces a chassis makes, with the rights a chassis has."""
     import docker
+    import requests
 
     subject = "namespaces of a chassis"
     try:
@@ -145,8 +151,12 @@ def _chassis(client: APIClient) -> Finding:
     except docker.errors.ImageNotFound:
         unbuilt = "the chassis image has not been built"
         return Finding(subject, ok=None, evidence=unbuilt, fix="lab images build")
-    except docker.errors.APIError as problem:
-        refusal = str(problem.explanation or problem)
+    except requests.exceptions.RequestException as silence:  # a busy host: neither yes nor no
+        if not isinstance(silence, docker.errors.APIError):
+            return Finding(
+                subject, ok=None, evidence=f"no answer in time: {silence}", fix="lab doctor, later"
+            )
+        refusal = str(silence.explanation or silence)
         return Finding(subject, ok=False, evidence=refusal, fix="see README, Requirements")
     fix = "" if status == 0 else "the host's kernel must be 5.6 or newer and allow namespaces to Docker"
     return Finding(subject, status == 0, output or "made and left", fix)

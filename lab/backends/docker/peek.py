@@ -24,22 +24,23 @@ HEADER = 8  # of each frame of a command's output: which stream, three zeros, fo
 class _Line(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=SECONDS)
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("docker", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:
         """Connects to the socket instead of a host."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(SECONDS)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
 class Peek:
     """The engine behind a socket; every question has a connection of its own, so that threads may ask."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, timeout_scale: float = 1.0) -> None:
         self._path = path
+        self._seconds = SECONDS * timeout_scale
 
     def containers(self, *, all: bool, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:  # noqa: A002
         """The listing of containers."""
@@ -82,7 +83,7 @@ class Peek:
         return json.loads(self._ask("GET", f"{path}?{urlencode(query)}"))
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> bytes:
-        line = _Line(self._path)
+        line = _Line(self._path, self._seconds)
         try:
             data = None if body is None else json.dumps(body)
             line.request(method, API + path, data, {"Content-Type": "application/json"})

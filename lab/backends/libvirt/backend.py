@@ -29,6 +29,7 @@ from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
+from lab.host_speed import HostSpeed
 from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power
 from lab.polling import pause
 from lab.process import run, run_bytes
@@ -52,6 +53,7 @@ class LibvirtBackend:
 
     def __init__(self) -> None:
         self._store = DiskStore()
+        self.host_speed = HostSpeed(self.timeout_scale)
 
     @cached_property
     def connection(self) -> Any:
@@ -185,14 +187,14 @@ class LibvirtBackend:
     def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the machine's running system."""
         command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run_bytes(command, stdin=tar, timeout=COPY_SECONDS)
+        run_bytes(command, stdin=tar, timeout=self.host_speed.limit(COPY_SECONDS))
 
     def copy_out(self, lab: str, node: str, path: str) -> bytes:
         """Returns a tar archive of a file or folder of the machine's running system."""
         parent, _, name = path.rstrip("/").rpartition("/")
         words = ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
         command = self.shell(lab, node, words, user="root", tty=False)
-        return run_bytes(command, timeout=COPY_SECONDS)
+        return run_bytes(command, timeout=self.host_speed.limit(COPY_SECONDS))
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name."""
@@ -287,7 +289,10 @@ class LibvirtBackend:
         """Gives a lab that runs keys and passwords that no other has."""
         say("giving the lab keys and passwords of its own")
         self._hand_description(spec)
-        run(self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False), timeout=COPY_SECONDS)
+        run(
+            self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False),
+            timeout=self.host_speed.limit(COPY_SECONDS),
+        )
 
     def _hand_description(self, spec: ClusterSpec) -> None:
         self.copy_in(spec.lab, spec.sms.name, tar_single_file(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
@@ -342,7 +347,10 @@ class LibvirtBackend:
         self._hand_description(spec)
         again = ["systemctl", "restart", "rackling-handout"]
         try:
-            run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)
+            run_bytes(
+                self.shell(spec.lab, name, again, user="root", tty=False),
+                timeout=self.host_speed.limit(COPY_SECONDS),
+            )
         except LabError as problem:
             raise description_refused(name, problem) from problem
 

@@ -20,8 +20,9 @@ from lab.backends.libvirt import engine
 from lab.backends.libvirt.engine import PREFIX, metadata_of, translate_errors
 from lab.backends.libvirt.storage import ROOT, LabFolder, lab_names, search_path
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
-from lab.process import run
+from lab.process import ProcessTimeout, run
 from lab.serialize import spec_from_json
 
 KVM = Path("/dev/kvm")
@@ -154,7 +155,10 @@ def kvm_verdict() -> tuple[bool, str]:
     """Whether KVM runs ordinary guests here, and why not; asked once a process."""
     if not KVM.exists():
         return False, "there is no /dev/kvm"
-    done = run([sys.executable, "-I", "-S", str(PROBE)], timeout=20, check=False)
+    try:
+        done = run([sys.executable, "-I", "-S", str(PROBE)], timeout=measured_limit(20), check=False)
+    except ProcessTimeout as problem:
+        return False, problem.message
     return done.status == 0, done.stderr.strip()
 
 

@@ -22,6 +22,7 @@ from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, make_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import UsageError
+from lab.host_speed import measured_limit
 from lab.model import ClusterSpec
 from lab.polling import monotonic, pause, wait_for
 from lab.process import run
@@ -278,7 +279,7 @@ def copy_disks(source: Path, target: Path) -> None:
             str(unfinished),
         ]
         try:
-            run(copy, timeout=COPY_SECONDS)
+            run(copy, timeout=measured_limit(COPY_SECONDS))
             unfinished.rename(target / disk.name)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.backends.libvirt.storage import LabFolder
-from lab.process import run
+from lab.host_speed import TRIVIAL, measured_limit, time_trivial_process
+from lab.process import ProcessTimeout, run
 
 ENTER = "/run/rackling/door/enter"
 PROGRAM = Path(__file__).parent / "programs" / "ssh_entry.py"
 PROXY = Path(__file__).parent / "programs" / "ssh_proxy.py"
-GREETING_SECONDS = 35
+GREETING_SECONDS = 35  # until a server greets on a quiet host; more than twice the time below
+SILENCE_SECONDS = 15  # until a silent server is taken for one that waits for an earlier caller
+TELL_SECONDS = 10.0  # what the process that keeps a connection may take to answer
 LASTS = 600  # seconds an unused connection stays open
 NOT_UP = 69  # EX_UNAVAILABLE of sysexits.h, as on containers
 
@@ -53,7 +56,12 @@ class Door:
             known.unlink(missing_ok=True)
             if self._log.exists():
                 self._log.replace(self._log.with_suffix(".log.before"))  # what ended the one before
-            done = run(self._ssh("-N", "-f", master=True), timeout=GREETING_SECONDS + 10, check=False)
+            slowness = max(1.0, time_trivial_process() / TRIVIAL)
+            argv = self._ssh("-N", "-f", master=True, slowness=slowness)
+            try:
+                done = run(argv, timeout=(GREETING_SECONDS + 10) * slowness, check=False)
+            except ProcessTimeout:
+                raise Closed(off=False) from None
             if done.status != 0:
                 raise Closed(off=self._is_off())
             known.write_text(boot)
@@ -75,8 +83,9 @@ class Door:
         words = ["sh", ENTER, user, *(command or ())]
         return [*self._ssh("-tt" if tty else "-T"), shlex.join(words)]
 
-    def _ssh(self, *flags: str, master: bool = False) -> list[str]:
-        proxy = shlex.join([sys.executable, "-I", "-S", str(PROXY), str(self._folder.door(self._node))])
+    def _ssh(self, *flags: str, master: bool = False, slowness: float = 1.0) -> list[str]:
+        words = [str(PROXY), str(self._folder.door(self._node)), f"{SILENCE_SECONDS * slowness:.0f}"]
+        proxy = shlex.join([sys.executable, "-I", "-S", *words])
         options = {
             "ControlMaster": "yes" if master else "no",
             "ControlPath": str(self._control),
@@ -89,7 +98,7 @@ class Door:
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
             "GlobalKnownHostsFile": "/dev/null",
-            "ConnectTimeout": str(GREETING_SECONDS),
+            "ConnectTimeout": f"{GREETING_SECONDS * slowness:.0f}",
             "ServerAliveInterval": "30",
             "ServerAliveCountMax": "10",  # a machine that is emulated and starved may be silent for long
             "LogLevel": "ERROR",
@@ -100,7 +109,10 @@ class Door:
 
     def _tell(self, word: str) -> bool:
         argv = ["ssh", "-F", "none", "-S", str(self._control), "-O", word, f"root@{self._node}"]
-        return run(argv, timeout=10, check=False).status == 0
+        try:
+            return run(argv, timeout=measured_limit(TELL_SECONDS), check=False).status == 0
+        except ProcessTimeout:
+            return False  # a connection that does not answer is as good as none
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.backends.editions import edition
 from lab.backends.libvirt import engine, socket_names
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.paths import PACKAGE, kept_state
 from lab.process import run
 
@@ -123,7 +124,7 @@ class LabFolder:
             unfinished.unlink(missing_ok=True)
             run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(unfinished)],
-                timeout=20,
+                timeout=measured_limit(20),
             )
             Path(f"{unfinished}.pub").rename(self.path / "key.pub")
             unfinished.rename(self.key)
@@ -208,7 +209,7 @@ class LabFolder:
         unfinished = disk.with_suffix(".new")
         run(
             ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base.disk), str(unfinished)],
-            timeout=60,
+            timeout=measured_limit(60),
         )
         link.unlink(missing_ok=True)
         link.symlink_to(base.disk)
@@ -223,7 +224,7 @@ class LabFolder:
         unfinished.unlink(missing_ok=True)
         run(
             ["mke2fs", "-q", "-F", "-t", "ext4", "-L", "identity", str(unfinished), f"{IDENTITY_MIB}M"],
-            timeout=60,
+            timeout=measured_limit(60),
             environ={"PATH": search_path()},
         )
         unfinished.rename(disk)
@@ -235,7 +236,7 @@ class LabFolder:
             disk.unlink(missing_ok=True)
         if not disk.exists():
             make = ["sh", str(MAKER), "make", disk.stem, str(size)]
-            run(make, timeout=60, environ={"DISKS": str(self.path), "PATH": search_path()})
+            run(make, timeout=measured_limit(60), environ={"DISKS": str(self.path), "PATH": search_path()})
 
     def forget(self, node: str) -> None:
         """Removes a machine's files."""

@@ -7,14 +7,16 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from lab.backends.libvirt import engine, socket_names
 from lab.backends.libvirt.programs import ethernet_switch
 from lab.backends.libvirt.storage import LabFolder
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.model import ClusterSpec
-from lab.polling import monotonic, wait_for
+from lab.polling import wait_for
 from lab.process import run
 
 START_SECONDS = 20
@@ -28,7 +30,7 @@ def start_switch(folder: LabFolder, spec: ClusterSpec) -> None:
     names = [network.name for network in spec.networks]
     run(
         [sys.executable, "-I", "-S", ethernet_switch.__file__, str(folder.path), *names],
-        timeout=START_SECONDS,
+        timeout=measured_limit(START_SECONDS),
     )
 
 
@@ -38,16 +40,18 @@ def is_missing(folder: LabFolder) -> bool:
 
 
 def stop_switch(folder: LabFolder) -> None:
-    """Ends the lab's switch; none is fine. One that is just being started has not said its number yet."""
-    if not wait_for(lambda: _ended(folder.path), monotonic() + STOP_SECONDS):
-        raise LabError("the lab's switch does not end", evidence=str(folder.path / socket_names.PID))
+    """Ends the lab's switch, if there is one; while it is starting it has not written its number yet."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if wait_for(partial(_ended, folder.path, number), measured_limit(STOP_SECONDS)):
+            return
+    raise LabError("the lab's switch does not end", evidence=str(folder.path / socket_names.PID))
 
 
-def _ended(folder: Path) -> bool:
+def _ended(folder: Path, number: signal.Signals) -> bool:
     if not runs(folder):
         return True
     with contextlib.suppress(OSError, ValueError):
-        os.kill(int((folder / socket_names.PID).read_text()), signal.SIGTERM)
+        os.kill(int((folder / socket_names.PID).read_text()), number)
     return False
 
 

@@ -14,11 +14,11 @@ import sys
 
 GREETING = b"SSH-2.0-"
 NONSENSE = b"\0" * 64
-PATIENCE = 15.0  # seconds until a silent server is taken for one that waits for an earlier caller
+PATIENCE = 15.0  # seconds until a silent server is taken for one that waits for an earlier caller; or as told
 TRIES = 2
 
 
-def main(path: str) -> int:
+def main(path: str, patience: str = str(PATIENCE)) -> int:
     """Joins; ends when either side does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         try:
@@ -26,7 +26,7 @@ def main(path: str) -> int:
         except OSError as problem:
             sys.stderr.write(f"{path}: {problem.strerror}\n")
             return 1
-        greeting = greeted(line)
+        greeting = greeted(line, patience=float(patience))
         if not greeting:
             return 1
         os.write(1, greeting)
@@ -68,4 +68,4 @@ def relay(line: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
