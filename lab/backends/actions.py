@@ -58,9 +58,7 @@ def differences(old: Node, new: Node) -> str:
 
     Whether a node is registered is not compared: the SMS knows that, the machine itself does not show it.
     """
-    pairs = [
-        (name, getattr(old, name), getattr(new, name)) for name in ("cpus", "memory", "disk", "gpus")
-    ]
+    pairs = [(name, getattr(old, name), getattr(new, name)) for name in ("cpus", "memory", "disk", "gpus")]
     pairs += [(name, getattr(old, name).value, getattr(new, name).value) for name in ("role", "tag")]
     told = [f"{name} {before} → {after}" for name, before, after in pairs if before != after]
     if old.interfaces != new.interfaces:

@@ -46,7 +46,7 @@ class State:
 
 
 class Lifecycle(Protocol):
-    """Makes nodes and networks, gives them power, and stores what it must remember in the engine's objects."""
+    """Makes nodes and networks and gives them power; what it must remember is in the engine's own objects."""
 
     name: str
     timeout_scale: float
@@ -152,4 +152,4 @@ class Backend(Lifecycle, Access, Snapshots, Protocol):
 
     @property
     def shared_states(self) -> SharedStates | None:
-        """Start states of all labs; None where a state holds secrets of its lab, so that no other may use it."""
+        """Start states of all labs; None where a state holds secrets of its lab."""

@@ -56,7 +56,8 @@ def list_images(app: App, as_json: bool) -> None:
     from lab.images.pipeline import inventory
 
     records = disk.inventory(_disk_store()) if _of_machines(app) else inventory(_store(), optional=True)
-    states = app.backend.states()
+    shared = app.backend.shared_states
+    states = shared.list() if shared else ()
     taken = sum(state.size for state in states)
     if as_json:
         rows = [

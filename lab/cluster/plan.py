@@ -1,4 +1,4 @@
-"""What has to be done so that a lab becomes what it should be: an ordered list, shown before it is executed."""
+"""What has to be done so that a lab becomes what it should be: an ordered list, shown and then executed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _idle(status: NodeStatus, stale: Iterable[Stale], *, asked: bool) -> Iterato
 
 
 def _is_redescribed(spec: ClusterSpec, record: LabRecord | None, found: dict[str, NodeStatus]) -> bool:
-    """Whether an existing SMS heads another cluster than the recorded one: its description names all nodes."""
+    """Whether an existing SMS must learn that the cluster has changed: its description names all nodes."""
     if record is None or record.spec == spec:
         return False
     return spec.sms.name in found and found[spec.sms.name].power is not Power.ABSENT

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lab.backends import unmanaged
 from lab.backends.archives import (
     SPEC_FILE,
     SPEC_FOLDER,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 DISK = "/disk"
 """Where a chassis has the disk of its node."""
+CHASSIS, NAMES = "/chassis", "names"
+"""Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
+HOSTS = "127.0.0.1 localhost\n"
 
 
 @dataclass(frozen=True)
@@ -147,15 +151,37 @@ def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
 
 def knows(client: APIClient, spec: ClusterSpec) -> bool:
     """Whether the description on the SMS's disk is this one."""
+    found = _read_file(client, spec.lab, spec.sms.name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
+    return found == spec_to_json(spec).encode()
+
+
+def known_names(client: APIClient, lab: str, node: str) -> tuple[str, ...] | None:
+    """The names that were handed to an unmanaged node since it was created; None when none were."""
+    found = _read_file(client, lab, node, f"{CHASSIS}/{NAMES}")
+    return None if found is None else tuple(found.decode().splitlines())
+
+
+def _read_file(client: APIClient, lab: str, node: str, path: str) -> bytes | None:
+    """A small file of a container, whether it runs or not; None when there is none."""
     import docker
 
-    name = container_name(spec.lab, spec.sms.name)
-    with translate_errors(f"reading the description on {spec.sms.name}"):
+    with translate_errors(f"reading {path} of {node}"):
         try:
-            chunks, _ = client.get_archive(name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
-            return read_single_file(b"".join(chunks)) == spec_to_json(spec).encode()
+            chunks, _ = client.get_archive(container_name(lab, node), path)
+            return read_single_file(b"".join(chunks))
         except docker.errors.NotFound:
-            return False
+            return None
+
+
+def hand_names(client: APIClient, spec: ClusterSpec, node: Node) -> None:
+    """Gives an unmanaged node the names of the other nodes: for its next boot, and now when it is up."""
+    lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
+    container = container_name(spec.lab, node.name)
+    with translate_errors(f"handing {node.name} the names of the other nodes"):
+        client.put_archive(container, CHASSIS, tar_single_file(NAMES, lines))
+    if _is_up(client, spec.lab, node.name):
+        write = ["/chassis/enter", "root", "sh", "-c", 'printf "%s" "$1" >/etc/hosts', "sh", HOSTS + lines]
+        node_exec.execute(client, container, write)
 
 
 def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
@@ -170,11 +196,19 @@ def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
 def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
     """Has an SMS that is up read its new description; one that is not reads it when it boots."""
     name = spec.sms.name
-    status = node_exec.stages(client, spec.lab).get(name)
-    if status is None or status.stage != "init":
+    if not _is_up(client, spec.lab, name):
         return
     command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
     try:
         node_exec.execute(client, container_name(spec.lab, name), command)
     except LabError as problem:
         raise description_refused(name, problem) from problem
+
+
+def _is_up(client: APIClient, lab: str, node: str) -> bool:
+    """Whether a node's system runs; without a running switch none does that could be asked."""
+    switch = inspection.containers(client, lab).get("switch", {})
+    if switch.get("State") != "running":
+        return False
+    status = node_exec.stages(client, lab).get(node)
+    return status is not None and status.stage == "init"

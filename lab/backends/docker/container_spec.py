@@ -46,8 +46,19 @@ class Chassis:
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDENTITY) -> Chassis:
-    """Says how a node's container is made; `identity` is the volume with the SMS's keys."""
+def chassis_of(
+    spec: ClusterSpec,
+    node: Node,
+    image: str,
+    *,
+    identity: str = IDENTITY,
+    names_from: ClusterSpec | None = None,
+) -> Chassis:
+    """Says how a node's container is made; `identity` is the volume with the SMS's keys.
+
+    `names_from` is the specification whose names an existing container was created with: a container's
+    environment never changes, and other nodes' names are no reason to remake it.
+    """
     boots_from_disk = node.role is Role.SMS
     environment = {
         "LAB_NODE": node.name,
@@ -61,13 +72,13 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDE
         "LAB_SMS": str(spec.sms.address),
     }
     if not boots_from_disk:
-        environment |= _outside_world(spec, node)
+        environment |= _outside_world(spec, node, names_from or spec)
     return Chassis(image, environment, _binds(spec, node.role, identity), node.memory << 20, node.cpus)
 
 
-def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
-    """What no SMS gives: addresses of external cards; address and names to machines beside the cluster."""
-    given, known = unmanaged.addresses(spec, node), unmanaged.names(spec, node)
+def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> dict[str, str]:
+    """What no SMS provides: addresses of external cards; address and names to unmanaged machines."""
+    given, known = unmanaged.addresses(spec, node), unmanaged.names(names_from, node)
     found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
     return found | ({"LAB_NAMES": ";".join(known)} if node.role in unmanaged.BESIDE else {})
 

@@ -95,7 +95,7 @@ class ImageStore:
             for image in self.client.images(filters={"label": [LABEL]})
             if any(not DIGEST.match(tag.partition(":")[2]) for tag in image["RepoTags"] or ())
         ]
-        snapshots.drop(self.client, snapshots.outdated(self.client, bases))
+        snapshots.delete_shared(self.client, snapshots.outdated(self.client, bases))
 
 
 def _kept(repository: str, key: str, created: int) -> bool:

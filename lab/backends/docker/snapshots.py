@@ -32,7 +32,7 @@ def take(client: APIClient, lab: str, name: str, say: Say) -> None:
     _commit(client, lab, f"{_repository(lab)}:{name}", labels, say)
 
 
-def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
+def save_shared(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
     """Keeps the lab's state for all labs; refused where its SMS holds the lab's own secrets.
 
     One of that name that is there stays: another lab came first, and labs may be standing on it.
@@ -124,7 +124,7 @@ def forget(client: APIClient, lab: str, name: str) -> None:
     removal.images(client, [f"{_repository(lab)}:{name}"], force=True)
 
 
-def states(client: Engine) -> tuple[State, ...]:
+def shared_states(client: Engine) -> tuple[State, ...]:
     """The start states kept for all labs, oldest first."""
     return tuple(
         State(entry["Labels"][engine.SNAPSHOT], entry["Labels"][engine.CREATED], _own_size(client, entry))
@@ -132,7 +132,7 @@ def states(client: Engine) -> tuple[State, ...]:
     )
 
 
-def drop(client: APIClient, wanted: Sequence[str]) -> None:
+def delete_shared(client: APIClient, wanted: Sequence[str]) -> None:
     """Removes start states; one that a lab stands on loses its name now, its room at a later call."""
     removal.images(client, [f"{STATES}:{name}" for name in wanted], force=True)
     with translate_errors("listing start states"):
