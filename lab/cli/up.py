@@ -23,8 +23,8 @@ from lab.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from lab.backends.actions import Action
     from lab.cluster.cluster import Cluster
-    from lab.cluster.plan import Action
     from lab.cluster.readiness import Reading
     from lab.model import ClusterSpec
 

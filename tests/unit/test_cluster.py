@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.backends.actions import Verb
 from lab.backends.fake import FakeBackend
 from lab.cluster.cluster import Cluster
-from lab.cluster.plan import Verb
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError

@@ -8,8 +8,16 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from lab.backends.archives import SPEC_FILE, SPEC_FOLDER, description_refused, tar_single_file
-from lab.backends.base import HANDOUT, Capabilities, Say, State
+from lab.backends import unmanaged
+from lab.backends.actions import Action, Stale, Verb, nodes_of
+from lab.backends.archives import (
+    SPEC_FILE,
+    SPEC_FOLDER,
+    description_refused,
+    tar_single_file,
+    unpack_command,
+)
+from lab.backends.base import HANDOUT, Capabilities, Say
 from lab.backends.editions import edition
 from lab.backends.libvirt import (
     assembly,
@@ -19,17 +27,18 @@ from lab.backends.libvirt import (
     removal,
     snapshots,
     ssh_channel,
+    staleness,
     time_sync,
     user_network,
 )
 from lab.backends.libvirt.checkpoint_cache import CheckpointCache, CheckpointCorrupt
-from lab.backends.libvirt.domain_xml import has_system_disk, profile
+from lab.backends.libvirt.domain_xml import has_system_disk
 from lab.backends.libvirt.engine import ignore_missing
 from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
-from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power
+from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.polling import pause
 from lab.process import run, run_bytes
 from lab.serialize import spec_to_json
@@ -37,9 +46,10 @@ from lab.serialize import spec_to_json
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
-UNMADE = "it was being made when that was interrupted: lab up begins anew"
-STILL = "its processor stands still; when no other command is at work: df -h {}, then lab up"
+UNMADE = "its creation was interrupted, so lab up starts again"
+STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
+HOSTS = "127.0.0.1 localhost\n"
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
 """How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
 
@@ -66,23 +76,23 @@ class LibvirtBackend:
         """Lists every lab here, orphans included."""
         return inspection.labs(self.connection)
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes what is missing of the lab, and powers its new machines on."""
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        """Says which machines are not as a specification asks, and why."""
+        if _is_half_made(LabFolder(spec.lab)):
+            return ()  # as good as absent: see `status`
+        return staleness.stale(self.connection, spec)
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
+        """Executes a plan: networks first, then machines, then power."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        if _is_half_made(folder):
-            say("making the lab was interrupted: beginning anew")
+        fresh = _is_half_made(folder) or not folder.key.exists()  # else disks hold a learner's work
+        if fresh:  # the plan creates or remakes every machine: nothing of an earlier attempt may stay
             removal.lab(self.connection, spec.lab, say)
-        fresh = not folder.key.exists()  # else there are disks, with a learner's work on them
-        present = self._present(spec.lab)
-        if fresh and present:
-            say("the lab's files are gone: making it anew")
-            removal.lab(self.connection, spec.lab, say)
-            present = {}
-        if not present and not kvm:
-            say(f"processors are emulated in software, as KVM cannot be used here: {why}")
+            if not kvm:
+                say(f"processors are emulated in software, as KVM cannot be used here: {why}")
         snapshots.recover(self.connection, spec.lab, say)
-        if fresh and self._put_together(spec, folder, say, kvm=kvm):
+        if fresh and self._wake_from_cache(spec, folder, say, kvm=kvm):
             return
         try:
             folder.make()
@@ -90,31 +100,33 @@ class LibvirtBackend:
                 folder.note(folder.unsettled, BOOTED)
             else:
                 folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
-            self._make(spec, present, folder, say, kvm=kvm)
+            self._execute(spec, actions, folder, say, kvm=kvm)
         except LabError:
             if fresh:  # nothing half made
                 removal.lab(self.connection, spec.lab, say)
             raise
 
-    def _make(
-        self, spec: ClusterSpec, present: dict[str, LabObject], folder: LabFolder, say: Say, *, kvm: bool
+    def _execute(
+        self, spec: ClusterSpec, actions: Sequence[Action], folder: LabFolder, say: Say, *, kvm: bool
     ) -> None:
         assembly.make_wires(self.connection, spec)
-        gone = sorted(set(present) - {node.name for node in spec.nodes})
-        stale = [node.name for node in spec.stateless if self._is_stale(present, spec, node, kvm=kvm)]
-        for name in stale:
-            say(f"remaking {name}: its description has changed")
-        if gone:
-            say("removing " + " ".join(gone))
-        for name in (*gone, *stale):
+        present = self._present(spec.lab)
+        removed = [name for name in nodes_of(actions, Verb.REMOVE, Verb.REMAKE) if name in present]
+        if removed:
+            say("removing " + " ".join(removed))
+        for name in removed:
             removal.machine(spec.lab, present[name].thing)
-        missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
-        if missing:
-            say("making " + " ".join(node.name for node in missing))
-        for_each_parallel(missing, lambda node: self._define(spec, node, folder, kvm=kvm))
-        self._power_on(spec, [node.name for node in missing], say, kvm=kvm)
-        if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
-            self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
+        made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
+        if made:
+            say("making " + " ".join(node.name for node in made))
+        for_each_parallel(made, lambda node: self._define(spec, node, folder, kvm=kvm))
+        changed = [(spec.node(name), present[name]) for name in nodes_of(actions, Verb.CHANGE)]
+        for node, found in changed:
+            self._redefine(spec, node, found, folder)
+        powered = [*(node.name for node in made), *nodes_of(actions, Verb.POWER_ON)]
+        self._power_on(spec, powered, say, kvm=kvm)
+        for node, found in changed:
+            self._tell(spec, node, found, say)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
         """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
@@ -182,18 +194,6 @@ class LibvirtBackend:
         # By force: whoever was attached before, and may have gone without a word, is let go.
         return ["virsh", "-q", "-c", engine.uri(), "console", "--force", engine.domain_name(lab, node)]
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
-        """Unpacks a tar archive into a folder of the machine's running system."""
-        command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run_bytes(command, stdin=tar, timeout=COPY_SECONDS)
-
-    def copy_out(self, lab: str, node: str, path: str) -> bytes:
-        """Returns a tar archive of a file or folder of the machine's running system."""
-        parent, _, name = path.rstrip("/").rpartition("/")
-        words = ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
-        command = self.shell(lab, node, words, user="root", tty=False)
-        return run_bytes(command, timeout=COPY_SECONDS)
-
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Keeps the lab's state under a name."""
         self._spec(lab)
@@ -236,20 +236,14 @@ class LibvirtBackend:
         """Removes a snapshot of the lab."""
         snapshots.forget(lab, name)
 
-    def origin(self) -> str:
-        """What an SMS made now is made of, in this edition."""
+    def base_id(self) -> str:
+        """Identifies what an SMS made now is made of, in this edition."""
         return f"{edition()} {self._store.current('sms').disk.name}"
 
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps a start state as a snapshot of this lab: its memory holds secrets that no other may have."""
-        snapshots.take(self.connection, lab, name, say)
-
-    def states(self) -> tuple[State, ...]:
-        """None: see `keep`."""
-        return ()
-
-    def drop(self, names: Sequence[str]) -> None:
-        """None is there to remove: they are snapshots."""
+    @property
+    def shared_states(self) -> None:
+        """None: a machine's saved memory holds secrets of its lab, which no other lab may have."""
+        return None
 
     def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
         """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
@@ -263,7 +257,7 @@ class LibvirtBackend:
         finally:
             shutil.rmtree(kept, ignore_errors=True)
 
-    def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
+    def _wake_from_cache(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
         """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
         golden = CheckpointCache(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
@@ -275,7 +269,10 @@ class LibvirtBackend:
             golden.put_together(say)
             self._renew_identity(spec, say)
         except LabError as problem:
-            say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
+            say(
+                "restoring the checkpoint failed; booting instead: "
+                f"{problem.message}: {problem.evidence[-300:]}"
+            )
             if isinstance(problem, CheckpointCorrupt):
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)
@@ -290,7 +287,11 @@ class LibvirtBackend:
         run(self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False), timeout=COPY_SECONDS)
 
     def _hand_description(self, spec: ClusterSpec) -> None:
-        self.copy_in(spec.lab, spec.sms.name, tar_single_file(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
+        self._hand_file(spec.lab, spec.sms.name, SPEC_FOLDER, SPEC_FILE, spec_to_json(spec))
+
+    def _hand_file(self, lab: str, node: str, folder: str, name: str, text: str) -> None:
+        command = self.shell(lab, node, unpack_command(folder), user="root", tty=False)
+        run_bytes(command, stdin=tar_single_file(name, text), timeout=COPY_SECONDS)
 
     def _present(self, lab: str) -> dict[str, LabObject]:
         return {found.metadata["node"]: found for found in inspection.domains(self.connection, lab)}
@@ -306,13 +307,6 @@ class LibvirtBackend:
         if spec is None:
             raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
         return spec
-
-    def _is_stale(self, present: dict[str, LabObject], spec: ClusterSpec, node: Node, *, kvm: bool) -> bool:
-        """Whether a machine is described otherwise than it should be."""
-        found = present.get(node.name)
-        return found is not None and found.metadata["profile"] != profile(
-            spec, node, LabFolder(spec.lab), kvm=kvm
-        )
 
     def _define(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
         assembly.make_disks(node, folder, self._store)
@@ -330,21 +324,26 @@ class LibvirtBackend:
             others, lambda name: assembly.power_on(self._machine(spec.lab, name).thing, folder.console(name))
         )
 
-    def _tell_sms(
-        self, spec: ClusterSpec, found: LabObject, folder: LabFolder, say: Say, *, kvm: bool
-    ) -> None:
-        """Describes the SMS anew, for its next power-on, and hands one that is up its new description now."""
-        name = spec.sms.name
-        say(f"handing {name} its new description")
-        assembly.define(self.connection, spec, spec.sms, folder, kvm=kvm, uuid=found.thing.UUIDString())
-        if self._status(spec.lab, name, "", {name: found}).stage != INIT:
+    def _redefine(self, spec: ClusterSpec, node: Node, found: LabObject, folder: LabFolder) -> None:
+        """Describes a machine anew in place: its hardware changes at its next power-on, its disk is kept."""
+        kvm, _ = staleness.keeps_kvm(found)
+        assembly.define(self.connection, spec, node, folder, kvm=kvm, uuid=found.thing.UUIDString())
+
+    def _tell(self, spec: ClusterSpec, node: Node, found: LabObject, say: Say) -> None:
+        """Tells a machine that has been up what its firmware says from its next power-on."""
+        if not found.active or self._status(spec.lab, node.name, "", {node.name: found}).stage != INIT:
             return
+        if node.role is not Role.SMS:
+            lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
+            self._hand_file(spec.lab, node.name, "/etc", "hosts", HOSTS + lines)
+            return
+        say(f"handing {node.name} its new description")
         self._hand_description(spec)
         again = ["systemctl", "restart", "rackling-handout"]
         try:
-            run_bytes(self.shell(spec.lab, name, again, user="root", tty=False), timeout=COPY_SECONDS)
+            run_bytes(self.shell(spec.lab, node.name, again, user="root", tty=False), timeout=COPY_SECONDS)
         except LabError as problem:
-            raise description_refused(name, problem) from problem
+            raise description_refused(node.name, problem) from problem
 
     def _status(self, lab: str, name: str, mac: str, present: dict[str, LabObject]) -> NodeStatus:
         if name not in present:

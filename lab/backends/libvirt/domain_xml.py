@@ -62,13 +62,20 @@ def domain_xml(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, u
     return _render("domain.xml", uuid=uuid, profile=profile(spec, node, folder, kvm=kvm), **values)
 
 
-def profile(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> str:
-    """Digest of what a machine is made of: another one means that it must be remade."""
-    values = _values(spec, node, folder, kvm=kvm)
+def profile(
+    spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, names: tuple[str, ...] | None = None
+) -> str:
+    """Digest of what a machine is made of: another one means that it must be remade.
+
+    `names` are those of other nodes that an existing machine knows: they are no reason to remake it.
+    """
+    values = _values(spec, node, folder, kvm=kvm, names=names)
     return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:16]
 
 
-def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> dict[str, Any]:
+def _values(
+    spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, names: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     boots_from_disk = has_system_disk(node)
     strings = [f"rackling.door={folder.public_key}"]
     values: dict[str, Any] = {}
@@ -78,7 +85,7 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
     if node.role is Role.SMS:
         strings.append(f"rackling.cluster={_packed(spec_to_json(spec))}")
     else:
-        strings += _given(spec, node)
+        strings += _provided(spec, node, unmanaged.names(spec, node) if names is None else names)
     return values | {
         "lab": spec.lab,
         "node": node.name,
@@ -118,11 +125,11 @@ def has_system_disk(node: Node) -> bool:
     return node.role is Role.SMS or node.role in unmanaged.BESIDE
 
 
-def _given(spec: ClusterSpec, node: Node) -> list[str]:
-    """What a machine is told that no SMS tells it (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
+def _provided(spec: ClusterSpec, node: Node, names: tuple[str, ...]) -> list[str]:
+    """What a machine is told by its firmware, as no SMS does (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
     found = {
         "addresses": " ".join(unmanaged.addresses(spec, node)),
-        "names": ";".join(unmanaged.names(spec, node)),
+        "names": ";".join(names),
     }
     if node.role in unmanaged.BESIDE:
         found |= {"beside": node.role.value, "hostname": node.name, "server": str(spec.sms.address)}

@@ -42,6 +42,7 @@ TOOLS = {
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
 
+KVM_DOMAIN = re.compile(r"""<domain\s[^>]*type=["']kvm["']""")
 MISSING = frozenset({"shared-states"})
 
 
@@ -52,6 +53,12 @@ class LabObject:
     thing: Any
     metadata: dict[str, str]
     active: bool
+    xml: str = ""  # as it was last described
+
+    @property
+    def kvm(self) -> bool:
+        """Whether a machine's processors are the host's own, not emulated."""
+        return KVM_DOMAIN.search(self.xml) is not None
 
 
 def domains(connection: Any, lab: str | None = None) -> list[LabObject]:
@@ -80,9 +87,10 @@ def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[LabObject]:
             continue
         with engine.ignore_missing():
             active = bool(thing.isActive())
-            metadata = metadata_of(thing.XMLDesc(flag))
+            xml = thing.XMLDesc(flag)
+            metadata = metadata_of(xml)
             if metadata and lab in (None, metadata["name"]):
-                found.append(LabObject(thing, metadata, active))
+                found.append(LabObject(thing, metadata, active, xml))
     return found
 
 

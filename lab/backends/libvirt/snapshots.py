@@ -109,6 +109,19 @@ def recover(connection: Any, lab: str, say: Say) -> None:
     _go_on({one.metadata["node"]: one for one in found if one.active})
 
 
+def asleep(folder: LabFolder, present: Mapping[str, LabObject]) -> tuple[str, ...]:
+    """The machines whose memory an interrupted save left in a file; `recover` gives it back to them."""
+    places = [
+        place for place in (_place(folder, UNFINISHED), for_others(folder)) if (place / ASLEEP).exists()
+    ]
+    files = [path.name for place in places for path in place.glob("*.*")]
+    return tuple(
+        node
+        for node, one in present.items()
+        if not one.active and {f"{node}.save", f"{node}.part"}.intersection(files)
+    )
+
+
 def _is_being_saved(found: LabObject) -> bool:
     import libvirt
 
