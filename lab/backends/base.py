@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 from lab.backends.actions import Action, Stale
@@ -45,12 +47,31 @@ class State:
     size: int  # bytes it takes in addition to what it is built on
 
 
+class ImageFormat(Enum):
+    """What nodes of a backend start from."""
+
+    CONTAINER = "container image"
+    DISK = "disk"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where an engine stores what labs are made of, and how to free room there."""
+
+    folder: Path | None  # None: unknown
+    cleanup: str  # a command for people
+
+
 class Lifecycle(Protocol):
     """Makes nodes and networks and gives them power; what it must remember is in the engine's own objects."""
 
     name: str
     timeout_scale: float
     """How many times longer than in a container things may take; every time limit is multiplied by it."""
+    image_format: ImageFormat
+
+    def storage(self) -> Storage:
+        """Says where the engine stores images and labs."""
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it; never raises for a missing engine."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.backends import unmanaged
 from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
-from lab.backends.base import Capabilities, Finding, Say, State
+from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role, Root
 
@@ -87,6 +87,7 @@ class FakeBackend:
 
     name = "docker"
     timeout_scale = 1.0
+    image_format = ImageFormat.CONTAINER
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -100,6 +101,7 @@ class FakeBackend:
         self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
+        self.place = Storage(root if root.exists() else None, "remove a node")
         self.shared_states: FakeStates | None = FakeStates(self)
         self._made = 0
         self._lock = threading.Lock()
@@ -114,6 +116,10 @@ class FakeBackend:
     def probe(self) -> Capabilities:
         """Says what the test wants it to say."""
         return Capabilities("fake", all(f.ok for f in self.findings), self.findings, frozenset())
+
+    def storage(self) -> Storage:
+        """The folder of the nodes, unless a test names another one."""
+        return self.place
 
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists the labs in memory."""

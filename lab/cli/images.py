@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from lab.cli.app import App
 from lab.cli.options import json_option, progress_option
-
-if TYPE_CHECKING:
-    from lab.backends.docker.images import ImageStore
-    from lab.backends.libvirt.storage import DiskStore
 
 LOCK = "+images"  # no lab can be called so; two builds at once would name each other's images
 
@@ -32,17 +26,13 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
     With the backend libvirt, a lab needs the disk of its SMS instead; names are always containers' images.
     """
     from lab.cli.progress_display import showing
-    from lab.images import disk
-    from lab.images.pipeline import build
+    from lab.images.provider import images_of
     from lab.paths import private_folder
 
     app.interrupted = "images that are done are kept; lab images build carries on"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
-        if _of_machines(app) and not names:
-            disk.build(_disk_store(), cache, progress.say, force=force)
-        else:
-            build(names, _store(), cache, progress.say, force=force)
+        images_of(app.backend).build(names, cache, progress.say, force=force)
     click.echo("the images are up to date")
 
 
@@ -52,10 +42,9 @@ def build_images(app: App, names: tuple[str, ...], force: bool, mode: str) -> No
 def list_images(app: App, as_json: bool) -> None:
     """List the images, built or not."""
     from lab.cli.output import note, show_json, show_table
-    from lab.images import disk
-    from lab.images.pipeline import inventory
+    from lab.images.provider import images_of
 
-    records = disk.inventory(_disk_store()) if _of_machines(app) else inventory(_store(), optional=True)
+    records = images_of(app.backend).inventory(optional=True)
     shared = app.backend.shared_states
     states = shared.list() if shared else ()
     taken = sum(state.size for state in states)
@@ -75,19 +64,3 @@ def list_images(app: App, as_json: bool) -> None:
     )
     if states:
         note(f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; lab snapshot lists them")
-
-
-def _store() -> ImageStore:
-    from lab.backends.docker.images import ImageStore
-
-    return ImageStore()
-
-
-def _disk_store() -> DiskStore:
-    from lab.backends.libvirt.storage import DiskStore
-
-    return DiskStore()
-
-
-def _of_machines(app: App) -> bool:
-    return app.backend.name == "libvirt"

@@ -17,8 +17,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.backends.base import Finding
+from lab.backends.base import Finding, ImageFormat, Storage
+from lab.backends.docker.backend import DockerBackend
 from lab.backends.fake import FakeBackend
+from lab.backends.libvirt.backend import LibvirtBackend
+from lab.backends.libvirt.storage import ROOT as ROOT_OF_MACHINES
 from lab.cli import output
 from lab.cli.app import App
 from lab.cli.cp import unpack
@@ -599,42 +602,39 @@ def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.M
     assert {"engine", "disk space", "inotify instances"} <= subjects
 
 
-@pytest.mark.parametrize(("engine", "full"), [("libvirt", True), ("docker", False)])
-def test_doctor_looks_at_the_disk_that_the_backend_writes_to(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, full: bool
-) -> None:
-    disk = tmp_path / "machines"
-    disk.mkdir()
-    unbuilt = (ImageRecord("sms", "c0ffee", built=False, size=0, created=""),)
-    monkeypatch.setattr("lab.backends.libvirt.storage.ROOT", disk / "not" / "yet")
-    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt)
-    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: unbuilt)
-    monkeypatch.setattr(
-        "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
-    )
-    monkeypatch.setattr(desk.backend, "name", engine)
-    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
-    room = found["disk space"]
-    assert room["ok"] is not full
-    assert (f"1.0 GiB free in {disk}," in room["evidence"]) is full
-    assert ("docker" in room["fix"]) is not full
-    assert ("lab --backend libvirt down" in room["fix"]) is full
-    assert found["images"]["fix"] == f"lab --backend {engine} images build"
-
-
-def test_doctor_looks_at_the_disk_of_dockers_engine(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("form", list(ImageFormat))
+def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: ImageFormat
 ) -> None:
     disk = tmp_path / "engine"
     disk.mkdir()
-    monkeypatch.setattr("lab.cli.doctor.ENGINE", disk)
-    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: ())
+    unbuilt = [ImageRecord(name, "c0ffee", built=False, size=0, created="") for name in ("disk", "image")]
+    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt[:1])
+    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store, **_: unbuilt[1:])
     monkeypatch.setattr(
         "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
     )
-    result = desk("doctor")
-    assert f"disk space: 1.0 GiB free in {disk}, 5 needed" in result.stdout
-    assert "fix: docker system prune" in result.stdout
+    desk.backend.place = Storage(disk / "not" / "yet", "throw something away")
+    monkeypatch.setattr(desk.backend, "image_format", form)
+    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
+    room, images = found["disk space"], found["images"]
+    assert not room["ok"]
+    assert f"1.0 GiB free in {disk}," in room["evidence"]
+    assert room["fix"] == "throw something away"
+    assert images["evidence"] == f"not built: {'disk' if form is ImageFormat.DISK else 'image'}"
+    assert images["fix"] == "lab --backend docker images build"
+
+
+def test_backends_say_where_they_store_labs_and_what_frees_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.backends.docker.backend.ENGINE", tmp_path)
+    assert DockerBackend().storage() == Storage(tmp_path, "docker system prune frees what no container uses")
+    monkeypatch.setattr("lab.backends.docker.backend.ENGINE", tmp_path / "elsewhere")
+    assert DockerBackend().storage().folder is None
+    machines = LibvirtBackend().storage()
+    assert machines.folder == ROOT_OF_MACHINES
+    assert machines.cleanup.startswith("lab --backend libvirt down")
 
 
 # the last catch

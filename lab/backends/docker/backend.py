@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.actions import Action, Stale, Verb, nodes_of
-from lab.backends.base import Capabilities, Say, State
+from lab.backends.base import Capabilities, ImageFormat, Say, State, Storage
 from lab.backends.docker import (
     assembly,
     engine,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lab.backends.docker.engine import Engine
 
 STOP_SECONDS = 20
+ENGINE = Path("/var/lib/docker")
 Found = dict[str, dict[str, Any]]
 """The engine's listing of a lab's containers, by node name."""
 
@@ -41,6 +43,7 @@ class DockerBackend:
 
     name = "docker"
     timeout_scale = 1.0
+    image_format = ImageFormat.CONTAINER
 
     @cached_property
     def client(self) -> APIClient:
@@ -56,6 +59,12 @@ class DockerBackend:
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it."""
         return inspection.probe()
+
+    def storage(self) -> Storage:
+        """Where an engine on this computer usually has its files."""
+        return Storage(
+            ENGINE if ENGINE.exists() else None, "docker system prune frees what no container uses"
+        )
 
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab on this engine, orphans included."""

@@ -17,7 +17,7 @@ from lab.backends.archives import (
     tar_single_file,
     unpack_command,
 )
-from lab.backends.base import HANDOUT, Capabilities, Say
+from lab.backends.base import HANDOUT, Capabilities, ImageFormat, Say, Storage
 from lab.backends.editions import edition
 from lab.backends.libvirt import (
     assembly,
@@ -58,6 +58,7 @@ class LibvirtBackend:
     """A lab's nodes as virtual machines of the libvirt on this computer."""
 
     name = "libvirt"
+    image_format = ImageFormat.DISK
     timeout_scale = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
 
     def __init__(self) -> None:
@@ -71,6 +72,11 @@ class LibvirtBackend:
     def probe(self) -> Capabilities:
         """Says what this computer can do, by trying it."""
         return inspection.probe()
+
+    def storage(self) -> Storage:
+        """The folder of base disks and of labs."""
+        lab = "lab --backend libvirt"
+        return Storage(ROOT, f"{lab} down -l LAB removes a lab and its disks; {lab} ls lists them all")
 
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab here, orphans included."""
