@@ -206,6 +206,39 @@ def test_up_asks_before_nodes_are_lost(up: Desk) -> None:
     assert "g1" not in up.backend.found["lab"].power
 
 
+def test_up_does_what_its_dry_run_lists(up: Desk) -> None:
+    up.backend.stop("lab", ["g2"], hard=True)
+    up.backend.calls.clear()
+    sets = ("--set", "c.count=3", "--set", "client.memory=2048")
+    listed = up("up", "--dry-run", *sets).stdout.splitlines()
+    rows = up.json("up", "--dry-run", *sets)["plan"]
+    assert up.backend.calls == []
+    done = up("up", "-y", "--progress", "plain", *sets)
+    before = up.backend.found["lab"].spec.node("c1").memory
+    steps = [line.partition(". ")[2] for line in listed]
+    assert steps[:-1] == [
+        f"remake client: memory {before} → 2048",
+        "create c3",
+        "change sms: description of the cluster",
+        "power on g2",
+    ]
+    assert [line.partition("] ")[2] for line in done.stderr.splitlines()][: len(steps) - 1] == steps[:-1]
+    assert up.backend.calls == [f"apply {'; '.join(steps[:-1])}"]
+    assert [f"{row['action']} {', '.join(row['nodes'])}" for row in rows][1] == "create c3"
+    assert rows[0]["reason"] == f"memory {before} → 2048"
+
+
+def test_the_question_quotes_the_plan_with_its_reasons(up: Desk) -> None:
+    up.someone = True
+    refused = up("up", "--set", "client.memory=2048", "--progress", "quiet", answer="n\n")
+    assert refused.exit_code == Exit.USAGE
+    assert "remake client: memory" in refused.stderr
+    assert "All data on these nodes will be lost" in refused.stderr
+    assert up.backend.calls == []
+    assert up("up", "--set", "client.memory=2048", "--progress", "quiet", answer="y\n").exit_code == 0
+    assert up.backend.found["lab"].made["client"][1].memory == 2048
+
+
 def test_up_reports_every_problem_of_the_configuration(desk: Desk) -> None:
     (desk.folder / "lab.toml").write_text("rot = 1\n[nodes.c]\ncount = 999\n")
     result = desk("up")
