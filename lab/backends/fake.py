@@ -143,7 +143,7 @@ class FakeBackend:
         for name in nodes_of(actions, Verb.REMOVE, Verb.REMAKE):
             self._remove(lab, name)
         for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE):
-            say(f"making {name}")
+            say(f"creating {name}")
             self._make(lab, spec.node(name))
         for name in nodes_of(actions, Verb.CHANGE):
             self._describe(lab, spec.node(name))

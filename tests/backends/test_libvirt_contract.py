@@ -244,9 +244,9 @@ def nothing_is_left_after_down(name: str) -> None:
 @pytest.mark.parametrize(
     ("step", "seconds"),
     [
-        ("making sms", 0.0),
-        ("making sms", 0.5),
-        ("making sms", 1.5),
+        ("creating sms", 0.0),
+        ("creating sms", 0.5),
+        ("creating sms", 1.5),
         ("waiting for sms before", 0.0),
         ("waiting for sms before", 8.0),
     ],
@@ -342,7 +342,7 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
         for up in (first, other):
             assert host_addresses(up.name) == []
         other.backend.delete(other.name, silent)
-        for step in ("putting the lab together", "keys and passwords of its own"):
+        for step in ("restoring the lab from a cached checkpoint", "keys and passwords of its own"):
             killed("hvsecond", "up", at=step, after=1.0)
             nothing_is_left_after_down("hvsecond")
             assert golden.is_there
@@ -383,7 +383,7 @@ def test_a_lab_killed_while_its_first_state_is_kept_goes_on(bed: Bed) -> None:
         assert not all(status.stage == "init" for status in again.status().values())
         done = run_lab("up", name=name)
         assert done.returncode == 0, done.stderr
-        assert "letting them go on" in done.stderr
+        assert "resuming them" in done.stderr
         assert idle(again)
         assert again.must("sms", "srun -w c1 hostname", user="user1") == "c1"
         assert not golden.is_there  # somebody might have worked there meanwhile
@@ -465,7 +465,7 @@ class TestFaults:
         up.must("sms", "echo then >/root/when")
         up.backend.snapshot(LAB, "then", silent)
         up.must("sms", "echo now >/root/when")
-        killed(LAB, "restore", "then", "-y", at="giving every machine its memory back", after=0.5)
+        killed(LAB, "restore", "then", "-y", at="restoring the memory of every machine", after=0.5)
         assert up.pending() == "then"
         done = run_lab("up", name=LAB)
         assert done.returncode == 0, done.stderr

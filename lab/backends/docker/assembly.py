@@ -1,4 +1,4 @@
-"""Makes the parts of a lab: its specification's record, volumes, the switch, and a chassis for each node."""
+"""Creates the parts of a lab: its specification's record, volumes, the switch, and a chassis per node."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ HOSTS = "127.0.0.1 localhost\n"
 
 @dataclass(frozen=True)
 class Images:
-    """Identifiers of what a lab is made from, so that a later build changes no lab that is there."""
+    """Image identifiers, so that a later build does not change an existing lab."""
 
     chassis: str
     sms: str
 
     def of(self, node: Node) -> str:
-        """What a node's container is made from."""
+        """The image of a node's container."""
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
 def images(client: APIClient) -> Images:
-    """The images as they were last built; LabError when one never was."""
+    """The images of the last build; LabError when one was never built."""
     return Images(_image(client, engine.image("chassis")), _image(client, engine.image("sms")))
 
 
@@ -67,7 +67,7 @@ def _image(client: APIClient, name: str) -> str:
 
 
 def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
-    """What every object of a lab says of itself."""
+    """Labels of every object of a lab."""
     return {
         engine.LAB: spec.lab,
         engine.PART: part,
@@ -78,13 +78,13 @@ def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
 
 
 def record(client: APIClient, spec: ClusterSpec) -> None:
-    """Keeps the newest specification: on a volume of its own, since an object's labels never change."""
+    """Records the newest specification, on a separate volume since an object's labels never change."""
     kept = inspection.volumes(client, spec.lab, part=SPECIFICATION)
     if kept and inspection.spec_of(kept) == spec:
         return
     digest = hashlib.sha256(spec_to_json(spec).encode()).hexdigest()[:12]
     name = volume_name(spec.lab, f"{SPECIFICATION}-{digest}")
-    # The new one first: whenever this is cut short, a readable one is there.
+    # The new one first: a readable record exists even if this is interrupted.
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] == name])
     with translate_errors("recording the lab's specification"):
         client.create_volume(name, labels=labels(spec, SPECIFICATION))
@@ -92,17 +92,17 @@ def record(client: APIClient, spec: ClusterSpec) -> None:
 
 
 def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
-    """Makes what of the lab's storage is missing."""
+    """Creates the missing volumes of the lab."""
     there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
     for name in (volume_name(spec.lab, use) for use in VOLUMES):
         if name not in there:
-            with translate_errors(f"making the volume {name}"):
+            with translate_errors(f"creating the volume {name}"):
                 client.create_volume(name, labels=labels(spec, "volume"))
 
 
 def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
-    """Makes the switch's container; its networks last as long as it does."""
-    with translate_errors("making the switch"):
+    """Creates the switch's container; the lab's networks exist as long as it runs."""
+    with translate_errors("creating the switch"):
         client.create_container(
             image,
             command=["/chassis/switch"],
@@ -114,8 +114,8 @@ def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
 
 
 def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis, host_cpus: int) -> None:
-    """Makes a node's container and starts it; its cables come later."""
-    with translate_errors(f"making {node.name}"):
+    """Creates a node's container and starts it; its cables are connected later."""
+    with translate_errors(f"creating {node.name}"):
         client.create_container(
             chassis.image,
             command=["/chassis/firmware"],
@@ -140,8 +140,8 @@ def start(client: APIClient, lab: str, part: str) -> None:
 
 
 def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
-    """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/setup)."""
-    with translate_errors(f"handing {spec.sms.name} its description"):
+    """Writes the description of its cluster to the SMS's disk (read by lab/guest/setup)."""
+    with translate_errors(f"writing the description of the cluster to {spec.sms.name}"):
         client.put_archive(
             container_name(spec.lab, spec.sms.name),
             DISK + SPEC_FOLDER,
@@ -177,7 +177,7 @@ def hand_names(client: APIClient, spec: ClusterSpec, node: Node) -> None:
     """Gives an unmanaged node the names of the other nodes: for its next boot, and now when it is up."""
     lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
     container = container_name(spec.lab, node.name)
-    with translate_errors(f"handing {node.name} the names of the other nodes"):
+    with translate_errors(f"writing the names of the other nodes to {node.name}"):
         client.put_archive(container, CHASSIS, tar_single_file(NAMES, lines))
     if _is_up(client, spec.lab, node.name):
         write = ["/chassis/enter", "root", "sh", "-c", 'printf "%s" "$1" >/etc/hosts', "sh", HOSTS + lines]
@@ -185,7 +185,7 @@ def hand_names(client: APIClient, spec: ClusterSpec, node: Node) -> None:
 
 
 def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
-    """Gives the SMS the memory and processors of its description; it is never remade for them."""
+    """Gives the SMS the memory and processors of its description; it is never remade for that."""
     memory = spec.sms.memory << 20
     settings: dict[str, Any] = {"mem_limit": memory, "memswap_limit": memory}
     settings |= processor_time(spec.sms.cpus, host_cpus)

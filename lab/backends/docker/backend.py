@@ -1,4 +1,4 @@
-"""The Docker backend: makes, powers, wires and removes a lab's containers."""
+"""The Docker backend: creates, powers, connects and removes a lab's containers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DockerBackend:
 
     @property
     def engine(self) -> Engine:
-        """The engine for those who only look or press a button: the quickest way to it."""
+        """The engine for read-only commands and power buttons: the fastest way to reach it."""
         path = engine.local_socket()
         return self.client if path is None or "client" in vars(self) else Peek(path)
 
@@ -95,21 +95,21 @@ class DockerBackend:
             assembly.set_up_again(self.client, spec)
 
     def wire(self, spec: ClusterSpec, nodes: Sequence[str], say: Say) -> None:
-        """Starts those of the nodes' containers that are stopped, and plugs the cables of all that run."""
+        """Starts the stopped containers among the nodes, and connects the cables of all that run."""
         present = inspection.containers(self.client, spec.lab)
         stopped = [name for name in nodes if name in set(present) - _running(present)]
         if stopped:
-            say("power to " + " ".join(sorted(stopped)))
+            say("powering on " + " ".join(sorted(stopped)))
         for_each_parallel(stopped, lambda name: assembly.start(self.client, spec.lab, name))
         words: list[str] = []
         for node in spec.nodes:
             if node.name in _running(present) or node.name in stopped:
                 words += cables(node, self._pid(spec.lab, node.name))
-        say("plugging cables")
+        say("connecting cables")
         node_exec.on_switch(self.client, spec.lab, "plug", *words)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
-        """Keeps nothing: the image and the lab's identity make the first state again."""
+        """Saves nothing: the image and the lab's identity are enough to recreate the first state."""
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab, or only the named nodes."""
@@ -163,24 +163,24 @@ class DockerBackend:
             yield from lines
 
     def attach(self, lab: str, node: str) -> list[str]:
-        """Refuses: a container's console only shows, and `lab shell` opens the boot agent's shells too."""
+        """Raises UsageError: a container's console is read-only; `lab shell` opens its boot agent's shells."""
         del lab
         raise UsageError(
-            f"nobody can type into {node}'s console: a container's only shows", hint=f"lab shell {node}"
+            f"the console of {node} is read-only, as a container's always is", hint=f"lab shell {node}"
         )
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the lab's state under a name."""
+        """Saves the lab's state under a name."""
         snapshots.take(self.client, lab, name, say)
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
-        """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
+        """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
         spec = self._spec(lab)
         images = assembly.images(self.client)
         image, powered = snapshots.find(self.client, lab, name)
         pending_restore.begin(self.client, spec, name)
         present = inspection.containers(self.client, lab)
-        if "switch" not in _running(present):  # nodes whose cables went with it start anew
+        if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
             for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
         self._start_switch(spec, say)
         say("cutting the power of every node")
@@ -190,11 +190,11 @@ class DockerBackend:
         kept = [node for node in others if node.name in present and node.name not in strangers]
         missing = [(n, chassis_of(spec, n, images.of(n))) for n in others if n not in kept]
         for_each_parallel(missing, lambda pair: self._make(spec, *pair))
-        # All at once, and the SMS too: it writes to the storage that is about to be replaced.
+        # All at once, the SMS included: it writes to the storage that is about to be replaced.
         for_each_parallel((spec.sms, *others), lambda node: self._clear(spec, node))
         pending_restore.remove_ephemeral_identity(self.client, lab)
         snapshots.empty_storage(self.client, lab)
-        say(f"making {spec.sms.name} from {name}")
+        say(f"creating {spec.sms.name} from {name}")
         if ephemeral_identity:
             pending_restore.create_ephemeral_identity(self.client, spec)
         keys = BORROWED if ephemeral_identity else IDENTITY
@@ -202,13 +202,13 @@ class DockerBackend:
         self.wire(spec, [node.name for node in spec.nodes], say)
         on = [node.name for node in others if powered is None or node.name in powered]
         if on:
-            say("power to " + " ".join(on))
+            say("powering on " + " ".join(on))
         for_each_parallel(on, lambda node: node_exec.press(self.client, lab, node, "on"))
         if not ephemeral_identity:
             pending_restore.end(self.client, lab)
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab, oldest first."""
+        """Names of the snapshots of a lab, oldest first."""
         return snapshots.names(self.engine, lab)
 
     def forget(self, lab: str, name: str) -> None:
@@ -221,13 +221,13 @@ class DockerBackend:
 
     @property
     def shared_states(self) -> DockerStates:
-        """Start states of all labs: images that hold no secret of any."""
+        """Start states of all labs: images that contain no lab's secrets."""
         return DockerStates(self)
 
     def _spec(self, lab: str) -> ClusterSpec:
         spec = inspection.spec(self.client, lab)
         if spec is None:
-            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
+            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up creates one")
         return spec
 
     def _start_switch(self, spec: ClusterSpec, say: Say) -> None:
@@ -236,7 +236,7 @@ class DockerBackend:
         if "switch" in _running(present):
             return
         if "switch" not in present:
-            say("making the switch")
+            say("creating the switch")
             assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)
         assembly.start(self.client, spec.lab, "switch")
 
@@ -250,7 +250,7 @@ class DockerBackend:
             return
         images = assembly.images(self.client)
         assembly.make_volumes(self.client, spec)
-        say("making " + " ".join(node.name for node in nodes))
+        say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
 
     def _change(self, spec: ClusterSpec, names: Sequence[str]) -> None:
@@ -266,14 +266,14 @@ class DockerBackend:
         assembly.make_node(self.client, spec, node, chassis, self._host_cpus)
 
     def _clear(self, spec: ClusterSpec, node: Node) -> None:
-        """Takes a node's system away: of the SMS with its disk, of all others with their power."""
+        """Ends a node's system: the SMS loses its disk, all others lose their power."""
         if node == spec.sms:
             removal.containers(self.client, [container_name(spec.lab, node.name)])
         else:
             self._cut(spec.lab, node.name)
 
     def _cut(self, lab: str, node: str) -> None:
-        """Pulls the plug of a node; its container runs afterwards, whatever it did before."""
+        """Cuts a node's power; afterwards its container runs, whatever its state was before."""
         assembly.start(self.client, lab, node)
         node_exec.press(self.client, lab, node, "off")
 

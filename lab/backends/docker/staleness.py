@@ -65,7 +65,7 @@ def _other(client: APIClient, spec: ClusterSpec, node: Node, entry: Entry) -> It
     profile = chassis_of(spec, node, "", names_from=made).profile
     if entry["Labels"].get(engine.PROFILE) != profile:
         yield Stale(node.name, Verb.REMAKE, _reason(made, spec, node))
-    elif node.role in unmanaged.BESIDE:
+    elif node.role in unmanaged.UNMANAGED:
         known = assembly.known_names(client, spec.lab, node.name) or unmanaged.names(made, node)
         if known != unmanaged.names(spec, node):
             yield Stale(node.name, Verb.CHANGE, "names of the other nodes")

@@ -1,4 +1,4 @@
-"""The libvirt backend: makes, powers, wires and removes a lab's virtual machines."""
+"""The libvirt backend: creates, powers, connects and removes a lab's virtual machines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STILL = "its processor is paused; unless another command is running: df -h {}, t
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 HOSTS = "127.0.0.1 localhost\n"
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
-"""How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
+"""How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 
 
 class LibvirtBackend:
@@ -59,7 +59,7 @@ class LibvirtBackend:
 
     name = "libvirt"
     image_format = ImageFormat.DISK
-    timeout_scale = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
+    timeout_scale = 5.0  # for emulated processors; with KVM nothing comes near a limit
 
     def __init__(self) -> None:
         self._store = DiskStore()
@@ -92,8 +92,8 @@ class LibvirtBackend:
         """Executes a plan: networks first, then machines, then power."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        fresh = _is_half_made(folder) or not folder.key.exists()  # else disks hold a learner's work
-        if fresh:  # the plan creates or remakes every machine: nothing of an earlier attempt may stay
+        fresh = _is_half_made(folder) or not folder.key.exists()  # else the disks hold a learner's work
+        if fresh:  # the plan creates or remakes every machine: remove what an earlier attempt left
             removal.lab(self.connection, spec.lab, say)
             if not kvm:
                 say(f"processors are emulated in software, as KVM cannot be used here: {why}")
@@ -105,10 +105,10 @@ class LibvirtBackend:
             if fresh:
                 folder.note(folder.unsettled, BOOTED)
             else:
-                folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
+                folder.unsettled.unlink(missing_ok=True)  # a learner may have worked there meanwhile
             self._execute(spec, actions, folder, say, kvm=kvm)
         except LabError:
-            if fresh:  # nothing half made
+            if fresh:  # leave nothing incomplete behind
                 removal.lab(self.connection, spec.lab, say)
             raise
 
@@ -124,7 +124,7 @@ class LibvirtBackend:
             removal.machine(spec.lab, present[name].thing)
         made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
         if made:
-            say("making " + " ".join(node.name for node in made))
+            say("creating " + " ".join(node.name for node in made))
         for_each_parallel(made, lambda node: self._define(spec, node, folder, kvm=kvm))
         changed = [(spec.node(name), present[name]) for name in nodes_of(actions, Verb.CHANGE)]
         for node, found in changed:
@@ -135,10 +135,10 @@ class LibvirtBackend:
             self._tell(spec, node, found, say)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
-        """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
+        """Saves the first state with its memory: restoring it takes seconds, booting takes minutes."""
         folder = LabFolder(lab)
         if not folder.unsettled.exists():
-            return  # what stands here now is a learner's
+            return  # a learner may have changed it
         if folder.unsettled.read_text() == BOOTED:
             self._keep_for_others(self._spec(lab), say)
         snapshots.take(self.connection, lab, snapshots.FIRST, say)
@@ -159,7 +159,7 @@ class LibvirtBackend:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         names = [node.name for node in spec.nodes] if spec else sorted(present)
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
-        if _is_half_made(LabFolder(lab)):  # its machines may run, with another lab's keys
+        if _is_half_made(LabFolder(lab)):  # its machines may run with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
         if user_network.is_missing(LabFolder(lab)):
@@ -197,17 +197,17 @@ class LibvirtBackend:
         """Returns the argument list of a host process that connects its terminal to the machine's console."""
         if not self._machine(lab, node).active:
             raise LabError(f"{node} is off", hint=f"lab power on {node}")
-        # By force: whoever was attached before, and may have gone without a word, is let go.
+        # --force detaches an earlier client, whose connection may be dead.
         return ["virsh", "-q", "-c", engine.uri(), "console", "--force", engine.domain_name(lab, node)]
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the lab's state under a name."""
+        """Saves the lab's state under a name."""
         self._spec(lab)
         snapshots.take(self.connection, lab, name, say)
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
-        """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
-        del ephemeral_identity  # no state is kept for other labs, so nothing of this one's gets there
+        """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
+        del ephemeral_identity  # no state is shared with other labs, so no secret can be
         spec = self._spec(lab)
         snapshots.check_there(lab, name)
         folder = LabFolder(lab)
@@ -217,7 +217,7 @@ class LibvirtBackend:
 
     def _restore(self, spec: ClusterSpec, name: str, say: Say) -> None:
         lab = spec.lab
-        assembly.make_wires(self.connection, spec)  # the host may have booted since
+        assembly.make_wires(self.connection, spec)  # the host may have rebooted since
         present = self._present(lab)
         if name == HANDOUT and snapshots.is_first_state(lab, spec, present):
             name = snapshots.FIRST
@@ -229,13 +229,13 @@ class LibvirtBackend:
         for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
         there = [node for node in spec.nodes if node.name in present]
         fresh = [node for node in there if has_system_disk(node) or node.disk]
-        say(f"giving {' '.join(node.name for node in fresh)} a fresh disk")
+        say(f"creating fresh disks for {' '.join(node.name for node in fresh)}")
         for node in fresh:
             assembly.make_disks(node, LabFolder(lab), self._store, anew=True)
         self._power_on(spec, [node.name for node in there], say, kvm=inspection.kvm_verdict()[0])
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab, oldest first."""
+        """Names of the snapshots of a lab, oldest first."""
         return snapshots.names(lab)
 
     def forget(self, lab: str, name: str) -> None:
@@ -252,7 +252,7 @@ class LibvirtBackend:
         return None
 
     def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
-        """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
+        """Caches a lab that has just booted as a checkpoint for later ones; it then gets a new identity."""
         golden = CheckpointCache(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
         kept = None if golden.is_there else golden.save(say)
         if kept is None:
@@ -264,7 +264,7 @@ class LibvirtBackend:
             shutil.rmtree(kept, ignore_errors=True)
 
     def _wake_from_cache(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
-        """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
+        """Creates a lab from the cached checkpoint, if there is one; returns whether the lab now runs."""
         golden = CheckpointCache(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
             return False
@@ -287,7 +287,7 @@ class LibvirtBackend:
         return True
 
     def _renew_identity(self, spec: ClusterSpec, say: Say) -> None:
-        """Gives a lab that runs keys and passwords that no other has."""
+        """Gives a running lab keys and passwords of its own."""
         say("giving the lab keys and passwords of its own")
         self._hand_description(spec)
         run(self.shell(spec.lab, spec.sms.name, RENEW, user="root", tty=False), timeout=COPY_SECONDS)
@@ -305,13 +305,13 @@ class LibvirtBackend:
     def _machine(self, lab: str, node: str) -> LabObject:
         found = self._present(lab).get(node)
         if found is None:
-            raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up makes it")
+            raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up creates it")
         return found
 
     def _spec(self, lab: str) -> ClusterSpec:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         if spec is None:
-            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
+            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up creates one")
         return spec
 
     def _define(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
@@ -319,7 +319,7 @@ class LibvirtBackend:
         assembly.define(self.connection, spec, node, folder, kvm=kvm)
 
     def _power_on(self, spec: ClusterSpec, names: Sequence[str], say: Say, *, kvm: bool) -> None:
-        """The SMS first; where processors are emulated, the others when it answers them."""
+        """The SMS first; with emulated processors, the others once it serves them."""
         sms, folder = spec.sms.name, LabFolder(spec.lab)
         others = [name for name in names if name != sms]
         if sms in names:
@@ -343,7 +343,7 @@ class LibvirtBackend:
             lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
             self._hand_file(spec.lab, node.name, "/etc", "hosts", HOSTS + lines)
             return
-        say(f"handing {node.name} its new description")
+        say(f"writing the new description of the cluster to {node.name}")
         self._hand_description(spec)
         again = ["systemctl", "restart", "rackling-handout"]
         try:
@@ -370,15 +370,15 @@ class LibvirtBackend:
         elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
             command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
             run_bytes(command, timeout=60, check=False)
-        else:  # there is no system yet that could be asked: its firmware switches off
+        else:  # no system runs yet that could be asked
             removal.unplug(found.thing)
 
     def _moment(self, lab: str, node: str) -> bool:
-        """Waits a little; False when there is no such machine any more."""
+        """Waits a little; False when the machine no longer exists."""
         pause(FOLLOW_SECONDS)
         return node in self._present(lab)
 
 
 def _is_half_made(folder: LabFolder) -> bool:
-    """Whether a lab was being put together from another one's memory, or still is."""
+    """Whether the restoring of a lab from a checkpoint was interrupted, or is in progress."""
     return folder.unsettled.exists() and folder.unsettled.read_text() == HALF
