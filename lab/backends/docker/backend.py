@@ -163,7 +163,7 @@ class DockerBackend:
             yield from lines
 
     def attach(self, lab: str, node: str) -> list[str]:
-        """Raises UsageError: a container's console is read-only; `lab shell` opens its boot agent's shells."""
+        """Raises UsageError: the console is read-only; `lab shell` also opens the boot agent's shells."""
         del lab
         raise UsageError(
             f"the console of {node} is read-only, as a container's always is", hint=f"lab shell {node}"

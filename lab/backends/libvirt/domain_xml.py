@@ -126,7 +126,7 @@ def has_system_disk(node: Node) -> bool:
 
 
 def _provided(spec: ClusterSpec, node: Node, names: tuple[str, ...]) -> list[str]:
-    """What a machine is told by its firmware, as no SMS does (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
+    """What its firmware tells a machine, as no SMS does (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
     found = {
         "addresses": " ".join(unmanaged.addresses(spec, node)),
         "names": ";".join(names),
