@@ -1,4 +1,4 @@
-"""What makes nodes. Each backend is imported only when it is used."""
+"""Backends create nodes. Each one is imported only when it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives of a single file, such as the description of its cluster that the SMS gets."""
+"""Tar archives: of a single file, and the commands that unpack and pack them in a node."""
 
 from __future__ import annotations
 
@@ -33,10 +33,21 @@ def read_single_file(data: bytes) -> bytes | None:
     return None
 
 
+def unpack_command(folder: str) -> list[str]:
+    """What a node runs to unpack the archive on its standard input into a folder."""
+    return ["tar", "-x", "-f", "-", "-C", folder]
+
+
+def pack_command(path: str) -> list[str]:
+    """What a node runs to write a file or folder to its standard output as an archive."""
+    parent, _, name = path.rstrip("/").rpartition("/")
+    return ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
+
+
 def description_refused(sms: str, problem: LabError) -> LabError:
     """What to say when an SMS that is up refused its new description."""
     return LabError(
-        f"{sms} could not take over its new description",
+        f"{sms} refused its new description",
         evidence=problem.evidence or problem.message,
         hint=f"lab power cycle {sms}: it reads the description again when it boots",
     )

@@ -1,26 +1,29 @@
-"""What every backend offers; callers ask `probe()` what it cannot do, never what class it is."""
+"""What every backend offers, in four protocols; callers ask `probe()` what it cannot do, never its class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
+from lab.backends.actions import Action, Stale
 from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec, LabRecord, NodeStatus
 
 Say = Callable[[str], None]
 """Takes one line of progress, for people; may be called often."""
 HANDOUT = "handout"
-"""The snapshot that is always there: the lab as it was first made, with its kept identity."""
+"""The snapshot that is always there: the lab as it was first made, with its own identity."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `lab doctor`: what was looked at, whether it is well, and the fix."""
+    """One line of `lab doctor`: what was examined, whether it is in order, and the fix."""
 
     subject: str
-    ok: bool | None  # None: could not look
+    ok: bool | None  # None: unknown, it could not be examined
     evidence: str
     fix: str = ""
 
@@ -42,19 +45,38 @@ class State:
 
     name: str
     created: str  # ISO 8601, UTC
-    size: int  # bytes it takes besides what it is built on
+    size: int  # bytes it takes in addition to what it is built on
 
 
-class Backend(Protocol):
-    """Makes nodes and networks, and keeps what it must remember in the engine's own objects."""
+class ImageFormat(Enum):
+    """What nodes of a backend start from."""
+
+    CONTAINER = "container image"
+    DISK = "disk"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where an engine stores what labs are made of, and how to free room there."""
+
+    folder: Path | None  # None: unknown
+    cleanup: str  # a command for people
+
+
+class Lifecycle(Protocol):
+    """Makes nodes and networks and gives them power; what it must remember is in the engine's own objects."""
 
     name: str
     timeout_scale: float
     """How many times longer than in a container things take in a node of a quiet host."""
+    image_format: ImageFormat
 
     @property
     def host_speed(self) -> HostSpeed:
         """How slow this host is just now: time limits follow it, and measurements go there."""
+
+    def storage(self) -> Storage:
+        """Says where the engine stores images and labs."""
 
     def probe(self) -> Capabilities:
         """Says what this engine can do, by trying it; never raises for a missing engine."""
@@ -62,15 +84,21 @@ class Backend(Protocol):
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab on this engine, orphans included."""
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes whatever of the lab is missing, wires it, and powers its new nodes on.
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        """Says which existing nodes are not as a specification asks, by what they show; changes nothing.
 
-        Calling it again changes nothing that is already so; after a host reboot it puts the
-        same machines back under power and on their wires.
+        A node is compared with its own description only: that other nodes come or go makes none stale.
+        """
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
+        """Executes a plan, and decides nothing anew: nodes that no action names are not touched.
+
+        Records the specification as the lab's. Created and remade nodes get power. Actions of the kinds
+        RESTORE and WAIT are the caller's.
         """
 
     def on_first_ready(self, lab: str, say: Say) -> None:
-        """Hears that a lab made just now stands well: a moment to keep, if that makes going back quicker."""
+        """Called once, when a lab that was just made is ready for the first time; may take a checkpoint."""
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab and all that belongs to it (or only the named nodes), files of ours or not."""
@@ -82,12 +110,16 @@ class Backend(Protocol):
         """Powers nodes on; nothing happens to one that is on."""
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
-        """Powers nodes off: by asking the system, or (hard) by pulling the plug."""
+        """Powers nodes off: by asking the system, or (hard) by cutting the power."""
+
+
+class Access(Protocol):
+    """Ways into a node and to its console."""
 
     def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command.
 
-        The process enters with the limits a login has. `command` None: a login shell.
+        The process enters with the limits of a login. `command` None: a login shell.
         """
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
@@ -96,43 +128,54 @@ class Backend(Protocol):
     def attach(self, lab: str, node: str) -> list[str]:
         """Returns the argument list of a host process that connects its terminal to the node's console.
 
-        A backend whose consoles only show raises UsageError.
+        A backend with read-only consoles raises UsageError.
         """
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
-        """Unpacks a tar archive into a folder of the node's running system."""
 
-    def copy_out(self, lab: str, node: str, path: str) -> bytes:
-        """Returns a tar archive of a file or folder of the node's running system."""
+class Snapshots(Protocol):
+    """States of one lab."""
+
+    def base_id(self) -> str:
+        """Identifies what an SMS made now is made of: states saved under another one cannot be used.
+
+        Here rather than in `SharedStates`: a lab's own snapshots are outdated by a new image, too.
+        """
 
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the lab's state under a name; replaces one of the same name."""
+        """Saves the lab's state under a name; replaces one of the same name."""
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
-        """Puts the lab back to a snapshot or a start state; works from any state, broken nodes included.
+        """Returns the lab to a snapshot or a start state; works from any state, broken nodes included.
 
-        The lab keeps its identity: keys and passwords. With `borrowed` it runs under a fresh one of its own
-        until the next `restore`, so that what `keep` keeps meanwhile holds no secret of any lab. A lab whose
-        `restore` was cut short, or that runs under an ephemeral identity, says so in its record (`pending`).
+        The lab keeps its identity: keys and passwords. With `ephemeral_identity` it runs under a fresh one
+        until the next `restore`, so that a shared state that is saved meanwhile holds no secret of any lab.
+        A lab whose `restore` was interrupted, or that runs under an ephemeral identity, says so in its
+        record (`pending`).
         """
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab, oldest first."""
+        """Names of the snapshots of a lab, oldest first."""
 
     def forget(self, lab: str, name: str) -> None:
         """Removes a snapshot of the lab."""
 
-    def origin(self) -> str:
-        """What an SMS made now is made of: start states kept under another origin are of no use."""
 
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the present state of a lab under an ephemeral identity as a start state for all labs.
+class SharedStates(Protocol):
+    """Start states that every lab of the same shape may use."""
 
-        A backend that cannot says so and keeps nothing.
-        """
+    def save(self, lab: str, name: str, say: Say) -> None:
+        """Saves the present state of a lab that runs under an ephemeral identity."""
 
-    def states(self) -> tuple[State, ...]:
-        """The start states kept, oldest first."""
+    def list(self) -> tuple[State, ...]:
+        """The start states, oldest first."""
 
-    def drop(self, names: Sequence[str]) -> None:
-        """Removes start states; one that is not there is fine."""
+    def delete(self, names: Sequence[str]) -> None:
+        """Removes start states; one that does not exist is fine."""
+
+
+class Backend(Lifecycle, Access, Snapshots, Protocol):
+    """All that the harness needs of an engine."""
+
+    @property
+    def shared_states(self) -> SharedStates | None:
+        """Start states of all labs; None where a state holds secrets of its lab."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import stat
-import tarfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.backends.base import Capabilities, Finding, Say, State
+from lab.backends import unmanaged
+from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
+from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role, Root
 
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
 PROGRAMS = {
@@ -44,8 +44,11 @@ class _FakeLab:
     """One lab of the fake engine."""
 
     spec: ClusterSpec
-    power: dict[str, Power]
-    stage: dict[str, str]
+    power: dict[str, Power] = field(default_factory=dict)
+    stage: dict[str, str] = field(default_factory=dict)
+    made: dict[str, tuple[int, Node, Root]] = field(default_factory=dict)  # identity, and what it shows
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of other nodes, as a node knows them
+    described: ClusterSpec | None = None  # what the SMS heads
     detail: dict[str, str] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     console: dict[str, bytes] = field(default_factory=dict)
@@ -55,11 +58,37 @@ class _FakeLab:
     pending: str = ""
 
 
+class FakeStates:
+    """Implements `lab.backends.base.SharedStates` in memory."""
+
+    def __init__(self, backend: FakeBackend) -> None:
+        self._backend = backend
+        self.saved: dict[str, dict[str, Power]] = {}
+
+    def save(self, lab: str, name: str, say: Say) -> None:
+        """Remembers the power of every node, for all labs."""
+        found = self._backend.found[lab]
+        if not found.ephemeral_identity:
+            raise LabError(f"the state of {lab} cannot be saved for all labs: it holds this lab's keys")
+        say(f"saving {name}")
+        self.saved[name] = dict(found.power)
+
+    def list(self) -> tuple[State, ...]:
+        """In the order they were saved."""
+        return tuple(State(name, "2026-11-21T12:00:00+00:00", 1 << 20) for name in self.saved)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Forgets start states."""
+        for name in names:
+            self.saved.pop(name, None)
+
+
 class FakeBackend:
     """Implements `lab.backends.base.Backend` in memory; tests bend its public dictionaries."""
 
     name = "docker"
     timeout_scale = 1.0
+    image_format = ImageFormat.CONTAINER
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,8 +104,15 @@ class FakeBackend:
         self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
-        self.kept: dict[str, dict[str, Power]] = {}  # start states: the power of every node
+        self.place = Storage(root if root.exists() else None, "remove a node")
+        self.shared_states: FakeStates | None = FakeStates(self)
+        self._made = 0
         self._lock = threading.Lock()
+
+    @property
+    def saved_states(self) -> dict[str, dict[str, Power]]:
+        """Start states of all labs: the power of every node."""
+        return self.shared_states.saved if self.shared_states else {}
 
     # what Backend asks for
 
@@ -84,23 +120,43 @@ class FakeBackend:
         """Says what the test wants it to say."""
         return Capabilities("fake", all(f.ok for f in self.findings), self.findings, self.missing)
 
+    def storage(self) -> Storage:
+        """The folder of the nodes, unless a test names another one."""
+        return self.place
+
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists the labs in memory."""
         return (*(self._record(lab) for lab in self.found.values()), *self.orphans)
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes folders for the nodes that are missing."""
-        self._note(f"create {spec.lab}")
-        lab = self.found.setdefault(spec.lab, _FakeLab(spec, {}, {}))
-        names = {node.name for node in spec.nodes}
-        for gone in set(lab.power) - names:
-            del lab.power[gone]
-        lab.spec = spec
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        """Compares each node with its own description; the SMS and unmanaged nodes change in place."""
+        lab = self._lab(spec.lab)
+        found: list[Stale] = []
         for node in spec.nodes:
-            if lab.power.get(node.name, Power.ABSENT) is Power.ABSENT:
-                say(f"making {node.name}")
-                self._make(spec.lab, node)
-                self._boot(lab, node.name)
+            if lab.power.get(node.name, Power.ABSENT) is not Power.ABSENT:
+                verb, reason = _staleness(lab, spec, node)
+                found += [Stale(node.name, verb, reason)] if reason else []
+        return tuple(found)
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
+        """Does to the nodes in memory what the actions say, and nothing else."""
+        self._note(f"apply {'; '.join(action.text for action in actions)}")
+        lab = self.found.setdefault(spec.lab, _FakeLab(spec))
+        lab.spec = spec
+        for name in nodes_of(actions, Verb.REMOVE, Verb.REMAKE):
+            self._remove(lab, name)
+        for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE):
+            say(f"creating {name}")
+            self._make(lab, spec.node(name))
+        for name in nodes_of(actions, Verb.CHANGE):
+            self._describe(lab, spec.node(name))
+        for name in nodes_of(actions, Verb.CONNECT, Verb.UNPAUSE):
+            if name not in self.stuck:
+                lab.stage[name] = "init"
+        powered = nodes_of(actions, Verb.REMAKE, Verb.CREATE, Verb.RESTART, Verb.POWER_ON)
+        for name in sorted(powered, key=lambda name: name != spec.sms.name):  # the others register with it
+            if lab.power[name] is not Power.ON:
+                self._boot(lab, name)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
         """Remembers which labs it heard of."""
@@ -116,7 +172,7 @@ class FakeBackend:
             self.found.pop(lab, None)
             return
         for node in nodes:
-            self.found[lab].power[node] = Power.ABSENT
+            self._remove(self.found[lab], node)
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how the nodes in memory stand."""
@@ -161,19 +217,6 @@ class FakeBackend:
             raise LabError(f"{node} is off", hint=f"lab power on {node}")
         return ["/usr/bin/env", f"NODE={self.folder(lab, node)}", "cat"]
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
-        """Unpacks under the node's folder."""
-        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-            archive.extractall(self.inside(lab, node, folder), filter="data")
-
-    def copy_out(self, lab: str, node: str, path: str) -> bytes:
-        """Packs from under the node's folder."""
-        place = self.inside(lab, node, path)
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            archive.add(place, arcname=place.name)
-        return buffer.getvalue()
-
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         """Remembers the power of every node, and the SMS's /etc."""
         say(f"keeping {name}")
@@ -184,12 +227,12 @@ class FakeBackend:
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Gives nodes the power they had, and the SMS the /etc it had."""
         say(f"restoring {name}")
-        self._note(f"restore {name}{' borrowed' if ephemeral_identity else ''}")
+        self._note(f"restore {name}{' under an ephemeral identity' if ephemeral_identity else ''}")
         found = self._lab(lab)
         found.ephemeral_identity, found.pending = ephemeral_identity, name if ephemeral_identity else ""
         for path, text in found.disks.get(name, {}).items():
             path.write_text(text)
-        for node, power in (found.snapshots | self.kept)[name].items():
+        for node, power in (found.snapshots | self.saved_states)[name].items():
             found.power[node], found.stage[node] = Power.OFF, "off"
             if power is Power.ON:
                 self._boot(found, node)
@@ -202,25 +245,9 @@ class FakeBackend:
         """Forgets a snapshot."""
         del self._lab(lab).snapshots[name]
 
-    def origin(self) -> str:
+    def base_id(self) -> str:
         """There are no images."""
         return "fake"
-
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        """Remembers the power of every node, for all labs."""
-        if not self._lab(lab).ephemeral_identity:
-            raise LabError(f"the state of {lab} cannot be kept for all labs: it holds this lab's keys")
-        say(f"keeping {name}")
-        self.kept[name] = dict(self._lab(lab).power)
-
-    def states(self) -> tuple[State, ...]:
-        """In the order they were kept."""
-        return tuple(State(name, "2026-11-21T12:00:00+00:00", 1 << 20) for name in self.kept)
-
-    def drop(self, names: Sequence[str]) -> None:
-        """Forgets start states."""
-        for name in names:
-            self.kept.pop(name, None)
 
     # what tests ask for
 
@@ -276,8 +303,16 @@ class FakeBackend:
         since = time.monotonic() - lab.since[name] if name in lab.since else None
         return NodeStatus(name, power, lab.stage.get(name, ""), lab.detail.get(name, ""), since)
 
-    def _make(self, lab: str, node: Node) -> None:
-        folder = self.folder(lab, node.name)
+    def _remove(self, lab: _FakeLab, name: str) -> None:
+        for fields in (lab.power, lab.stage, lab.made, lab.names):
+            fields.pop(name, None)
+
+    def _make(self, found: _FakeLab, node: Node) -> None:
+        lab, folder = found.spec.lab, self.folder(found.spec.lab, node.name)
+        found.power[node.name] = Power.OFF
+        self._made += 1
+        found.made[node.name] = (self._made, node, found.spec.root)
+        self._describe(found, node)
         (folder / "bin").mkdir(parents=True, exist_ok=True)
         for name, text in PROGRAMS.items():
             place = folder / "bin" / name
@@ -289,6 +324,13 @@ class FakeBackend:
         if node.role is Role.SMS:
             self.answer(lab, node.name, "run/rackling/ready", '{"result": "ok"}')
             self.answer(lab, node.name, "nodes", "")
+
+    def _describe(self, lab: _FakeLab, node: Node) -> None:
+        """Gives a node its present description, in place."""
+        if node.role is Role.SMS:
+            lab.described = lab.spec
+            lab.made[node.name] = (lab.made[node.name][0], node, lab.spec.root)
+        lab.names[node.name] = unmanaged.names(lab.spec, node)
 
     def _boot(self, lab: _FakeLab, name: str) -> None:
         node = lab.spec.node(name)
@@ -304,6 +346,20 @@ class FakeBackend:
     def _note(self, call: str) -> None:
         with self._lock:
             self.calls.append(call)
+
+
+def _staleness(lab: _FakeLab, spec: ClusterSpec, node: Node) -> tuple[Verb, str]:
+    """What has to be done to a node that exists, and why; the reason is "" when nothing has to."""
+    _, old, root = lab.made[node.name]
+    reason = differences(old, node)
+    if node.role is Role.SMS and old.role is Role.SMS:
+        return Verb.CHANGE, reason or ("description of the cluster" if lab.described != spec else "")
+    if root is not spec.root:
+        reason = ", ".join(filter(None, [reason, f"root {root.value} → {spec.root.value}"]))
+    if reason:
+        return Verb.REMAKE, reason
+    known = lab.names[node.name] == unmanaged.names(spec, node)
+    return Verb.CHANGE, "" if known else "names of the other nodes"
 
 
 def _stamp(age: float) -> str:

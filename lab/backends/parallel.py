@@ -1,4 +1,4 @@
-"""The same step for many nodes at once."""
+"""Runs the same step for several nodes in parallel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def for_each_parallel(items: Iterable[T], action: Callable[[T], object]) -> None:
-    """Does the same to several at once; the first error is raised when all have been tried."""
+    """Runs an action on several items in parallel; raises the first error when all have been tried."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         for done in [pool.submit(action, item) for item in items]:
             done.result()

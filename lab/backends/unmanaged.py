@@ -1,15 +1,15 @@
-"""What no SMS gives: addresses of external cards, and all that a machine beside the cluster must know."""
+"""What no SMS provides: addresses of external cards, and what an unmanaged machine must know."""
 
 from __future__ import annotations
 
 from lab.model import ClusterSpec, Node, Role
 
-BESIDE = (Role.OUTSIDE, Role.CLIENT)
-"""Machines that no SMS provisions: they boot a system of their own."""
+UNMANAGED = (Role.OUTSIDE, Role.CLIENT)
+"""Roles of unmanaged machines: no SMS provisions them, they boot a system of their own."""
 
 
 def addresses(spec: ClusterSpec, node: Node) -> tuple[str, ...]:
-    """`CARD=ADDRESS/LENGTH` of each card that a node comes with an address for."""
+    """`CARD=ADDRESS/LENGTH` of each card whose address is set by the backend, not by the SMS."""
     return tuple(
         f"{card.name}={card.address}/{spec.network(card.network).subnet.prefixlen}"
         for card in node.interfaces
@@ -18,7 +18,7 @@ def addresses(spec: ClusterSpec, node: Node) -> tuple[str, ...]:
 
 
 def names(spec: ClusterSpec, node: Node) -> tuple[str, ...]:
-    """`ADDRESS NAME` of each node that a machine beside the cluster can reach; none for other nodes."""
+    """`ADDRESS NAME` of each node that an unmanaged machine can reach; none for managed nodes."""
     if node.role is Role.OUTSIDE:
         return tuple(f"{other.external} {other.name}" for other in spec.nodes if other.external is not None)
     if node.role is Role.CLIENT:

@@ -14,7 +14,6 @@ from lab.cli.app import App
 from lab.cli.options import lab_option
 
 if TYPE_CHECKING:
-    from lab.cluster.cluster import Cluster
     from lab.nodes.client import NodeClient
 
 LOOK_SECONDS = 10.0
@@ -43,9 +42,9 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
         )
     with app.cluster(spec) as cluster:
         if to_node:
-            _copy_in(cluster, Path(from_path), cluster.node(to_node), to_path)
+            _copy_in(Path(from_path), cluster.node(to_node), to_path)
         else:
-            _copy_out(cluster, cluster.node(from_node), from_path, Path(to_path))
+            _copy_out(cluster.node(from_node), from_path, Path(to_path))
 
 
 def _split(text: str, names: list[str]) -> tuple[str, str]:
@@ -54,7 +53,7 @@ def _split(text: str, names: list[str]) -> tuple[str, str]:
     return (node, path) if colon and node in names else ("", text)
 
 
-def _copy_in(cluster: Cluster, source: Path, node: NodeClient, target: str) -> None:
+def _copy_in(source: Path, node: NodeClient, target: str) -> None:
     from lab.errors import UsageError
     from lab.ownership import owned_by
 
@@ -66,17 +65,17 @@ def _copy_in(cluster: Cluster, source: Path, node: NodeClient, target: str) -> N
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(source, arcname=name, filter=owned_by(keep_mode=True))
-    cluster.backend.copy_in(cluster.spec.lab, node.name, buffer.getvalue(), str(folder))
+    node.copy_in(buffer.getvalue(), str(folder))
 
 
 def _is_folder(node: NodeClient, path: str) -> bool:
     return node.execute(f"test -d {shlex.quote(path)}", timeout=LOOK_SECONDS).status == 0
 
 
-def _copy_out(cluster: Cluster, node: NodeClient, source: str, target: Path) -> None:
+def _copy_out(node: NodeClient, source: str, target: Path) -> None:
     from lab.cli.output import note
 
-    data = cluster.backend.copy_out(cluster.spec.lab, node.name, source)
+    data = node.copy_out(source)
     name = None if target.is_dir() else target.name
     folder = target if target.is_dir() else target.parent
     for left_out in unpack(data, folder, rename=name):

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NEEDED_GIB = 5.0  # for the images, for building them, and for what changes in a lab
 NEEDED_INSTANCES = 8192
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
-ENGINE = Path("/var/lib/docker")
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("unknown", "magenta")}
 
 
@@ -78,22 +77,12 @@ def _disk(app: App) -> Finding:
     """Tests the fullest of the disks that a lab is written to."""
     from lab.backends.base import Finding
 
-    stored, fix = _storage(app)
-    places = [(shutil.disk_usage(place).free / 2**30, place) for place in (stored, _there(app.paths.data))]
+    storage = app.backend.storage()
+    folders = [_there(folder) for folder in (storage.folder, app.paths.data) if folder is not None]
+    places = [(shutil.disk_usage(place).free / 2**30, place) for place in folders]
     free, place = min(places, key=lambda one: one[0])
     evidence = f"{free:.1f} GiB free in {place}, {NEEDED_GIB:.0f} needed"
-    return Finding("disk space", free >= NEEDED_GIB, evidence, fix)
-
-
-def _storage(app: App) -> tuple[Path, str]:
-    """Returns where the backend stores labs, and how to free space there."""
-    if app.backend.name == "libvirt":
-        from lab.backends.libvirt.storage import ROOT
-
-        lab = "lab --backend libvirt"
-        return _there(ROOT), f"{lab} down -l LAB removes a lab and its disks; {lab} ls lists all labs"
-    place = ENGINE if ENGINE.exists() else _there(app.paths.data)
-    return place, "docker system prune frees what no container uses"
+    return Finding("disk space", free >= NEEDED_GIB, evidence, storage.cleanup)
 
 
 def _there(folder: Path) -> Path:
@@ -115,12 +104,9 @@ def _inotify() -> Finding:
 
 def _images(app: App) -> Finding:
     from lab.backends.base import Finding
-    from lab.backends.docker.images import ImageStore
-    from lab.backends.libvirt.storage import DiskStore
-    from lab.images import disk
-    from lab.images.pipeline import inventory
+    from lab.images.provider import images_of
 
-    found = disk.inventory(DiskStore()) if app.backend.name == "libvirt" else inventory(ImageStore())
+    found = images_of(app.backend).inventory()
     missing = [record.name for record in found if not record.built]
     evidence = f"not built: {', '.join(missing)}" if missing else "all are up to date"
     return Finding("images", not missing, evidence, f"lab --backend {app.backend.name} images build")

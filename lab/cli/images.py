@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from lab.cli.app import App
 from lab.cli.options import json_option, progress_option
-
-if TYPE_CHECKING:
-    from lab.backends.docker.images import ImageStore
-    from lab.backends.libvirt.storage import DiskStore
 
 LOCK = "+images"  # no lab can have this name; two builds at once would move each other's image names
 
@@ -44,17 +38,13 @@ def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mod
 def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force: bool = False) -> None:
     """Builds the named images, or those a lab needs on this backend, and shows the progress."""
     from lab.cli.progress_display import showing
-    from lab.images import disk
-    from lab.images.pipeline import build
+    from lab.images.provider import images_of
     from lab.paths import private_folder
 
     app.interrupted = "finished images are kept; lab images build continues"
     with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
         cache = private_folder(app.paths.cache)
-        if _uses_disks(app) and not names:
-            disk.build(_disk_store(), cache, progress.say, force=force)
-        else:
-            build(names, _store(), cache, progress.say, force=force)
+        images_of(app.backend).build(names, cache, progress.say, force=force)
 
 
 @command.command("ls")
@@ -63,11 +53,11 @@ def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force:
 def list_images(app: App, as_json: bool) -> None:
     """List the images, whether built or not."""
     from lab.cli.output import note, show_json, show_table
-    from lab.images import disk
-    from lab.images.pipeline import inventory
+    from lab.images.provider import images_of
 
-    records = disk.inventory(_disk_store()) if _uses_disks(app) else inventory(_store(), optional=True)
-    states = app.backend.states()
+    records = images_of(app.backend).inventory(optional=True)
+    shared = app.backend.shared_states
+    states = shared.list() if shared else ()
     taken = sum(state.size for state in states)
     if as_json:
         rows = [
@@ -88,19 +78,3 @@ def list_images(app: App, as_json: bool) -> None:
             f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; "
             "lab snapshot --list shows them"
         )
-
-
-def _store() -> ImageStore:
-    from lab.backends.docker.images import ImageStore
-
-    return ImageStore()
-
-
-def _disk_store() -> DiskStore:
-    from lab.backends.libvirt.storage import DiskStore
-
-    return DiskStore()
-
-
-def _uses_disks(app: App) -> bool:
-    return app.backend.name == "libvirt"

@@ -63,7 +63,8 @@ def _list(app: App, lab: str | None, *, as_json: bool) -> None:
     from lab.cli.output import note, show_json, show_table
 
     name = app.known_spec(lab).lab
-    kept, states = app.backend.snapshots(name), app.backend.states()
+    shared = app.backend.shared_states
+    kept, states = app.backend.snapshots(name), shared.list() if shared else ()
     if as_json:
         listed = [{"name": s.name, "created": s.created, "size": s.size} for s in states]
         show_json({"lab": name, "snapshots": list(kept), "states": listed})
@@ -81,11 +82,13 @@ def _delete(app: App, lab: str | None, pattern: str) -> None:
     spec = app.known_spec(lab)
     with app.lock(spec.lab):
         mine = [s for s in app.backend.snapshots(spec.lab) if s != HANDOUT and fnmatch.fnmatch(s, pattern)]
-        states = [s.name for s in app.backend.states() if fnmatch.fnmatch(s.name, pattern)]
+        shared = app.backend.shared_states
+        states = [s.name for s in (shared.list() if shared else ()) if fnmatch.fnmatch(s.name, pattern)]
         if not mine and not states:
             why = "the snapshot handout takes no space and cannot be deleted" if pattern == HANDOUT else ""
             raise UsageError(f"no snapshot matches {pattern}", evidence=why, hint="lab snapshot --list")
         for name in mine:
             app.backend.forget(spec.lab, name)
-        app.backend.drop(states)
+        if shared:
+            shared.delete(states)
     click.echo(f"deleted {', '.join([*mine, *states])}")

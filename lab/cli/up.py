@@ -1,4 +1,4 @@
-"""`lab up`: brings the lab up, or changes it to what the configuration says."""
+"""`lab up`: brings the lab up, or changes it to match the configuration."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lab.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from lab.backends.actions import Action
     from lab.cluster.cluster import Cluster
-    from lab.cluster.plan import Action
     from lab.cluster.readiness import Reading
     from lab.model import ClusterSpec
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @set_option
 @wait_option
 @timeout_option
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @yes_option
 @json_option
 @progress_option
@@ -56,8 +56,9 @@ def command(  # noqa: PLR0917 - click hands each option over by name
 ) -> None:
     """Bring the lab up, or change it to what lab.toml says.
 
-    Run it again and it does nothing more. With NODEs, only these (and the SMS) are powered on and
-    waited for. A lab that exists is brought back as it was, unless a lab.toml or --set says otherwise.
+    It prints its plan first, and asks before a node is removed or remade. A second run changes nothing.
+    With NODEs, only these (and the SMS) are powered on and waited for. An existing lab keeps its
+    configuration unless lab.toml or --set says otherwise.
     """
     spec = wanted_spec(app, config, sets, lab)
     if dry_run:
@@ -81,12 +82,11 @@ def bring_up(
     """Makes the lab what its specification says, and shows the progress; asks before something is lost."""
     from lab.cli.progress_display import showing
 
-    app.interrupted = f"lab {spec.lab} is half made; lab up carries on, lab down removes it"
+    app.interrupted = f"lab {spec.lab} is incomplete; lab up completes it, lab down removes it"
     with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster, app.lock(spec.lab):
         if timeout is not None:
             cluster.timeout = timeout
-        _ask(app, cluster.plan(nodes), spec, yes=yes)
-        return cluster.up(nodes, wait=wait)
+        return cluster.up(nodes, wait=wait, confirm=lambda actions: _confirm(app, actions, spec, yes=yes))
 
 
 def wanted_spec(app: App, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
@@ -115,22 +115,19 @@ def _show_plan(cluster: Cluster, nodes: Iterable[str], *, as_json: bool) -> None
 
     actions = cluster.plan(nodes)
     if as_json:
-        listed = [{"action": a.verb.value, "nodes": list(a.nodes)} for a in actions]
+        listed = [{"action": a.verb.value, "nodes": list(a.nodes), "reason": a.reason} for a in actions]
         show_json({"lab": cluster.spec.lab, "plan": listed})
         return
     for number, action in enumerate(actions, start=1):
         click.echo(f"{number}. {action.text}")
 
 
-def _ask(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: bool) -> None:
-    from lab.cluster.plan import Verb
+def _confirm(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: bool) -> None:
+    """Asks about the plan that is about to be executed, where it destroys what is on a node's disk."""
+    from lab.cluster.plan import losing
 
-    losing = [action.text for action in actions if action.verb in (Verb.REMOVE, Verb.REMAKE)]
-    if losing:
-        app.confirm(
-            f"lab {spec.lab}: {'; '.join(losing)}. What is on the disks of these nodes will be lost. Go on?",
-            yes=yes,
-        )
+    if lost := "\n".join(f"  {action.text}" for action in losing(actions)):
+        app.confirm(f"lab {spec.lab}:\n{lost}\nAll data on these nodes will be lost. Continue?", yes=yes)
 
 
 def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> None:
@@ -145,5 +142,5 @@ def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> N
 
     for reading in readings:
         if reading.answer is not ProbeResult.YES:
-            note(f"left as it is: {describe(reading)}")
-    click.echo(f"lab {spec.lab} is {'up' if readings else 'on its way; lab status shows how far it is'}")
+            note(f"not changed: {describe(reading)}")
+    click.echo(f"lab {spec.lab} is {'up' if readings else 'starting; lab status shows its progress'}")

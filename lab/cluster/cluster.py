@@ -9,10 +9,11 @@ from operator import not_
 from pathlib import Path
 from typing import Self
 
+from lab.backends.actions import Action, Verb, nodes_of
 from lab.backends.base import Backend, Say
 from lab.cluster import availability
 from lab.cluster.observation import ask_sms, observe
-from lab.cluster.plan import Action, Verb, check_names, freshly_powered, plan_up, select
+from lab.cluster.plan import check_names, freshly_powered, plan_up, select, work
 from lab.cluster.readiness import (
     BOOTED,
     ClusterSnapshot,
@@ -103,50 +104,58 @@ class Cluster:
         return next((record for record in self.backend.labs() if record.lab == self.spec.lab), None)
 
     def plan(self, names: Iterable[str] = ()) -> tuple[Action, ...]:
-        """What `up` would do now."""
+        """What `up` would do now; changes nothing."""
+        chosen = select(self.spec, names)
         record = self.record()
-        statuses = self.backend.status(self.spec.lab) if record else ()
-        return plan_up(self.spec, record, statuses, select(self.spec, names))
+        if record is None:
+            return plan_up(self.spec, None, (), chosen)
+        if record.pending and record.pending not in self.states():
+            raise LabError(
+                f"the lab was interrupted on its way to {record.pending}, which no longer exists",
+                hint="lab restore handout, or lab start EXERCISE",
+            )
+        stale = () if record.pending else self.backend.stale(self.spec)
+        return plan_up(self.spec, record, self.backend.status(self.spec.lab), chosen, stale)
 
-    def up(self, names: Iterable[str] = (), *, wait: bool = True) -> tuple[Reading, ...]:
-        """Makes the lab what it should be, and waits until its nodes are well.
+    def up(
+        self,
+        names: Iterable[str] = (),
+        *,
+        wait: bool = True,
+        confirm: Callable[[Sequence[Action]], None] = lambda _actions: None,
+    ) -> tuple[Reading, ...]:
+        """Plans once, shows that plan, has `confirm` agree to it, executes it, and waits for the nodes.
 
-        Returns the last readings; some may be left as a person set them. Raises a LabError when a
-        node is not well at the deadline.
+        `confirm` raises when the user does not agree. Returns the last readings; some nodes may be left as
+        an operator set them. Raises a LabError when a node is not ready at the deadline.
         """
         chosen = select(self.spec, names)
-        began = self._clock()
-        self._complete_restore()
         actions = self.plan(names)
-        for action in actions:
-            if action.verb is not Verb.WAIT:
-                self.say(action.text)
-        work = [action for action in actions if action.verb is not Verb.WAIT]
-        available_before = self._in_service() if work else frozenset()
-        if work:
-            self.backend.create(self.spec, self.say)
-            self._power_on(chosen)
+        to_do = work(actions)
+        for action in to_do:
+            self.say(action.text)
+        confirm(actions)
+        began = self._clock()
+        available_before = self._in_service() if to_do else frozenset()
+        self._execute(to_do)
         if not wait:
             return ()
         powered = freshly_powered(actions)
         readings = self.wait(chosen, powered=powered, began=began, available_before=available_before)
-        made = [name for action in actions if action.verb is Verb.CREATE for name in action.nodes]
-        if len(made) == len(chosen) == len(self.spec.nodes):
+        if set(nodes_of(actions, Verb.CREATE)) == set(chosen) == {node.name for node in self.spec.nodes}:
             self.backend.on_first_ready(self.spec.lab, self.say)
         return readings
 
-    def _complete_restore(self) -> None:
-        """Goes where an interrupted command was going; the lab is half of either state until then."""
+    def _execute(self, actions: Sequence[Action]) -> None:
+        """Executes a plan; a lab is half of either state until an interrupted restore is completed."""
         record = self.record()
-        if record is None or not record.pending:
-            return
-        if record.pending not in self.states():
-            raise LabError(
-                f"the lab was interrupted on its way to {record.pending}, which is kept no more",
-                hint="lab restore handout, or lab start EXERCISE",
-            )
-        self.say(f"a restore of {record.pending} was interrupted: completing it")
-        self.restore(record.pending, wait=False)
+        if nodes_of(actions, Verb.REMAKE, Verb.REMOVE, Verb.RESTART):
+            self.close()  # shells into nodes that go away
+        if record is not None and record.pending:
+            self.restore(record.pending, wait=False)
+        rest = [action for action in actions if action.verb is not Verb.RESTORE]
+        if rest:
+            self.backend.apply(self.spec, rest, self.say)
 
     def down(self, names: Sequence[str] = ()) -> None:
         """Removes the lab, or only the named nodes."""
@@ -201,23 +210,29 @@ class Cluster:
         self._keep(name, self.backend.snapshot)
 
     def origin(self) -> str:
-        """What an SMS made now is made of."""
-        return self.backend.origin()
+        """Identifies what an SMS made now is made of."""
+        return self.backend.base_id()
 
     def states(self) -> tuple[str, ...]:
         """Names of the states that the lab can go to: its snapshots, and the start states of all labs."""
-        return (*self.snapshots(), *(state.name for state in self.backend.states()))
+        shared = self.backend.shared_states
+        return (*self.snapshots(), *(state.name for state in (shared.list() if shared else ())))
 
     def keep(self, name: str) -> None:
-        """Keeps the present state, reached under an ephemeral identity, for all labs."""
-        self._keep(name, self.backend.keep)
+        """Saves the present state, reached under an ephemeral identity, for all labs.
+
+        Where the backend has no states for all labs it becomes a snapshot of this one.
+        """
+        shared = self.backend.shared_states
+        self._keep(name, shared.save if shared else self.backend.snapshot)
 
     def drop(self, names: Sequence[str]) -> None:
-        """Removes start states, wherever they are kept."""
+        """Removes start states, wherever they are stored."""
         own = set(names).intersection(self.snapshots())
         for name in own:
             self.backend.forget(self.spec.lab, name)
-        self.backend.drop([name for name in names if name not in own])
+        if shared := self.backend.shared_states:
+            shared.delete([name for name in names if name not in own])
 
     def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
         nodes = self._nodes()
@@ -235,7 +250,7 @@ class Cluster:
     ) -> tuple[Reading, ...]:
         """Goes to a snapshot or a start state, and waits until the nodes that have power there stand as then.
 
-        With `borrowed` the lab is under keys and passwords of no lab until the next `restore`.
+        With `ephemeral_identity` the lab is under keys and passwords of no lab until the next `restore`.
         """
         self.close()
         began = self._clock()
@@ -357,11 +372,6 @@ class Cluster:
         if name == self.spec.sms.name:
             self.backend.host_speed.note(result.seconds, LOOK)
         return result.exit_status, result.output
-
-    def _power_on(self, chosen: Sequence[str]) -> None:
-        off = self._with_power(chosen, Power.OFF)
-        if off:
-            self.backend.start(self.spec.lab, sorted(off))
 
     def _with_power(self, names: Iterable[str], power: Power) -> frozenset[str]:
         wanted = set(names)

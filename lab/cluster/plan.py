@@ -1,52 +1,16 @@
-"""What has to be done so that a lab becomes what it should be: an ordered list that can be shown first."""
+"""What has to be done so that a lab becomes what it should be: an ordered list, shown and then executed."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Collection, Iterable, Iterator
 
+from lab.backends.actions import Action, Stale, Verb, nodes_of
 from lab.errors import UsageError
-from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, NodeStatus, Power, Role
 
-
-class Verb(Enum):
-    """What an action does."""
-
-    CREATE = "create"
-    REMAKE = "remake"
-    CHANGE = "change"
-    REMOVE = "remove"
-    WIRE = "wire"
-    RESUME = "let go on"
-    POWER_ON = "power on"
-    WAIT = "wait for"
-
-
-_TOLD = {
-    Verb.CREATE: "",
-    Verb.REMAKE: "what they are made of has changed",
-    Verb.CHANGE: "its disk is kept",
-    Verb.REMOVE: "no longer part of the lab",
-    Verb.WIRE: "they stand without network",
-    Verb.RESUME: "their processors stand still",
-    Verb.POWER_ON: "",
-    Verb.WAIT: "",
-}
-
-
-@dataclass(frozen=True)
-class Action:
-    """One step of `lab up`."""
-
-    verb: Verb
-    nodes: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The step in words."""
-        why = f" ({_TOLD[self.verb]})" if _TOLD[self.verb] else ""
-        return f"{self.verb.value} {', '.join(self.nodes)}{why}"
+LOSING = (Verb.REMOVE, Verb.REMAKE)
+"""Verbs that destroy what is on a node's disk."""
+DESCRIPTION = "description of the cluster"
 
 
 def plan_up(
@@ -54,36 +18,36 @@ def plan_up(
     record: LabRecord | None,
     statuses: Iterable[NodeStatus],
     names: Collection[str],
+    stale: Iterable[Stale] = (),
 ) -> tuple[Action, ...]:
-    """The actions that bring a lab up, in order; only a wait when it already is as it should be."""
-    found = {status.name: status for status in statuses}
-    old = record.spec if record is not None else None
-    if old is not None:
-        _refuse_other_networks(spec, old)
-    missing = [n.name for n in spec.nodes if _power(found, n.name) is Power.ABSENT]
-    kept = [node for node in spec.nodes if node.name not in missing]
-    changed = [node for node in kept if _differs(node, spec, old)]
-    gone = sorted(set(record.nodes if record else ()) - {node.name for node in spec.nodes})
-    off = [n.name for n in kept if n.name in names and _power(found, n.name) is Power.OFF]
-    loose = [n.name for n in kept if found[n.name].stage == UNPLUGGED]
-    still = [n.name for n in kept if found[n.name].stage == PAUSED]
-    steps = (
-        (Verb.CREATE, missing),
-        (Verb.REMAKE, [node.name for node in changed if node.role is not Role.SMS]),
-        (Verb.CHANGE, [node.name for node in changed if node.role is Role.SMS]),
-        (Verb.REMOVE, gone),
-        (Verb.WIRE, loose),
-        (Verb.RESUME, still),
-        (Verb.POWER_ON, off),
-        (Verb.WAIT, [node.name for node in spec.nodes if node.name in names]),
-    )
-    return tuple(Action(verb, tuple(nodes)) for verb, nodes in steps if nodes)
+    """The actions that bring a lab up, in order; only a wait when it already is as it should be.
+
+    `stale` is what the backend says of this specification. A lab in the middle of a restore completes that
+    first, and only that: nobody knows before what its nodes will be like.
+    """
+    if record is not None and record.spec is not None:
+        _refuse_other_networks(spec, record.spec)
+    if record is not None and record.pending:
+        steps = _complete_restore(spec, record, names)
+    else:
+        steps = _steps(spec, record, {status.name: status for status in statuses}, names, tuple(stale))
+    wait = [(name, Verb.WAIT, "") for name in _in_order(spec, names)]
+    return _grouped(spec, [*steps, *wait])
 
 
 def freshly_powered(actions: Iterable[Action]) -> frozenset[str]:
     """The nodes that the actions put under power."""
-    verbs = (Verb.CREATE, Verb.REMAKE, Verb.POWER_ON)
-    return frozenset(name for action in actions if action.verb in verbs for name in action.nodes)
+    return frozenset(nodes_of(actions, Verb.CREATE, Verb.REMAKE, Verb.RESTART, Verb.POWER_ON))
+
+
+def work(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """The actions that change something."""
+    return tuple(action for action in actions if action.verb is not Verb.WAIT)
+
+
+def losing(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """The actions that destroy what is on a node's disk."""
+    return tuple(action for action in actions if action.verb in LOSING)
 
 
 def select(spec: ClusterSpec, names: Iterable[str]) -> tuple[str, ...]:
@@ -96,7 +60,7 @@ def select(spec: ClusterSpec, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_names(spec: ClusterSpec, names: Iterable[str]) -> None:
-    """Refuses names that are no nodes of the lab."""
+    """Raises UsageError for names that are no nodes of the lab."""
     known = [node.name for node in spec.nodes]
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -106,21 +70,87 @@ def check_names(spec: ClusterSpec, names: Iterable[str]) -> None:
         )
 
 
-def _power(found: dict[str, NodeStatus], name: str) -> Power:
-    return found[name].power if name in found else Power.ABSENT
+_Step = tuple[str, Verb, str]
+"""A node, what is done to it, and why."""
 
 
-def _differs(node: Node, spec: ClusterSpec, old: ClusterSpec | None) -> bool:
-    if old is None:
+def _steps(
+    spec: ClusterSpec,
+    record: LabRecord | None,
+    found: dict[str, NodeStatus],
+    names: Collection[str],
+    stale: tuple[Stale, ...],
+) -> Iterator[_Step]:
+    wanted = [node.name for node in spec.nodes]
+    absent = NodeStatus("", Power.ABSENT)
+    for name in sorted(set(record.nodes if record else ()) - set(wanted)):
+        yield name, Verb.REMOVE, "no longer part of the lab"
+    remade = {one.node for one in stale if one.verb is Verb.REMAKE}
+    for name in wanted:
+        status = found.get(name, absent)
+        if status.power is Power.ABSENT:
+            yield name, Verb.CREATE, status.detail
+            continue
+        yield from ((name, one.verb, one.reason) for one in _of_node(name, stale, remade))
+        if name not in remade:
+            yield from _idle(status, stale, asked=name in names)
+    told = {one.node for one in stale if one.verb in (Verb.REMAKE, Verb.CHANGE)}
+    if spec.sms.name not in told and _is_redescribed(spec, record, found):
+        yield spec.sms.name, Verb.CHANGE, DESCRIPTION
+
+
+def _of_node(name: str, stale: Iterable[Stale], remade: Collection[str]) -> Iterator[Stale]:
+    """What the backend says of a node; nothing else has to be done to one that is remade."""
+    for one in stale:
+        if one.node == name and (name not in remade or one.verb is Verb.REMAKE):
+            yield one
+
+
+def _idle(status: NodeStatus, stale: Iterable[Stale], *, asked: bool) -> Iterator[_Step]:
+    """What a node needs that is as described, and does not work."""
+    settled = {one.node for one in stale if one.verb in (Verb.RESTART, Verb.UNPAUSE)}
+    if status.name in settled:
+        return
+    if status.stage == UNPLUGGED:
+        yield status.name, Verb.CONNECT, status.detail
+    elif status.stage == PAUSED:
+        yield status.name, Verb.UNPAUSE, "its processor is paused"
+    elif status.power is Power.OFF and asked:
+        yield status.name, Verb.POWER_ON, ""
+
+
+def _is_redescribed(spec: ClusterSpec, record: LabRecord | None, found: dict[str, NodeStatus]) -> bool:
+    """Whether an existing SMS must learn that the cluster has changed: its description names all nodes."""
+    if record is None or record.spec == spec:
         return False
-    try:
-        before = old.node(node.name)
-    except KeyError:
-        return False
-    if node.role is Role.SMS:
-        return node != before
-    # whether it is registered is for the SMS to know, not for the machine
-    return replace(node, registered=before.registered) != before or spec.root is not old.root
+    return spec.sms.name in found and found[spec.sms.name].power is not Power.ABSENT
+
+
+def _complete_restore(spec: ClusterSpec, record: LabRecord, names: Collection[str]) -> Iterator[_Step]:
+    if record.spec != spec:
+        raise UsageError(
+            f"lab {spec.lab} cannot be changed now: a restore of {record.pending} was interrupted",
+            hint=f"lab restore -l {spec.lab} {record.pending}, then repeat the command",
+        )
+    yield "", Verb.RESTORE, record.pending
+    for name in names:
+        yield name, Verb.POWER_ON, "where the restored state has it off"
+
+
+def _grouped(spec: ClusterSpec, steps: Iterable[_Step]) -> tuple[Action, ...]:
+    """One action for all nodes to which the same is done for the same reason."""
+    groups: dict[tuple[Verb, str], list[str]] = {}
+    for name, verb, reason in steps:
+        groups.setdefault((verb, reason), []).append(name)
+    order = list(Verb)
+    return tuple(
+        Action(verb, _in_order(spec, nodes) or tuple(filter(None, nodes)), reason)
+        for (verb, reason), nodes in sorted(groups.items(), key=lambda group: order.index(group[0][0]))
+    )
+
+
+def _in_order(spec: ClusterSpec, names: Collection[str]) -> tuple[str, ...]:
+    return tuple(node.name for node in spec.nodes if node.name in names)
 
 
 def _refuse_other_networks(spec: ClusterSpec, old: ClusterSpec) -> None:

@@ -19,7 +19,7 @@ def give(cluster: Cluster, name: str, folder: Path) -> None:
     home = f"/home/{LEARNER}"
     if not folder.is_dir() or cluster.sms.execute(f"test -e {home}/{name}", timeout=LOOK_SECONDS).status == 0:
         return
-    cluster.backend.copy_in(cluster.spec.lab, cluster.sms.name, packed(folder, name), home)
+    cluster.sms.copy_in(packed(folder, name), home)
 
 
 def packed(folder: Path, name: str) -> bytes:

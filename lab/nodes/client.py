@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from lab.backends.archives import pack_command, unpack_command
 from lab.backends.base import Backend
 from lab.facts.fact import Fact
 from lab.model import Node
 from lab.nodes.interactive import Session
 from lab.nodes.shell import Console, Result
 from lab.polling import Sleep, pause
-from lab.process import Done, run
+from lab.process import Done, run, run_bytes
 
 T = TypeVar("T")
 SHELL = ("/bin/sh",)
 RUN_SECONDS = 30.0
+COPY_SECONDS = 600.0
 
 
 class NodeClient:
@@ -74,6 +76,20 @@ class NodeClient:
         argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
         return run(argv, timeout=self._backend.host_speed.limit(timeout), check=check)
 
+    def copy_in(self, tar: bytes, folder: str) -> None:
+        """Unpacks a tar archive into a folder of the node's running system."""
+        run_bytes(
+            self._command(unpack_command(folder)),
+            stdin=tar,
+            timeout=self._backend.host_speed.limit(COPY_SECONDS),
+        )
+
+    def copy_out(self, path: str) -> bytes:
+        """Returns a tar archive of a file or folder of the node's running system."""
+        return run_bytes(
+            self._command(pack_command(path)), timeout=self._backend.host_speed.limit(COPY_SECONDS)
+        )
+
     def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
         """On the SMS: sets the state of nodes in Slurm, e.g. with `state=resume`."""
         return self.run(f"scontrol update nodename={shlex.quote(','.join(names))} {order}", timeout=10.0)
@@ -84,6 +100,10 @@ class NodeClient:
             for console in self._consoles.values():
                 console.close()
             self._consoles.clear()
+
+    def _command(self, words: list[str]) -> list[str]:
+        """A process that runs a command as root without a terminal, so that all bytes pass unchanged."""
+        return self._backend.shell(self._lab, self.name, words, user="root", tty=False)
 
     def _shell(self, user: str) -> list[str]:
         return self._backend.shell(self._lab, self.name, SHELL, user=user, tty=True)

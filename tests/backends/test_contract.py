@@ -6,15 +6,27 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from lab.backends.actions import Verb, nodes_of
 from lab.backends.docker import assembly
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.engine import container_name, volume_name
+from lab.cluster.plan import work
 from lab.config.loader import load
 from lab.model import Power
-from tests.backends.contract import Bed, RealContract, silent, small, until, wait_for_home, wait_ready
+from tests.backends.contract import (
+    Bed,
+    RealContract,
+    silent,
+    small,
+    until,
+    wait_for_home,
+    wait_ready,
+    with_memory,
+)
 
 pytestmark = pytest.mark.engine
 LAB = "hlcontract"
@@ -59,10 +71,14 @@ def from_base64(text: str) -> bytes:
         return text.encode()
 
 
+def container_id(node: str) -> str:
+    return docker("inspect", "--format", "{{.Id}}", container_name(LAB, node)).strip()
+
+
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
     """One small lab for all of these tests; nothing of it is left afterwards."""
-    made = Bed(DockerBackend(), small(load, LAB, compute=1))
+    made = Bed(DockerBackend(), small(load, LAB, compute=1), identify=container_id)
     made.backend.delete(LAB, silent)
     yield made
     made.backend.delete(LAB, silent)
@@ -111,7 +127,7 @@ class TestDocker(RealContract):
         up.must("sms", "wwsh -y provision set c1 --vnfs other")
         up.must("sms", "for f in /root /home/user1 /opt/ohpc/pub; do echo made >$f/made; done")
         try:
-            up.backend.keep(LAB, "after-contract", silent)
+            DockerBackend().shared_states.save(LAB, "after-contract", silent)
             passwords = [user["password"] for user in json.loads(own[0])["users"]]
             assert not found_in("rackling/state:after-contract", own + passwords)
             up.backend.restore(LAB, "after-contract", silent)
@@ -125,7 +141,7 @@ class TestDocker(RealContract):
             up.must("c1", "munge -n | ssh -oBatchMode=yes sms unmunge", user="user1")
             assert up.must("sms", "getent shadow user1") == up.must("c1", "getent shadow user1")
         finally:
-            up.backend.drop(["after-contract"])
+            DockerBackend().shared_states.delete(["after-contract"])
 
     def test_a_restore_that_was_cut_short_is_known_and_can_be_done_again(
         self, up: Bed, monkeypatch: pytest.MonkeyPatch
@@ -152,7 +168,7 @@ class TestDocker(RealContract):
         names = docker("ps", "-q", "--filter", f"label=rackling.lab={LAB}").split()
         docker("stop", "-t", "20", *names)
         assert {status.power for status in up.status().values()} == {Power.OFF}
-        up.backend.create(up.spec, silent)
+        up.up()
         up.wait_for("sms", "c1")
         assert up.must("sms", "cat /root/kept /home/user1/kept").split() == ["mine", "mine"]
         wait_for_home(up)
@@ -162,17 +178,41 @@ class TestDocker(RealContract):
         up.backend.stop(LAB, ["c1"], hard=True)
         up.wait_off("c1")
         docker("restart", "-t", "20", container_name(LAB, "c1"))
-        up.backend.create(up.spec, silent)
+        up.up("sms")
         up.wait_for("sms")
         assert up.status()["c1"].power is Power.OFF
 
     def test_a_lost_switch_is_replaced_and_every_cable_with_it(self, up: Bed) -> None:
         up.must("sms", "echo mine >/root/kept")
         docker("rm", "-f", container_name(LAB, "switch"))
-        up.backend.create(up.spec, silent)
+        planned = up.up()
+        assert set(nodes_of(planned, Verb.RESTART)) == {node.name for node in up.spec.nodes}
         up.wait_for("sms", "c1")
         assert up.must("sms", "cat /root/kept") == "mine"
         up.must("c1", "bash -c ': </dev/tcp/172.16.0.1/22'")
+
+    def test_a_client_learns_the_names_of_new_nodes_and_goes_on_running(self, up: Bed) -> None:
+        up.must("client", "touch /root/mine")
+        grown = replace(up, spec=small(load, LAB, compute=2))
+        planned = grown.up()
+        assert "client" in nodes_of(planned, Verb.CHANGE)
+        assert "c2" in up.must("client", "cat /etc/hosts")
+        up.must("client", "test -e /root/mine")
+        up.backend.stop(LAB, ["client"], hard=True)
+        up.wait_off("client")
+        up.backend.start(LAB, ["client"])
+        up.wait_for("client")
+        assert "c2" in up.must("client", "cat /etc/hosts")
+        up.up()
+        assert "c2" not in up.must("client", "cat /etc/hosts")
+
+    def test_an_sms_changes_its_size_in_place(self, up: Bed) -> None:
+        larger = replace(up, spec=with_memory(up.spec, "sms", up.spec.sms.memory + 256))
+        planned = [action.text for action in work(larger.up())]
+        before, after = up.spec.sms.memory, larger.spec.sms.memory
+        assert planned == [f"change sms: memory {before} → {after}, description of the cluster"]
+        assert not work(larger.cluster.plan())
+        up.up()
 
     def test_a_volume_alone_is_still_a_lab_that_can_be_taken_away(self, up: Bed) -> None:
         del up

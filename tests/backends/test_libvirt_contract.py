@@ -20,6 +20,7 @@ from lab.backends.libvirt.backend import LibvirtBackend
 from lab.backends.libvirt.checkpoint_cache import CheckpointCache
 from lab.backends.libvirt.engine import bridge_name
 from lab.backends.libvirt.storage import DiskStore, LabFolder, lab_names
+from lab.cluster.plan import work
 from lab.config.loader import load
 from lab.errors import LabError
 from lab.model import ClusterSpec, Power
@@ -64,10 +65,18 @@ def left_of(lab: str) -> list[str]:
     return found + pids.split()
 
 
+def uuid_of(node: str) -> str:
+    return next(
+        str(found.thing.UUIDString())
+        for found in inspection.domains(LibvirtBackend().connection, LAB)
+        if found.metadata["node"] == node
+    )
+
+
 @pytest.fixture(scope="module")
 def bed() -> Iterator[Bed]:
     """One small lab for all of these tests; nothing of it is left afterwards."""
-    made = Bed(LibvirtBackend(), small(libvirt_spec, LAB, compute=1), SECONDS)
+    made = Bed(LibvirtBackend(), small(libvirt_spec, LAB, compute=1), SECONDS, uuid_of)
     made.backend.delete(LAB, silent)
     yield made
     LibvirtBackend().delete(LAB, silent)  # the daemon may be another one by now
@@ -139,7 +148,7 @@ class TestLibvirt(RealContract):
     def test_a_system_that_powers_itself_off_stays_off(self, up: Bed) -> None:
         up.run("c1", "systemctl poweroff")
         up.wait_off("c1")
-        up.backend.create(up.spec, silent)
+        assert not work(up.up("sms"))
         assert up.status()["c1"].power is Power.OFF
 
     def test_handout_is_the_first_state_with_the_same_credentials(self, up: Bed) -> None:
@@ -235,9 +244,9 @@ def nothing_is_left_after_down(name: str) -> None:
 @pytest.mark.parametrize(
     ("step", "seconds"),
     [
-        ("making sms", 0.0),
-        ("making sms", 0.5),
-        ("making sms", 1.5),
+        ("creating sms", 0.0),
+        ("creating sms", 0.5),
+        ("creating sms", 1.5),
         ("waiting for sms before", 0.0),
         ("waiting for sms before", 8.0),
     ],
@@ -312,12 +321,12 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
     first = Bed(LibvirtBackend(), bed.spec, SECONDS)
     first.backend.delete(LAB, silent)
     try:
-        first.backend.create(first.spec, silent)
+        first.up()
         until(lambda: idle(first), SECONDS, first.status)
         ephemeral_identity = [first.must("sms", secret) for secret in SECRETS]
         first.backend.on_first_ready(LAB, silent)
         assert golden.is_there
-        other.backend.create(other.spec, silent)
+        other.up()
         until(lambda: idle(other), SECONDS, other.status)
         other.backend.on_first_ready(other.name, silent)
         found = [[up.must("sms", secret) for secret in SECRETS] for up in (first, other)]
@@ -335,7 +344,7 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
         for up in (first, other):
             assert host_addresses(up.name) == []
         other.backend.delete(other.name, silent)
-        for step in ("putting the lab together", "keys and passwords of its own"):
+        for step in ("restoring the lab from a cached checkpoint", "keys and passwords of its own"):
             killed("hvsecond", "up", at=step, after=1.0)
             nothing_is_left_after_down("hvsecond")
             assert golden.is_there
@@ -343,7 +352,7 @@ def test_a_lab_put_together_from_another_has_an_identity_of_its_own(bed: Bed) ->
         assert {status.power for status in other.status().values()} == {Power.ABSENT}
         done = run_lab("up", name="hvsecond")  # begins anew: half of it may have the other's keys
         assert done.returncode == 0, done.stderr
-        assert "beginning anew" in done.stderr
+        assert "its creation was interrupted" in done.stderr
         assert not set(ephemeral_identity) & {other.must("sms", secret) for secret in SECRETS}
     finally:
         other.backend.delete(other.name, silent)
@@ -376,7 +385,7 @@ def test_a_lab_killed_while_its_first_state_is_kept_goes_on(bed: Bed) -> None:
         assert not all(status.stage == "init" for status in again.status().values())
         done = run_lab("up", name=name)
         assert done.returncode == 0, done.stderr
-        assert "letting them go on" in done.stderr
+        assert "resuming them" in done.stderr
         assert idle(again)
         assert again.must("sms", "srun -w c1 hostname", user="user1") == "c1"
         assert not golden.is_there  # somebody might have worked there meanwhile
@@ -396,8 +405,7 @@ class TestFaults:
     @pytest.fixture
     def up(self, bed: Bed) -> Bed:
         fresh = Bed(LibvirtBackend(), bed.spec, SECONDS)  # the daemon may be another one by now
-        fresh.backend.create(fresh.spec, silent)
-        fresh.backend.start(LAB, ["sms", "c1"])
+        fresh.up()
         fresh.wait_for("sms", "c1")
         return fresh
 
@@ -459,7 +467,7 @@ class TestFaults:
         up.must("sms", "echo then >/root/when")
         up.backend.snapshot(LAB, "then", silent)
         up.must("sms", "echo now >/root/when")
-        killed(LAB, "restore", "then", "-y", at="giving every machine its memory back", after=0.5)
+        killed(LAB, "restore", "then", "-y", at="restoring the memory of every machine", after=0.5)
         assert up.pending() == "then"
         done = run_lab("up", name=LAB)
         assert done.returncode == 0, done.stderr

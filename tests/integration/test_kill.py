@@ -50,7 +50,7 @@ def test_up_finishes_what_a_killed_up_began() -> None:
         lab.command("down", "-y")
 
 
-@pytest.mark.parametrize("said", ["cutting the power", "making sms", "plugging cables"])
+@pytest.mark.parametrize("said", ["cutting the power", "creating sms", "connecting cables"])
 def test_up_completes_a_restore_that_was_killed(said: str) -> None:
     """Killed when it says what it begins; only the engine then knows where the lab was going."""
     lab = Lab(leaks.LABS[2])

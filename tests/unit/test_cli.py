@@ -17,8 +17,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.backends.base import Finding
+from lab.backends.base import Finding, ImageFormat, Storage
+from lab.backends.docker.backend import DockerBackend
 from lab.backends.fake import FakeBackend
+from lab.backends.libvirt.backend import LibvirtBackend
+from lab.backends.libvirt.storage import ROOT as ROOT_OF_MACHINES
 from lab.cli.app import App
 from lab.cli.cp import unpack
 from lab.cli.main import SECTIONS, main
@@ -201,6 +204,39 @@ def test_up_asks_before_nodes_are_lost(up: Desk) -> None:
     assert up.backend.calls == []
     assert up("up", "--set", "g.count=0", "-y", "--progress", "quiet").exit_code == 0
     assert "g1" not in up.backend.found["lab"].power
+
+
+def test_up_does_what_its_dry_run_lists(up: Desk) -> None:
+    up.backend.stop("lab", ["g2"], hard=True)
+    up.backend.calls.clear()
+    sets = ("--set", "c.count=3", "--set", "client.memory=2048")
+    listed = up("up", "--dry-run", *sets).stdout.splitlines()
+    rows = up.json("up", "--dry-run", *sets)["plan"]
+    assert up.backend.calls == []
+    done = up("up", "-y", "--progress", "plain", *sets)
+    before = up.backend.found["lab"].spec.node("c1").memory
+    steps = [line.partition(". ")[2] for line in listed]
+    assert steps[:-1] == [
+        f"remake client: memory {before} → 2048",
+        "create c3",
+        "change sms: description of the cluster",
+        "power on g2",
+    ]
+    assert [line.partition("] ")[2] for line in done.stderr.splitlines()][: len(steps) - 1] == steps[:-1]
+    assert up.backend.calls == [f"apply {'; '.join(steps[:-1])}"]
+    assert [f"{row['action']} {', '.join(row['nodes'])}" for row in rows][1] == "create c3"
+    assert rows[0]["reason"] == f"memory {before} → 2048"
+
+
+def test_the_question_quotes_the_plan_with_its_reasons(up: Desk) -> None:
+    up.someone = True
+    refused = up("up", "--set", "client.memory=2048", "--progress", "quiet", answer="n\n")
+    assert refused.exit_code == Exit.USAGE
+    assert "remake client: memory" in refused.stderr
+    assert "All data on these nodes will be lost" in refused.stderr
+    assert up.backend.calls == []
+    assert up("up", "--set", "client.memory=2048", "--progress", "quiet", answer="y\n").exit_code == 0
+    assert up.backend.found["lab"].made["client"][1].memory == 2048
 
 
 def test_up_reports_every_problem_of_the_configuration(desk: Desk) -> None:
@@ -405,7 +441,7 @@ def test_down_all_orphans_and_single_nodes(up: Desk) -> None:
     assert up("down", "--orphans", "-y").stdout == "removed lab lost\n"
     assert sorted(up.backend.found) == ["lab", "two"]
     assert up("down", "-y", "c1", "-l", "two").stdout == "removed c1 of lab two\n"
-    assert up.backend.found["two"].power["c1"] is Power.ABSENT
+    assert "c1" not in up.backend.found["two"].power
     assert up("down", "-y", "c7").exit_code == Exit.USAGE
     assert up("down", "--all", "--orphans", "-y").exit_code == Exit.USAGE
     up.backend.owner = "somebody-else"
@@ -438,7 +474,7 @@ def test_snapshot_and_restore(up: Desk) -> None:
 
 
 def test_what_is_kept_is_listed_and_removed(up: Desk) -> None:
-    up.backend.kept = {"after-one-a-b": {}, "after-two-a-b": {}}
+    up.backend.saved_states.update({"after-one-a-b": {}, "after-two-a-b": {}})
     up("snapshot", "before", "--progress", "quiet")
     listed = up("snapshot", "--list").stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["NAME", "before", "after-one-a-b", "after-two-a-b"]
@@ -602,42 +638,39 @@ def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.M
     assert {"engine", "disk space", "inotify instances"} <= subjects
 
 
-@pytest.mark.parametrize(("engine", "full"), [("libvirt", True), ("docker", False)])
-def test_doctor_looks_at_the_disk_that_the_backend_writes_to(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, full: bool
-) -> None:
-    disk = tmp_path / "machines"
-    disk.mkdir()
-    unbuilt = (ImageRecord("sms", "c0ffee", built=False, size=0, created=""),)
-    monkeypatch.setattr("lab.backends.libvirt.storage.ROOT", disk / "not" / "yet")
-    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt)
-    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: unbuilt)
-    monkeypatch.setattr(
-        "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
-    )
-    monkeypatch.setattr(desk.backend, "name", engine)
-    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
-    room = found["disk space"]
-    assert room["ok"] is not full
-    assert (f"1.0 GiB free in {disk}," in room["evidence"]) is full
-    assert ("docker" in room["fix"]) is not full
-    assert ("lab --backend libvirt down" in room["fix"]) is full
-    assert found["images"]["fix"] == f"lab --backend {engine} images build"
-
-
-def test_doctor_looks_at_the_disk_of_dockers_engine(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("form", list(ImageFormat))
+def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: ImageFormat
 ) -> None:
     disk = tmp_path / "engine"
     disk.mkdir()
-    monkeypatch.setattr("lab.cli.doctor.ENGINE", disk)
-    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store: ())
+    unbuilt = [ImageRecord(name, "c0ffee", built=False, size=0, created="") for name in ("disk", "image")]
+    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt[:1])
+    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store, **_: unbuilt[1:])
     monkeypatch.setattr(
         "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
     )
-    result = desk("doctor")
-    assert f"disk space: 1.0 GiB free in {disk}, 5 needed" in result.stdout
-    assert "fix: docker system prune" in result.stdout
+    desk.backend.place = Storage(disk / "not" / "yet", "throw something away")
+    monkeypatch.setattr(desk.backend, "image_format", form)
+    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
+    room, images = found["disk space"], found["images"]
+    assert not room["ok"]
+    assert f"1.0 GiB free in {disk}," in room["evidence"]
+    assert room["fix"] == "throw something away"
+    assert images["evidence"] == f"not built: {'disk' if form is ImageFormat.DISK else 'image'}"
+    assert images["fix"] == "lab --backend docker images build"
+
+
+def test_backends_say_where_they_store_labs_and_what_frees_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.backends.docker.backend.ENGINE", tmp_path)
+    assert DockerBackend().storage() == Storage(tmp_path, "docker system prune frees what no container uses")
+    monkeypatch.setattr("lab.backends.docker.backend.ENGINE", tmp_path / "elsewhere")
+    assert DockerBackend().storage().folder is None
+    machines = LibvirtBackend().storage()
+    assert machines.folder == ROOT_OF_MACHINES
+    assert machines.cleanup.startswith("lab --backend libvirt down")
 
 
 # the last catch
@@ -668,7 +701,7 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("command", "method", "told"),
     [
-        (["up"], "create", "lab lab is half made; lab up carries on, lab down removes it"),
+        (["up"], "apply", "lab lab is incomplete; lab up completes it, lab down removes it"),
         (["ls"], "labs", "nothing was changed"),
     ],
 )

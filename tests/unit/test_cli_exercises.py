@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.backends.base import Capabilities, Say, State
+from lab.backends.actions import Action, Stale
+from lab.backends.base import Capabilities, Say
 from lab.cli.app import App
 from lab.cli.main import main
 from lab.cli.show import render
@@ -76,6 +77,7 @@ class LocalBackend:
 
     timeout_scale = 1.0
     name = "fake"
+    shared_states = None
 
     def on_first_ready(self, *_: object) -> None:
         pass
@@ -108,18 +110,11 @@ class LocalBackend:
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         self.kept[name] = {path.name: path.read_text() for path in self.folder.iterdir()}
 
-    def origin(self) -> str:
+    def base_id(self) -> str:
         return "image-1"
 
-    def states(self) -> tuple[State, ...]:
-        return ()
-
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        self.snapshot(lab, name, say)
-
-    def drop(self, names: Sequence[str]) -> None:
-        for name in names:
-            del self.kept[name]
+    def forget(self, lab: str, name: str) -> None:
+        del self.kept[name]
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         self.did.append(f"restore {name}")
@@ -127,7 +122,10 @@ class LocalBackend:
         for file, text in self.kept[name].items():
             (self.folder / file).write_text(text)
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        return ()
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
         self.did.append("create")
         self.spec = spec
 

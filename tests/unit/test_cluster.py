@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.backends.actions import Verb
 from lab.backends.fake import FakeBackend
 from lab.cluster.cluster import Cluster
-from lab.cluster.plan import Verb
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError
@@ -60,7 +60,7 @@ def test_up_from_nothing_ends_with_every_node_well(room: Room, backend: FakeBack
     assert reading(readings, "login").probe == "waits in its PXE loop"
     assert reading(readings, "g2").probe == "idle in Slurm"
     assert room.said[0] == "create sms, login, c1, c2, g1, g2, outside, client"
-    assert backend.calls == ["create lab"]
+    assert backend.calls == [f"apply {room.said[0]}"]
     assert backend.settled == ["lab"]
 
 
@@ -84,11 +84,11 @@ def test_machines_that_stand_still_are_let_go_on(up: Room, backend: FakeBackend)
     backend.stuck["c1"] = ("paused", "its processor stands still")
     up.cluster.cycle("c1", wait=False)
     first = up.cluster.plan()[0]
-    assert (first.verb, first.nodes) == (Verb.RESUME, ("c1",))
+    assert (first.verb, first.nodes) == (Verb.UNPAUSE, ("c1",))
     backend.calls.clear()
     with pytest.raises(LabError, match="c1"):
         up.cluster.up(["c1"])
-    assert backend.calls == ["create lab"]
+    assert backend.calls == ["apply unpause c1: its processor is paused"]
 
 
 def test_a_node_whose_chassis_fails_gets_power_again_once(
@@ -117,10 +117,10 @@ def test_a_node_whose_chassis_fails_gets_power_again_once(
 
 def test_states_are_dropped_where_they_are_kept(up: Room, backend: FakeBackend) -> None:
     up.cluster.snapshot("after-one")
-    backend.kept["after-two"] = {}
+    backend.saved_states["after-two"] = {}
     up.cluster.drop(["after-one", "after-two", "after-none"])
     assert "after-one" not in up.cluster.snapshots()
-    assert backend.kept == {}
+    assert backend.saved_states == {}
 
 
 def test_up_again_touches_nothing(up: Room, backend: FakeBackend) -> None:
@@ -360,7 +360,8 @@ def test_a_node_that_will_not_stay_in_service_is_told_and_not_waited_for(
 def test_recreate_makes_everything_anew(up: Room, backend: FakeBackend) -> None:
     backend.calls.clear()
     up.cluster.recreate()
-    assert backend.calls == ["delete lab", "create lab"]
+    nodes = ", ".join(node.name for node in up.cluster.spec.nodes)
+    assert backend.calls == ["delete lab", f"apply create {nodes}"]
 
 
 def test_a_registered_login_node_must_run_its_system(spec: ClusterSpec, backend: FakeBackend) -> None:
@@ -399,9 +400,11 @@ def test_growing_and_shrinking_are_planned(up: Room, backend: FakeBackend) -> No
     bigger = Room(load(None, ["c.count=3", "g.count=0", "login.memory=2000"], {}, None), backend)
     actions = [a for a in bigger.cluster.plan() if a.verb is not Verb.WAIT]
     assert [(a.verb, a.nodes) for a in actions] == [
-        (Verb.CREATE, ("c3",)),
-        (Verb.REMAKE, ("login",)),
         (Verb.REMOVE, ("g1", "g2")),
+        (Verb.REMAKE, ("login",)),
+        (Verb.CREATE, ("c3",)),
+        (Verb.CHANGE, ("sms",)),
+        (Verb.CHANGE, ("client",)),
     ]
     assert up.cluster.spec.lab == "lab"
 
@@ -424,16 +427,16 @@ def test_an_interrupted_restore_is_completed_by_up(up: Room, backend: FakeBacken
     )  # and then the command was killed
     up.said.clear()
     up.cluster.up()
-    assert up.said[0] == "a restore of before was interrupted: completing it"
+    assert up.said[0] == "complete the interrupted restore: before"
     assert backend.found["lab"].pending == ""
     up.said.clear()
     up.cluster.up()
-    assert "a restore of before was interrupted: completing it" not in up.said
+    assert "complete the interrupted restore: before" not in up.said
 
 
 def test_where_an_interrupted_restore_led_may_be_gone(up: Room, backend: FakeBackend) -> None:
     backend.found["lab"].pending = "gone"
-    with pytest.raises(LabError, match="on its way to gone, which is kept no more") as caught:
+    with pytest.raises(LabError, match="on its way to gone, which no longer exists") as caught:
         up.cluster.up()
     assert "lab restore handout" in caught.value.hint
 

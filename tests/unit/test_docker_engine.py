@@ -274,7 +274,7 @@ def test_start_states_belong_to_no_lab_and_every_lab_finds_them(there: Engine) -
     there.add_state("after-one", 2, base="sms-1")
     there.add_state("after-two", 3, base="sms-2")
     assert [record.lab for record in inspection.labs(client(there))] == ["mine"]
-    assert [(state.name, state.size) for state in snapshots.states(client(there))] == [
+    assert [(state.name, state.size) for state in snapshots.shared_states(client(there))] == [
         ("after-one", 7 << 20),
         ("after-two", 7 << 20),
     ]
@@ -282,7 +282,7 @@ def test_start_states_belong_to_no_lab_and_every_lab_finds_them(there: Engine) -
     assert snapshots.find(client(there), "other", "after-one") == ("image-after-one-2", frozenset({"c1"}))
     assert snapshots.outdated(client(there), ["sms-2"]) == ("after-one",)
     removal.lab(client(there), "mine", lambda _line: None)
-    assert len(snapshots.states(client(there))) == 2
+    assert len(snapshots.shared_states(client(there))) == 2
 
 
 @pytest.mark.parametrize(("volume", "kept"), [("borrowed", True), ("identity", False)])
@@ -292,7 +292,7 @@ def test_what_holds_a_labs_secrets_is_not_kept_for_others(there: Engine, volume:
     said: list[str] = []
     # What follows talks to nodes: the contract of backends tries it.
     with pytest.raises((LabError, AttributeError)) as caught:
-        snapshots.keep(client(there), "mine", "after-one", "sms-1", said.append)
+        snapshots.save_shared(client(there), "mine", "after-one", "sms-1", said.append)
     assert ("keys and passwords" in str(caught.value)) != kept
 
 

@@ -9,7 +9,7 @@ import pytest
 from lab.backends.fake import FakeBackend
 from lab.config.loader import load
 from lab.model import ClusterSpec
-from tests.backends.contract import Bed, Contract, silent, small, temporary
+from tests.backends.contract import Bed, Contract, small, temporary
 
 
 class TestFakeBackend(Contract):
@@ -24,6 +24,12 @@ class TestFakeBackend(Contract):
 
     @pytest.fixture
     def up(self, tmp_path: Path) -> Bed:
-        bed = Bed(FakeBackend(tmp_path / "nodes"), small(load, "fake", compute=1), seconds=5)
-        bed.backend.create(bed.spec, silent)
+        backend = FakeBackend(tmp_path / "nodes")
+        bed = Bed(
+            backend,
+            small(load, "fake", compute=1),
+            seconds=5,
+            identify=lambda node: str(backend.found["fake"].made[node][0]),
+        )
+        bed.up()
         return bed

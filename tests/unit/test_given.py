@@ -29,12 +29,12 @@ class Sms:
         self.asked.append(command)
         return SimpleNamespace(status=0 if self.exists else 1)
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
+    def copy_in(self, tar: bytes, folder: str) -> None:
         with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-            self.taken += [f"{lab}/{node}:{folder}/{name}" for name in archive.getnames()]
+            self.taken += [f"{folder}/{name}" for name in archive.getnames()]
 
     def cluster(self) -> Cluster:
-        return cast("Cluster", SimpleNamespace(sms=self, backend=self, spec=SimpleNamespace(lab="hs")))
+        return cast("Cluster", SimpleNamespace(sms=self))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_files_come_into_the_home_of_the_learner(files: Path) -> None:
     sms = Sms(exists=False)
     give(sms.cluster(), "ex", files)
     assert sms.asked == ["test -e /home/user1/ex"]
-    assert sorted(sms.taken)[:2] == ["hs/sms:/home/user1/ex", "hs/sms:/home/user1/ex/job.sh"]
+    assert sorted(sms.taken)[:2] == ["/home/user1/ex", "/home/user1/ex/job.sh"]
 
 
 def test_what_the_learner_has_already_is_left_alone(files: Path) -> None:

@@ -46,7 +46,7 @@ def test_an_older_form_without_a_cookie(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("head", [b"", b"LibvirtQemudPart", HEADER.pack(MAGIC, 3, 0, 0, 0, 0)])
 def test_an_unknown_form_is_an_error_that_shows_it(tmp_path: Path, head: bytes) -> None:
-    with pytest.raises(LabError, match="unknown form"):
+    with pytest.raises(LabError, match="unknown format"):
         anew(tmp_path, head, "<domain/>")
 
 

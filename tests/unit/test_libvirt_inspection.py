@@ -178,7 +178,7 @@ def test_nothing_is_tried_where_there_is_no_device(trial: Probe, kvm: Path, tmp_
     trial(f"open({str(tmp_path / 'tried')!r}, 'w')")
     kvm.unlink()
     assert inspection.kvm_verdict() == (False, "there is no /dev/kvm")
-    assert finding("/dev/kvm's owner").evidence == "there is none"
+    assert finding("/dev/kvm's owner").evidence == "it does not exist"
     assert not (tmp_path / "tried").exists()
 
 
@@ -301,7 +301,7 @@ def test_a_daemon_of_ours_opens_what_we_may(
 
 def test_programs_that_path_names_are_all_there() -> None:
     found = finding("programs for machines")
-    assert (found.ok, found.evidence) == (True, "all there")
+    assert (found.ok, found.evidence) == (True, "all installed")
 
 
 @pytest.mark.parametrize("tool", TOOLS)

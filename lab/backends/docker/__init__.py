@@ -1,1 +1,1 @@
-"""Docker as a backend: a container is a chassis, one switch container holds a lab's networks."""
+"""The Docker backend: each container is a chassis, and one switch container holds a lab's networks."""

@@ -1,4 +1,4 @@
-"""Makes the parts of a lab: its specification's record, volumes, the switch, and a chassis for each node."""
+"""Creates the parts of a lab: its specification's record, volumes, the switch, and a chassis per node."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lab.backends import unmanaged
 from lab.backends.archives import (
     SPEC_FILE,
     SPEC_FOLDER,
@@ -34,22 +35,25 @@ if TYPE_CHECKING:
 
 DISK = "/disk"
 """Where a chassis has the disk of its node."""
+CHASSIS, NAMES = "/chassis", "names"
+"""Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
+HOSTS = "127.0.0.1 localhost\n"
 
 
 @dataclass(frozen=True)
 class Images:
-    """Identifiers of what a lab is made from, so that a later build changes no lab that is there."""
+    """Image identifiers, so that a later build does not change an existing lab."""
 
     chassis: str
     sms: str
 
     def of(self, node: Node) -> str:
-        """What a node's container is made from."""
+        """The image of a node's container."""
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
 def images(client: APIClient) -> Images:
-    """The images as they were last built; LabError when one never was."""
+    """The images of the last build; LabError when one was never built."""
     return Images(_image(client, engine.image("chassis")), _image(client, engine.image("sms")))
 
 
@@ -63,7 +67,7 @@ def _image(client: APIClient, name: str) -> str:
 
 
 def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
-    """What every object of a lab says of itself."""
+    """Labels of every object of a lab."""
     return {
         engine.LAB: spec.lab,
         engine.PART: part,
@@ -74,13 +78,13 @@ def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
 
 
 def record(client: APIClient, spec: ClusterSpec) -> None:
-    """Keeps the newest specification: on a volume of its own, since an object's labels never change."""
+    """Records the newest specification, on a separate volume since an object's labels never change."""
     kept = inspection.volumes(client, spec.lab, part=SPECIFICATION)
     if kept and inspection.spec_of(kept) == spec:
         return
     digest = hashlib.sha256(spec_to_json(spec).encode()).hexdigest()[:12]
     name = volume_name(spec.lab, f"{SPECIFICATION}-{digest}")
-    # The new one first: whenever this is cut short, a readable one is there.
+    # The new one first: a readable record exists even if this is interrupted.
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] == name])
     with translate_errors("recording the lab's specification"):
         client.create_volume(name, labels=labels(spec, SPECIFICATION))
@@ -88,17 +92,17 @@ def record(client: APIClient, spec: ClusterSpec) -> None:
 
 
 def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
-    """Makes what of the lab's storage is missing."""
+    """Creates the missing volumes of the lab."""
     there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
     for name in (volume_name(spec.lab, use) for use in VOLUMES):
         if name not in there:
-            with translate_errors(f"making the volume {name}"):
+            with translate_errors(f"creating the volume {name}"):
                 client.create_volume(name, labels=labels(spec, "volume"))
 
 
 def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
-    """Makes the switch's container; its networks last as long as it does."""
-    with translate_errors("making the switch"):
+    """Creates the switch's container; the lab's networks exist as long as it runs."""
+    with translate_errors("creating the switch"):
         client.create_container(
             image,
             command=["/chassis/switch"],
@@ -110,8 +114,8 @@ def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
 
 
 def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis, host_cpus: int) -> None:
-    """Makes a node's container and starts it; its cables come later."""
-    with translate_errors(f"making {node.name}"):
+    """Creates a node's container and starts it; its cables are connected later."""
+    with translate_errors(f"creating {node.name}"):
         client.create_container(
             chassis.image,
             command=["/chassis/firmware"],
@@ -136,8 +140,8 @@ def start(client: APIClient, lab: str, part: str) -> None:
 
 
 def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
-    """Puts the file on the SMS's disk from which it learns what cluster it heads (lab/guest/setup)."""
-    with translate_errors(f"handing {spec.sms.name} its description"):
+    """Writes the description of its cluster to the SMS's disk (read by lab/guest/setup)."""
+    with translate_errors(f"writing the description of the cluster to {spec.sms.name}"):
         client.put_archive(
             container_name(spec.lab, spec.sms.name),
             DISK + SPEC_FOLDER,
@@ -147,19 +151,41 @@ def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
 
 def knows(client: APIClient, spec: ClusterSpec) -> bool:
     """Whether the description on the SMS's disk is this one."""
+    found = _read_file(client, spec.lab, spec.sms.name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
+    return found == spec_to_json(spec).encode()
+
+
+def known_names(client: APIClient, lab: str, node: str) -> tuple[str, ...] | None:
+    """The names that were handed to an unmanaged node since it was created; None when none were."""
+    found = _read_file(client, lab, node, f"{CHASSIS}/{NAMES}")
+    return None if found is None else tuple(found.decode().splitlines())
+
+
+def _read_file(client: APIClient, lab: str, node: str, path: str) -> bytes | None:
+    """A small file of a container, whether it runs or not; None when there is none."""
     import docker
 
-    name = container_name(spec.lab, spec.sms.name)
-    with translate_errors(f"reading the description on {spec.sms.name}"):
+    with translate_errors(f"reading {path} of {node}"):
         try:
-            chunks, _ = client.get_archive(name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
-            return read_single_file(b"".join(chunks)) == spec_to_json(spec).encode()
+            chunks, _ = client.get_archive(container_name(lab, node), path)
+            return read_single_file(b"".join(chunks))
         except docker.errors.NotFound:
-            return False
+            return None
+
+
+def hand_names(client: APIClient, spec: ClusterSpec, node: Node) -> None:
+    """Gives an unmanaged node the names of the other nodes: for its next boot, and now when it is up."""
+    lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
+    container = container_name(spec.lab, node.name)
+    with translate_errors(f"writing the names of the other nodes to {node.name}"):
+        client.put_archive(container, CHASSIS, tar_single_file(NAMES, lines))
+    if _is_up(client, spec.lab, node.name):
+        write = ["/chassis/enter", "root", "sh", "-c", 'printf "%s" "$1" >/etc/hosts', "sh", HOSTS + lines]
+        node_exec.execute(client, container, write)
 
 
 def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
-    """Gives the SMS the memory and processors of its description; it is never remade for them."""
+    """Gives the SMS the memory and processors of its description; it is never remade for that."""
     memory = spec.sms.memory << 20
     settings: dict[str, Any] = {"mem_limit": memory, "memswap_limit": memory}
     settings |= processor_time(spec.sms.cpus, host_cpus)
@@ -170,11 +196,19 @@ def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
 def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
     """Has an SMS that is up read its new description; one that is not reads it when it boots."""
     name = spec.sms.name
-    status = node_exec.stages(client, spec.lab).get(name)
-    if status is None or status.stage != "init":
+    if not _is_up(client, spec.lab, name):
         return
     command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
     try:
         node_exec.execute(client, container_name(spec.lab, name), command)
     except LabError as problem:
         raise description_refused(name, problem) from problem
+
+
+def _is_up(client: APIClient, lab: str, node: str) -> bool:
+    """Whether a node's system runs; without a running switch none does that could be asked."""
+    switch = inspection.containers(client, lab).get("switch", {})
+    if switch.get("State") != "running":
+        return False
+    status = node_exec.stages(client, lab).get(node)
+    return status is not None and status.stage == "init"

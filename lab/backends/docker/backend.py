@@ -1,13 +1,24 @@
-"""The Docker backend: makes, powers, wires and removes a lab's containers."""
+"""The Docker backend: creates, powers, connects and removes a lab's containers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.backends.base import Capabilities, Say, State
-from lab.backends.docker import assembly, engine, inspection, node_exec, pending_restore, removal, snapshots
+from lab.backends.actions import Action, Stale, Verb, nodes_of
+from lab.backends.base import Capabilities, ImageFormat, Say, State, Storage
+from lab.backends.docker import (
+    assembly,
+    engine,
+    inspection,
+    node_exec,
+    pending_restore,
+    removal,
+    snapshots,
+    staleness,
+)
 from lab.backends.docker.container_spec import BORROWED, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
@@ -16,15 +27,14 @@ from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.host_speed import HostSpeed
 from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
-from lab.process import run
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from lab.backends.docker.engine import Engine
 
-COPY_SECONDS = 600
 STOP_SECONDS = 20
+ENGINE = Path("/var/lib/docker")
 Found = dict[str, dict[str, Any]]
 """The engine's listing of a lab's containers, by node name."""
 
@@ -34,6 +44,7 @@ class DockerBackend:
 
     name = "docker"
     timeout_scale = 1.0
+    image_format = ImageFormat.CONTAINER
 
     @cached_property
     def host_speed(self) -> HostSpeed:
@@ -52,7 +63,7 @@ class DockerBackend:
 
     @property
     def engine(self) -> Engine:
-        """The engine for those who only look or press a button: the quickest way to it."""
+        """The engine for read-only commands and power buttons: the fastest way to reach it."""
         path = engine.local_socket()
         if path is None or "_client" in vars(self):
             return self.client
@@ -62,50 +73,56 @@ class DockerBackend:
         """Says what this engine can do, by trying it."""
         return inspection.probe()
 
+    def storage(self) -> Storage:
+        """Where an engine on this computer usually has its files."""
+        return Storage(
+            ENGINE if ENGINE.exists() else None, "docker system prune frees what no container uses"
+        )
+
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab on this engine, orphans included."""
         return inspection.labs(self.engine)
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes what is missing of the lab, powers it on and wires it."""
-        images = assembly.images(self.client)
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        """Says which containers are not as a specification asks, and why."""
+        return staleness.stale(self.client, spec, self._host_cpus)
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
+        """Executes a plan: in the order that containers, their storage and their cables need."""
         assembly.record(self.client, spec)
-        assembly.make_volumes(self.client, spec)
-        present = inspection.containers(self.client, spec.lab)
-        self._switch(spec, present, images.chassis, say)
-        wanted = [(node, chassis_of(spec, node, images.of(node))) for node in spec.nodes]
-        stale = [node.name for node, chassis in wanted if _is_stale(present.get(node.name), node, chassis)]
-        for name in stale:
-            say(f"remaking {name}: its description has changed")
-        gone = sorted(set(present) - {node.name for node in spec.nodes} - {"switch"})
-        if gone:
-            say("removing " + " ".join(gone))
-        removal.containers(self.client, [container_name(spec.lab, name) for name in (*stale, *gone)])
-        missing = [(n, c) for n, c in wanted if n.name not in present or n.name in stale]
-        if missing:
-            say("making " + " ".join(node.name for node, _ in missing))
-        changed = spec.sms.name in present and self._tell_sms(spec, say)
-        for_each_parallel(missing, lambda pair: self._make(spec, *pair))
-        self.wire(spec, say)
-        if changed:
+        self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
+        restarted = nodes_of(actions, Verb.RESTART)
+        for_each_parallel(restarted, lambda name: self._unplug(spec.lab, name))
+        made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
+        powered = (*restarted, *nodes_of(actions, Verb.POWER_ON))
+        cabled = bool(made or powered or nodes_of(actions, Verb.CONNECT))
+        if cabled:
+            self._start_switch(spec, say)
+        self._make_all(spec, made, say)
+        changed = nodes_of(actions, Verb.CHANGE)
+        self._change(spec, changed)
+        if cabled:
+            self.wire(spec, powered, say)
+        for_each_parallel(powered, lambda name: node_exec.press(self.engine, spec.lab, name, "on"))
+        if spec.sms.name in changed:
             assembly.set_up_again(self.client, spec)
 
-    def wire(self, spec: ClusterSpec, say: Say) -> None:
-        """Starts the containers that are stopped, and plugs every cable."""
+    def wire(self, spec: ClusterSpec, nodes: Sequence[str], say: Say) -> None:
+        """Starts the stopped containers among the nodes, and connects the cables of all that run."""
         present = inspection.containers(self.client, spec.lab)
-        stopped = [name for name, found in present.items() if found["State"] != "running"]
+        stopped = [name for name in nodes if name in set(present) - _running(present)]
         if stopped:
-            say("power to " + " ".join(sorted(stopped)))
+            say("powering on " + " ".join(sorted(stopped)))
         for_each_parallel(stopped, lambda name: assembly.start(self.client, spec.lab, name))
         words: list[str] = []
         for node in spec.nodes:
-            if node.name in present:
+            if node.name in _running(present) or node.name in stopped:
                 words += cables(node, self._pid(spec.lab, node.name))
-        say("plugging cables")
+        say("connecting cables")
         node_exec.on_switch(self.client, spec.lab, "plug", *words)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
-        """Keeps nothing: the image and the lab's identity make the first state again."""
+        """Saves nothing: the image and the lab's identity are enough to recreate the first state."""
 
     def delete(self, lab: str, say: Say, nodes: Sequence[str] | None = None) -> None:
         """Removes the lab, or only the named nodes."""
@@ -127,7 +144,9 @@ class DockerBackend:
         """Powers nodes on."""
         found = inspection.containers(self.engine, lab)
         if any(found.get(node, {}).get("State") != "running" for node in nodes):
-            self.wire(self._spec(lab), lambda _line: None)
+            spec = self._spec(lab)
+            self._start_switch(spec, lambda _line: None)
+            self.wire(spec, nodes, lambda _line: None)
         for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, "on"))
 
     def stop(self, lab: str, nodes: Sequence[str], *, hard: bool = False) -> None:
@@ -157,35 +176,26 @@ class DockerBackend:
             yield from lines
 
     def attach(self, lab: str, node: str) -> list[str]:
-        """Refuses: a container's console only shows, and `lab shell` opens the boot agent's shells too."""
+        """Raises UsageError: the console is read-only; `lab shell` also opens the boot agent's shells."""
         del lab
         raise UsageError(
-            f"nobody can type into {node}'s console: a container's only shows", hint=f"lab shell {node}"
+            f"the console of {node} is read-only, as a container's always is", hint=f"lab shell {node}"
         )
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
-        """Unpacks a tar archive into a folder of the node's running system."""
-        command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run(command, stdin=tar, timeout=self.host_speed.limit(COPY_SECONDS))
-
-    def copy_out(self, lab: str, node: str, path: str) -> bytes:
-        """Returns a tar archive of a file or folder of the node's running system."""
-        parent, _, name = path.rstrip("/").rpartition("/")
-        command = ["/chassis/enter", "root", "tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
-        return node_exec.output(self.client, container_name(lab, node), command)
-
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the lab's state under a name."""
+        """Saves the lab's state under a name."""
         snapshots.take(self.client, lab, name, say)
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
-        """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
+        """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
         spec = self._spec(lab)
         images = assembly.images(self.client)
         image, powered = snapshots.find(self.client, lab, name)
         pending_restore.begin(self.client, spec, name)
         present = inspection.containers(self.client, lab)
-        self._switch(spec, present, images.chassis, say)
+        if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
+            for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
+        self._start_switch(spec, say)
         say("cutting the power of every node")
         others = [node for node in spec.nodes if node != spec.sms]
         strangers = [node.name for node in others if node.role is Role.OUTSIDE]
@@ -193,87 +203,90 @@ class DockerBackend:
         kept = [node for node in others if node.name in present and node.name not in strangers]
         missing = [(n, chassis_of(spec, n, images.of(n))) for n in others if n not in kept]
         for_each_parallel(missing, lambda pair: self._make(spec, *pair))
-        # All at once, and the SMS too: it writes to the storage that is about to be replaced.
+        # All at once, the SMS included: it writes to the storage that is about to be replaced.
         for_each_parallel((spec.sms, *others), lambda node: self._clear(spec, node))
         pending_restore.remove_ephemeral_identity(self.client, lab)
         snapshots.empty_storage(self.client, lab)
-        say(f"making {spec.sms.name} from {name}")
+        say(f"creating {spec.sms.name} from {name}")
         if ephemeral_identity:
             pending_restore.create_ephemeral_identity(self.client, spec)
         keys = BORROWED if ephemeral_identity else IDENTITY
         self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
-        self.wire(spec, say)
+        self.wire(spec, [node.name for node in spec.nodes], say)
         on = [node.name for node in others if powered is None or node.name in powered]
         if on:
-            say("power to " + " ".join(on))
+            say("powering on " + " ".join(on))
         for_each_parallel(on, lambda node: node_exec.press(self.client, lab, node, "on"))
         if not ephemeral_identity:
             pending_restore.end(self.client, lab)
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab, oldest first."""
+        """Names of the snapshots of a lab, oldest first."""
         return snapshots.names(self.engine, lab)
 
     def forget(self, lab: str, name: str) -> None:
         """Removes a snapshot of the lab."""
         snapshots.forget(self.client, lab, name)
 
-    def origin(self) -> str:
-        """What an SMS made now is made of, in this edition."""
+    def base_id(self) -> str:
+        """Identifies what an SMS made now is made of, in this edition."""
         return f"{edition()} {assembly.images(self.client).sms}"
 
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the present state of a lab under an ephemeral identity as a start state for all labs."""
-        snapshots.keep(self.client, lab, name, assembly.images(self.client).sms, say)
-
-    def states(self) -> tuple[State, ...]:
-        """The start states kept, oldest first."""
-        return snapshots.states(self.engine)
-
-    def drop(self, names: Sequence[str]) -> None:
-        """Removes start states; one that is not there is fine."""
-        snapshots.drop(self.client, names)
+    @property
+    def shared_states(self) -> DockerStates:
+        """Start states of all labs: images that contain no lab's secrets."""
+        return DockerStates(self)
 
     def _spec(self, lab: str) -> ClusterSpec:
         spec = inspection.spec(self.client, lab)
         if spec is None:
-            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
+            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up creates one")
         return spec
 
-    def _switch(self, spec: ClusterSpec, present: Found, image: str, say: Say) -> None:
-        """Sees to it that the switch runs; nodes whose cables went with an old one start anew."""
-        if present.get("switch", {}).get("State") == "running":
+    def _start_switch(self, spec: ClusterSpec, say: Say) -> None:
+        """Makes sure that the lab's switch runs."""
+        present = inspection.containers(self.client, spec.lab)
+        if "switch" in _running(present):
             return
-        loose = [name for name in _running(present) if name != "switch"]
-        if loose:
-            say("restarting " + " ".join(sorted(loose)) + ": their cables went with the switch")
-        for_each_parallel(loose, lambda name: self._unplug(spec.lab, name))
         if "switch" not in present:
-            say("making the switch")
-            assembly.make_switch(self.client, spec, image)
+            say("creating the switch")
+            assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)
         assembly.start(self.client, spec.lab, "switch")
 
-    def _tell_sms(self, spec: ClusterSpec, say: Say) -> bool:
-        """Hands a changed description to an SMS that is there already; says whether it was changed."""
-        if assembly.knows(self.client, spec):
-            return False
-        say(f"handing {spec.sms.name} its new description")
-        assembly.hand_specification(self.client, spec)
-        assembly.resize(self.client, spec, self._host_cpus)
-        return True
+    def _remove(self, spec: ClusterSpec, names: Sequence[str], say: Say) -> None:
+        if names:
+            say("removing " + " ".join(names))
+            removal.containers(self.client, [container_name(spec.lab, name) for name in names])
+
+    def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
+        if not nodes:
+            return
+        images = assembly.images(self.client)
+        assembly.make_volumes(self.client, spec)
+        say("creating " + " ".join(node.name for node in nodes))
+        for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
+
+    def _change(self, spec: ClusterSpec, names: Sequence[str]) -> None:
+        """Changes nodes in place: the SMS's size and description, the names that unmanaged nodes know."""
+        for name in names:
+            if name == spec.sms.name:
+                assembly.hand_specification(self.client, spec)
+                assembly.resize(self.client, spec, self._host_cpus)
+            else:
+                assembly.hand_names(self.client, spec, spec.node(name))
 
     def _make(self, spec: ClusterSpec, node: Node, chassis: Chassis) -> None:
         assembly.make_node(self.client, spec, node, chassis, self._host_cpus)
 
     def _clear(self, spec: ClusterSpec, node: Node) -> None:
-        """Takes a node's system away: of the SMS with its disk, of all others with their power."""
+        """Ends a node's system: the SMS loses its disk, all others lose their power."""
         if node == spec.sms:
             removal.containers(self.client, [container_name(spec.lab, node.name)])
         else:
             self._cut(spec.lab, node.name)
 
     def _cut(self, lab: str, node: str) -> None:
-        """Pulls the plug of a node; its container runs afterwards, whatever it did before."""
+        """Cuts a node's power; afterwards its container runs, whatever its state was before."""
         assembly.start(self.client, lab, node)
         node_exec.press(self.client, lab, node, "off")
 
@@ -292,15 +305,28 @@ class DockerBackend:
             return int(self.client.info()["NCPU"])
 
 
+class DockerStates:
+    """Start states of all labs, as images."""
+
+    def __init__(self, backend: DockerBackend) -> None:
+        self._backend = backend
+
+    def save(self, lab: str, name: str, say: Say) -> None:
+        """Saves the present state of a lab that runs under an ephemeral identity."""
+        client = self._backend.client
+        snapshots.save_shared(client, lab, name, assembly.images(client).sms, say)
+
+    def list(self) -> tuple[State, ...]:
+        """The start states, oldest first."""
+        return snapshots.shared_states(self._backend.engine)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Removes start states; one that does not exist is fine."""
+        snapshots.delete_shared(self._backend.client, names)
+
+
 def _running(found: Found) -> set[str]:
     return {name for name, entry in found.items() if entry["State"] == "running"}
-
-
-def _is_stale(found: dict[str, Any] | None, node: Node, chassis: Chassis) -> bool:
-    """Whether a container must be remade; never the SMS's: its disk holds the learner's work."""
-    if found is None or node.role is Role.SMS:
-        return False
-    return bool(found["Labels"].get(engine.PROFILE) != chassis.profile)
 
 
 def _status(name: str, found: Iterable[str], running: set[str], stages: dict[str, NodeStatus]) -> NodeStatus:

@@ -1,4 +1,4 @@
-"""What the containers of a lab are made of: pure functions from the specification to engine requests."""
+"""How the containers of a lab are created: pure functions from the specification to engine requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.model import ClusterSpec, Node, Role
 # DHCP; reboot(2) in its PID namespace. Two are dropped before the node's system starts: for the offset of its
 # boot time, and for answers that hwview writes into the memory of processes.
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "SYS_PTRACE")
-# The switch enters network namespaces by process id, which asks for the right to look at processes.
+# The switch enters network namespaces by process id, which needs the right to inspect processes.
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 
 HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
-SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that hold nothing but labels
+SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that only carry labels
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
-BORROWED = "borrowed"  # the identity while a start state is being made; thrown away after
+BORROWED = "borrowed"  # the identity while a start state is being created; removed afterwards
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
 # Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
@@ -41,13 +41,24 @@ class Chassis:
 
     @property
     def profile(self) -> str:
-        """Digest of everything but the image: a different one means the container must be remade."""
+        """Digest of everything but the image; if it differs, the container must be remade."""
         facts = json.dumps([self.environment, self.binds, self.memory, self.cpus], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDENTITY) -> Chassis:
-    """Says how a node's container is made; `identity` is the volume with the SMS's keys."""
+def chassis_of(
+    spec: ClusterSpec,
+    node: Node,
+    image: str,
+    *,
+    identity: str = IDENTITY,
+    names_from: ClusterSpec | None = None,
+) -> Chassis:
+    """Says how a node's container is made; `identity` is the volume with the SMS's keys.
+
+    `names_from` is the specification whose names an existing container was created with: a container's
+    environment never changes, and other nodes' names are no reason to remake it.
+    """
     boots_from_disk = node.role is Role.SMS
     environment = {
         "LAB_NODE": node.name,
@@ -61,21 +72,21 @@ def chassis_of(spec: ClusterSpec, node: Node, image: str, *, identity: str = IDE
         "LAB_SMS": str(spec.sms.address),
     }
     if not boots_from_disk:
-        environment |= _outside_world(spec, node)
+        environment |= _outside_world(spec, node, names_from or spec)
     return Chassis(image, environment, _binds(spec, node.role, identity), node.memory << 20, node.cpus)
 
 
-def _outside_world(spec: ClusterSpec, node: Node) -> dict[str, str]:
-    """What no SMS gives: addresses of external cards; address and names to machines beside the cluster."""
-    given, known = unmanaged.addresses(spec, node), unmanaged.names(spec, node)
+def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> dict[str, str]:
+    """What no SMS provides: addresses of external cards; address and names to unmanaged machines."""
+    given, known = unmanaged.addresses(spec, node), unmanaged.names(names_from, node)
     found = {"LAB_EXTERNAL": " ".join(given)} if given else {}
-    return found | ({"LAB_NAMES": ";".join(known)} if node.role in unmanaged.BESIDE else {})
+    return found | ({"LAB_NAMES": ";".join(known)} if node.role in unmanaged.UNMANAGED else {})
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: the SMS has it on its disk, its nodes reach it as if over NFS, a stranger does not.
+    """Shared storage: on the SMS's disk, as if over NFS on its nodes, and absent on an outside machine.
 
-    The nodes' disks lie side by side; the SMS's chassis sees them for snapshots, the SMS does not.
+    All nodes' disks share one volume; the SMS's chassis mounts it for snapshots, the SMS does not see it.
     """
     if role is Role.OUTSIDE:
         return ()
@@ -102,7 +113,7 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
         "memswap_limit": chassis.memory,
         "network_mode": "none",
         "pids_limit": 4096,
-        # Where AppArmor is on, Docker's profile forbids every mount; the capabilities above still bound it.
+        # With AppArmor, Docker's profile forbids every mount; the capabilities above still limit the chassis.
         "security_opt": ["apparmor=unconfined"],
         "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},  # noqa: S108 (of the chassis, not of the host)
         **processor_time(chassis.cpus, host_cpus),
@@ -110,7 +121,7 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
 
 
 def processor_time(cpus: int, host_cpus: int) -> dict[str, int]:
-    """Limits as the engine can also change them later; no limit for a node as large as the host."""
+    """Processor limits in the form that the engine can also update; none for a node as large as the host."""
     return {"cpu_period": PERIOD, "cpu_quota": cpus * PERIOD if cpus < host_cpus else UNLIMITED}
 
 

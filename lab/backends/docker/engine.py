@@ -1,4 +1,4 @@
-"""The one door to Docker's engine: a lazily made client, and errors a person can act on."""
+"""The only access to Docker's engine: a client that is created on first use, and errors users can act on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
 ANSWER_SECONDS = 120  # how long the engine may be silent during one request, on a quiet host
 Engine: TypeAlias = "APIClient | Peek"
-"""Whoever only looks at the engine or runs a command in a container takes either."""
+"""Code that only reads from the engine or runs a command in a container accepts either."""
 
 
 def image(name: str) -> str:
@@ -59,7 +59,7 @@ def connect(timeout: int = ANSWER_SECONDS) -> APIClient:
         raise LabError(
             "Docker's engine does not answer",
             evidence=str(problem).splitlines()[0],
-            hint="./quickstart starts it; lab doctor says more",
+            hint="./quickstart starts it; lab doctor shows details",
         ) from problem
     return client
 
@@ -76,9 +76,9 @@ def translate_errors(what: str, hint: str = "lab doctor") -> Iterator[None]:
 
 
 def _told(problem: Exception, what: str, hint: str) -> LabError | None:
-    """What the SDK raised, in our words; None for everything else.
+    """Translates what the SDK raised; None for everything else.
 
-    Before it is loaded nobody has raised its errors, and whoever only peeks never loads it.
+    If the SDK is not loaded, nothing can have raised its errors: `Peek` never loads it.
     """
     if "docker" not in sys.modules:
         return None

@@ -1,4 +1,4 @@
-"""Images in Docker's engine: look, build from a context, name, and drop what nothing needs any more."""
+"""Images in Docker's engine: inspects, builds from a context, tags, and removes unused ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LABEL = "rackling.image"
 SHOWN_LINES = 12
 DIGEST = re.compile(r"[0-9a-f]{12}\Z")
-RECENT = 24 * 3600  # seconds: another checkout may be at work with what is younger
+RECENT = 24 * 3600  # seconds: another checkout may still need a younger image
 
 
 class ImageStore:
@@ -27,11 +27,11 @@ class ImageStore:
 
     @cached_property
     def client(self) -> APIClient:
-        """The engine; building may be silent for minutes."""
+        """The engine; a build may print nothing for minutes."""
         return connect(timeout=1200)
 
     def look(self, tag: str) -> tuple[int, str]:
-        """Size in bytes and time of making of an image; (0, "") when there is none."""
+        """Size in bytes and creation time of an image; (0, "") when it does not exist."""
         import docker
 
         try:
@@ -60,17 +60,17 @@ class ImageStore:
                     raise LabError(
                         f"the image {tag} could not be built",
                         evidence="\n".join([*lines[-SHOWN_LINES:], event["error"]]),
-                        hint="lab images build, after mending what the lines say",
+                        hint="fix the cause shown above, then: lab images build",
                     )
 
     def use(self, tag: str) -> None:
-        """Makes an image the one that labs are made of from now on."""
+        """Tags an image as the one that new labs are created from."""
         repository = tag.partition(":")[0]
         with translate_errors(f"naming {tag}"):
             self.client.tag(tag, repository, edition(), force=True)
 
     def prune(self, wanted: set[str]) -> None:
-        """Removes images of ours that nothing uses any more: no lab, no edition, no checkout of today."""
+        """Removes our images that no lab, no edition and no recent checkout uses."""
         import docker
 
         self._drop_states()
@@ -86,19 +86,19 @@ class ImageStore:
                 try:
                     self.client.remove_image(tag)
                 except docker.errors.APIError:
-                    continue  # a lab still runs from it: the next build looks again
+                    continue  # a lab still uses it; the next build tries again
 
     def _drop_states(self) -> None:
-        """Removes start states that were built on images which no edition has any more."""
+        """Removes start states whose base image belongs to no edition any more."""
         bases = [
             image["Id"]
             for image in self.client.images(filters={"label": [LABEL]})
             if any(not DIGEST.match(tag.partition(":")[2]) for tag in image["RepoTags"] or ())
         ]
-        snapshots.drop(self.client, snapshots.outdated(self.client, bases))
+        snapshots.delete_shared(self.client, snapshots.outdated(self.client, bases))
 
 
 def _kept(repository: str, key: str, created: int) -> bool:
-    """Whether a tag keeps its image: an edition does, and a base for a day, as it takes long to make."""
+    """Whether a tag keeps its image: an edition always does, a base for a day since it is slow to build."""
     fresh = repository.endswith("-base") and time.time() - created < RECENT
     return fresh or not DIGEST.match(key)

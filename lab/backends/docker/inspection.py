@@ -1,4 +1,4 @@
-"""Looking, never changing: which labs there are, and what this engine can do."""
+"""Read-only questions: which labs exist, and what this engine can do."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LOOPS = Path("/dev/loop-control")
 
 
 def containers(client: Engine, lab: str) -> dict[str, dict[str, Any]]:
-    """The engine's listing of a lab's containers by node name; the switch is called `switch`."""
+    """Lists a lab's containers by node name; the switch is called `switch`."""
     with translate_errors(f"listing the containers of {lab}"):
         listed = client.containers(all=True, filters=lab_filter(lab))
     return {entry["Labels"].get(engine.NODE, "switch"): entry for entry in listed}
 
 
 def volumes(client: Engine, lab: str, **more: str) -> list[dict[str, Any]]:
-    """The engine's listing of a lab's volumes, those with further labels only if such are given."""
+    """Lists a lab's volumes; `more` are labels that they must have."""
     with translate_errors(f"listing the volumes of {lab}"):
         return list(client.volumes(filters=lab_filter(lab, **more))["Volumes"] or ())
 
@@ -44,7 +44,7 @@ def spec(client: Engine, lab: str) -> ClusterSpec | None:
 
 
 def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
-    """The specification on the labels of what is listed: on a record of it rather, and the newest."""
+    """The specification on the labels of listed objects: the newest, and a record before any other object."""
 
     def rank(entry: dict[str, Any]) -> tuple[bool, str]:
         labels = entry["Labels"]
@@ -59,7 +59,7 @@ def spec_of(listed: Iterable[dict[str, Any]]) -> ClusterSpec | None:
 
 
 def labs(client: Engine) -> tuple[LabRecord, ...]:
-    """Every lab that has a container, a volume or a snapshot here."""
+    """Lists every lab that has a container, a volume or a snapshot here."""
     by_lab: dict[str, list[dict[str, Any]]] = {}
     with translate_errors("listing the labs"):
         listed = [
@@ -74,7 +74,7 @@ def labs(client: Engine) -> tuple[LabRecord, ...]:
 
 
 def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
-    """One lab from all that the engine has of it, whatever is missing."""
+    """Describes one lab by all objects that the engine has of it; any may be missing."""
     nodes = [entry for entry in entries if entry["Labels"].get(engine.PART) == "node"]
     oldest = min(entries, key=lambda entry: str(entry["Labels"].get(engine.CREATED, "~")))["Labels"]
     return LabRecord(
@@ -130,18 +130,20 @@ def _whole_root(info: dict[str, Any]) -> Finding:
 
 def _fuse() -> Finding:
     found = Path("/dev/fuse").exists()
-    return Finding("/dev/fuse", found, "there" if found else "missing", "" if found else "sudo modprobe fuse")
+    return Finding(
+        "/dev/fuse", found, "present" if found else "missing", "" if found else "sudo modprobe fuse"
+    )
 
 
 def _loops() -> Finding:
-    """Nodes do without; only exercises about disks need them."""
+    """Optional: only exercises about disks need them."""
     there = LOOPS.exists()
     fix = "" if there else "sudo modprobe loop; until then nodes have no disk"
-    return Finding("loop devices", True if there else None, "there" if there else "missing", fix)
+    return Finding("loop devices", True if there else None, "present" if there else "missing", fix)
 
 
 def _chassis(client: APIClient) -> Finding:
-    """Boots nothing, but makes the namespaces a chassis makes, with the rights a chassis has."""
+    """Creates the namespaces that a chassis creates, with the same capabilities, and boots nothing."""
     import docker
     import requests
 
@@ -159,11 +161,11 @@ def _chassis(client: APIClient) -> Finding:
         refusal = str(silence.explanation or silence)
         return Finding(subject, ok=False, evidence=refusal, fix="see README, Requirements")
     fix = "" if status == 0 else "the host's kernel must be 5.6 or newer and allow namespaces to Docker"
-    return Finding(subject, status == 0, output or "made and left", fix)
+    return Finding(subject, status == 0, output or "created and removed", fix)
 
 
 def _try_namespaces(client: APIClient) -> tuple[int, str]:
-    """Exit status and output of making them in a container that goes at once."""
+    """Exit status and output of creating them in a short-lived container."""
     command = ["unshare", "--pid", "--fork", "--mount", "--cgroup", "--time", "--boottime", "-1", "true"]
     host = client.create_host_config(
         cap_add=list(CAPABILITIES),

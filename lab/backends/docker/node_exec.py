@@ -1,4 +1,4 @@
-"""Commands given to a lab's containers from outside the nodes: cables, power buttons, boot stages."""
+"""Commands run in a lab's containers, outside the nodes themselves: cables, power buttons, boot stages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def execute(client: Engine, container: str, command: Sequence[str]) -> str:
 
 
 def output(client: Engine, container: str, command: Sequence[str]) -> bytes:
-    """The same, with what the command wrote to its standard output as bytes."""
+    """As `execute`, but returns the standard output as bytes."""
     with translate_errors(f"running {command[0]} in {container}"):
         handle = client.exec_create(container, list(command))["Id"]
         out, err = client.exec_start(handle, demux=True)
@@ -34,7 +34,7 @@ def output(client: Engine, container: str, command: Sequence[str]) -> bytes:
 
 
 def on_switch(client: Engine, lab: str, *words: str) -> str:
-    """Gives the lab's switch a command."""
+    """Runs a command of the lab's switch."""
     return execute(client, container_name(lab, "switch"), ["/chassis/switch", *words])
 
 

@@ -1,7 +1,7 @@
-"""Quick questions to Docker's engine over its socket, for commands that only look or press a button.
+"""Quick requests to Docker's engine over its socket, for read-only commands and power buttons.
 
-The SDK loads in a tenth of a second, longer than the whole of `lab status` may take; it does everything
-else. Methods are called and answer as those of its `APIClient`. The API is documented at
+The SDK takes a tenth of a second to load, more than all of `lab status` may take; it does everything else.
+Methods have the signatures and results of its `APIClient`. The API is documented at
 https://docs.docker.com/reference/api/engine/version/v1.41/.
 """
 
@@ -18,7 +18,7 @@ from lab.errors import LabError
 
 API = "/v1.41"
 SECONDS = 60.0
-HEADER = 8  # of each frame of a command's output: which stream, three zeros, four bytes of length
+HEADER = 8  # bytes before each frame of output: stream number, three zeros, length in four bytes
 
 
 class _Line(http.client.HTTPConnection):
@@ -36,27 +36,27 @@ class _Line(http.client.HTTPConnection):
 
 
 class Peek:
-    """The engine behind a socket; every question has a connection of its own, so that threads may ask."""
+    """The engine behind a socket; each request opens its own connection, so threads may share it."""
 
     def __init__(self, path: str, timeout_scale: float = 1.0) -> None:
         self._path = path
         self._seconds = SECONDS * timeout_scale
 
     def containers(self, *, all: bool, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:  # noqa: A002
-        """The listing of containers."""
+        """Lists containers."""
         return list(self._get("/containers/json", all=int(all), filters=json.dumps(filters)))
 
     def volumes(self, *, filters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """The listing of volumes."""
+        """Lists volumes."""
         return dict(self._get("/volumes", filters=json.dumps(filters)))
 
     def images(self, name: str = "", *, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """The listing of images."""
+        """Lists images."""
         wanted = {**filters, "reference": [name]} if name else filters
         return list(self._get("/images/json", filters=json.dumps(wanted)))
 
     def history(self, image: str) -> list[dict[str, Any]]:
-        """The layers of an image, the newest first."""
+        """Lists the layers of an image, newest first."""
         return list(self._get(f"/images/{quote(image)}/history"))
 
     def exec_create(self, container: str, cmd: Sequence[str]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Peek:
         return dict(json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", body)))
 
     def exec_start(self, exec_id: str, *, demux: bool) -> tuple[bytes | None, bytes | None]:
-        """Runs it to its end; what it wrote to its standard output and error."""
+        """Runs it to its end; returns its standard output and error."""
         del demux  # always
         raw = self._ask("POST", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False})
         streams: dict[int, bytes] = {}
@@ -76,7 +76,7 @@ class Peek:
         return streams.get(1), streams.get(2)
 
     def exec_inspect(self, exec_id: str) -> dict[str, Any]:
-        """How it ended."""
+        """Describes how it ended."""
         return dict(self._get(f"/exec/{exec_id}/json"))
 
     def _get(self, path: str, **query: object) -> Any:
@@ -93,7 +93,7 @@ class Peek:
             raise LabError(
                 "Docker's engine does not answer",
                 evidence=f"{self._path}: {problem}",
-                hint="./quickstart starts it; lab doctor says more",
+                hint="./quickstart starts it; lab doctor shows details",
             ) from problem
         finally:
             line.close()

@@ -1,4 +1,4 @@
-"""Going back to a state: recorded on the engine while under way, and completed by whoever comes next."""
+"""A restore in progress: recorded on the engine, so that the next command can complete it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def begin(client: APIClient, spec: ClusterSpec, name: str) -> None:
-    """Records that the lab is on its way to a state."""
+    """Records that a restore of this state has begun."""
     end(client, spec.lab)
     labels = assembly.labels(spec, RESTORING) | {engine.SNAPSHOT: name}
     with translate_errors("recording what is restored"):
@@ -22,16 +22,16 @@ def begin(client: APIClient, spec: ClusterSpec, name: str) -> None:
 
 
 def end(client: APIClient, lab: str) -> None:
-    """Records that the lab has arrived, or never set out."""
+    """Records that no restore is in progress."""
     removal.volumes(client, [volume_name(lab, RESTORING)])
 
 
 def create_ephemeral_identity(client: APIClient, spec: ClusterSpec) -> None:
-    """Makes the folder for keys that no lab has; the SMS fills it when it boots."""
-    with translate_errors("making an ephemeral identity"):
+    """Creates the volume for fresh keys that belong to no lab; the SMS fills it when it boots."""
+    with translate_errors("creating an ephemeral identity"):
         client.create_volume(volume_name(spec.lab, BORROWED), labels=assembly.labels(spec, "volume"))
 
 
 def remove_ephemeral_identity(client: APIClient, lab: str) -> None:
-    """Throws an ephemeral identity away."""
+    """Removes an ephemeral identity."""
     removal.volumes(client, [volume_name(lab, BORROWED)])

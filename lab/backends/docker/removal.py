@@ -1,4 +1,4 @@
-"""Taking a lab away: repeated until the engine shows nothing of it any more."""
+"""Removes a lab: repeats until the engine lists nothing of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.errors import LabError
 if TYPE_CHECKING:
     from docker import APIClient
 
-ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look
+ROUNDS = 5  # a killed `up` may have sent a request that the engine executes after our first listing
 
 
 def lab(client: APIClient, name: str, say: Say) -> None:
@@ -25,7 +25,7 @@ def lab(client: APIClient, name: str, say: Say) -> None:
         if not left:
             return
     raise LabError(
-        f"something of the lab {name} could not be removed",
+        f"lab {name} could not be removed completely",
         evidence="\n".join(left),
         hint=f"lab down -l {name} again, or docker rm -f / docker volume rm by hand",
     )
@@ -45,17 +45,17 @@ def volumes(client: APIClient, names: Iterable[str]) -> None:
 
 
 def images(client: APIClient, names: Iterable[str], *, force: bool = False) -> None:
-    """Removes images; one that a container or another image still needs stays for now."""
+    """Removes images; one that a container or another image still uses is left."""
     for name in names:
         _gone(partial(client.remove_image, name, force=force), name)
 
 
 def _round(client: APIClient, name: str, say: Say) -> list[str]:
-    """One pass; returns what was found, so that the caller can look again."""
+    """Removes what one listing shows; returns it, so that the caller can repeat."""
     wanted = lab_filter(name)
     found_containers = [entry["Id"] for entry in client.containers(all=True, filters=wanted)]
     found_volumes = [entry["Name"] for entry in client.volumes(filters=wanted)["Volumes"] or ()]
-    # By its tag: where a start state of all labs was built on one, only the name can go.
+    # By tag: if a shared start state was built on an image, only its name can be removed.
     found_images = [name for entry in client.images(filters=wanted) for name in _names(entry)]
     if found_containers:
         say(f"removing {len(found_containers)} containers")
@@ -78,6 +78,6 @@ def _gone(remove: Callable[[], object], what: str) -> None:
         except docker.errors.NotFound:
             pass
         except docker.errors.APIError as problem:
-            # Two removals at once: the engine says so with 409, and the next round looks again.
+            # 409: somebody else is removing it; the next round looks again.
             if problem.status_code != 409:
                 raise

@@ -1,4 +1,4 @@
-"""Snapshots of a lab and start states of all labs: the SMS's disk as an image, shared storage within."""
+"""Snapshots of a lab, and start states of all labs: images of the SMS's disk that contain shared storage."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ Entry = dict[str, Any]
 
 
 def take(client: APIClient, lab: str, name: str, say: Say) -> None:
-    """Keeps the lab's state under a name; the SMS stands still for a moment meanwhile."""
+    """Saves the lab's state under a name; the SMS is paused for a moment."""
     check_snapshot_name(name)
     labels = {engine.LAB: lab, engine.PART: "snapshot"}
     _commit(client, lab, f"{_repository(lab)}:{name}", labels, say)
 
 
-def keep(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
-    """Keeps the lab's state for all labs; refused where its SMS holds the lab's own secrets.
+def save_shared(client: APIClient, lab: str, name: str, base: str, say: Say) -> None:
+    """Saves the lab's state for all labs; refused if its SMS holds the lab's own secrets.
 
-    One of that name that is there stays: another lab came first, and labs may be standing on it.
+    An existing state of that name is not replaced: another lab saved it first, and labs may be based on it.
     """
     ephemeral_identity = f"{volume_name(lab, BORROWED)}:"
     with translate_errors(f"looking at the SMS of {lab}"):
         found = client.inspect_container(container_name(lab, _sms(client, lab)))
     if not any(bind.startswith(ephemeral_identity) for bind in found["HostConfig"]["Binds"]):
         raise LabError(
-            f"the state of {lab} cannot be kept for all labs: it holds this lab's keys and passwords",
-            hint=f"lab snapshot -l {lab} {name} keeps it for this lab alone",
+            f"the state of {lab} cannot be saved for all labs: it holds this lab's keys and passwords",
+            hint=f"lab snapshot -l {lab} {name} saves it for this lab alone",
         )
     if _named(client, STATES, name):
         return
-    # The maker's labels would come along: these say that it belongs to no lab.
+    # An image inherits its container's labels; blank ones say that it belongs to no lab.
     blank = dict.fromkeys((engine.LAB, engine.NODE, engine.OWNER, engine.SPEC, engine.PROFILE), "")
     labels = {**blank, engine.PART: STATE, engine.BASE: base}
     _commit(client, lab, f"{STATES}:{name}", labels, say)
 
 
 def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: Say) -> None:
-    """Makes an image of the SMS, with a copy of shared storage; replaces one of the same name."""
+    """Commits the SMS as an image, with a copy of shared storage; replaces one of the same name."""
     sms = container_name(lab, _sms(client, lab))
     on = sorted(status.name for status in node_exec.stages(client, lab).values() if status.power is Power.ON)
     repository, _, name = tag.partition(":")
@@ -66,9 +66,9 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
     former = [entry["Id"] for entry in _named(client, repository, name)]
     say("copying shared storage")
     node_exec.execute(client, sms, ["sh", "-c", _COPY])
-    say("keeping the disk of the SMS")
+    say("saving the disk of the SMS")
     try:
-        with translate_errors("keeping the disk of the SMS"):
+        with translate_errors("saving the disk of the SMS"):
             client.commit(
                 sms,
                 repository=repository,
@@ -80,13 +80,13 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
     removal.images(client, former)
 
 
-# Beside the node's disk, where the node does not see it; the firmware puts it back (unpack_kept). `software`
-# is no part of it: it comes with the image.
+# Next to the node's disk, where the node does not see it; the firmware restores it (unpack_kept). `software`
+# is left out: the image provides it.
 _COPY = """set -e; rm -rf /kept; mkdir -p /kept/pub /kept/disks; cp -a /disk/home /kept/home
 find /disk/opt/ohpc/pub -mindepth 1 -maxdepth 1 ! -name software -exec cp -a {} /kept/pub/ \\;
 /chassis/disks keep /kept/disks"""
 
-# The folders themselves stay: nodes have them mounted. A chassis makes a disk that is missing.
+# The folders themselves stay, as nodes have them mounted. A chassis creates a missing disk.
 _EMPTY = """for use in home pub disks; do
     find /volumes/$use -mindepth 1 -maxdepth 1 ! -name software -exec rm -rf {} + || exit
 done"""
@@ -107,7 +107,7 @@ def find(client: APIClient, lab: str, name: str) -> tuple[str | None, frozenset[
 
 
 def empty_storage(client: APIClient, lab: str) -> None:
-    """Removes what is on shared storage; what takes its place comes with the SMS."""
+    """Empties shared storage; the SMS brings the new content."""
     node_exec.execute(client, container_name(lab, "switch"), ["sh", "-c", _EMPTY])
 
 
@@ -119,21 +119,21 @@ def names(client: Engine, lab: str) -> tuple[str, ...]:
 def forget(client: APIClient, lab: str, name: str) -> None:
     """Removes a snapshot of a lab."""
     if name == HANDOUT:
-        raise UsageError("the handout takes no room and cannot be removed")
+        raise UsageError("the snapshot handout takes no space and cannot be removed")
     find(client, lab, name)
     removal.images(client, [f"{_repository(lab)}:{name}"], force=True)
 
 
-def states(client: Engine) -> tuple[State, ...]:
-    """The start states kept for all labs, oldest first."""
+def shared_states(client: Engine) -> tuple[State, ...]:
+    """The start states of all labs, oldest first."""
     return tuple(
         State(entry["Labels"][engine.SNAPSHOT], entry["Labels"][engine.CREATED], _own_size(client, entry))
         for entry in _tagged(client, STATES)
     )
 
 
-def drop(client: APIClient, wanted: Sequence[str]) -> None:
-    """Removes start states; one that a lab stands on loses its name now, its room at a later call."""
+def delete_shared(client: APIClient, wanted: Sequence[str]) -> None:
+    """Removes start states; one that a lab is based on loses its name now, and its space in a later call."""
     removal.images(client, [f"{STATES}:{name}" for name in wanted], force=True)
     with translate_errors("listing start states"):
         listed = client.images(filters=lab_filter(None, part=STATE))
@@ -168,7 +168,7 @@ def _repository(lab: str) -> str:
 
 
 def _tagged(client: Engine, repository: str) -> list[Entry]:
-    """The images under a repository, oldest first; one whose name a later one took is none any more."""
+    """The images under a repository, oldest first; without those whose name a later image has taken."""
     with translate_errors(f"listing {repository}"):
         listed = client.images(name=repository, filters=lab_filter(None))
     found = [

@@ -1,4 +1,4 @@
-"""Makes the parts of a lab: its wires, which carry its record, its disks, and a machine for each node."""
+"""Creates the parts of a lab: its networks, which carry its record, its disks, and a machine per node."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SERVICE_SECONDS = 600.0
 
 
 def make_wires(connection: Any, spec: ClusterSpec) -> None:
-    """Makes what is missing of the lab's networks, records the specification on them, and starts them.
+    """Creates the missing networks of the lab, records the specification on them, and starts them.
 
-    Without root their descriptions are records only, and frames pass through a switch of the lab's own.
+    Without root they only carry the record, and frames pass through the lab's own switch.
     """
     there = {found.metadata["network"]: found for found in inspection.networks(connection, spec.lab)}
     text = spec_to_json(spec)
@@ -30,7 +30,7 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
     for network in spec.networks:
         found = there.get(network.name)
         wire = None if found is None else found.thing
-        with translate_errors(f"making the network {network.name}"):
+        with translate_errors(f"creating the network {network.name}"):
             if found is None or found.metadata["spec"] != text:
                 metadata = found.metadata if found else {"owner": getpass.getuser(), "created": now}
                 uuid = found.thing.UUIDString() if found else ""
@@ -46,7 +46,7 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
 
 
 def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False) -> None:
-    """Makes what is missing of a machine's disks; with `anew` all but what is kept of an SMS."""
+    """Creates the missing disks of a machine; with `anew` all of them, except the SMS's identity."""
     if has_system_disk(node):
         folder.make_system_disk(node.name, store, anew=anew)
         if node.role is Role.SMS:
@@ -58,13 +58,13 @@ def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = 
 def define(
     connection: Any, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, uuid: str = ""
 ) -> Any:
-    """Describes a machine to libvirt, anew where it is known already; it gets no power."""
-    with translate_errors(f"making {node.name}"):
+    """Defines a machine, or redefines an existing one; does not power it on."""
+    with translate_errors(f"creating {node.name}"):
         return connection.defineXML(domain_xml(spec, node, folder, kvm=kvm, uuid=uuid))
 
 
 def power_on(domain: Any, console: Path) -> None:
-    """Gives a machine power; nothing happens to one that has it."""
+    """Powers a machine on; nothing happens to one that is on."""
     with translate_errors(f"starting {domain.name()}"), ignore_missing():
         if not domain.isActive():
             console_log.note_power_on(console)
@@ -72,14 +72,14 @@ def power_on(domain: Any, console: Path) -> None:
 
 
 def await_service(folder: LabFolder, sms: str, say: Say) -> None:
-    """Waits until an SMS that boots answers nodes, or until it is plain that it will not soon.
+    """Waits until a booting SMS serves nodes, at most SERVICE_SECONDS.
 
-    Machines that ask in vain keep an emulated processor busy, and with it the SMS from booting.
+    Machines that repeat unanswered requests keep the few emulated processors busy, and slow the SMS's boot.
     """
 
     def serves() -> bool:
         return console_log.serves(console_log.read_since_power_on(folder.console(sms)))
 
     if not serves():
-        say(f"waiting for {sms} before the nodes get power: their processors are emulated by the same few")
+        say(f"waiting for {sms} before the other nodes are powered on, as they share its emulated processors")
         wait_for(serves, monotonic() + SERVICE_SECONDS, every=1.0)

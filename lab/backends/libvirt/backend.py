@@ -1,4 +1,4 @@
-"""The libvirt backend: makes, powers, wires and removes a lab's virtual machines."""
+"""The libvirt backend: creates, powers, connects and removes a lab's virtual machines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from lab.backends.archives import SPEC_FILE, SPEC_FOLDER, description_refused, tar_single_file
-from lab.backends.base import HANDOUT, Capabilities, Say, State
+from lab.backends import unmanaged
+from lab.backends.actions import Action, Stale, Verb, nodes_of
+from lab.backends.archives import (
+    SPEC_FILE,
+    SPEC_FOLDER,
+    description_refused,
+    tar_single_file,
+    unpack_command,
+)
+from lab.backends.base import HANDOUT, Capabilities, ImageFormat, Say, Storage
 from lab.backends.editions import edition
 from lab.backends.libvirt import (
     assembly,
@@ -19,18 +27,19 @@ from lab.backends.libvirt import (
     removal,
     snapshots,
     ssh_channel,
+    staleness,
     time_sync,
     user_network,
 )
 from lab.backends.libvirt.checkpoint_cache import CheckpointCache, CheckpointCorrupt
-from lab.backends.libvirt.domain_xml import has_system_disk, profile
+from lab.backends.libvirt.domain_xml import has_system_disk
 from lab.backends.libvirt.engine import ignore_missing
 from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power
+from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.polling import pause
 from lab.process import run, run_bytes
 from lab.serialize import spec_to_json
@@ -38,18 +47,20 @@ from lab.serialize import spec_to_json
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
-UNMADE = "it was being made when that was interrupted: lab up begins anew"
-STILL = "its processor stands still; when no other command is at work: df -h {}, then lab up"
+UNMADE = "its creation was interrupted, so lab up starts again"
+STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
+HOSTS = "127.0.0.1 localhost\n"
 BOOTED, HALF, AWAKE = "booted", "half", "awake"
-"""How a lab was made that has not stood well yet: by a boot, or out of another one, in part or wholly."""
+"""How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 
 
 class LibvirtBackend:
     """A lab's nodes as virtual machines of the libvirt on this computer."""
 
     name = "libvirt"
-    timeout_scale = 5.0  # where processors are emulated; where they are not, nobody waits for a limit
+    image_format = ImageFormat.DISK
+    timeout_scale = 5.0  # for emulated processors; with KVM nothing comes near a limit
 
     def __init__(self) -> None:
         self._store = DiskStore()
@@ -64,65 +75,72 @@ class LibvirtBackend:
         """Says what this computer can do, by trying it."""
         return inspection.probe()
 
+    def storage(self) -> Storage:
+        """The folder of base disks and of labs."""
+        lab = "lab --backend libvirt"
+        return Storage(ROOT, f"{lab} down -l LAB removes a lab and its disks; {lab} ls lists them all")
+
     def labs(self) -> tuple[LabRecord, ...]:
         """Lists every lab here, orphans included."""
         return inspection.labs(self.connection)
 
-    def create(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes what is missing of the lab, and powers its new machines on."""
+    def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
+        """Says which machines are not as a specification asks, and why."""
+        if _is_half_made(LabFolder(spec.lab)):
+            return ()  # as good as absent: see `status`
+        return staleness.stale(self.connection, spec)
+
+    def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
+        """Executes a plan: networks first, then machines, then power."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        if _is_half_made(folder):
-            say("making the lab was interrupted: beginning anew")
+        fresh = _is_half_made(folder) or not folder.key.exists()  # else the disks hold a learner's work
+        if fresh:  # the plan creates or remakes every machine: remove what an earlier attempt left
             removal.lab(self.connection, spec.lab, say)
-        fresh = not folder.key.exists()  # else there are disks, with a learner's work on them
-        present = self._present(spec.lab)
-        if fresh and present:
-            say("the lab's files are gone: making it anew")
-            removal.lab(self.connection, spec.lab, say)
-            present = {}
-        if not present and not kvm:
-            say(f"processors are emulated in software, as KVM cannot be used here: {why}")
+            if not kvm:
+                say(f"processors are emulated in software, as KVM cannot be used here: {why}")
         snapshots.recover(self.connection, spec.lab, say)
-        if fresh and self._put_together(spec, folder, say, kvm=kvm):
+        if fresh and self._wake_from_cache(spec, folder, say, kvm=kvm):
             return
         try:
             folder.make()
             if fresh:
                 folder.note(folder.unsettled, BOOTED)
             else:
-                folder.unsettled.unlink(missing_ok=True)  # who knows what was done there meanwhile
-            self._make(spec, present, folder, say, kvm=kvm)
+                folder.unsettled.unlink(missing_ok=True)  # a learner may have worked there meanwhile
+            self._execute(spec, actions, folder, say, kvm=kvm)
         except LabError:
-            if fresh:  # nothing half made
+            if fresh:  # leave nothing incomplete behind
                 removal.lab(self.connection, spec.lab, say)
             raise
 
-    def _make(
-        self, spec: ClusterSpec, present: dict[str, LabObject], folder: LabFolder, say: Say, *, kvm: bool
+    def _execute(
+        self, spec: ClusterSpec, actions: Sequence[Action], folder: LabFolder, say: Say, *, kvm: bool
     ) -> None:
         assembly.make_wires(self.connection, spec)
-        gone = sorted(set(present) - {node.name for node in spec.nodes})
-        stale = [node.name for node in spec.stateless if self._is_stale(present, spec, node, kvm=kvm)]
-        for name in stale:
-            say(f"remaking {name}: its description has changed")
-        if gone:
-            say("removing " + " ".join(gone))
-        for name in (*gone, *stale):
+        present = self._present(spec.lab)
+        removed = [name for name in nodes_of(actions, Verb.REMOVE, Verb.REMAKE) if name in present]
+        if removed:
+            say("removing " + " ".join(removed))
+        for name in removed:
             removal.machine(spec.lab, present[name].thing)
-        missing = [node for node in spec.nodes if node.name not in present or node.name in stale]
-        if missing:
-            say("making " + " ".join(node.name for node in missing))
-        for_each_parallel(missing, lambda node: self._define(spec, node, folder, kvm=kvm))
-        self._power_on(spec, [node.name for node in missing], say, kvm=kvm)
-        if spec.sms.name in present and self._is_stale(present, spec, spec.sms, kvm=kvm):
-            self._tell_sms(spec, present[spec.sms.name], folder, say, kvm=kvm)
+        made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
+        if made:
+            say("creating " + " ".join(node.name for node in made))
+        for_each_parallel(made, lambda node: self._define(spec, node, folder, kvm=kvm))
+        changed = [(spec.node(name), present[name]) for name in nodes_of(actions, Verb.CHANGE)]
+        for node, found in changed:
+            self._redefine(spec, node, found, folder)
+        powered = [*(node.name for node in made), *nodes_of(actions, Verb.POWER_ON)]
+        self._power_on(spec, powered, say, kvm=kvm)
+        for node, found in changed:
+            self._tell(spec, node, found, say)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
-        """Keeps the first state with its memory: going back to it takes seconds, booting it minutes."""
+        """Saves the first state with its memory: restoring it takes seconds, booting takes minutes."""
         folder = LabFolder(lab)
         if not folder.unsettled.exists():
-            return  # what stands here now is a learner's
+            return  # a learner may have changed it
         if folder.unsettled.read_text() == BOOTED:
             self._keep_for_others(self._spec(lab), say)
         snapshots.take(self.connection, lab, snapshots.FIRST, say)
@@ -143,7 +161,7 @@ class LibvirtBackend:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         names = [node.name for node in spec.nodes] if spec else sorted(present)
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
-        if _is_half_made(LabFolder(lab)):  # its machines may run, with another lab's keys
+        if _is_half_made(LabFolder(lab)):  # its machines may run with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
         if user_network.is_missing(LabFolder(lab)):
@@ -181,29 +199,17 @@ class LibvirtBackend:
         """Returns the argument list of a host process that connects its terminal to the machine's console."""
         if not self._machine(lab, node).active:
             raise LabError(f"{node} is off", hint=f"lab power on {node}")
-        # By force: whoever was attached before, and may have gone without a word, is let go.
+        # --force detaches an earlier client, whose connection may be dead.
         return ["virsh", "-q", "-c", engine.uri(), "console", "--force", engine.domain_name(lab, node)]
 
-    def copy_in(self, lab: str, node: str, tar: bytes, folder: str) -> None:
-        """Unpacks a tar archive into a folder of the machine's running system."""
-        command = self.shell(lab, node, ["tar", "-x", "-f", "-", "-C", folder], user="root", tty=False)
-        run_bytes(command, stdin=tar, timeout=self.host_speed.limit(COPY_SECONDS))
-
-    def copy_out(self, lab: str, node: str, path: str) -> bytes:
-        """Returns a tar archive of a file or folder of the machine's running system."""
-        parent, _, name = path.rstrip("/").rpartition("/")
-        words = ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
-        command = self.shell(lab, node, words, user="root", tty=False)
-        return run_bytes(command, timeout=self.host_speed.limit(COPY_SECONDS))
-
     def snapshot(self, lab: str, name: str, say: Say) -> None:
-        """Keeps the lab's state under a name."""
+        """Saves the lab's state under a name."""
         self._spec(lab)
         snapshots.take(self.connection, lab, name, say)
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
-        """Puts the lab back to a snapshot; the one called `handout` is the lab as it was first made."""
-        del ephemeral_identity  # no state is kept for other labs, so nothing of this one's gets there
+        """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
+        del ephemeral_identity  # no state is shared with other labs, so no secret can be
         spec = self._spec(lab)
         snapshots.check_there(lab, name)
         folder = LabFolder(lab)
@@ -213,7 +219,7 @@ class LibvirtBackend:
 
     def _restore(self, spec: ClusterSpec, name: str, say: Say) -> None:
         lab = spec.lab
-        assembly.make_wires(self.connection, spec)  # the host may have booted since
+        assembly.make_wires(self.connection, spec)  # the host may have rebooted since
         present = self._present(lab)
         if name == HANDOUT and snapshots.is_first_state(lab, spec, present):
             name = snapshots.FIRST
@@ -225,36 +231,30 @@ class LibvirtBackend:
         for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
         there = [node for node in spec.nodes if node.name in present]
         fresh = [node for node in there if has_system_disk(node) or node.disk]
-        say(f"giving {' '.join(node.name for node in fresh)} a fresh disk")
+        say(f"creating fresh disks for {' '.join(node.name for node in fresh)}")
         for node in fresh:
             assembly.make_disks(node, LabFolder(lab), self._store, anew=True)
         self._power_on(spec, [node.name for node in there], say, kvm=inspection.kvm_verdict()[0])
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
-        """Names of the snapshots kept for a lab, oldest first."""
+        """Names of the snapshots of a lab, oldest first."""
         return snapshots.names(lab)
 
     def forget(self, lab: str, name: str) -> None:
         """Removes a snapshot of the lab."""
         snapshots.forget(lab, name)
 
-    def origin(self) -> str:
-        """What an SMS made now is made of, in this edition."""
+    def base_id(self) -> str:
+        """Identifies what an SMS made now is made of, in this edition."""
         return f"{edition()} {self._store.current('sms').disk.name}"
 
-    def keep(self, lab: str, name: str, say: Say) -> None:
-        """Keeps a start state as a snapshot of this lab: its memory holds secrets that no other may have."""
-        snapshots.take(self.connection, lab, name, say)
-
-    def states(self) -> tuple[State, ...]:
-        """None: see `keep`."""
-        return ()
-
-    def drop(self, names: Sequence[str]) -> None:
-        """None is there to remove: they are snapshots."""
+    @property
+    def shared_states(self) -> None:
+        """None: a machine's saved memory holds secrets of its lab, which no other lab may have."""
+        return None
 
     def _keep_for_others(self, spec: ClusterSpec, say: Say) -> None:
-        """Keeps a lab that has just booted for later ones; it then gets an identity that they have not."""
+        """Caches a lab that has just booted as a checkpoint for later ones; it then gets a new identity."""
         golden = CheckpointCache(self.connection, spec, self._store, kvm=inspection.kvm_verdict()[0])
         kept = None if golden.is_there else golden.save(say)
         if kept is None:
@@ -265,8 +265,8 @@ class LibvirtBackend:
         finally:
             shutil.rmtree(kept, ignore_errors=True)
 
-    def _put_together(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
-        """Makes a lab out of one that was kept, when there is one; says whether it now runs."""
+    def _wake_from_cache(self, spec: ClusterSpec, folder: LabFolder, say: Say, *, kvm: bool) -> bool:
+        """Creates a lab from the cached checkpoint, if there is one; returns whether the lab now runs."""
         golden = CheckpointCache(self.connection, spec, self._store, kvm=kvm)
         if not golden.is_there:
             return False
@@ -277,7 +277,10 @@ class LibvirtBackend:
             golden.put_together(say)
             self._renew_identity(spec, say)
         except LabError as problem:
-            say(f"that did not do, so it boots: {problem.message}: {problem.evidence[-300:]}")
+            say(
+                "restoring the checkpoint failed; booting instead: "
+                f"{problem.message}: {problem.evidence[-300:]}"
+            )
             if isinstance(problem, CheckpointCorrupt):
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)
@@ -286,7 +289,7 @@ class LibvirtBackend:
         return True
 
     def _renew_identity(self, spec: ClusterSpec, say: Say) -> None:
-        """Gives a lab that runs keys and passwords that no other has."""
+        """Gives a running lab keys and passwords of its own."""
         say("giving the lab keys and passwords of its own")
         self._hand_description(spec)
         run(
@@ -295,7 +298,11 @@ class LibvirtBackend:
         )
 
     def _hand_description(self, spec: ClusterSpec) -> None:
-        self.copy_in(spec.lab, spec.sms.name, tar_single_file(SPEC_FILE, spec_to_json(spec)), SPEC_FOLDER)
+        self._hand_file(spec.lab, spec.sms.name, SPEC_FOLDER, SPEC_FILE, spec_to_json(spec))
+
+    def _hand_file(self, lab: str, node: str, folder: str, name: str, text: str) -> None:
+        command = self.shell(lab, node, unpack_command(folder), user="root", tty=False)
+        run_bytes(command, stdin=tar_single_file(name, text), timeout=self.host_speed.limit(COPY_SECONDS))
 
     def _present(self, lab: str) -> dict[str, LabObject]:
         return {found.metadata["node"]: found for found in inspection.domains(self.connection, lab)}
@@ -303,28 +310,21 @@ class LibvirtBackend:
     def _machine(self, lab: str, node: str) -> LabObject:
         found = self._present(lab).get(node)
         if found is None:
-            raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up makes it")
+            raise LabError(f"there is no machine {node} in the lab {lab}", hint="lab up creates it")
         return found
 
     def _spec(self, lab: str) -> ClusterSpec:
         spec = inspection.spec_of(inspection.record(self.connection, lab))
         if spec is None:
-            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up makes one")
+            raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up creates one")
         return spec
-
-    def _is_stale(self, present: dict[str, LabObject], spec: ClusterSpec, node: Node, *, kvm: bool) -> bool:
-        """Whether a machine is described otherwise than it should be."""
-        found = present.get(node.name)
-        return found is not None and found.metadata["profile"] != profile(
-            spec, node, LabFolder(spec.lab), kvm=kvm
-        )
 
     def _define(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
         assembly.make_disks(node, folder, self._store)
         assembly.define(self.connection, spec, node, folder, kvm=kvm)
 
     def _power_on(self, spec: ClusterSpec, names: Sequence[str], say: Say, *, kvm: bool) -> None:
-        """The SMS first; where processors are emulated, the others when it answers them."""
+        """The SMS first; with emulated processors, the others once it serves them."""
         sms, folder = spec.sms.name, LabFolder(spec.lab)
         others = [name for name in names if name != sms]
         if sms in names:
@@ -335,24 +335,29 @@ class LibvirtBackend:
             others, lambda name: assembly.power_on(self._machine(spec.lab, name).thing, folder.console(name))
         )
 
-    def _tell_sms(
-        self, spec: ClusterSpec, found: LabObject, folder: LabFolder, say: Say, *, kvm: bool
-    ) -> None:
-        """Describes the SMS anew, for its next power-on, and hands one that is up its new description now."""
-        name = spec.sms.name
-        say(f"handing {name} its new description")
-        assembly.define(self.connection, spec, spec.sms, folder, kvm=kvm, uuid=found.thing.UUIDString())
-        if self._status(spec.lab, name, "", {name: found}).stage != INIT:
+    def _redefine(self, spec: ClusterSpec, node: Node, found: LabObject, folder: LabFolder) -> None:
+        """Describes a machine anew in place: its hardware changes at its next power-on, its disk is kept."""
+        kvm, _ = staleness.keeps_kvm(found)
+        assembly.define(self.connection, spec, node, folder, kvm=kvm, uuid=found.thing.UUIDString())
+
+    def _tell(self, spec: ClusterSpec, node: Node, found: LabObject, say: Say) -> None:
+        """Tells a machine that has been up what its firmware says from its next power-on."""
+        if not found.active or self._status(spec.lab, node.name, "", {node.name: found}).stage != INIT:
             return
+        if node.role is not Role.SMS:
+            lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
+            self._hand_file(spec.lab, node.name, "/etc", "hosts", HOSTS + lines)
+            return
+        say(f"writing the new description of the cluster to {node.name}")
         self._hand_description(spec)
         again = ["systemctl", "restart", "rackling-handout"]
         try:
             run_bytes(
-                self.shell(spec.lab, name, again, user="root", tty=False),
+                self.shell(spec.lab, node.name, again, user="root", tty=False),
                 timeout=self.host_speed.limit(COPY_SECONDS),
             )
         except LabError as problem:
-            raise description_refused(name, problem) from problem
+            raise description_refused(node.name, problem) from problem
 
     def _status(self, lab: str, name: str, mac: str, present: dict[str, LabObject]) -> NodeStatus:
         if name not in present:
@@ -373,15 +378,15 @@ class LibvirtBackend:
         elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
             command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
             run_bytes(command, timeout=60, check=False)
-        else:  # there is no system yet that could be asked: its firmware switches off
+        else:  # no system runs yet that could be asked
             removal.unplug(found.thing)
 
     def _moment(self, lab: str, node: str) -> bool:
-        """Waits a little; False when there is no such machine any more."""
+        """Waits a little; False when the machine no longer exists."""
         pause(FOLLOW_SECONDS)
         return node in self._present(lab)
 
 
 def _is_half_made(folder: LabFolder) -> bool:
-    """Whether a lab was being put together from another one's memory, or still is."""
+    """Whether the restoring of a lab from a checkpoint was interrupted, or is in progress."""
     return folder.unsettled.exists() and folder.unsettled.read_text() == HALF

@@ -1,8 +1,8 @@
-"""The cached checkpoint: a lab that stood well right after its first boot; others are put together of it.
+"""The cached checkpoint: a lab that was ready right after its first boot; later labs are created from it.
 
-To boot a lab takes minutes where processors are emulated. Memory and disks of the first one of a kind are
-kept; a lab made later of the same disk, by the same libvirt and of the same shape wakes up with them, under
-names and on wires of its own, and is then given an identity of its own (lab/guest/setup/rotate_identity.py).
+Booting a lab with emulated processors takes minutes. So memory and disks of the first lab of a kind are
+saved; a later lab of the same shape, disk and libvirt version is restored from them, under names and on
+networks of its own, and is then given an identity of its own (lab/guest/setup/rotate_identity.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lab.model import ClusterSpec
 from lab.paths import data_folder
 from lab.serialize import spec_to_json
 
-KEPT = 2  # of the newest: each takes as much room as all its machines have touched of their memory
+KEPT = 2  # the newest: each takes as much space as the memory that its machines have touched
 PLACE = ROOT / "golden"
 HEADER = struct.Struct("=16s5I56x")
 """Magic, version, length of all texts, running, packing, place of the cookie (libvirt, qemu_saveimage.h)."""
@@ -39,11 +39,11 @@ CHUNK = 1 << 26
 
 
 class CheckpointCorrupt(LabError):
-    """No lab can be put together from a checkpoint."""
+    """No lab can be restored from a checkpoint."""
 
 
 class CheckpointCache:
-    """The checkpoint that fits a lab, whether it is there or not."""
+    """The checkpoint that fits a lab, whether it exists or not."""
 
     def __init__(self, connection: Any, spec: ClusterSpec, store: DiskStore, *, kvm: bool) -> None:
         self._connection = connection
@@ -60,18 +60,18 @@ class CheckpointCache:
 
     @property
     def is_there(self) -> bool:
-        """Whether a lab can be put together from it."""
+        """Whether it exists."""
         return self.place.is_dir()
 
     def forget(self) -> None:
-        """Removes it, once no lab is just being put together from it."""
+        """Removes it, once no lab is being restored from it."""
         with _alone():
             shutil.rmtree(self.place, ignore_errors=True)
 
     def save(self, say: Say) -> Path | None:
-        """Keeps the lab as it is now, aside: `publish` makes it everybody's. None when there is no room."""
+        """Saves the lab privately; `publish` shares it. None when there is not enough space."""
         spec, folder = self._spec, LabFolder(self._spec.lab)
-        aside = snapshots.for_others(folder)  # the lab's own until then: it goes with the lab
+        aside = snapshots.for_others(folder)  # in the lab's folder until then, so it is removed with the lab
         try:
             snapshots.save(self._connection, spec.lab, aside, say)
             for path in (folder.key, folder.key.with_suffix(".pub"), *folder.path.glob("*.base")):
@@ -80,13 +80,13 @@ class CheckpointCache:
                 return aside
         except (LabError, OSError) as problem:
             if (aside / snapshots.ASLEEP).exists():
-                raise  # a machine's memory is nowhere else: snapshots.recover
-            say(f"later labs will have to boot, as this one could not be kept for them: {problem}")
+                raise  # it holds the only copy of a machine's memory: snapshots.recover
+            say(f"the checkpoint for later labs could not be saved, so they will boot: {problem}")
         shutil.rmtree(aside, ignore_errors=True)
         return None
 
     def publish(self, aside: Path) -> None:
-        """Lets other labs have what was saved: the lab it was saved of has another identity by now."""
+        """Shares the saved checkpoint; its own lab must have a new identity by now."""
         with _alone():
             shutil.rmtree(self.place, ignore_errors=True)
             aside.rename(self.place)
@@ -94,19 +94,21 @@ class CheckpointCache:
                 shutil.rmtree(old)
 
     def put_together(self, say: Say) -> None:
-        """Makes the whole lab, which must not be there yet, out of it; the machines then run.
+        """Creates the whole lab, which must not exist yet, from it; the machines then run.
 
-        Raises Spoilt when the fault is the checkpoint's own.
+        Raises CheckpointCorrupt when the checkpoint itself is the cause.
         """
         try:
             with _alone(fcntl.LOCK_SH):
                 self._put_together(say)
         except OSError as problem:
-            raise LabError("a lab could not be put together", evidence=str(problem)) from problem
+            raise LabError(
+                "a lab could not be restored from a checkpoint", evidence=str(problem)
+            ) from problem
 
     def _put_together(self, say: Say) -> None:
         spec, folder = self._spec, LabFolder(self._spec.lab)
-        say("putting the lab together from one that was booted before")
+        say("restoring the lab from a cached checkpoint")
         for path in (self.place / "key", self.place / "key.pub", *self.place.glob("*.base")):
             shutil.copy2(path, folder.path, follow_symlinks=False)
         snapshots.copy_disks(self.place, folder.path)
@@ -150,14 +152,14 @@ def _alone(how: int = fcntl.LOCK_EX) -> Iterator[None]:
 
 
 def rewrite_save_header(old: BinaryIO, text: str, new: BinaryIO) -> None:
-    """Writes a saved memory under another description; Spoilt when it is not of a known form.
+    """Writes a saved memory under another description; CheckpointCorrupt when its format is unknown.
 
     libvirt itself lets neither a machine's name nor its number be changed (virDomainSaveImageDefineXML).
     """
     head = old.read(HEADER.size)
     magic, version, length, running, packing, cookie = HEADER.unpack(head.ljust(HEADER.size, b"\0"))
     if (magic, version) != (MAGIC, VERSION):
-        raise CheckpointCorrupt(f"a saved memory is of an unknown form: {magic!r}, version {version}")
+        raise CheckpointCorrupt(f"a saved memory has an unknown format: {magic!r}, version {version}")
     texts = old.read(length)
     described = text.encode() + b"\0"
     rest = texts[cookie:] if cookie else b""

@@ -1,4 +1,4 @@
-"""What the machines and wires of a lab are made of: from the specification to libvirt's XML."""
+"""From the specification to libvirt's XML of machines and networks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRANSLATION_CACHE = {True: 128, False: 64}  # MiB, on top of a machine's memory,
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """How a network is recorded: which lab it is of, whose, since when, and the lab's whole description."""
+    """The record on a network: its lab, owner, creation time, and the lab's whole specification."""
 
     lab: str
     network: str
@@ -41,7 +41,7 @@ class NetworkRecord:
 
 
 def network_xml(wire: NetworkRecord) -> str:
-    """One wire, described to libvirt."""
+    """XML of one network."""
     return _render(
         "network.xml",
         name=network_name(wire.lab, wire.network),
@@ -52,23 +52,30 @@ def network_xml(wire: NetworkRecord) -> str:
 
 
 def wire_of(spec: ClusterSpec, network: Network, owner: str, created: str, uuid: str = "") -> NetworkRecord:
-    """What is recorded of a network."""
+    """The record of a network."""
     return NetworkRecord(spec.lab, network.name, owner, created, spec_to_json(spec), uuid)
 
 
 def domain_xml(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, uuid: str = "") -> str:
-    """One machine, described to libvirt."""
+    """XML of one machine."""
     values = _values(spec, node, folder, kvm=kvm)
     return _render("domain.xml", uuid=uuid, profile=profile(spec, node, folder, kvm=kvm), **values)
 
 
-def profile(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> str:
-    """Digest of what a machine is made of: another one means that it must be remade."""
-    values = _values(spec, node, folder, kvm=kvm)
+def profile(
+    spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, names: tuple[str, ...] | None = None
+) -> str:
+    """Digest of a machine's definition; if it differs, the machine must be remade.
+
+    `names` are those of other nodes that an existing machine knows: they are no reason to remake it.
+    """
+    values = _values(spec, node, folder, kvm=kvm, names=names)
     return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:16]
 
 
-def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> dict[str, Any]:
+def _values(
+    spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool, names: tuple[str, ...] | None = None
+) -> dict[str, Any]:
     boots_from_disk = has_system_disk(node)
     strings = [f"rackling.door={folder.public_key}"]
     values: dict[str, Any] = {}
@@ -78,7 +85,7 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
     if node.role is Role.SMS:
         strings.append(f"rackling.cluster={_packed(spec_to_json(spec))}")
     else:
-        strings += _given(spec, node)
+        strings += _provided(spec, node, unmanaged.names(spec, node) if names is None else names)
     return values | {
         "lab": spec.lab,
         "node": node.name,
@@ -106,7 +113,7 @@ def _values(spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> d
 
 
 def _sockets(folder: LabFolder, node: str, network: str) -> dict[str, str]:
-    """Where a card sends from and to, when there is no bridge for it; a comma parts QEMU's arguments."""
+    """Sockets of a card that has no bridge; commas are doubled as QEMU separates arguments with them."""
     if not engine.is_session():
         return {}
     found = {"local": folder.wire(node, network), "remote": folder.switch(network)}
@@ -115,22 +122,22 @@ def _sockets(folder: LabFolder, node: str, network: str) -> dict[str, str]:
 
 def has_system_disk(node: Node) -> bool:
     """Whether a machine boots from a disk; the others boot from the network."""
-    return node.role is Role.SMS or node.role in unmanaged.BESIDE
+    return node.role is Role.SMS or node.role in unmanaged.UNMANAGED
 
 
-def _given(spec: ClusterSpec, node: Node) -> list[str]:
-    """What a machine is told that no SMS tells it (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
+def _provided(spec: ClusterSpec, node: Node, names: tuple[str, ...]) -> list[str]:
+    """What its firmware tells a machine, as no SMS does (lab/guest/files/initramfs/lib/agent/smbios.sh)."""
     found = {
         "addresses": " ".join(unmanaged.addresses(spec, node)),
-        "names": ";".join(unmanaged.names(spec, node)),
+        "names": ";".join(names),
     }
-    if node.role in unmanaged.BESIDE:
+    if node.role in unmanaged.UNMANAGED:
         found |= {"beside": node.role.value, "hostname": node.name, "server": str(spec.sms.address)}
     return [f"rackling.{key}={value}" for key, value in found.items() if value]
 
 
 def _disks(node: Node, folder: LabFolder) -> list[dict[str, str]]:
-    """The SMS has its system and its identity; a node one disk, where it is said to have any."""
+    """Disks of a machine: the SMS has a system disk and an identity disk, a node at most one disk."""
     formats = {"a": "raw"} if node.disk else {}
     if has_system_disk(node):
         formats = {"a": "qcow2"}
@@ -143,7 +150,7 @@ def _disks(node: Node, folder: LabFolder) -> list[dict[str, str]]:
 
 
 def _packed(text: str) -> str:
-    """Small enough for a table of the firmware, and the same for the same text."""
+    """Compressed, to fit into a firmware table; deterministic, as it is part of the profile."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

@@ -1,4 +1,4 @@
-"""Looking, never changing: which labs there are, how their machines stand, and what this computer can do."""
+"""Read-only questions: which labs exist, how their machines stand, and what this computer can do."""
 
 from __future__ import annotations
 
@@ -43,16 +43,23 @@ TOOLS = {
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
 
+KVM_DOMAIN = re.compile(r"""<domain\s[^>]*type=["']kvm["']""")
 MISSING = frozenset({"shared-states"})
 
 
 @dataclass(frozen=True)
 class LabObject:
-    """One object of libvirt's that belongs to a lab, and what it says of itself."""
+    """One libvirt object that belongs to a lab, with its metadata."""
 
     thing: Any
     metadata: dict[str, str]
     active: bool
+    xml: str = ""  # as it was last described
+
+    @property
+    def kvm(self) -> bool:
+        """Whether a machine's processors are the host's own, not emulated."""
+        return KVM_DOMAIN.search(self.xml) is not None
 
 
 def domains(connection: Any, lab: str | None = None) -> list[LabObject]:
@@ -65,7 +72,7 @@ def domains(connection: Any, lab: str | None = None) -> list[LabObject]:
 
 
 def networks(connection: Any, lab: str | None = None) -> list[LabObject]:
-    """The wires of a lab, or of all labs."""
+    """The networks of a lab, or of all labs."""
     with translate_errors("listing the networks"):
         listed = connection.listAllNetworks()
     import libvirt
@@ -74,16 +81,17 @@ def networks(connection: Any, lab: str | None = None) -> list[LabObject]:
 
 
 def _ours(listed: Iterable[Any], lab: str | None, flag: int) -> list[LabObject]:
-    """Those of a lab, as they were last described: what runs may be older."""
+    """The objects of a lab, by their newest definition: a running one may still have an older one."""
     found = []
     for thing in listed:
         if not thing.name().startswith(f"{PREFIX}-{lab or ''}"):
             continue
         with engine.ignore_missing():
             active = bool(thing.isActive())
-            metadata = metadata_of(thing.XMLDesc(flag))
+            xml = thing.XMLDesc(flag)
+            metadata = metadata_of(xml)
             if metadata and lab in (None, metadata["name"]):
-                found.append(LabObject(thing, metadata, active))
+                found.append(LabObject(thing, metadata, active, xml))
     return found
 
 
@@ -95,7 +103,7 @@ def stands_still(domain: Any) -> bool:
 
 
 def without_power(name: str, domain: Any) -> NodeStatus:
-    """How a machine stands that is off: it was switched off, or its process died."""
+    """Status of a machine that is off: it was powered off, or its process died."""
     import libvirt
 
     with engine.ignore_missing():
@@ -105,7 +113,7 @@ def without_power(name: str, domain: Any) -> NodeStatus:
 
 
 def record(connection: Any, lab: str) -> dict[str, str]:
-    """What is recorded of a lab on its wires; empty when there is no such lab."""
+    """The record of a lab on its networks; empty when the lab does not exist."""
     found = [wire.metadata for wire in networks(connection, lab)]
     return next(
         (metadata for metadata in found if metadata["network"] == "internal"), found[0] if found else {}
@@ -121,7 +129,7 @@ def spec_of(metadata: dict[str, str]) -> ClusterSpec | None:
 
 
 def labs(connection: Any) -> tuple[LabRecord, ...]:
-    """Every lab that has a machine, a wire or a file here."""
+    """Lists every lab that has a machine, a network or a file here."""
     machines, wires = domains(connection), networks(connection)
     names = {found.metadata["name"] for found in (*machines, *wires)} | set(lab_names())
     return tuple(_record(lab, machines, wires) for lab in sorted(names))
@@ -152,7 +160,7 @@ def _pending(lab: str) -> str:
 
 @functools.cache
 def kvm_verdict() -> tuple[bool, str]:
-    """Whether KVM runs ordinary guests here, and why not; asked once a process."""
+    """Whether KVM can run ordinary guests here, and why not; tested once per process."""
     if not KVM.exists():
         return False, "there is no /dev/kvm"
     try:
@@ -171,7 +179,7 @@ def probe() -> Capabilities:
 
 
 def _daemon() -> Finding:
-    """The only one that needs a connection: without one, the others still say what is amiss."""
+    """The only finding that needs a connection; the others work without one."""
     try:
         connection = engine.connect()
         with translate_errors("asking for its version", "./quickstart --backend libvirt"):  # it needs a QEMU
@@ -190,10 +198,10 @@ def _processor() -> Finding:
 
 
 def _device() -> Finding:
-    """One that the daemon may open and the machines may not costs 36 s a machine: libvirt looks anew."""
+    """If the daemon may open /dev/kvm and the machines may not, libvirt retries for 36 s at each start."""
     subject = "/dev/kvm's owner"
     if not KVM.exists():
-        return Finding(subject, ok=True, evidence="there is none")
+        return Finding(subject, ok=True, evidence="it does not exist")
     if engine.is_session():
         may = "may" if os.access(KVM, os.R_OK | os.W_OK) else "may not (sudo usermod -aG kvm $USER)"
         return Finding(subject, ok=True, evidence=f"the daemon and the machines are ours, and {may} open it")
@@ -212,7 +220,7 @@ def _device() -> Finding:
 
 
 def _name(look_up: Callable[[int], tuple[Any, ...]], number: int) -> str:
-    """What a user or a group is called; its number where it has no name."""
+    """Name of a user or group; its number if it has no name."""
     try:
         return str(look_up(number)[0])
     except KeyError:
@@ -220,7 +228,7 @@ def _name(look_up: Callable[[int], tuple[Any, ...]], number: int) -> str:
 
 
 def _user_of_machines() -> int | None:
-    """Whom qemu.conf has machines run as; None where it leaves that to libvirt, or cannot be read."""
+    """The user that machines run as by qemu.conf; None if it sets none or cannot be read."""
     try:
         found = USER.search(QEMU_CONF.read_text(encoding="utf-8", errors="replace"))
         return _number(found[1]) if found else None
@@ -229,7 +237,7 @@ def _user_of_machines() -> int | None:
 
 
 def _number(user: str) -> int:
-    """As libvirt reads it: a name rather than a number, which a plus sign tells from a name."""
+    """As libvirt reads it: a user name first, else a number (a plus sign marks a number)."""
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
@@ -245,12 +253,12 @@ def _tools() -> Finding:
         missing.append("uidmap")
     if not any(rom.exists() for rom in ROMS):
         missing.append("ipxe-qemu")
-    told = f"missing: {' '.join(missing)}" if missing else "all there"
+    told = f"missing: {' '.join(missing)}" if missing else "all installed"
     return Finding("programs for machines", not missing, told, f"sudo apt-get install {' '.join(missing)}")
 
 
 def _place() -> Finding:
-    """Who the machines belong to, and by which networks they talk."""
+    """Where machines' files are, and which kind of network connects them."""
     subject = "files of machines"
     if not engine.is_session():
         root = os.geteuid() == 0

@@ -1,4 +1,4 @@
-"""Taking a lab away: repeated until libvirt shows nothing of it any more."""
+"""Removes a lab: repeats until libvirt lists nothing of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.backends.libvirt.storage import LabFolder, lab_names
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
-ROUNDS = 5  # a killed `up` may have a request in flight that lands after a first look
+ROUNDS = 5  # a killed `up` may have sent a request that libvirt executes after our first listing
 
 
 def lab(connection: Any, name: str, say: Say) -> None:
-    """Removes every machine, wire and file of a lab."""
+    """Removes every machine, network and file of a lab."""
     for _ in range(ROUNDS):
         found = inspection.domains(connection, name)
         wires = inspection.networks(connection, name)
@@ -29,11 +29,11 @@ def lab(connection: Any, name: str, say: Say) -> None:
             network(wire.thing)
         user_network.stop_switch(LabFolder(name))
         LabFolder(name).remove()
-    raise LabError(f"something of the lab {name} could not be removed", hint=f"lab down -l {name} again")
+    raise LabError(f"lab {name} could not be removed completely", hint=f"lab down -l {name} again")
 
 
 def machine(name: str, domain: Any) -> None:
-    """Pulls a machine's plug and removes it with its files; one that is gone is fine."""
+    """Cuts a machine's power and removes it with its files; one that no longer exists is fine."""
     with translate_errors(f"removing {domain.name()}"):
         node = domain.name().removeprefix(f"rackling-{name}-")
         Door(LabFolder(name), node).close()
@@ -51,7 +51,7 @@ def unplug(domain: Any) -> None:
 
 
 def network(wire: Any) -> None:
-    """Removes a wire; one that is gone is fine."""
+    """Removes a network; one that no longer exists is fine."""
     with translate_errors(f"removing the network {wire.name()}"):
         with ignore_missing():
             if wire.isActive():

@@ -1,7 +1,7 @@
-"""Snapshots: the saved memory of every machine that has power, and its disks as they were at that moment.
+"""Snapshots: the saved memory of every powered machine, and its disks as they were at that moment.
 
-Machines are paused together and go on together, so that none of them sees another miss anything; that all
-their clocks stand still meanwhile harms nobody, as they agree with each other.
+Machines are paused together and resumed together, so that none times out waiting for another. Their clocks
+stop meanwhile, which does no harm as they still agree with each other.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from lab.model import ClusterSpec
 from lab.polling import monotonic, pause, wait_for
 from lab.process import run
 
-FIRST = ".first"  # what the handout was when all its machines stood well for the first time
+FIRST = ".first"  # the handout when all its machines were ready for the first time
 UNFINISHED = ".new"
-FOR_OTHERS = ".golden"  # while the lab is being kept for later ones (golden.py)
+FOR_OTHERS = ".golden"  # while a checkpoint for later labs is being saved (checkpoint_cache.py)
 COPY_SECONDS = 300
 SERVED_SECONDS = 6.0
 SAVING_SECONDS = 120.0
-ASLEEP = "asleep"  # in a folder of saved memories while it may hold the only one of a machine
+ASLEEP = "asleep"  # marks a folder that may hold the only copy of a machine's memory
 WHOLE = b"LibvirtQemudSave"
-"""How a saved memory begins once all of it is there (libvirt, qemu_saveimage.h)."""
+"""First bytes of a complete saved memory (libvirt, qemu_saveimage.h)."""
 DOOR = re.compile(r"name='rackling\.door' state='connected'")
-"""In a running machine's description: a process of its has the port open (QEMU's event VSERPORT_CHANGE)."""
+"""In a running machine's XML: a guest process has the port open (QEMU's event VSERPORT_CHANGE)."""
 
 
 def take(connection: Any, lab: str, name: str, say: Say) -> None:
-    """Keeps the lab's state under a name; all machines stand still for a moment meanwhile."""
+    """Saves the lab's state under a name; all machines are paused for a moment."""
     if name != FIRST:
         check_snapshot_name(name)
     folder = LabFolder(lab)
@@ -57,9 +57,9 @@ def take(connection: Any, lab: str, name: str, say: Say) -> None:
 
 
 def save(connection: Any, lab: str, place: Path, say: Say) -> None:
-    """Writes memory and disks of the lab's machines to a folder made anew; all go on in the same moment.
+    """Writes memory and disks of the lab's machines to a new folder; all resume at the same moment.
 
-    When that fails the folder is removed, unless it holds the only memory of a machine: see `recover`.
+    On failure the folder is removed, unless it holds the only copy of a machine's memory: see `recover`.
     """
     folder = LabFolder(lab)
     shutil.rmtree(place, ignore_errors=True)
@@ -70,7 +70,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     (place / ASLEEP).touch()
     whole = False
     try:
-        # While they still run: a server that heard no goodbye would wait for its caller when it goes on.
+        # While they still run: after the resume, a server would wait for a client that never said goodbye.
         until_served([found for node, found in running.items() if Door(folder, node).close()])
         _pause(running)
         for_each_parallel(running.items(), lambda one: _save(one[1], folder, place, one[0]))
@@ -79,7 +79,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
         copy_disks(folder.path, place)
         whole = True
     finally:
-        # What was not saved still stands paused; what was saved has to be brought back.
+        # Machines that were not saved are still paused; saved ones must be restored.
         bring_back(connection, running, place)
         (place / ASLEEP).unlink()
         if not whole:
@@ -87,19 +87,19 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
 
 
 def recover(connection: Any, lab: str, say: Say) -> None:
-    """Ends what a killed save left: machines get their memory back, and those that stand still go on."""
+    """Completes an interrupted save: restores memory from files, and resumes paused machines."""
     folder = LabFolder(lab)
     places = []
     for place in (_place(folder, UNFINISHED), for_others(folder)):
         if (place / ASLEEP).exists():
             places.append(place)
-        else:  # all run, perhaps under other keys by now
+        else:  # all machines run, perhaps under other keys by now
             shutil.rmtree(place, ignore_errors=True)
     found = inspection.domains(connection, lab)
     if not places and not any(inspection.stands_still(one.thing) for one in found if one.active):
         return
-    say("the lab was interrupted while its machines stood still: letting them go on")
-    # The daemon ends what it was asked for, whether or not he who asked still lives.
+    say("a command was interrupted while the machines were paused: resuming them")
+    # The daemon completes a save even if the process that asked for it is dead.
     wait_for(lambda: not any(map(_is_being_saved, found)), monotonic() + SAVING_SECONDS, every=0.5)
     found = inspection.domains(connection, lab)
     for place in places:
@@ -108,6 +108,19 @@ def recover(connection: Any, lab: str, say: Say) -> None:
         bring_back(connection, saved, place)
         shutil.rmtree(place)
     _go_on({one.metadata["node"]: one for one in found if one.active})
+
+
+def asleep(folder: LabFolder, present: Mapping[str, LabObject]) -> tuple[str, ...]:
+    """The machines whose memory an interrupted save left in a file; `recover` gives it back to them."""
+    places = [
+        place for place in (_place(folder, UNFINISHED), for_others(folder)) if (place / ASLEEP).exists()
+    ]
+    files = [path.name for place in places for path in place.glob("*.*")]
+    return tuple(
+        node
+        for node, one in present.items()
+        if not one.active and {f"{node}.save", f"{node}.part"}.intersection(files)
+    )
 
 
 def _is_being_saved(found: LabObject) -> bool:
@@ -120,7 +133,7 @@ def _is_being_saved(found: LabObject) -> bool:
 
 
 def _find_memory(place: Path, node: str) -> bool:
-    """Whether a machine's memory is there; one that only lacks its name is given it."""
+    """Whether a machine's saved memory exists; renames a complete one that was not renamed yet."""
     unfinished, saved = place / f"{node}.part", place / f"{node}.save"
     if unfinished.exists():
         with unfinished.open("rb") as file:
@@ -131,12 +144,12 @@ def _find_memory(place: Path, node: str) -> bool:
 
 
 def for_others(folder: LabFolder) -> Path:
-    """Where a lab is kept for later ones, until they may have it."""
+    """Where a checkpoint for later labs is saved before it is published."""
     return _place(folder, FOR_OTHERS)
 
 
 def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str, ...], float]:
-    """Puts memory and disks back, whatever the machines do now; those that had no power have none.
+    """Restores memory and disks from any state; machines that were off stay off.
 
     Returns the machines whose systems run now, and how many seconds their clocks are behind.
     """
@@ -146,7 +159,7 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
     say("cutting the power of every machine")
     for_each_parallel(present.values(), lambda found: removal.unplug(found.thing))
     copy_disks(place, folder.path)
-    say("giving every machine its memory back")
+    say("restoring the memory of every machine")
     for node in present:
         console_log.go_back(folder.console(node), place / f"{node}.said")
     saved = {node: found for node, found in present.items() if (place / f"{node}.save").exists()}
@@ -157,13 +170,13 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
 
 
 def has_booted(folder: LabFolder, node: str, now: float) -> bool:
-    """Whether a machine's own system runs, by what it has said."""
+    """Whether a machine's own system runs, judged by its console."""
     said = console_log.read_since_power_on(folder.console(node))
     return console_log.stage_of(node, "", said, now).stage == "init"
 
 
 def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, LabObject]) -> bool:
-    """Whether the first state is kept with its memory, of the very machines that the lab has now."""
+    """Whether the first state is saved with its memory, for exactly the machines that the lab has now."""
     place = _place(LabFolder(lab), FIRST)
     kept = {path.stem: path.read_text() for path in place.glob("*.profile")}
     saved = {path.stem for path in place.glob("*.save")}
@@ -172,7 +185,7 @@ def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, LabObject]
 
 
 def forget(lab: str, name: str) -> None:
-    """Removes a snapshot; the handout takes no room and stays."""
+    """Removes a snapshot; the handout takes no space and cannot be removed."""
     if name == HANDOUT:
         raise _unknown(lab, name)
     check_there(lab, name)
@@ -188,14 +201,14 @@ def check_there(lab: str, name: str) -> None:
 def _unknown(lab: str, name: str) -> UsageError:
     kept = " ".join(names(lab))
     return UsageError(
-        f"the lab {lab} has no snapshot called {name} to remove or go back to",
+        f"the lab {lab} has no snapshot called {name} that could be removed or restored",
         evidence=f"snapshots: {kept}",
         hint="lab snapshot --list",
     )
 
 
 def names(lab: str) -> tuple[str, ...]:
-    """Names of a lab's snapshots, oldest first, the handout before all."""
+    """Names of a lab's snapshots, oldest first; the handout is always the first."""
     folder = LabFolder(lab).path / "snapshots"
     found = list(folder.glob("[a-z0-9]*")) if folder.is_dir() else []
     return (HANDOUT, *(path.name for path in sorted(found, key=lambda path: path.stat().st_mtime)))
@@ -206,9 +219,9 @@ def _place(folder: LabFolder, name: str) -> Path:
 
 
 def until_served(machines: Sequence[LabObject], patience: float = SERVED_SECONDS) -> None:
-    """Waits until machines whose doors were closed have servers there again.
+    """Waits until machines whose ssh channels were closed listen there again.
 
-    Else they would start them after every restore, all at once, and keep the first caller waiting.
+    Otherwise each restore would start all servers at once, and the first client would wait for that.
     """
     began = monotonic()
     away: set[int] = set()
@@ -218,9 +231,9 @@ def until_served(machines: Sequence[LabObject], patience: float = SERVED_SECONDS
         away.update(set(range(len(machines))).difference(now))
         return len(away) == len(now) == len(machines)
 
-    with translate_errors("looking whether the doors are served again"):
+    with translate_errors("waiting for the ssh channels"):
         if wait_for(served, began + patience, every=0.05):
-            pause(monotonic() - began)  # one that begins takes as long again to come to its greeting
+            pause(monotonic() - began)  # a new server needs about as long again until it greets
 
 
 def _pause(running: Mapping[str, LabObject]) -> None:
@@ -230,7 +243,7 @@ def _pause(running: Mapping[str, LabObject]) -> None:
 
 
 def _save(found: LabObject, folder: LabFolder, place: Path, node: str) -> None:
-    """Memory to a file; the machine's process ends with that."""
+    """Saves memory to a file, which ends the machine's process."""
     import libvirt
 
     (place / f"{node}.said").write_bytes(console_log.read_since_power_on(folder.console(node)))
@@ -241,7 +254,7 @@ def _save(found: LabObject, folder: LabFolder, place: Path, node: str) -> None:
 
 
 def bring_back(connection: Any, machines: Mapping[str, LabObject], place: Path) -> None:
-    """Memory from its files; then all go on in the same moment, even when one could not be brought back."""
+    """Restores memory from files; then all resume at the same moment, even if one could not be restored."""
     import libvirt
 
     def restore(node: str) -> None:
@@ -259,7 +272,7 @@ def bring_back(connection: Any, machines: Mapping[str, LabObject], place: Path) 
 def _go_on(machines: Mapping[str, LabObject]) -> None:
     def resume(node: str) -> None:
         thing = machines[node].thing
-        with translate_errors(f"letting {node} go on"):
+        with translate_errors(f"resuming {node}"):
             if thing.isActive() and inspection.stands_still(thing):
                 thing.resume()
 
@@ -267,7 +280,7 @@ def _go_on(machines: Mapping[str, LabObject]) -> None:
 
 
 def copy_disks(source: Path, target: Path) -> None:
-    """Layers over the base, identities and nodes' disks: as large as what was written to them."""
+    """Copies overlays, identities and nodes' disks; sparse, so only what was written takes space."""
     for disk in source.glob("*-vd?.img"):
         unfinished = target / f"{disk.name}.new"
         copy = [

@@ -1,4 +1,4 @@
-"""Clocks of machines that were put back: they stand where they were saved, and a reboot would take one ahead.
+"""Resynchronizes guest clocks after a memory restore: they continue from the moment of the save.
 
 The firmware's clock goes with the host's. So a machine that is booted after its lab was put back would be
 ahead of the others, and munge refuses credentials of another time. All are therefore set together, each by a
@@ -36,7 +36,7 @@ def _set(folder: LabFolder, node: str, say: Say) -> None:
             line.sendall(f"{time.time():.2f}\n".encode())  # after the wait, so that the time is not old
             _hear(line, b"set\n")
         except OSError as problem:
-            say(f"{node}: its clock stays behind: {problem}")
+            say(f"{node}: its clock could not be set: {problem}")
 
 
 def _hear(line: socket.socket, word: bytes) -> None:
