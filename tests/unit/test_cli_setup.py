@@ -25,11 +25,12 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often the images were built; the engine for it is left out."""
     calls: list[str] = []
 
-    def build(names: Sequence[str], *_: object, force: bool) -> None:
-        calls.append(f"{' '.join(names)}{force}")
+    class Images:
+        @staticmethod
+        def build(names: Sequence[str], *_: object, force: bool) -> None:
+            calls.append(f"{' '.join(names)}{force}")
 
-    monkeypatch.setattr("lab.cli.images._store", lambda: None)
-    monkeypatch.setattr("lab.images.pipeline.build", build)
+    monkeypatch.setattr("lab.images.provider.images_of", lambda _: Images)
     return calls
 
 
@@ -45,8 +46,10 @@ def newcomer(desk: Desk, built: list[str], tmp_path: Path, monkeypatch: pytest.M
 
 
 def labs(desk: Desk) -> list[str]:
-    """What was done to whole labs."""
-    return [call for call in desk.backend.calls if call.startswith(("create", "delete"))]
+    """Which labs were made and removed; the proof's is made after the learner's."""
+    calls = [call for call in desk.backend.calls if call.startswith(("apply create", "delete"))]
+    names = iter(("lab", PROOF_LAB))
+    return [call if call.startswith("delete") else f"create {next(names)}" for call in calls]
 
 
 def test_it_builds_brings_up_proves_and_says_what_to_type(newcomer: Desk, built: list[str]) -> None:
@@ -147,7 +150,7 @@ def test_a_proof_that_is_ended_leaves_no_throw_away_lab(
     def judge(*_: object, **__: object) -> None:
         os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("lab.cli.context.judge", judge)
+    monkeypatch.setattr("lab.course.judging.judge", judge)
     before = signal.getsignal(signal.SIGTERM)
     done = newcomer("setup", "-y")
     assert done.exit_code == code
@@ -175,7 +178,7 @@ def test_a_cluster_without_the_exercises_nodes_is_not_proven(newcomer: Desk, tmp
     newcomer.backend.missing = frozenset({"kernel-version"})
     done = newcomer("setup", "-y")
     assert done.exit_code == 0, done.output
-    assert "no proof: backend docker has no kernel-version here" in done.stderr
+    assert "no proof: make_file needs kernel-version" in done.stderr
     assert labs(newcomer) == ["create lab"]
 
 
