@@ -63,6 +63,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
 """What `ci` runs, in this order, and the arguments for a session that takes long otherwise."""
 NOT_IN_CI = {
     "docs": "it writes the references, and a test of `tests` compares them",
+    "lock": "it renews what CI installs from, and a test of `tests` compares it with pyproject.toml",
     "exercises": "all of them take hours; smoke proves some of each chapter",
     "ci": "it is what runs the others",
 }

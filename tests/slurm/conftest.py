@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.slurm import engine
 from tests.slurm.engine import NETWORK, RELEASES, SUBNET, Container
 from tests.slurm.selection import releases_of_day
+
+LOCK = Path(tempfile.gettempdir()) / "rackling-slurm-proof.lock"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,12 +39,17 @@ def release_of(item: pytest.Item) -> str | None:
 @pytest.fixture(scope="session")
 def network() -> Iterator[str]:
     """A network that leads nowhere else; whatever is in it is gone afterwards."""
-    engine.sweep()
-    engine.docker("network", "create", "--internal", "--subnet", SUBNET, "--label", engine.LABEL, NETWORK)
-    yield NETWORK
-    engine.sweep()
-    left = engine.docker("ps", "-aq", "--filter", f"label={engine.LABEL}").stdout
-    assert not left, f"containers of the proof are left: {left.decode()}"
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail(f"other tests of Slurm run here and use the same names: wait for their end ({LOCK})")
+        engine.sweep()
+        engine.docker("network", "create", "--internal", "--subnet", SUBNET, "--label", engine.LABEL, NETWORK)
+        yield NETWORK
+        engine.sweep()
+        left = engine.docker("ps", "-aq", "--filter", f"label={engine.LABEL}").stdout
+        assert not left, f"containers of the proof are left: {left.decode()}"
 
 
 @pytest.fixture(scope="session", params=RELEASES)

@@ -74,7 +74,7 @@ def test_images_builds_what_every_recipe_names(
     assert [words[-3:] for words in session.ran] == [("images", "build", "--all")]
     built: list[str] = []
     monkeypatch.setattr("lab.images.pipeline.build", lambda names, *_, **__: built.extend(names))
-    monkeypatch.setattr("lab.cli.images._store", lambda: None)
+    monkeypatch.setattr("lab.backends.docker.images.ImageStore", lambda: None)
     app = App({"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "LAB_PROGRESS": "quiet"})
     result = CliRunner().invoke(main, ["images", "build", "--all"], obj=app)
     assert result.exit_code == 0, result.output
