@@ -82,7 +82,7 @@ WAYS = (
     Way("bare `python3 -I -S -c pass`", [PYTHON, "-I", "-S", "-c", "pass"], fetches=False),
     Way("siphon.pyz with a token", siphon("--auth", "jwt", "-o", FOLDER), token=True),
     Way("siphon.pyz with munged", siphon("--auth", "munge", "-o", FOLDER)),
-    Way("siphon.pyz, never asked before", siphon("--auth", "jwt", "-o", FOLDER), token=True, cache=CACHE),
+    Way("siphon.pyz, version not remembered", siphon("--auth", "jwt", "-o", FOLDER), token=True, cache=CACHE),
     Way(
         "sackd with munged",
         ["/usr/sbin/sackd", "-D", "--conf-server", HOST],
