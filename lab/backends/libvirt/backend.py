@@ -47,7 +47,7 @@ from lab.serialize import spec_to_json
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
-UNMADE = "its creation was interrupted, so lab up starts again"
+UNMADE = "creation was interrupted; lab up starts again"
 STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 HOSTS = "127.0.0.1 localhost\n"
