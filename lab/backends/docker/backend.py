@@ -135,7 +135,8 @@ class DockerBackend:
         """Says how each node stands: one listing and one command to the switch."""
         found = inspection.containers(self.engine, lab)
         spec = inspection.spec(self.engine, lab)
-        names = [node.name for node in spec.nodes] if spec else sorted(set(found) - {"switch"})
+        names = [node.name for node in spec.nodes] if spec else []
+        names += sorted(set(found) - {"switch", *names})  # what an interrupted `up` has not removed yet
         running = _running(found)
         stages = node_exec.stages(self.engine, lab) if "switch" in running else {}
         return tuple(_status(name, found, running, stages) for name in names)

@@ -159,7 +159,8 @@ class LibvirtBackend:
         """Says how each machine stands, from libvirt's list and the consoles."""
         present = self._present(lab)
         spec = inspection.spec_of(inspection.record(self.connection, lab))
-        names = [node.name for node in spec.nodes] if spec else sorted(present)
+        names = [node.name for node in spec.nodes] if spec else []
+        names += sorted(set(present) - set(names))  # what an interrupted `up` has not removed yet
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
         if _is_half_made(LabFolder(lab)):  # its machines may run with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
