@@ -177,7 +177,8 @@ class FakeBackend:
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how the nodes in memory stand."""
         found = self._lab(lab)
-        return tuple(self._status(found, node.name) for node in found.spec.nodes)
+        names = [node.name for node in found.spec.nodes]
+        return tuple(self._status(found, name) for name in (*names, *sorted(set(found.made) - set(names))))
 
     def start(self, lab: str, nodes: Sequence[str]) -> None:
         """Boots nodes that are off."""
@@ -308,6 +309,8 @@ class FakeBackend:
             fields.pop(name, None)
 
     def _make(self, found: _FakeLab, node: Node) -> None:
+        if node.name in found.made:  # as a real engine says
+            raise LabError(f"{node.name} exists already")
         lab, folder = found.spec.lab, self.folder(found.spec.lab, node.name)
         found.power[node.name] = Power.OFF
         self._made += 1

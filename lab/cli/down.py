@@ -1,4 +1,4 @@
-"""`lab down`: removes a lab, by what the engine knows of it."""
+"""`lab down`: removes a lab, as the engine's records describe it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command(
     """Remove the lab with all that belongs to it.
 
     Needs no configuration: the engine's labels say what belongs to a lab. With NODEs, only these
-    are removed, and lab up makes them anew.
+    are removed; lab up creates them again.
     """
     from lab.cli.output import note
     from lab.cli.progress_display import showing

@@ -114,7 +114,7 @@ def _idle(status: NodeStatus, stale: Iterable[Stale], *, asked: bool) -> Iterato
     if status.stage == UNPLUGGED:
         yield status.name, Verb.CONNECT, status.detail
     elif status.stage == PAUSED:
-        yield status.name, Verb.UNPAUSE, "its processor is paused"
+        yield status.name, Verb.UNPAUSE, "paused"
     elif status.power is Power.OFF and asked:
         yield status.name, Verb.POWER_ON, ""
 

@@ -271,6 +271,15 @@ class Contract:
             assert not work(bed.cluster.plan())
         up.wait_for("sms", "c1")
 
+    def test_an_up_that_was_interrupted_is_planned_to_its_end(self, up: Bed, larger: ClusterSpec) -> None:
+        grown = replace(up, spec=larger)
+        grown.up()
+        up.backend.apply(up.spec, (), silent)  # it recorded what the lab is to be, and then was killed
+        assert "c2" in up.status()
+        assert not nodes_of(grown.cluster.plan(), Verb.CREATE, Verb.REMAKE)
+        assert nodes_of(up.up(), Verb.REMOVE) == ("c2",)
+        assert not work(up.cluster.plan())
+
     def test_delete_takes_all_and_twice_is_fine(self, up: Bed) -> None:
         up.backend.delete(up.name, silent)
         assert up.record() is None

@@ -88,7 +88,7 @@ def test_machines_that_stand_still_are_let_go_on(up: Room, backend: FakeBackend)
     backend.calls.clear()
     with pytest.raises(LabError, match="c1"):
         up.cluster.up(["c1"])
-    assert backend.calls == ["apply unpause c1: its processor is paused"]
+    assert backend.calls == ["apply unpause c1: paused"]
 
 
 def test_a_node_whose_chassis_fails_gets_power_again_once(

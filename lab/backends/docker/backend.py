@@ -19,7 +19,7 @@ from lab.backends.docker import (
     snapshots,
     staleness,
 )
-from lab.backends.docker.container_spec import BORROWED, IDENTITY, Chassis, cables, chassis_of
+from lab.backends.docker.container_spec import EPHEMERAL, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
@@ -135,7 +135,8 @@ class DockerBackend:
         """Says how each node stands: one listing and one command to the switch."""
         found = inspection.containers(self.engine, lab)
         spec = inspection.spec(self.engine, lab)
-        names = [node.name for node in spec.nodes] if spec else sorted(set(found) - {"switch"})
+        names = [node.name for node in spec.nodes] if spec else []
+        names += sorted(set(found) - {"switch", *names})  # what an interrupted `up` has not removed yet
         running = _running(found)
         stages = node_exec.stages(self.engine, lab) if "switch" in running else {}
         return tuple(_status(name, found, running, stages) for name in names)
@@ -210,7 +211,7 @@ class DockerBackend:
         say(f"creating {spec.sms.name} from {name}")
         if ephemeral_identity:
             pending_restore.create_ephemeral_identity(self.client, spec)
-        keys = BORROWED if ephemeral_identity else IDENTITY
+        keys = EPHEMERAL if ephemeral_identity else IDENTITY
         self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
         self.wire(spec, [node.name for node in spec.nodes], say)
         on = [node.name for node in others if powered is None or node.name in powered]

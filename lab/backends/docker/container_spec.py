@@ -21,7 +21,7 @@ SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
 SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that only carry labels
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
-BORROWED = "borrowed"  # the identity while a start state is being created; removed afterwards
+EPHEMERAL = "borrowed"  # the identity while a start state is being created; removed afterwards
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
 # Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")

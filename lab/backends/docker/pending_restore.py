@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lab.backends.docker import assembly, engine, removal
-from lab.backends.docker.container_spec import BORROWED, RESTORING
+from lab.backends.docker.container_spec import EPHEMERAL, RESTORING
 from lab.backends.docker.engine import translate_errors, volume_name
 from lab.model import ClusterSpec
 
@@ -29,9 +29,9 @@ def end(client: APIClient, lab: str) -> None:
 def create_ephemeral_identity(client: APIClient, spec: ClusterSpec) -> None:
     """Creates the volume for fresh keys that belong to no lab; the SMS fills it when it boots."""
     with translate_errors("creating an ephemeral identity"):
-        client.create_volume(volume_name(spec.lab, BORROWED), labels=assembly.labels(spec, "volume"))
+        client.create_volume(volume_name(spec.lab, EPHEMERAL), labels=assembly.labels(spec, "volume"))
 
 
 def remove_ephemeral_identity(client: APIClient, lab: str) -> None:
     """Removes an ephemeral identity."""
-    removal.volumes(client, [volume_name(lab, BORROWED)])
+    removal.volumes(client, [volume_name(lab, EPHEMERAL)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import HANDOUT, Say, State
 from lab.backends.docker import engine, inspection, node_exec, removal
-from lab.backends.docker.container_spec import BORROWED
+from lab.backends.docker.container_spec import EPHEMERAL
 from lab.backends.docker.engine import container_name, lab_filter, translate_errors, volume_name
 from lab.backends.docker.inspection import STATE
 from lab.backends.editions import check_snapshot_name
@@ -37,7 +37,7 @@ def save_shared(client: APIClient, lab: str, name: str, base: str, say: Say) -> 
 
     An existing state of that name is not replaced: another lab saved it first, and labs may be based on it.
     """
-    ephemeral_identity = f"{volume_name(lab, BORROWED)}:"
+    ephemeral_identity = f"{volume_name(lab, EPHEMERAL)}:"
     with translate_errors(f"looking at the SMS of {lab}"):
         found = client.inspect_container(container_name(lab, _sms(client, lab)))
     if not any(bind.startswith(ephemeral_identity) for bind in found["HostConfig"]["Binds"]):

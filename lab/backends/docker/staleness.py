@@ -87,4 +87,4 @@ def _without_switch(present: dict[str, Entry]) -> Iterator[Stale]:
         return
     for name, entry in present.items():
         if name != "switch" and entry["State"] == "running":
-            yield Stale(name, Verb.RESTART, "its cables went with the switch, which does not run")
+            yield Stale(name, Verb.RESTART, "cables were lost with the switch, which does not run")

@@ -47,7 +47,7 @@ from lab.serialize import spec_to_json
 COPY_SECONDS = 600
 FOLLOW_SECONDS = 0.5
 INIT = "init"
-UNMADE = "its creation was interrupted, so lab up starts again"
+UNMADE = "creation was interrupted; lab up starts again"
 STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 HOSTS = "127.0.0.1 localhost\n"
@@ -159,7 +159,8 @@ class LibvirtBackend:
         """Says how each machine stands, from libvirt's list and the consoles."""
         present = self._present(lab)
         spec = inspection.spec_of(inspection.record(self.connection, lab))
-        names = [node.name for node in spec.nodes] if spec else sorted(present)
+        names = [node.name for node in spec.nodes] if spec else []
+        names += sorted(set(present) - set(names))  # what an interrupted `up` has not removed yet
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
         if _is_half_made(LabFolder(lab)):  # its machines may run with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)

@@ -16,7 +16,7 @@ from lab.model import ClusterSpec, Node, Role
 
 OTHER_VERSION = "defined otherwise, by an interrupted lab up or another version of lab"
 FILES_GONE = "the lab's files are gone"
-ASLEEP = "its memory is in a file, since the saving of a snapshot was interrupted"
+ASLEEP = "memory is in a file, as a snapshot was interrupted"
 NAMES = re.compile(r"<entry[^>]*>rackling\.names=([^<]*)</entry>")
 
 
