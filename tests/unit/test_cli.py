@@ -213,8 +213,8 @@ def test_up_does_what_its_dry_run_lists(up: Desk) -> None:
     listed = up("up", "--dry-run", *sets).stdout.splitlines()
     rows = up.json("up", "--dry-run", *sets)["plan"]
     assert up.backend.calls == []
+    before = up.backend.found["lab"].spec.node("client").memory
     done = up("up", "-y", "--progress", "plain", *sets)
-    before = up.backend.found["lab"].spec.node("c1").memory
     steps = [line.partition(". ")[2] for line in listed]
     assert steps[:-1] == [
         f"remake client: memory {before} → 2048",
