@@ -25,7 +25,7 @@ class Holder:
 
 
 class Lock:
-    """A held lock; the kernel releases it when the process ends, however it ends."""
+    """A held lock; the kernel releases it when the process ends."""
 
     def __init__(self, file: int) -> None:
         self._file: int | None = file

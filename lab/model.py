@@ -25,7 +25,7 @@ class Tag(Enum):
 
 
 class Root(Enum):
-    """Where a stateless node keeps its root file system."""
+    """Where the root file system of a stateless node is."""
 
     RAM = "ram"  # unpacked into a tmpfs of half the node's memory, as Warewulf does
     OVERLAY = "overlay"  # one unpacked copy shared by all nodes of the lab, which saves memory
@@ -152,7 +152,7 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class LabRecord:
-    """One lab as the engine's objects describe it; needs no file of ours."""
+    """One lab as the engine's objects describe it; does not depend on files of the harness."""
 
     lab: str
     backend: str

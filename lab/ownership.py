@@ -12,8 +12,8 @@ Filter = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
 def owned_by(number: int = 0, name: str = "root", *, keep_mode: bool = False) -> Filter:
     """Makes a filter that gives every entry one owner, and plain modes unless `keep_mode`.
 
-    Plain modes do not depend on the umask of whoever checked the files out: 755 for folders and
-    programs, 644 for the rest. Compiled Python is left out then.
+    Plain modes are 755 for folders and programs, 644 for the rest, whatever the umask was when the
+    files were checked out. With plain modes, compiled Python is left out.
     """
 
     def adopt(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

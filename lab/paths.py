@@ -17,7 +17,7 @@ class Paths:
     """The folders of one user."""
 
     state: Path  # locks; may be lost when the host reboots
-    data: Path  # progress, transcripts, crash reports: kept
+    data: Path  # progress, transcripts, crash reports
     cache: Path  # may be deleted at any time
 
     def lock(self, lab: str) -> Path:

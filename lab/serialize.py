@@ -39,7 +39,7 @@ def spec_from_json(text: str) -> ClusterSpec:
             raise ValueError(f"specification of schema {found['schema']!r}, wanted {SCHEMA}")
         return _spec(found)
     except (KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(f"not a specification of ours: {problem!r}") from problem
+        raise ValueError(f"not a specification of a lab: {problem!r}") from problem
 
 
 def _node_to_dict(node: Node) -> dict[str, Any]:

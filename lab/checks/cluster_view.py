@@ -1,4 +1,4 @@
-"""The cluster as a check sees it: shells in nodes, facts read there, and how each node stands."""
+"""The cluster as a check sees it: shells in nodes, facts read there, and the state of each node."""
 
 from __future__ import annotations
 

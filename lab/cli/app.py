@@ -68,7 +68,7 @@ class App:
     @property
     def backend_name(self) -> str:
         """The backend's name from LAB_BACKEND, else from lab.toml, else docker."""
-        return self.environ.get("LAB_BACKEND") or self._peek("backend") or DEFAULT_BACKEND
+        return self.environ.get("LAB_BACKEND") or self._read_key("backend") or DEFAULT_BACKEND
 
     @cached_property
     def backend(self) -> Backend:
@@ -89,7 +89,7 @@ class App:
 
     def lab_name(self, given: str | None) -> str:
         """Returns the name of the lab: the one given, else LAB_NAME, else the one in lab.toml, else "lab"."""
-        return given or self.environ.get("LAB_NAME") or self._peek("lab") or DEFAULT_LAB
+        return given or self.environ.get("LAB_NAME") or self._read_key("lab") or DEFAULT_LAB
 
     def spec(self, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:
         """Builds the specification that the configuration describes."""
@@ -156,7 +156,7 @@ class App:
         if not click.confirm(wrapped, err=True):
             raise UsageError("nothing was changed")
 
-    def _peek(self, key: str) -> str | None:
+    def _read_key(self, key: str) -> str | None:
         path = self.config_path(None)
         if path is None:
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SCHEMA = 1
-LAST_COLUMN = 20  # columns that the last cell of a row has at least, however narrow the terminal
+LAST_COLUMN = 20  # least width of the last column, even on a narrower terminal
 
 
 def show_json(result: Mapping[str, Any]) -> None:
@@ -36,7 +36,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def load_tables() -> None:
-    """Loads what a table on a terminal needs, for a command that has to wait for answers meanwhile."""
+    """Loads rich if a table will be shown on a terminal; call it while something else is awaited."""
     if sys.stdout.isatty():
         import rich.console
         import rich.table  # noqa: F401

@@ -29,9 +29,9 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     )
     if isinstance(found, str):
         app.interrupted = f"{found} may be off; `lab reset {found}` continues"
-        kept = "Its disk is kept" if found == context.spec.sms.name else "The SMS provisions it again"
+        fate = "Its disk is kept" if found == context.spec.sms.name else "The SMS provisions it again"
         app.confirm(
-            f"The power of {found} will be cut, and what is in its memory will be lost. {kept}. Continue?",
+            f"The power of {found} will be cut, and what is in its memory will be lost. {fate}. Continue?",
             yes=yes,
         )
         with context.course(mode) as course:

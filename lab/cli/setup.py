@@ -40,7 +40,7 @@ JOINED = "RACKLING_JOINED_DOCKER"
 @click.option(
     "--backend",
     type=click.Choice(("docker", "libvirt")),
-    help="What makes the nodes: containers (the default) or virtual machines [LAB_BACKEND].",
+    help="Run nodes as containers (docker, the default) or virtual machines (libvirt) [LAB_BACKEND].",
 )
 @click.option("--proof/--no-proof", default=True, help="Offer to prove the first exercise (the default).")
 @click.option("-y", "--yes", is_flag=True, envvar="LAB_YES", help="Prove it without asking [LAB_YES].")
@@ -124,7 +124,7 @@ def _bring_up(app: App, lab: str | None, mode: str) -> ClusterSpec:
     try:
         bring_up(app, spec, mode, yes=False)
     except UsageError as problem:
-        hint = f"lab up -l {spec.lab} asks again; with -y it goes on"
+        hint = f"lab up -l {spec.lab} asks again; with -y it continues"
         raise UsageError(problem.message, evidence=problem.evidence, hint=hint) from problem
     return spec
 
@@ -201,7 +201,7 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _close(ctx: click.Context, spec: ClusterSpec, exercise: Exercise, *, proven: bool, as_json: bool) -> None:
-    """Shows how the lab stands, and what to type next."""
+    """Shows the state of the lab, and what to type next."""
     from lab.cli import status
     from lab.cli.output import show_json
 

@@ -1,4 +1,4 @@
-"""Finds the line on which each key of a TOML text stands; tomllib does not tell."""
+"""Finds the line of each key in a TOML text, which tomllib does not report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _split(dotted: str) -> KeyPath:
 
 
 class _OpenValue:
-    """Whether a value goes on in the next line: open brackets, or a multi-line string."""
+    """Tracks whether a value continues in the next line: open brackets, or a multi-line string."""
 
     def __init__(self) -> None:
         self._depth = 0

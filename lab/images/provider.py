@@ -1,4 +1,4 @@
-"""What nodes of a backend start from: container images or disks, by the format that the backend names."""
+"""Chooses how to list and build the images of a backend, by the format that the backend names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class ImageProvider(Protocol):
     """Lists and builds images of one format."""
 
     def inventory(self, *, optional: bool = False) -> tuple[ImageRecord, ...]:
-        """Lists the images, built or not: those that a lab needs, and with `optional` the others too."""
+        """Lists the images that a lab needs, whether built or not; with `optional`, all images."""
 
     def build(self, names: Sequence[str], cache: Path, say: Say, *, force: bool = False) -> None:
-        """Builds the named images (none named: those that a lab needs), unless they are up to date."""
+        """Builds the named images, or those that a lab needs; skips what is up to date, unless `force`."""
 
 
 class ContainerImages:
@@ -38,7 +38,7 @@ class ContainerImages:
 
 
 class DiskImages:
-    """Disks of virtual machines; images that are named are container images all the same."""
+    """Disks of virtual machines; a name still means a container image."""
 
     def inventory(self, *, optional: bool = False) -> tuple[ImageRecord, ...]:
         """Lists the disks; all are needed."""
@@ -58,5 +58,5 @@ class DiskImages:
 
 
 def images_of(backend: Backend) -> ImageProvider:
-    """The provider of the images that a backend's nodes start from."""
+    """Returns the provider of the images from which a backend's nodes start."""
     return DiskImages() if backend.image_format is ImageFormat.DISK else ContainerImages()
