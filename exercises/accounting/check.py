@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from lab.checks import CheckFailedError, Cluster, check, failed
+from lab.checks import CheckFailedError, ClusterView, check, failed
 from lab.facts import accounting, slurm, systemd
 
 SETTINGS = "/etc/slurm/slurmdbd.conf"
@@ -18,14 +18,14 @@ RIGHTS = (
 STORAGE = "accounting_storage/slurmdbd"
 
 
-def setting(cluster: Cluster, name: str, default: str) -> str:
+def setting(cluster: ClusterView, name: str, default: str) -> str:
     """A value of slurmdbd.conf, whatever its permissions."""
     answer = cluster.sms.run(f"grep -i '^ *{name} *=' {SETTINGS}")
     value = answer.output.strip().splitlines()[-1:] if answer.exit_status == 0 else []
     return value[0].partition("=")[2].split("#")[0].strip() if value else default
 
 
-def ask_database(cluster: Cluster, question: str) -> str:
+def ask_database(cluster: ClusterView, question: str) -> str:
     """MariaDB's answer to root; a failed check if it does not answer."""
     answer = cluster.sms.run(f"mariadb -Nse {shlex.quote(question)}", timeout=20)
     if answer.exit_status != 0:
@@ -40,7 +40,7 @@ def ask_database(cluster: Cluster, question: str) -> str:
 
 
 @check(step="database")
-def database_is_there(cluster: Cluster) -> None:
+def database_is_there(cluster: ClusterView) -> None:
     """MariaDB has a database for Slurm."""
     name = setting(cluster, "StorageLoc", "slurm_acct_db")
     # A query would start MariaDB, so look on the disk.
@@ -55,7 +55,7 @@ def database_is_there(cluster: Cluster) -> None:
 
 
 @check(step="database", needs=[database_is_there], timeout=40)
-def slurm_may_use_it(cluster: Cluster) -> None:
+def slurm_may_use_it(cluster: ClusterView) -> None:
     """Slurm's database user has all privileges on it."""
     user = setting(cluster, "StorageUser", "slurm")
     database = setting(cluster, "StorageLoc", "slurm_acct_db")
@@ -76,7 +76,7 @@ def slurm_may_use_it(cluster: Cluster) -> None:
 
 
 @check(step="database", needs=[database_is_there], timeout=40)
-def database_waits_for_locks(cluster: Cluster) -> None:
+def database_waits_for_locks(cluster: ClusterView) -> None:
     """MariaDB lets a transaction wait for a lock for 15 minutes."""
     seconds = ask_database(cluster, "select @@innodb_lock_wait_timeout")
     if not seconds.isdecimal() or int(seconds) < 900:
@@ -89,7 +89,7 @@ def database_waits_for_locks(cluster: Cluster) -> None:
         )
 
 
-def file_at_fault(cluster: Cluster) -> CheckFailedError | None:
+def file_at_fault(cluster: ClusterView) -> CheckFailedError | None:
     """What is wrong with the file slurmdbd.conf, if anything."""
     answer = cluster.sms.run(f"stat -c '%U %a' {SETTINGS}")
     look = f"ls -l {SETTINGS}"
@@ -116,7 +116,7 @@ def file_at_fault(cluster: Cluster) -> CheckFailedError | None:
     )
 
 
-def silence(cluster: Cluster) -> CheckFailedError:
+def silence(cluster: ClusterView) -> CheckFailedError:
     """What slurmdbd reports, if its configuration file is correct."""
     unit = cluster.sms.fact(systemd.unit("slurmdbd.service"))
     lines = cluster.sms.run(
@@ -140,7 +140,7 @@ def silence(cluster: Cluster) -> CheckFailedError:
 
 
 @check(step="daemon", needs=[slurm_may_use_it], settle=20)
-def slurmdbd_answers(cluster: Cluster) -> None:
+def slurmdbd_answers(cluster: ClusterView) -> None:
     """The daemon slurmdbd runs and listens on its port."""
     port = setting(cluster, "DbdPort", "6819")
     if cluster.sms.run(f"ss -Hltn 'sport = :{shlex.quote(port)}' | grep -q .").exit_status != 0:
@@ -148,7 +148,7 @@ def slurmdbd_answers(cluster: Cluster) -> None:
 
 
 @check(step="daemon", needs=[slurmdbd_answers])
-def slurmdbd_starts_at_boot(cluster: Cluster) -> None:
+def slurmdbd_starts_at_boot(cluster: ClusterView) -> None:
     """The daemon slurmdbd starts when the SMS boots."""
     unit = cluster.sms.fact(systemd.unit("slurmdbd.service"))
     if unit.enabled != "enabled":
@@ -161,7 +161,7 @@ def slurmdbd_starts_at_boot(cluster: Cluster) -> None:
         )
 
 
-def why_without(cluster: Cluster) -> str:
+def why_without(cluster: ClusterView) -> str:
     """Why the controller may not use accounting."""
     if cluster.sms.run(
         f"grep -Eqi '^ *AccountingStorageType *= *{STORAGE}' /etc/slurm/slurm.conf"
@@ -173,7 +173,7 @@ def why_without(cluster: Cluster) -> str:
 
 
 @check(step="controller", needs=[slurmdbd_answers], settle=10)
-def controller_uses_slurmdbd(cluster: Cluster) -> None:
+def controller_uses_slurmdbd(cluster: ClusterView) -> None:
     """The running controller uses slurmdbd for accounting."""
     kind = cluster.sms.fact(slurm.config).get("AccountingStorageType", "")
     if kind != STORAGE:
@@ -187,7 +187,7 @@ def controller_uses_slurmdbd(cluster: Cluster) -> None:
 
 
 @check(step="controller", needs=[controller_uses_slurmdbd])
-def limits_are_enforced(cluster: Cluster) -> None:
+def limits_are_enforced(cluster: ClusterView) -> None:
     """The controller enforces limits and QOS."""
     text = cluster.sms.fact(slurm.config).get("AccountingStorageEnforce", "")
     missing = WANTED - set(text.lower().split(","))
@@ -202,7 +202,7 @@ def limits_are_enforced(cluster: Cluster) -> None:
 
 
 @check(step="controller", needs=[controller_uses_slurmdbd], settle=10)
-def cluster_is_registered(cluster: Cluster) -> None:
+def cluster_is_registered(cluster: ClusterView) -> None:
     """The accounting database contains the cluster."""
     name = cluster.sms.fact(slurm.config).get("ClusterName", "")
     known = cluster.sms.fact(accounting.clusters)
@@ -217,7 +217,7 @@ def cluster_is_registered(cluster: Cluster) -> None:
 
 
 @check(step="count", needs=[cluster_is_registered], settle=5)
-def a_user_has_an_account(cluster: Cluster) -> None:
+def a_user_has_an_account(cluster: ClusterView) -> None:
     """At least one user belongs to an account."""
     book = cluster.sms.fact(accounting.book)
     if not any(book.accounts_of(user) for user in USERS):
@@ -231,7 +231,7 @@ def a_user_has_an_account(cluster: Cluster) -> None:
 
 
 @check(step="count", needs=[a_user_has_an_account], settle=15)
-def a_job_was_counted(cluster: Cluster) -> None:
+def a_job_was_counted(cluster: ClusterView) -> None:
     """A job of such a user has completed and is recorded."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user in USERS]
     if not any(job.state == "COMPLETED" and job.account for job in jobs):

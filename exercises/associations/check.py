@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import accounting, partitions
 
 PROJECT = "paygo-project1"
@@ -10,7 +10,7 @@ ACCOUNTS = "sacctmgr show assoc format=account,user,parentname,share,qos"
 FLAGS = frozenset({"NoDecay", "DenyOnLimit"})
 
 
-def require_account(cluster: Cluster, name: str) -> accounting.Account:
+def require_account(cluster: ClusterView, name: str) -> accounting.Account:
     """The account of that name, or a failed check."""
     accounts = cluster.sms.fact(accounting.book).accounts
     if name not in accounts:
@@ -24,7 +24,7 @@ def require_account(cluster: Cluster, name: str) -> accounting.Account:
     return accounts[name]
 
 
-def require_more_than_gratis(cluster: Cluster, name: str) -> None:
+def require_more_than_gratis(cluster: ClusterView, name: str) -> None:
     """Fails unless the share of an account is larger than that of gratis."""
     shares = {key: require_account(cluster, key).shares for key in (name, "gratis")}
     mine, theirs = (int(text) if text.isdecimal() else 0 for text in (shares[name], shares["gratis"]))
@@ -39,13 +39,13 @@ def require_more_than_gratis(cluster: Cluster, name: str) -> None:
 
 
 @check(step="gratis", settle=3)
-def gratis_account_exists(cluster: Cluster) -> None:
+def gratis_account_exists(cluster: ClusterView) -> None:
     """The account gratis exists."""
     require_account(cluster, "gratis")
 
 
 @check(step="gratis", needs=[gratis_account_exists], settle=3)
-def everybody_works_under_gratis(cluster: Cluster) -> None:
+def everybody_works_under_gratis(cluster: ClusterView) -> None:
     """Jobs of user1 and user2 that name no account are charged to gratis."""
     found = cluster.sms.fact(accounting.default_accounts)
     mine = {user: found.get(user, "no account at all") for user in ("user1", "user2")}
@@ -60,13 +60,13 @@ def everybody_works_under_gratis(cluster: Cluster) -> None:
 
 
 @check(step="member", needs=[gratis_account_exists], settle=3)
-def member_has_a_larger_share(cluster: Cluster) -> None:
+def member_has_a_larger_share(cluster: ClusterView) -> None:
     """The account member1 has a larger share than gratis."""
     require_more_than_gratis(cluster, "member1")
 
 
 @check(step="member", needs=[member_has_a_larger_share], settle=3)
-def only_user1_works_for_the_member(cluster: Cluster) -> None:
+def only_user1_works_for_the_member(cluster: ClusterView) -> None:
     """user1 belongs to the account member1, and user2 does not."""
     book = cluster.sms.fact(accounting.book)
     found = [user for user in ("user1", "user2") if "member1" in book.accounts_of(user)]
@@ -81,7 +81,7 @@ def only_user1_works_for_the_member(cluster: Cluster) -> None:
 
 
 @check(step="paygo", needs=[gratis_account_exists], settle=3)
-def project_stands_below_paygo(cluster: Cluster) -> None:
+def project_stands_below_paygo(cluster: ClusterView) -> None:
     """The account paygo has a larger share than gratis, and is the parent of paygo-project1."""
     require_more_than_gratis(cluster, "paygo")
     parent = require_account(cluster, PROJECT).parent
@@ -96,7 +96,7 @@ def project_stands_below_paygo(cluster: Cluster) -> None:
 
 
 @check(step="paygo", settle=3)
-def quota_is_ten_minutes(cluster: Cluster) -> None:
+def quota_is_ten_minutes(cluster: ClusterView) -> None:
     """The QOS paygo-project1 allows ten CPU-minutes in total, without decay, and denies larger jobs."""
     known = cluster.sms.fact(accounting.qos)
     look = "sacctmgr show qos format=name,flags%30,grptresmins"
@@ -122,7 +122,7 @@ def quota_is_ten_minutes(cluster: Cluster) -> None:
 
 
 @check(step="paygo", needs=[project_stands_below_paygo, quota_is_ten_minutes], settle=3)
-def user2_may_use_the_quota(cluster: Cluster) -> None:
+def user2_may_use_the_quota(cluster: ClusterView) -> None:
     """user2 may use the QOS paygo-project1 in the account paygo-project1."""
     book = cluster.sms.fact(accounting.book)
     mine = book.accounts_of("user2")
@@ -145,12 +145,12 @@ def user2_may_use_the_quota(cluster: Cluster) -> None:
 
 
 @check(step="jobs", needs=[only_user1_works_for_the_member], settle=5)
-def a_member_job_ran(cluster: Cluster) -> None:
+def a_member_job_ran(cluster: ClusterView) -> None:
     """A job of user1 has completed under member1."""
     require_job(cluster, "user1", "member1")
 
 
-def require_job(cluster: Cluster, user: str, account: str, qos: str = "") -> None:
+def require_job(cluster: ClusterView, user: str, account: str, qos: str = "") -> None:
     """Fails unless a job of a user has completed under an account, and with a QOS if one is given."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user == user]
     if any(job.state == "COMPLETED" and job.account == account and qos in ("", job.qos) for job in jobs):
@@ -166,13 +166,13 @@ def require_job(cluster: Cluster, user: str, account: str, qos: str = "") -> Non
 
 
 @check(step="jobs", needs=[user2_may_use_the_quota], settle=5)
-def a_paid_job_ran(cluster: Cluster) -> None:
+def a_paid_job_ran(cluster: ClusterView) -> None:
     """A job of user2 has completed under paygo-project1, with that QOS."""
     require_job(cluster, "user2", PROJECT, PROJECT)
 
 
 @check(step="jobs", needs=[user2_may_use_the_quota], settle=5)
-def more_than_the_quota_is_refused(cluster: Cluster) -> None:
+def more_than_the_quota_is_refused(cluster: ClusterView) -> None:
     """For user2, the controller accepts a job of one CPU-minute on the quota, and rejects one of eleven."""
     paid = f"--account={PROJECT} --qos={PROJECT} --ntasks=1"
     small, large = partitions.refusal(f"{paid} --time=1"), partitions.refusal(f"{paid} --time=11")
@@ -190,7 +190,7 @@ def more_than_the_quota_is_refused(cluster: Cluster) -> None:
 
 
 @check(step="jobs", needs=[only_user1_works_for_the_member, user2_may_use_the_quota])
-def accounts_of_others_are_refused(cluster: Cluster) -> None:
+def accounts_of_others_are_refused(cluster: ClusterView) -> None:
     """The controller rejects jobs of user2 under member1, and of user1 under paygo-project1."""
     for user, account in (("user2", "member1"), ("user1", PROJECT)):
         if not cluster.sms.fact(partitions.refusal(f"--account={account} --time=1"), user=user):

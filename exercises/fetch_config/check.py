@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import ClusterView, NodeView, check, failed
 from lab.facts import slurm
 
 USER = "user1"
@@ -23,13 +23,13 @@ TRUTH = {
 }
 
 
-def client(cluster: Cluster) -> NodeView:
+def client(cluster: ClusterView) -> NodeView:
     """The machine without a munge key."""
     return cluster.node("client")
 
 
 @check(step="fetch")
-def the_token_is_a_secret(cluster: Cluster) -> None:
+def the_token_is_a_secret(cluster: ClusterView) -> None:
     """user1 has a valid token in slurm.jwt that no other user may read."""
     answer = cluster.sms.run(f"stat -c '%A %U' {TOKEN}")
     look = "ls -l ~/slurm.jwt"
@@ -62,7 +62,7 @@ def the_token_is_a_secret(cluster: Cluster) -> None:
 
 
 @check(step="fetch", needs=[the_token_is_a_secret])
-def the_copy_is_the_controllers(cluster: Cluster) -> None:
+def the_copy_is_the_controllers(cluster: ClusterView) -> None:
     """slurm.conf in /run/slurm/conf on the client is identical to that of the controller."""
     wanted = cluster.sms.run("sha256sum < /etc/slurm/slurm.conf").output.split()[:1]
     found = client(cluster).run(f"sha256sum < {CONF}/slurm.conf")
@@ -79,7 +79,7 @@ def the_copy_is_the_controllers(cluster: Cluster) -> None:
 
 
 @check(step="fetch", needs=[the_copy_is_the_controllers])
-def the_client_has_no_key(cluster: Cluster) -> None:
+def the_client_has_no_key(cluster: ClusterView) -> None:
     """The client still has no munge key, no munged, and no /etc/slurm/slurm.conf."""
     found = client(cluster).run("ls /etc/munge/munge.key /run/munge/munge.socket.2 /etc/slurm/slurm.conf")
     there = [line for line in found.output.splitlines() if line.startswith("/")]
@@ -94,7 +94,7 @@ def the_client_has_no_key(cluster: Cluster) -> None:
 
 
 @check(step="submit", needs=[the_copy_is_the_controllers], settle=10)
-def commands_work_on_the_client(cluster: Cluster) -> None:
+def commands_work_on_the_client(cluster: ClusterView) -> None:
     """With the token in SLURM_JWT, sinfo on the client shows the controller's partitions."""
     wanted = sorted(part.name for part in cluster.sms.fact(slurm.partitions))
     answer = client(cluster).run(f"export $(cat {TOKEN}); sinfo -h -o '%P'", user=USER)
@@ -110,7 +110,7 @@ def commands_work_on_the_client(cluster: Cluster) -> None:
 
 
 @check(step="submit", needs=[the_token_is_a_secret], settle=30)
-def a_job_came_from_the_client(cluster: Cluster) -> None:
+def a_job_came_from_the_client(cluster: ClusterView) -> None:
     """from_client.out shows that a job was submitted on the client and ran on a compute node."""
     answer = cluster.sms.run(f"cat {OUTPUT}")
     words = set(re.findall(r"[\w-]+", answer.output))
@@ -126,7 +126,7 @@ def a_job_came_from_the_client(cluster: Cluster) -> None:
 
 
 @check(step="refusals")
-def each_refusal_has_its_status(cluster: Cluster) -> None:
+def each_refusal_has_its_status(cluster: ClusterView) -> None:
     """refusals.txt has the exit status of each of the six refusals."""
     text = cluster.sms.run(f"cat {ANSWERS}").output
     found = dict(re.findall(r"^\s*([a-z-]+)\s*=\s*(\d+)\s*$", text, flags=re.MULTILINE))
@@ -145,7 +145,7 @@ def each_refusal_has_its_status(cluster: Cluster) -> None:
 
 
 @check(step="refusals", needs=[each_refusal_has_its_status])
-def the_controller_sends_good_names(cluster: Cluster) -> None:
+def the_controller_sends_good_names(cluster: ClusterView) -> None:
     """slurm.conf names no script any more that nodes would write outside of their directory."""
     config = cluster.sms.fact(slurm.config)
     names = {key: value for key, value in config.items() if ".." in value.split("/")}

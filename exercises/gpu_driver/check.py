@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import ClusterView, NodeView, check, failed
 from lab.facts import slurm, warewulf
 
 IMAGES = "/opt/ohpc/admin/images"
@@ -13,12 +13,12 @@ SMI = "usr/bin/nvidia-smi"
 MODULE = "kernel/drivers/video/emulated-gpu.ko"
 
 
-def gpu_nodes(cluster: Cluster) -> tuple[NodeView, ...]:
+def gpu_nodes(cluster: ClusterView) -> tuple[NodeView, ...]:
     """The nodes with GPUs."""
     return tuple(node for node in cluster.compute if cluster.spec.node(node.name).gpus)
 
 
-def trees(cluster: Cluster) -> list[str]:
+def trees(cluster: ClusterView) -> list[str]:
     """Complete chroots other than the one of the handout; one with a driver comes first."""
     command = f"cd {IMAGES} && for tree in *; do [ -e $tree/etc/shadow ] && ls -d $tree/usr/sbin/slurmd; done"
     found = [f"{IMAGES}/{line.partition('/')[0]}" for line in cluster.sms.run(command).output.splitlines()]
@@ -26,13 +26,13 @@ def trees(cluster: Cluster) -> list[str]:
     return sorted(others, key=lambda tree: not has(cluster, f"{tree}/{SMI}"))
 
 
-def has(cluster: Cluster, path: str) -> bool:
+def has(cluster: ClusterView, path: str) -> bool:
     """Whether the SMS has such a file."""
     return cluster.sms.run(f"test -e {shlex.quote(path)}").exit_status == 0
 
 
 @check(step="tree")
-def gpu_nodes_have_a_tree(cluster: Cluster) -> None:
+def gpu_nodes_have_a_tree(cluster: ClusterView) -> None:
     """There is a second chroot, a complete copy of the first."""
     if not trees(cluster):
         raise failed(
@@ -45,7 +45,7 @@ def gpu_nodes_have_a_tree(cluster: Cluster) -> None:
 
 
 @check(step="install", needs=[gpu_nodes_have_a_tree])
-def driver_is_in_the_tree(cluster: Cluster) -> None:
+def driver_is_in_the_tree(cluster: ClusterView) -> None:
     """The driver is installed in that chroot."""
     tree = trees(cluster)[0]
     if not has(cluster, f"{tree}/{SMI}"):
@@ -63,7 +63,7 @@ def driver_is_in_the_tree(cluster: Cluster) -> None:
 
 
 @check(step="install", needs=[driver_is_in_the_tree])
-def driver_is_for_their_kernel(cluster: Cluster) -> None:
+def driver_is_for_their_kernel(cluster: ClusterView) -> None:
     """The driver is built for the kernel that the GPU nodes boot."""
     tree = trees(cluster)[0]
     made = cluster.sms.run(
@@ -82,7 +82,7 @@ def driver_is_for_their_kernel(cluster: Cluster) -> None:
 
 
 @check(step="install", needs=[driver_is_in_the_tree])
-def base_tree_is_as_it_was(cluster: Cluster) -> None:
+def base_tree_is_as_it_was(cluster: ClusterView) -> None:
     """The chroot of all other nodes has no driver."""
     if has(cluster, f"{BASE}/{SMI}"):
         raise failed(
@@ -95,7 +95,7 @@ def base_tree_is_as_it_was(cluster: Cluster) -> None:
 
 
 @check(step="tidy", needs=[driver_is_in_the_tree])
-def nothing_is_mounted_there(cluster: Cluster) -> None:
+def nothing_is_mounted_there(cluster: ClusterView) -> None:
     """Nothing is mounted in any chroot."""
     found = cluster.sms.run(f"findmnt -rno TARGET | grep '^{IMAGES}/'").output.split()
     if found:
@@ -109,7 +109,7 @@ def nothing_is_mounted_there(cluster: Cluster) -> None:
 
 
 @check(step="tidy", needs=[driver_is_in_the_tree])
-def installer_is_gone(cluster: Cluster) -> None:
+def installer_is_gone(cluster: ClusterView) -> None:
     """No installer is left in a chroot."""
     found = cluster.sms.run(f"find {IMAGES} -xdev -type f -name '*.run'").output.split()
     if found:
@@ -122,13 +122,13 @@ def installer_is_gone(cluster: Cluster) -> None:
         )
 
 
-def vnfs_trees(cluster: Cluster) -> dict[str, str]:
+def vnfs_trees(cluster: ClusterView) -> dict[str, str]:
     """The chroot that each VNFS was packed from."""
     return {row.name: row.chroot for row in cluster.sms.fact(warewulf.vnfs_list)}
 
 
 @check(step="boot", needs=[gpu_nodes_have_a_tree])
-def gpu_nodes_are_given_it(cluster: Cluster) -> None:
+def gpu_nodes_are_given_it(cluster: ClusterView) -> None:
     """The GPU nodes are assigned a VNFS that was packed from that chroot."""
     packed = vnfs_trees(cluster)
     for node in gpu_nodes(cluster):
@@ -146,7 +146,7 @@ def gpu_nodes_are_given_it(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[gpu_nodes_are_given_it])
-def the_others_keep_theirs(cluster: Cluster) -> None:
+def the_others_keep_theirs(cluster: ClusterView) -> None:
     """Nodes without GPUs are assigned the same VNFS as before."""
     packed, gpus = vnfs_trees(cluster), {node.name for node in gpu_nodes(cluster)}
     for row in cluster.sms.fact(warewulf.provision_list):
@@ -162,7 +162,7 @@ def the_others_keep_theirs(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[gpu_nodes_are_given_it, driver_is_in_the_tree], settle=60)
-def gpus_answer(cluster: Cluster) -> None:
+def gpus_answer(cluster: ClusterView) -> None:
     """nvidia-smi shows all GPUs on each GPU node."""
     for node in gpu_nodes(cluster):
         wanted = cluster.spec.node(node.name).gpus
@@ -178,7 +178,7 @@ def gpus_answer(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[gpus_answer])
-def no_installer_came_along(cluster: Cluster) -> None:
+def no_installer_came_along(cluster: ClusterView) -> None:
     """No installer is on a GPU node: the chroot was packed after it was cleaned up."""
     for node in gpu_nodes(cluster):
         found = node.run("find / -xdev -type f -name '*.run'").output.split()
@@ -194,7 +194,7 @@ def no_installer_came_along(cluster: Cluster) -> None:
 
 
 @check(step="use", needs=[gpus_answer], settle=60)
-def gpu_nodes_take_jobs(cluster: Cluster) -> None:
+def gpu_nodes_take_jobs(cluster: ClusterView) -> None:
     """The GPU nodes are in service in Slurm."""
     known = cluster.sms.fact(slurm.nodes)
     names = [node.name for node in gpu_nodes(cluster)]
@@ -210,7 +210,7 @@ def gpu_nodes_take_jobs(cluster: Cluster) -> None:
 
 
 @check(step="use", needs=[gpu_nodes_take_jobs], timeout=60)
-def a_job_gets_a_gpu(cluster: Cluster) -> None:
+def a_job_gets_a_gpu(cluster: ClusterView) -> None:
     """A job that requests one GPU gets one, on a node where nvidia-smi works."""
     command = "cd && srun --immediate=20 --gres=gpu:1 sh -c 'echo mine=$CUDA_VISIBLE_DEVICES; nvidia-smi -L'"
     answer = cluster.sms.run(command, user="user1", timeout=45)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, chroot_of, failed
+from lab.checks import ClusterView, NodeView, check, chroot_of, failed
 from lab.facts import systemd
 
 SERVICES = ("fail2ban", "firewalld")
@@ -25,7 +25,7 @@ def jail_answer(node: NodeView) -> tuple[int, str]:
 
 
 @check(step="install")
-def image_has_both_services(cluster: Cluster) -> None:
+def image_has_both_services(cluster: ClusterView) -> None:
     """fail2ban and firewalld are installed and enabled in the chroot."""
     root = chroot_of(cluster, "login")
     states = {}
@@ -49,7 +49,7 @@ def image_has_both_services(cluster: Cluster) -> None:
 
 
 @check(step="jail", needs=[image_has_both_services])
-def jail_for_ssh_is_on(cluster: Cluster) -> None:
+def jail_for_ssh_is_on(cluster: ClusterView) -> None:
     """fail2ban's jail for ssh is enabled in the chroot."""
     root = chroot_of(cluster, "login")
     # In the order in which fail2ban reads them: the last setting wins (jail.conf(5)).
@@ -73,7 +73,7 @@ def jail_for_ssh_is_on(cluster: Cluster) -> None:
 
 
 @check(step="where", needs=[image_has_both_services])
-def services_are_for_login_only(cluster: Cluster) -> None:
+def services_are_for_login_only(cluster: ClusterView) -> None:
     """In the chroot, each of the two services has a condition that restricts where it runs."""
     root = chroot_of(cluster, "login")
     lacking = [
@@ -92,7 +92,7 @@ def services_are_for_login_only(cluster: Cluster) -> None:
 
 
 @check(step="log")
-def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
+def image_keeps_logins_in_a_log(cluster: ClusterView) -> None:
     """In the chroot, rsyslog is configured to write login messages to /var/log/secure."""
     root = chroot_of(cluster, "login")
     line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{LOG}"
@@ -112,7 +112,7 @@ def image_keeps_logins_in_a_log(cluster: Cluster) -> None:
     needs=[jail_for_ssh_is_on, services_are_for_login_only, image_keeps_logins_in_a_log],
     settle=60,
 )
-def login_watches_logins(cluster: Cluster) -> None:
+def login_watches_logins(cluster: ClusterView) -> None:
     """fail2ban runs on the login node and has a jail for ssh."""
     unit = cluster.login.fact(systemd.unit("fail2ban.service"))
     if unit.load == "not-found":
@@ -143,7 +143,7 @@ def login_watches_logins(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_watches_logins], settle=20)
-def logins_are_written_there(cluster: Cluster) -> None:
+def logins_are_written_there(cluster: ClusterView) -> None:
     """On the login node, rsyslog writes logins to the log that fail2ban reads."""
     cluster.sms.run("ssh -o BatchMode=yes -o ConnectTimeout=5 login true")  # must be written there
     size = cluster.login.run(f"stat -c %s {LOG}")
@@ -158,7 +158,7 @@ def logins_are_written_there(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_watches_logins])
-def compute_nodes_do_not(cluster: Cluster) -> None:
+def compute_nodes_do_not(cluster: ClusterView) -> None:
     """Neither service runs on the compute nodes."""
     for node in cluster.compute:
         running = [

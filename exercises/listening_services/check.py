@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, check, chroot_of, failed
+from lab.checks import ClusterView, check, chroot_of, failed
 
 NOTES = "listening.txt"
 RPC = ("rpcbind.socket", "rpcbind.service")
@@ -13,7 +13,7 @@ LOOK = "netstat -utlp"
 EPHEMERAL = 32768  # a UDP socket from this port on most likely only sends
 
 
-def in_folder(cluster: Cluster, root: str, unit: str) -> str:
+def in_folder(cluster: ClusterView, root: str, unit: str) -> str:
     """Whether a unit starts when a system in a folder boots, in systemd's words."""
     held = f"{root}/etc/systemd/system/{unit}.d {root}/etc/systemd/system/{unit}"
     if cluster.sms.run(f"grep -rqsE '^ *(Condition|Assert)[A-Za-z]+ *= *[^ ]' {held}").exit_status == 0:
@@ -25,7 +25,7 @@ def in_folder(cluster: Cluster, root: str, unit: str) -> str:
 
 
 @check(step="look")
-def inventory_is_written_down(cluster: Cluster) -> None:
+def inventory_is_written_down(cluster: ClusterView) -> None:
     """user1 has a list on the SMS of what listened on the login node: ssh and rpcbind."""
     answer = cluster.sms.run(f"cat ~user1/{NOTES}")
     look = f"cat ~user1/{NOTES}"
@@ -50,7 +50,7 @@ def inventory_is_written_down(cluster: Cluster) -> None:
 
 
 @check(step="image")
-def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
+def image_keeps_rpcbind_quiet(cluster: ClusterView) -> None:
     """In the chroot, neither rpcbind nor its socket is enabled."""
     root = chroot_of(cluster, "login")
     states = {unit: in_folder(cluster, root, unit) for unit in RPC}
@@ -66,7 +66,7 @@ def image_keeps_rpcbind_quiet(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[image_keeps_rpcbind_quiet], settle=45)
-def login_booted_without_rpcbind(cluster: Cluster) -> None:
+def login_booted_without_rpcbind(cluster: ClusterView) -> None:
     """The service rpcbind has not listened on the login node since it booted."""
     shown = cluster.login.run(f"systemctl show {' '.join(RPC)} -p ActiveState,ActiveEnterTimestampMonotonic")
     if re.search(r"^ActiveState=active", shown.output, flags=re.MULTILINE):
@@ -88,7 +88,7 @@ def login_booted_without_rpcbind(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_booted_without_rpcbind])
-def only_ssh_is_offered(cluster: Cluster) -> None:
+def only_ssh_is_offered(cluster: ClusterView) -> None:
     """The login node offers ssh to other machines, and nothing else."""
     output = cluster.login.run("ss -Hutln").output
     found = [(words[0], *words[4].rsplit(":", 1)) for words in map(str.split, output.splitlines())]

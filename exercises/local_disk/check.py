@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import ClusterView, NodeView, check, failed
 from lab.facts import slurm, storage, warewulf
 
 DISK = "/dev/vda"
@@ -23,12 +23,12 @@ been set since; but a system in a container has no other source."""
 REMAKING = {"mklabel", "mktable", "mkpart", "rm"}
 
 
-def nodes(cluster: Cluster) -> list[NodeView]:
+def nodes(cluster: ClusterView) -> list[NodeView]:
     """The nodes whose names begin with c."""
     return [node for node in cluster.compute if node.name.startswith("c")]
 
 
-def stored(cluster: Cluster, node: NodeView) -> list[list[str]]:
+def stored(cluster: ClusterView, node: NodeView) -> list[list[str]]:
     """The commands of the layout that is assigned to a node, split into words."""
     layout = cluster.sms.fact(warewulf.provision_print(node.name)).filesystem
     return [command.split() for command in layout.split(",") if command.strip()]
@@ -54,7 +54,7 @@ def divided(node: NodeView) -> str:
 
 
 @check(step="divide", settle=60)
-def disks_are_divided(cluster: Cluster) -> None:
+def disks_are_divided(cluster: ClusterView) -> None:
     """The disks of c1 and c2 have partitions 2 to 5, at the positions in the table."""
     wrong = {node.name: found for node in nodes(cluster) if (found := divided(node))}
     if wrong:
@@ -69,7 +69,7 @@ def disks_are_divided(cluster: Cluster) -> None:
 
 
 @check(step="divide", needs=[disks_are_divided])
-def first_partition_is_untouched(cluster: Cluster) -> None:
+def first_partition_is_untouched(cluster: ClusterView) -> None:
     """Their first partition has its original start, size and flag (esp)."""
     for node in nodes(cluster):
         table = node.fact(storage.partitions(DISK))
@@ -89,7 +89,7 @@ def first_partition_is_untouched(cluster: Cluster) -> None:
 
 
 @check(step="assign")
-def nodes_are_given_the_layout(cluster: Cluster) -> None:
+def nodes_are_given_the_layout(cluster: ClusterView) -> None:
     """Warewulf has a disk layout for both nodes that formats and mounts /, /boot, /tmp and swap."""
     for node in nodes(cluster):
         commands = stored(cluster, node)
@@ -116,7 +116,7 @@ def nodes_are_given_the_layout(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[nodes_are_given_the_layout])
-def no_boot_makes_a_new_table(cluster: Cluster) -> None:
+def no_boot_makes_a_new_table(cluster: ClusterView) -> None:
     """No command of the layout creates or removes partitions."""
     for node in nodes(cluster):
         found = [" ".join(words) for words in stored(cluster, node) if words[0] in REMAKING]
@@ -131,7 +131,7 @@ def no_boot_makes_a_new_table(cluster: Cluster) -> None:
 
 
 @check(step="drivers")
-def bootstrap_loads_the_drivers(cluster: Cluster) -> None:
+def bootstrap_loads_the_drivers(cluster: ClusterView) -> None:
     """The disk driver and the file system driver are in the list of modules to load."""
     text = cluster.sms.run("cat /etc/warewulf/bootstrap.conf").output
     listed: list[str] = []
@@ -150,7 +150,7 @@ def bootstrap_loads_the_drivers(cluster: Cluster) -> None:
 
 
 @check(step="boot", settle=60)
-def root_is_on_the_disk(cluster: Cluster) -> None:
+def root_is_on_the_disk(cluster: ClusterView) -> None:
     """Both nodes run from their disk: / is ext4 on partition 4."""
     for node in nodes(cluster):
         root = node.fact(storage.mount("/"))
@@ -166,7 +166,7 @@ def root_is_on_the_disk(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[root_is_on_the_disk])
-def the_rest_is_where_it_belongs(cluster: Cluster) -> None:
+def the_rest_is_where_it_belongs(cluster: ClusterView) -> None:
     """/boot is partition 2, swap is partition 3, /tmp is partition 5, and the partitions have their names."""
     for node in nodes(cluster):
         sources = {place: node.fact(storage.mount(place)).source for place in PLACES}
@@ -189,7 +189,7 @@ def the_rest_is_where_it_belongs(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[root_is_on_the_disk])
-def every_boot_starts_clean(cluster: Cluster) -> None:
+def every_boot_starts_clean(cluster: ClusterView) -> None:
     """The file systems on / and /tmp were created during this boot."""
     for node in nodes(cluster):
         began = int(node.run(BEGAN).output.strip() or 0)
@@ -207,7 +207,7 @@ def every_boot_starts_clean(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[root_is_on_the_disk])
-def memory_is_free_again(cluster: Cluster) -> None:
+def memory_is_free_again(cluster: ClusterView) -> None:
     """The system is no longer in memory: `shared` memory is less than half of the space used on /."""
     for node in nodes(cluster):
         memory, root = node.fact(storage.memory), node.fact(storage.mount("/"))
@@ -221,7 +221,7 @@ def memory_is_free_again(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[root_is_on_the_disk], settle=60)
-def slurm_has_them_back(cluster: Cluster) -> None:
+def slurm_has_them_back(cluster: ClusterView) -> None:
     """Both nodes are in service in Slurm, or are down only because of an unexpected reboot."""
     known = cluster.sms.fact(slurm.nodes)
     for node in nodes(cluster):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import warewulf
 
 PAM_FILE = "/etc/pam.d/sshd"
@@ -12,7 +12,7 @@ DENIED = "Access denied"
 SAMPLE = 6  # compute nodes that are tried at most
 
 
-def require_root_may(cluster: Cluster) -> None:
+def require_root_may(cluster: ClusterView) -> None:
     """Fails when root cannot log in to the login node by ssh although the node is up."""
     answer = cluster.sms.run(f"{SSH} login true")
     if answer.exit_status == 0:
@@ -28,7 +28,7 @@ def require_root_may(cluster: Cluster) -> None:
 
 
 @check(step="admit", settle=45)
-def users_may_log_in(cluster: Cluster) -> None:
+def users_may_log_in(cluster: ClusterView) -> None:
     """user1 and user2 may log in from the SMS to the login node."""
     require_root_may(cluster)
     for user in USERS:
@@ -45,7 +45,7 @@ def users_may_log_in(cluster: Cluster) -> None:
 
 
 @check(step="last", needs=[users_may_log_in])
-def a_boot_will_not_undo_it(cluster: Cluster) -> None:
+def a_boot_will_not_undo_it(cluster: ClusterView) -> None:
     """The PAM file that admits them comes from the SMS, so it is there after each boot."""
     given = cluster.sms.fact(warewulf.provision_print("login"))
     names = [row.name for row in cluster.sms.fact(warewulf.file_list) if row.path == PAM_FILE]
@@ -74,14 +74,14 @@ def a_boot_will_not_undo_it(cluster: Cluster) -> None:
     )
 
 
-def stranger(cluster: Cluster, node: str) -> str | None:
+def stranger(cluster: ClusterView, node: str) -> str | None:
     """A user who has no job on a node; None if both have one."""
     busy = cluster.sms.run(f"squeue -h -w {node} -o %u").output.split()
     return next((user for user in reversed(USERS) if user not in busy), None)
 
 
 @check(step="others", needs=[users_may_log_in], settle=30)
-def compute_nodes_refuse_users(cluster: Cluster) -> None:
+def compute_nodes_refuse_users(cluster: ClusterView) -> None:
     """Compute nodes still refuse users who have no job there."""
     up = [node.name for node in cluster.compute if node.state().stage == "init"][:SAMPLE]
     asked = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import slurm, warewulf
 
 OWN_FILE = "/etc/slurm/slurm.conf"
@@ -18,7 +18,7 @@ def settings(text: str) -> dict[str, str]:
     return {words[0].lower(): words[2] if len(words) > 2 else "" for words in parts}
 
 
-def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
+def require_small(cluster: ClusterView, text: str, *, node: str, look: str) -> None:
     """Fails unless a configuration names the cluster and the controller, and defines nothing else."""
     found = settings(text)
     for key, name in (("clustername", "ClusterName"), ("slurmctldhost", "SlurmctldHost")):
@@ -47,7 +47,7 @@ def require_small(cluster: Cluster, text: str, *, node: str, look: str) -> None:
 
 
 @check(step="write")
-def login_has_its_own_file(cluster: Cluster) -> None:
+def login_has_its_own_file(cluster: ClusterView) -> None:
     """The login node has a file /etc/slurm/slurm.conf that every user may read."""
     answer = cluster.login.run(f"stat -c %A {OWN_FILE}")
     if answer.exit_status != 0:
@@ -69,14 +69,14 @@ def login_has_its_own_file(cluster: Cluster) -> None:
 
 
 @check(step="write", needs=[login_has_its_own_file])
-def file_says_only_where_the_controller_is(cluster: Cluster) -> None:
+def file_says_only_where_the_controller_is(cluster: ClusterView) -> None:
     """It names the cluster and the host of the controller, and defines no nodes or partitions."""
     text = cluster.login.run(f"cat {OWN_FILE}").output
     require_small(cluster, text, node="login", look=f"cat {OWN_FILE}")
 
 
 @check(step="write", needs=[file_says_only_where_the_controller_is], settle=10)
-def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
+def sinfo_works_with_the_file_alone(cluster: ClusterView) -> None:
     """With this file alone, sinfo shows the same partitions as on the SMS."""
     wanted = [part.name for part in cluster.sms.fact(slurm.partitions)]
     answer = cluster.login.run(f"SLURM_CONF={OWN_FILE} sinfo -h -o '%P'", timeout=15)
@@ -92,7 +92,7 @@ def sinfo_works_with_the_file_alone(cluster: Cluster) -> None:
 
 
 @check(step="keep")
-def warewulf_has_the_file(cluster: Cluster) -> None:
+def warewulf_has_the_file(cluster: ClusterView) -> None:
     """Warewulf has a file object with the path /etc/slurm/slurm.conf."""
     rows = cluster.sms.fact(warewulf.file_list)
     if any(row.path == OWN_FILE for row in rows):
@@ -110,7 +110,7 @@ def warewulf_has_the_file(cluster: Cluster) -> None:
 
 
 @check(step="keep", needs=[warewulf_has_the_file])
-def kept_file_says_the_same(cluster: Cluster) -> None:
+def kept_file_says_the_same(cluster: ClusterView) -> None:
     """The file in Warewulf is such a client configuration too, and every user may read it."""
     rows = [row for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
     row = rows[0]

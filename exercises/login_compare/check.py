@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import shlex
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import warewulf
 
 OWN_FILE = "/etc/slurm/slurm.conf"
 
 
-def own_files(cluster: Cluster) -> list[str]:
+def own_files(cluster: ClusterView) -> list[str]:
     """Names of the file objects with the path /etc/slurm/slurm.conf."""
     return [row.name for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
 
 
-def given(cluster: Cluster, node: str) -> tuple[str, ...]:
+def given(cluster: ClusterView, node: str) -> tuple[str, ...]:
     """Names of the files that are assigned to a node."""
     return cluster.sms.fact(warewulf.provision_print(node)).files
 
 
 @check(step="assign")
-def login_is_given_the_file(cluster: Cluster) -> None:
+def login_is_given_the_file(cluster: ClusterView) -> None:
     """The login node is assigned a file with the path /etc/slurm/slurm.conf."""
     there = own_files(cluster)
     found = given(cluster, "login")
@@ -38,7 +38,7 @@ def login_is_given_the_file(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[login_is_given_the_file])
-def nothing_was_taken_away(cluster: Cluster) -> None:
+def nothing_was_taken_away(cluster: ClusterView) -> None:
     """It is still assigned every file that a compute node is."""
     neighbour = cluster.compute[0].name
     found = given(cluster, "login")
@@ -54,7 +54,7 @@ def nothing_was_taken_away(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[login_is_given_the_file])
-def compute_nodes_are_not_given_it(cluster: Cluster) -> None:
+def compute_nodes_are_not_given_it(cluster: ClusterView) -> None:
     """No compute node is assigned that file."""
     there = set(own_files(cluster))
     found = [node.name for node in cluster.compute if there & set(given(cluster, node.name))]
@@ -69,7 +69,7 @@ def compute_nodes_are_not_given_it(cluster: Cluster) -> None:
 
 
 @check(step="compare", needs=[nothing_was_taken_away, compute_nodes_are_not_given_it])
-def only_the_files_differ(cluster: Cluster) -> None:
+def only_the_files_differ(cluster: ClusterView) -> None:
     """Except for the files, the login node and a compute node have the same settings."""
     neighbour = cluster.compute[0].name
     mine = dict(cluster.sms.fact(warewulf.provision_print("login")).values)
@@ -86,7 +86,7 @@ def only_the_files_differ(cluster: Cluster) -> None:
 
 
 @check(step="deliver", needs=[login_is_given_the_file], settle=30)
-def login_has_what_it_is_given(cluster: Cluster) -> None:
+def login_has_what_it_is_given(cluster: ClusterView) -> None:
     """The file is on the login node, with the content that Warewulf stores."""
     name = next(name for name in own_files(cluster) if name in given(cluster, "login"))
     kept = cluster.sms.run(f"wwsh file show {shlex.quote(name)}").output

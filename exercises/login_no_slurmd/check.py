@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lab.checks import Cluster, check, chroot_of, failed
+from lab.checks import ClusterView, check, chroot_of, failed
 from lab.checks.cluster_view import NodeView
 from lab.facts import slurm, warewulf
 
@@ -48,12 +48,12 @@ def with_condition(root: str) -> str:
     return f"grep -rlsE '{CONDITION}' {' '.join(root + place for place in PLACES)}"
 
 
-def in_the_image(cluster: Cluster) -> list[str]:
+def in_the_image(cluster: ClusterView) -> list[str]:
     """Files in the chroot that hold a condition for slurmd."""
     return cluster.sms.run(with_condition(chroot_of(cluster, "login"))).output.split()
 
 
-def delivered(cluster: Cluster) -> list[str]:
+def delivered(cluster: ClusterView) -> list[str]:
     """Overrides of slurmd's unit that are assigned to the login node as Warewulf files."""
     given = cluster.sms.fact(warewulf.provision_print("login")).files
     rows = cluster.sms.fact(warewulf.file_list)
@@ -74,7 +74,7 @@ def came_with_the_boot(node: NodeView) -> bool | None:
 
 
 @check(step="condition")
-def login_refuses_slurmd(cluster: Cluster) -> None:
+def login_refuses_slurmd(cluster: ClusterView) -> None:
     """The login node does not run slurmd, because a condition is not met."""
     found = daemon(cluster.login)
     if found.refused:
@@ -101,7 +101,7 @@ def login_refuses_slurmd(cluster: Cluster) -> None:
 
 
 @check(step="image")
-def image_has_the_condition(cluster: Cluster) -> None:
+def image_has_the_condition(cluster: ClusterView) -> None:
     """The condition is in the chroot that the VNFS is packed from."""
     if in_the_image(cluster) or delivered(cluster):
         return
@@ -116,7 +116,7 @@ def image_has_the_condition(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_refuses_slurmd, image_has_the_condition], settle=45)
-def login_booted_with_it(cluster: Cluster) -> None:
+def login_booted_with_it(cluster: ClusterView) -> None:
     """The login node booted with the condition."""
     if not came_with_the_boot(cluster.login):
         raise failed(
@@ -129,7 +129,7 @@ def login_booted_with_it(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_booted_with_it], settle=15)
-def sinfo_works_all_the_same(cluster: Cluster) -> None:
+def sinfo_works_all_the_same(cluster: ClusterView) -> None:
     """The command sinfo works on the login node without slurmd."""
     answer = cluster.login.run("sinfo", timeout=15)
     if answer.exit_status != 0 or "error:" in answer.output:
@@ -143,7 +143,7 @@ def sinfo_works_all_the_same(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[image_has_the_condition], settle=45)
-def compute_node_runs_slurmd(cluster: Cluster) -> None:
+def compute_node_runs_slurmd(cluster: ClusterView) -> None:
     """The first compute node has booted with the condition too, and runs slurmd."""
     node = cluster.compute[0]
     if in_the_image(cluster) and not came_with_the_boot(node):
@@ -166,7 +166,7 @@ def compute_node_runs_slurmd(cluster: Cluster) -> None:
 
 
 @check(step="aftermath", needs=[compute_node_runs_slurmd], settle=45)
-def slurm_knows_of_the_reboot(cluster: Cluster) -> None:
+def slurm_knows_of_the_reboot(cluster: ClusterView) -> None:
     """Slurm has recorded the reboot of that node."""
     node = cluster.compute[0]
     info = cluster.sms.fact(slurm.node(node.name))

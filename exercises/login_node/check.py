@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import storage, systemd, warewulf
 
 FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
@@ -20,7 +20,7 @@ def differing_pairs(found: str, wanted: str) -> str:
     return f"{found} ({', '.join(wrong)})"
 
 
-def cards(cluster: Cluster, key: str) -> list[str]:
+def cards(cluster: ClusterView, key: str) -> list[str]:
     """The values of HWADDR or IPADDR in the node object, of all its network devices."""
     found = cluster.sms.fact(warewulf.node_print("login"))
     values = [value for name, value in found.items() if name.endswith(f".{key}") and value]
@@ -28,7 +28,7 @@ def cards(cluster: Cluster, key: str) -> list[str]:
 
 
 @check(step="register")
-def node_is_known(cluster: Cluster) -> None:
+def node_is_known(cluster: ClusterView) -> None:
     """Warewulf has a node object called login."""
     rows = cluster.sms.fact(warewulf.node_list)
     if any(row.name == "login" for row in rows):
@@ -45,7 +45,7 @@ def node_is_known(cluster: Cluster) -> None:
 
 
 @check(step="register", needs=[node_is_known])
-def mac_is_the_handouts(cluster: Cluster) -> None:
+def mac_is_the_handouts(cluster: ClusterView) -> None:
     """Its MAC address is the one on your handout."""
     mac = cluster.login.mac
     found = cards(cluster, "HWADDR")
@@ -60,7 +60,7 @@ def mac_is_the_handouts(cluster: Cluster) -> None:
 
 
 @check(step="register", needs=[node_is_known])
-def address_is_right(cluster: Cluster) -> None:
+def address_is_right(cluster: ClusterView) -> None:
     """Its IP address is the one planned for the login node."""
     found = cards(cluster, "IPADDR")
     if cluster.login.address not in found:
@@ -74,7 +74,7 @@ def address_is_right(cluster: Cluster) -> None:
 
 
 @check(step="register", needs=[mac_is_the_handouts, address_is_right])
-def dhcp_will_answer(cluster: Cluster) -> None:
+def dhcp_will_answer(cluster: ClusterView) -> None:
     """The DHCP server has an entry with this MAC address and this IP address."""
     login = cluster.login
     lines = cluster.sms.run(f"cat {DHCP_HOSTS}").output.lower().splitlines()
@@ -99,7 +99,7 @@ def dhcp_will_answer(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[node_is_known])
-def vnfs_is_assigned(cluster: Cluster) -> None:
+def vnfs_is_assigned(cluster: ClusterView) -> None:
     """The node is assigned a VNFS that exists in Warewulf."""
     known = [row.name for row in cluster.sms.fact(warewulf.vnfs_list)]
     found = cluster.sms.fact(warewulf.provision_print("login")).vnfs
@@ -114,7 +114,7 @@ def vnfs_is_assigned(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[node_is_known])
-def bootstrap_is_assigned(cluster: Cluster) -> None:
+def bootstrap_is_assigned(cluster: ClusterView) -> None:
     """The node is assigned a bootstrap that exists in Warewulf."""
     known = [row.name for row in cluster.sms.fact(warewulf.bootstrap_list)]
     found = cluster.sms.fact(warewulf.provision_print("login")).bootstrap
@@ -129,7 +129,7 @@ def bootstrap_is_assigned(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[node_is_known])
-def files_are_assigned(cluster: Cluster) -> None:
+def files_are_assigned(cluster: ClusterView) -> None:
     """The node is assigned the six files that every node needs."""
     found = cluster.sms.fact(warewulf.provision_print("login")).files
     missing = [name for name in FILES if name not in found]
@@ -144,7 +144,7 @@ def files_are_assigned(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[bootstrap_is_assigned, mac_is_the_handouts])
-def boot_script_names_the_bootstrap(cluster: Cluster) -> None:
+def boot_script_names_the_bootstrap(cluster: ClusterView) -> None:
     """The boot script for this MAC address names the bootstrap."""
     bootstrap = cluster.sms.fact(warewulf.provision_print("login")).bootstrap
     script = f"/srv/warewulf/ipxe/cfg/{cluster.login.mac}"
@@ -164,7 +164,7 @@ def boot_script_names_the_bootstrap(cluster: Cluster) -> None:
     needs=[dhcp_will_answer, boot_script_names_the_bootstrap, vnfs_is_assigned, files_are_assigned],
     settle=120,
 )
-def login_answers(cluster: Cluster) -> None:
+def login_answers(cluster: ClusterView) -> None:
     """The login node has booted and accepts ssh connections."""
     answer = cluster.sms.run(f"{SSH} true")
     if answer.exit_status == 0:
@@ -188,7 +188,7 @@ def login_answers(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_answers])
-def name_is_login(cluster: Cluster) -> None:
+def name_is_login(cluster: ClusterView) -> None:
     """The host name of the machine is login."""
     found = cluster.login.run("hostname -s").output.strip()
     if found != "login":
@@ -196,7 +196,7 @@ def name_is_login(cluster: Cluster) -> None:
 
 
 @check(step="look", needs=[login_answers])
-def root_is_in_memory(cluster: Cluster) -> None:
+def root_is_in_memory(cluster: ClusterView) -> None:
     """Its root file system is in memory and may use about half of it."""
     root = cluster.login.fact(storage.mount("/"))
     if root.fstype != cluster.root_kind:
@@ -212,7 +212,7 @@ def root_is_in_memory(cluster: Cluster) -> None:
 
 
 @check(step="look", needs=[login_answers], settle=20)
-def folders_are_the_sms_s(cluster: Cluster) -> None:
+def folders_are_the_sms_s(cluster: ClusterView) -> None:
     """Its /home and /opt/ohpc/pub are those of the SMS."""
     made = "; ".join(f"s{n}=$(mktemp {folder}/.seen-XXXXXX)" for n, folder in enumerate(SHARED))
     signs = " ".join(f"$s{n}" for n in range(len(SHARED)))
@@ -229,7 +229,7 @@ def folders_are_the_sms_s(cluster: Cluster) -> None:
 
 
 @check(step="look", needs=[login_answers])
-def neighbours_are_known(cluster: Cluster) -> None:
+def neighbours_are_known(cluster: ClusterView) -> None:
     """Its /etc/hosts has the addresses of the SMS and of the compute nodes."""
     lines = [line.split("#")[0].split() for line in cluster.login.run("cat /etc/hosts").output.splitlines()]
     known = {name: words[0] for words in lines if words for name in words[1:]}
@@ -246,7 +246,7 @@ def neighbours_are_known(cluster: Cluster) -> None:
 
 
 @check(step="look", needs=[login_answers], settle=20)
-def munge_agrees(cluster: Cluster) -> None:
+def munge_agrees(cluster: ClusterView) -> None:
     """Each of the two nodes, login and SMS, accepts munge credentials of the other."""
     ways = {
         "munge -n | sudo ssh login unmunge": f"munge -n | {SSH} unmunge",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import slurm, systemd
 
 OWN_FILE = "/etc/slurm/slurm.conf"
 
 
 @check(step="introduce", settle=15)
-def login_has_a_way_to_the_configuration(cluster: Cluster) -> None:
+def login_has_a_way_to_the_configuration(cluster: ClusterView) -> None:
     """The login node gets Slurm's configuration from a running slurmd, or from a file of its own."""
     if cluster.login.run(f"grep -qi '^ *SlurmctldHost' {OWN_FILE}").exit_status == 0:
         return
@@ -37,7 +37,7 @@ def login_has_a_way_to_the_configuration(cluster: Cluster) -> None:
 
 
 @check(step="answer", needs=[login_has_a_way_to_the_configuration], settle=15)
-def sinfo_answers(cluster: Cluster) -> None:
+def sinfo_answers(cluster: ClusterView) -> None:
     """The command sinfo works on the login node."""
     answer = cluster.login.run("sinfo", timeout=15)
     if answer.exit_status != 0 or "error:" in answer.output:
@@ -50,7 +50,7 @@ def sinfo_answers(cluster: Cluster) -> None:
 
 
 @check(step="answer", needs=[sinfo_answers], settle=10)
-def sinfo_tells_the_same(cluster: Cluster) -> None:
+def sinfo_tells_the_same(cluster: ClusterView) -> None:
     """It shows the same partitions and nodes as on the SMS."""
     there = {part.name: part.node_list for part in cluster.login.fact(slurm.partitions)}
     here = {part.name: part.node_list for part in cluster.sms.fact(slurm.partitions)}
@@ -59,7 +59,7 @@ def sinfo_tells_the_same(cluster: Cluster) -> None:
 
 
 @check(step="answer", needs=[sinfo_answers])
-def login_takes_no_jobs(cluster: Cluster) -> None:
+def login_takes_no_jobs(cluster: ClusterView) -> None:
     """No partition contains the login node."""
     answer = cluster.sms.run("sinfo -hN -n login -o '%R'")
     found = [name for name in answer.output.split() if re.fullmatch(r"[\w.-]+", name) and name != "n/a"]
@@ -74,7 +74,7 @@ def login_takes_no_jobs(cluster: Cluster) -> None:
 
 
 @check(step="answer", needs=[sinfo_answers], settle=20)
-def compute_nodes_take_jobs(cluster: Cluster) -> None:
+def compute_nodes_take_jobs(cluster: ClusterView) -> None:
     """The compute nodes still take jobs."""
     known = cluster.sms.fact(slurm.nodes)
     wanted = [node.name for node in cluster.compute]

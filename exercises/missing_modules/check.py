@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import ClusterView, NodeView, check, failed
 from lab.facts import systemd
 
 CONF = "/etc/warewulf/bootstrap.conf"
@@ -26,12 +26,12 @@ def names_netfilter(words: list[str]) -> bool:
     return any(NETFILTER.startswith(folder) for folder in folders) or set(NAMES) <= set(words)
 
 
-def stranger(cluster: Cluster) -> NodeView:
+def stranger(cluster: ClusterView) -> NodeView:
     """The machine outside."""
     return cluster.node(next(node.name for node in cluster.spec.nodes if node.role.value == "outside"))
 
 
-def banned(cluster: Cluster) -> str:
+def banned(cluster: ClusterView) -> str:
     """The addresses that the jail bans now, as it prints them."""
     answer = cluster.login.run(STATUS)
     if answer.exit_status != 0:
@@ -46,7 +46,7 @@ def banned(cluster: Cluster) -> str:
     return found[1].strip() if found else ""
 
 
-def door(cluster: Cluster) -> tuple[bool, str]:
+def door(cluster: ClusterView) -> tuple[bool, str]:
     """Whether sshd on the login node answers the stranger, and what the stranger saw."""
     guest = stranger(cluster)
     # The host key exchange precedes the login, so this does not count as a failed login.
@@ -55,7 +55,7 @@ def door(cluster: Cluster) -> tuple[bool, str]:
 
 
 @check(step="modules")
-def bootstrap_conf_names_netfilter(cluster: Cluster) -> None:
+def bootstrap_conf_names_netfilter(cluster: ClusterView) -> None:
     """bootstrap.conf on the SMS lists the netfilter modules."""
     text = cluster.sms.run(f"cat {CONF}").output
     if not names_netfilter(drivers(text)):
@@ -69,7 +69,7 @@ def bootstrap_conf_names_netfilter(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[bootstrap_conf_names_netfilter], settle=45)
-def login_has_the_modules(cluster: Cluster) -> None:
+def login_has_the_modules(cluster: ClusterView) -> None:
     """The login node has the netfilter modules for its kernel."""
     lacking = [name for name in NAMES if cluster.login.run(f"modinfo -n {name}").exit_status != 0]
     if lacking:
@@ -83,7 +83,7 @@ def login_has_the_modules(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[login_has_the_modules], settle=45)
-def firewall_runs(cluster: Cluster) -> None:
+def firewall_runs(cluster: ClusterView) -> None:
     """The login node runs firewalld."""
     unit = cluster.login.fact(systemd.unit("firewalld.service"))
     state = cluster.login.run("firewall-cmd --state").output.strip()
@@ -98,7 +98,7 @@ def firewall_runs(cluster: Cluster) -> None:
 
 
 @check(step="ban", needs=[firewall_runs], settle=10)
-def stranger_was_banned(cluster: Cluster) -> None:
+def stranger_was_banned(cluster: ClusterView) -> None:
     """The login node has banned the stranger's address since it booted."""
     address = stranger(cluster).address
     if not re.search(rf"\[sshd\] Ban {re.escape(address)}$", log(cluster), flags=re.MULTILINE):
@@ -112,7 +112,7 @@ def stranger_was_banned(cluster: Cluster) -> None:
 
 
 @check(step="ban", needs=[stranger_was_banned])
-def a_ban_is_a_ban(cluster: Cluster) -> None:
+def a_ban_is_a_ban(cluster: ClusterView) -> None:
     """While the stranger is banned, the login node refuses their connections."""
     if stranger(cluster).address not in banned(cluster).split():
         return  # the ban is over; the learner saw its effect in the stranger's terminal
@@ -128,7 +128,7 @@ def a_ban_is_a_ban(cluster: Cluster) -> None:
 
 
 @check(step="pardon", needs=[stranger_was_banned], settle=10)
-def stranger_may_try_again(cluster: Cluster) -> None:
+def stranger_may_try_again(cluster: ClusterView) -> None:
     """The ban has ended, and the login node accepts connections of the stranger again."""
     address = stranger(cluster).address
     if address in banned(cluster).split():
@@ -150,6 +150,6 @@ def stranger_may_try_again(cluster: Cluster) -> None:
         )
 
 
-def log(cluster: Cluster) -> str:
+def log(cluster: ClusterView) -> str:
     """fail2ban's lines about bans."""
     return cluster.login.run(f"grep -hE 'Ban|Unban' {LOG}").output

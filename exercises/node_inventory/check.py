@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import warewulf
 
 INVENTORY = "/home/user1/inventory.txt"
@@ -15,7 +15,7 @@ KERNEL = "net.ifnames=0 biosdevname=0 quiet"
 FILES = {"dynamic_hosts", "group", "munge.key", "network", "passwd", "shadow"}
 
 
-def settings(cluster: Cluster) -> dict[str, dict[str, str]]:
+def settings(cluster: ClusterView) -> dict[str, dict[str, str]]:
     """All settings in the database, by node."""
     found = {}
     for row in cluster.sms.fact(warewulf.node_list):
@@ -25,7 +25,7 @@ def settings(cluster: Cluster) -> dict[str, dict[str, str]]:
     return found
 
 
-def inventory(cluster: Cluster) -> str:
+def inventory(cluster: ClusterView) -> str:
     """The learner's text; "" if there is none."""
     answer = cluster.sms.run(f"cat {INVENTORY}")
     return answer.output if answer.exit_status == 0 else ""
@@ -38,7 +38,7 @@ def tells(text: str, value: str) -> bool:
 
 
 @check(step="write")
-def inventory_names_every_node(cluster: Cluster) -> None:
+def inventory_names_every_node(cluster: ClusterView) -> None:
     """~/inventory.txt has the name, the MAC address and the IP address of every node."""
     text = inventory(cluster)
     if not text.strip():
@@ -62,7 +62,7 @@ def inventory_names_every_node(cluster: Cluster) -> None:
 
 
 @check(step="mend")
-def netmasks_fit_the_network(cluster: Cluster) -> None:
+def netmasks_fit_the_network(cluster: ClusterView) -> None:
     """The device of every node has the netmask of the internal network."""
     wanted = str(cluster.spec.network("internal").subnet.netmask)
     found = {name: values.get("eth0.NETMASK", "") for name, values in settings(cluster).items()}
@@ -78,7 +78,7 @@ def netmasks_fit_the_network(cluster: Cluster) -> None:
 
 
 @check(step="mend")
-def files_are_complete(cluster: Cluster) -> None:
+def files_are_complete(cluster: ClusterView) -> None:
     """Every node is assigned the files that all nodes had in the beginning."""
     for name in settings(cluster):
         given = cluster.sms.fact(warewulf.provision_print(name)).files
@@ -93,7 +93,7 @@ def files_are_complete(cluster: Cluster) -> None:
 
 
 @check(step="mend")
-def kernels_are_told_the_same(cluster: Cluster) -> None:
+def kernels_are_told_the_same(cluster: ClusterView) -> None:
     """Every node has the kernel arguments that all nodes had in the beginning."""
     for name in settings(cluster):
         told = cluster.sms.fact(warewulf.provision_print(name)).kargs
@@ -120,7 +120,7 @@ def differences(found: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 @check(step="mend", needs=[netmasks_fit_the_network, files_are_complete, kernels_are_told_the_same])
-def nothing_differs(cluster: Cluster) -> None:
+def nothing_differs(cluster: ClusterView) -> None:
     """Except for names, MAC addresses and IP addresses, all compute nodes have the same settings."""
     compute = {node.name for node in cluster.compute}
     odd = differences({name: values for name, values in settings(cluster).items() if name in compute})
@@ -135,7 +135,7 @@ def nothing_differs(cluster: Cluster) -> None:
 
 
 @check(step="again", needs=[inventory_names_every_node, nothing_differs])
-def inventory_is_of_now(cluster: Cluster) -> None:
+def inventory_is_of_now(cluster: ClusterView) -> None:
     """~/inventory.txt shows the current settings, and none of the old ones."""
     text = inventory(cluster)
     now = settings(cluster)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, NodeView, check, chroot_of, failed
+from lab.checks import ClusterView, NodeView, check, chroot_of, failed
 from lab.facts import slurm, systemd, warewulf
 
 
-def kernels(cluster: Cluster, root: str) -> set[str]:
+def kernels(cluster: ClusterView, root: str) -> set[str]:
     """Versions of the kernels in a folder that also has their modules."""
     files = f"find {root}/boot -maxdepth 1 -name 'vmlinuz-*' -printf '%f\\n' 2>/dev/null"
     folders = f"find {root}/lib/modules/ -mindepth 1 -maxdepth 1 -printf '%f\\n' 2>/dev/null"
@@ -14,19 +14,19 @@ def kernels(cluster: Cluster, root: str) -> set[str]:
     return booted & set(cluster.sms.run(folders).output.split())
 
 
-def new_kernels(cluster: Cluster) -> set[str]:
+def new_kernels(cluster: ClusterView) -> set[str]:
     """Kernels in the chroot that the SMS does not run."""
     return kernels(cluster, chroot_of(cluster, "login")) - {cluster.sms.run("uname -r").output.strip()}
 
 
-def cpu_nodes(cluster: Cluster) -> list[NodeView]:
+def cpu_nodes(cluster: ClusterView) -> list[NodeView]:
     """The compute nodes without GPUs."""
     kinds = {node.name: (node.role.value, node.tag.value) for node in cluster.spec.nodes}
     return [cluster.node(name) for name, kind in kinds.items() if kind == ("compute", "cpu")]
 
 
 @check(step="install")
-def folder_has_a_kernel(cluster: Cluster) -> None:
+def folder_has_a_kernel(cluster: ClusterView) -> None:
     """The chroot has a kernel, with its modules, that the SMS does not run."""
     if not new_kernels(cluster):
         root = chroot_of(cluster, "login")
@@ -40,7 +40,7 @@ def folder_has_a_kernel(cluster: Cluster) -> None:
 
 
 @check(step="bootstrap", needs=[folder_has_a_kernel])
-def bootstrap_of_that_kernel(cluster: Cluster) -> None:
+def bootstrap_of_that_kernel(cluster: ClusterView) -> None:
     """Warewulf has a bootstrap with that kernel."""
     names = {row.name for row in cluster.sms.fact(warewulf.bootstrap_list)}
     wanted = new_kernels(cluster)
@@ -55,7 +55,7 @@ def bootstrap_of_that_kernel(cluster: Cluster) -> None:
 
 
 @check(step="assign", needs=[bootstrap_of_that_kernel])
-def every_node_is_given_it(cluster: Cluster) -> None:
+def every_node_is_given_it(cluster: ClusterView) -> None:
     """Every node in Warewulf's database is assigned that bootstrap."""
     wanted = new_kernels(cluster)
     given = {
@@ -74,7 +74,7 @@ def every_node_is_given_it(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[every_node_is_given_it], settle=60, timeout=40)
-def nodes_run_it(cluster: Cluster) -> None:
+def nodes_run_it(cluster: ClusterView) -> None:
     """The login node and the compute nodes run that kernel."""
     for node in [cluster.login, *cpu_nodes(cluster)]:
         wanted = cluster.sms.fact(warewulf.provision_print(node.name)).bootstrap
@@ -90,7 +90,7 @@ def nodes_run_it(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[nodes_run_it])
-def sms_runs_its_own(cluster: Cluster) -> None:
+def sms_runs_its_own(cluster: ClusterView) -> None:
     """The SMS runs a different kernel from the nodes."""
     own, theirs = (node.run("uname -r").output.strip() for node in (cluster.sms, cluster.login))
     if own == theirs:
@@ -104,7 +104,7 @@ def sms_runs_its_own(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[nodes_run_it], settle=30)
-def firewall_still_runs(cluster: Cluster) -> None:
+def firewall_still_runs(cluster: ClusterView) -> None:
     """The firewall of the login node runs with the new kernel too."""
     unit = cluster.login.fact(systemd.unit("firewalld.service"))
     if unit.active != "active":
@@ -118,7 +118,7 @@ def firewall_still_runs(cluster: Cluster) -> None:
 
 
 @check(step="boot", needs=[nodes_run_it], settle=45)
-def compute_nodes_take_jobs(cluster: Cluster) -> None:
+def compute_nodes_take_jobs(cluster: ClusterView) -> None:
     """The compute nodes are back in service and take jobs."""
     names = {node.name for node in cpu_nodes(cluster)}
     states = {node: state for node, state in cluster.sms.fact(slurm.node_states).items() if node in names}

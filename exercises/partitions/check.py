@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import accounting, partitions
 
 HOUR, DAY = 60.0, 24 * 60.0
@@ -18,7 +18,7 @@ def hours(minutes: float | None) -> str:
 
 
 @check(step="define", settle=5)
-def three_partitions_instead_of_one(cluster: Cluster) -> None:
+def three_partitions_instead_of_one(cluster: ClusterView) -> None:
     """The partitions are short, medium and long; there is no normal."""
     found = cluster.sms.fact(partitions.queues)
     if not set(NAMES) <= set(found) or "normal" in found:
@@ -26,7 +26,7 @@ def three_partitions_instead_of_one(cluster: Cluster) -> None:
 
 
 @check(step="define", needs=[three_partitions_instead_of_one])
-def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
+def medium_takes_jobs_that_name_none(cluster: ClusterView) -> None:
     """A job that names no partition goes to medium."""
     found = [queue.name for queue in cluster.sms.fact(partitions.queues).values() if queue.default]
     if found != ["medium"]:
@@ -40,7 +40,7 @@ def medium_takes_jobs_that_name_none(cluster: Cluster) -> None:
 
 
 @check(step="define", needs=[three_partitions_instead_of_one])
-def times_are_limited(cluster: Cluster) -> None:
+def times_are_limited(cluster: ClusterView) -> None:
     """Time limits are 2 hours in short, 1 to 2 days in medium, 7 days in long; each has a default time."""
     found = cluster.sms.fact(partitions.queues)
     for name, (least, most) in LONGEST.items():
@@ -64,7 +64,7 @@ def times_are_limited(cluster: Cluster) -> None:
 
 
 @check(step="define", needs=[three_partitions_instead_of_one])
-def short_jobs_come_first(cluster: Cluster) -> None:
+def short_jobs_come_first(cluster: ClusterView) -> None:
     """Jobs in short start before those in medium, and those before the ones in long."""
     found = cluster.sms.fact(partitions.queues)
     tiers = {name: found[name].tier for name in NAMES}
@@ -79,7 +79,7 @@ def short_jobs_come_first(cluster: Cluster) -> None:
 
 
 @check(step="define", needs=[three_partitions_instead_of_one])
-def they_have_nodes(cluster: Cluster) -> None:
+def they_have_nodes(cluster: ClusterView) -> None:
     """Each partition has nodes."""
     found = cluster.sms.fact(partitions.queues)
     empty = [name for name in NAMES if not found[name].nodes]
@@ -94,7 +94,7 @@ def they_have_nodes(cluster: Cluster) -> None:
 
 
 @check(step="define", needs=[three_partitions_instead_of_one])
-def long_is_closed_to_gratis(cluster: Cluster) -> None:
+def long_is_closed_to_gratis(cluster: ClusterView) -> None:
     """The account gratis may use short and medium but not long; member1 may use all three."""
     found = cluster.sms.fact(partitions.queues)
     open_to = {who: [n for n in NAMES if found[n].admits(who)] for who in ("gratis", "member1")}
@@ -109,7 +109,7 @@ def long_is_closed_to_gratis(cluster: Cluster) -> None:
 
 
 @check(step="fit", needs=[they_have_nodes, long_is_closed_to_gratis], settle=10)
-def ordinary_jobs_fit(cluster: Cluster) -> None:
+def ordinary_jobs_fit(cluster: ClusterView) -> None:
     """In each partition, a job that requests no memory gets a limited amount and fits on a node."""
     for name in NAMES:
         options = f"--partition={name}" + (" --account=member1" if name == "long" else "")
@@ -134,7 +134,7 @@ def ordinary_jobs_fit(cluster: Cluster) -> None:
 
 
 @check(step="try", needs=[ordinary_jobs_fit], settle=10)
-def closed_doors_are_closed(cluster: Cluster) -> None:
+def closed_doors_are_closed(cluster: ClusterView) -> None:
     """The controller rejects a job of three hours in short, and one of gratis in long, at submission."""
     for options in ("--partition=short --time=3:00:00", "--partition=long --account=gratis"):
         if not cluster.sms.fact(partitions.refusal(options), user="user1"):
@@ -148,7 +148,7 @@ def closed_doors_are_closed(cluster: Cluster) -> None:
 
 
 @check(step="try", needs=[ordinary_jobs_fit], settle=10)
-def jobs_went_through_the_open_ones(cluster: Cluster) -> None:
+def jobs_went_through_the_open_ones(cluster: ClusterView) -> None:
     """A job of gratis has completed in short, and one of member1 in long."""
     ran = {
         (job.partition, job.account)

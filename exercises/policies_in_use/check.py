@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import accounting, partitions, slurm
 
 SCRIPT = "sleep15.sh"
@@ -15,7 +15,7 @@ WINDOW = 7 * 24 * 60  # minutes of the longest time limit
 
 
 def require_job(
-    cluster: Cluster, wanted: Callable[[accounting.PastJob], bool], *, user: str, expected: str, hint: str
+    cluster: ClusterView, wanted: Callable[[accounting.PastJob], bool], *, user: str, expected: str, hint: str
 ) -> None:
     """Fails unless a user has such a job in the accounting."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user == user]
@@ -26,7 +26,7 @@ def require_job(
 
 
 @check(step="gratis", settle=25)
-def the_plain_job_ran_as_gratis(cluster: Cluster) -> None:
+def the_plain_job_ran_as_gratis(cluster: ClusterView) -> None:
     """The job script of user1, submitted without options, has completed in medium under gratis."""
     require_job(
         cluster,
@@ -40,7 +40,7 @@ def the_plain_job_ran_as_gratis(cluster: Cluster) -> None:
 
 
 @check(step="gratis", needs=[the_plain_job_ran_as_gratis], settle=5)
-def long_is_refused_to_gratis(cluster: Cluster) -> None:
+def long_is_refused_to_gratis(cluster: ClusterView) -> None:
     """The controller rejects the same job in long under gratis."""
     question = partitions.refusal("--partition=long")
     if not cluster.sms.fact(question, user="user1"):
@@ -54,7 +54,7 @@ def long_is_refused_to_gratis(cluster: Cluster) -> None:
 
 
 @check(step="member", needs=[long_is_refused_to_gratis], settle=25)
-def the_member_job_ran_in_long(cluster: Cluster) -> None:
+def the_member_job_ran_in_long(cluster: ClusterView) -> None:
     """The same job of user1, charged to member1, has completed in long."""
     require_job(
         cluster,
@@ -73,7 +73,7 @@ def paid(job: accounting.PastJob) -> bool:
 
 
 @check(step="paygo", settle=25)
-def a_minute_of_the_quota_is_used(cluster: Cluster) -> None:
+def a_minute_of_the_quota_is_used(cluster: ClusterView) -> None:
     """Jobs of user2 have used at least one CPU-minute of the quota."""
     jobs = cluster.sms.fact(accounting.past_jobs)
     used = sum(job.cpu_seconds for job in jobs if job.user == "user2" and paid(job))
@@ -88,7 +88,7 @@ def a_minute_of_the_quota_is_used(cluster: Cluster) -> None:
 
 
 @check(step="paygo", needs=[a_minute_of_the_quota_is_used], settle=5)
-def the_rest_is_not_enough_for_ten(cluster: Cluster) -> None:
+def the_rest_is_not_enough_for_ten(cluster: ClusterView) -> None:
     """A later job of user2 with a limit of ten minutes was accepted but did not start."""
     jobs = [job for job in cluster.sms.fact(accounting.past_jobs) if job.user == "user2" and paid(job)]
     first = min(job.number for job in jobs if job.cpu_seconds)
@@ -105,7 +105,7 @@ def the_rest_is_not_enough_for_ten(cluster: Cluster) -> None:
 
 
 @check(step="backfill", settle=5)
-def backfill_looks_a_week_ahead(cluster: Cluster) -> None:
+def backfill_looks_a_week_ahead(cluster: ClusterView) -> None:
     """The backfill scheduler is active and plans as far ahead as the longest time limit."""
     config = cluster.sms.fact(slurm.config)
     words = [item.partition("=") for item in config.get("SchedulerParameters", "").lower().split(",")]
@@ -123,7 +123,7 @@ def backfill_looks_a_week_ahead(cluster: Cluster) -> None:
 
 
 @check(step="backfill", needs=[backfill_looks_a_week_ahead], settle=35)
-def a_small_job_used_a_gap(cluster: Cluster) -> None:
+def a_small_job_used_a_gap(cluster: ClusterView) -> None:
     """The backfill scheduler started a job before one that was ahead of it in the queue."""
     jobs = cluster.sms.fact(accounting.past_jobs)
     filled = [job for job in jobs if "SchedBackfill" in job.flags and job.started is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import accounting, slurm
 
 WEIGHTS = ("Age", "Fairshare", "JobSize", "Partition")
@@ -10,7 +10,7 @@ TIMES = {"PriorityDecayHalfLife": "3-00:00:00", "PriorityMaxAge": "1-00:00:00"}
 LOOK = "scontrol show config | grep -i ^Priority"
 
 
-def why_not(cluster: Cluster, key: str) -> str:
+def why_not(cluster: ClusterView, key: str) -> str:
     """Why the controller may not have a setting."""
     if cluster.sms.run(f"grep -qi '^ *{key} *=' /etc/slurm/slurm.conf").exit_status == 0:
         return f"slurm.conf has a line {key}. Has the controller read it? `sudo scontrol reconfigure`"
@@ -18,7 +18,7 @@ def why_not(cluster: Cluster, key: str) -> str:
 
 
 @check(step="weigh", settle=5)
-def fairshare_weighs_most(cluster: Cluster) -> None:
+def fairshare_weighs_most(cluster: ClusterView) -> None:
     """The priority of jobs consists of age, share, size and partition, and the share weighs most."""
     config = {key.lower(): value for key, value in cluster.sms.fact(slurm.config).items()}
     kind = config.get("prioritytype", "")
@@ -47,7 +47,7 @@ def fairshare_weighs_most(cluster: Cluster) -> None:
 
 
 @check(step="weigh", settle=5)
-def use_is_forgotten_in_days(cluster: Cluster) -> None:
+def use_is_forgotten_in_days(cluster: ClusterView) -> None:
     """Past usage counts half after three days, and the age factor reaches its maximum after one."""
     config = cluster.sms.fact(slurm.config)
     for key, wanted in TIMES.items():
@@ -62,7 +62,7 @@ def use_is_forgotten_in_days(cluster: Cluster) -> None:
 
 
 @check(step="overtake", needs=[fairshare_weighs_most, use_is_forgotten_in_days], settle=20)
-def a_funded_job_overtook(cluster: Cluster) -> None:
+def a_funded_job_overtook(cluster: ClusterView) -> None:
     """A funded job was submitted after a gratis job, had a higher priority, and started first."""
     jobs = [
         job

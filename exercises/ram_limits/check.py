@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import Cluster, NodeView, check, failed
+from lab.checks import ClusterView, NodeView, check, failed
 from lab.facts import storage
 
 NOTES = "/home/user1/ram_limits/notes.txt"
@@ -16,7 +16,7 @@ KILLED = 128 + 9
 KEYS = ("memory_total", "root_limit", "root_used", "swap_total", "array", "file", "exit_status")
 
 
-def noted(cluster: Cluster) -> dict[str, int]:
+def noted(cluster: ClusterView) -> dict[str, int]:
     """The numbers in the learner's form; lines without a number are ignored."""
     text = cluster.sms.run(f"cat {NOTES}", user="root").output
     found = re.findall(r"(?m)^\s*(\w+)\s*[=:]\s*(\d+)(?:\.\d+)?\s*(?:M|MB|MiB)?\s*$", text)
@@ -30,7 +30,7 @@ def large_files(node: NodeView) -> str:
 
 
 @check(step="look")
-def the_form_is_filled_in(cluster: Cluster) -> None:
+def the_form_is_filled_in(cluster: ClusterView) -> None:
     """The form has a number for each of its seven entries."""
     found = noted(cluster)
     missing = [key for key in KEYS if key not in found]
@@ -45,7 +45,7 @@ def the_form_is_filled_in(cluster: Cluster) -> None:
 
 
 @check(step="tidy", needs=[the_form_is_filled_in])
-def nothing_large_is_left(cluster: Cluster) -> None:
+def nothing_large_is_left(cluster: ClusterView) -> None:
     """No large file is left in /tmp on c1."""
     left = large_files(cluster.node(NODE))
     if left:
@@ -59,7 +59,7 @@ def nothing_large_is_left(cluster: Cluster) -> None:
 
 
 @check(step="look", needs=[nothing_large_is_left])
-def the_node_is_known(cluster: Cluster) -> None:
+def the_node_is_known(cluster: ClusterView) -> None:
     """Memory, root file system and swap in the form are those of c1."""
     node, found = cluster.node(NODE), noted(cluster)
     memory, root = node.fact(storage.memory), node.fact(storage.mount("/"))
@@ -81,7 +81,7 @@ def the_node_is_known(cluster: Cluster) -> None:
 
 
 @check(step="squeeze", needs=[the_node_is_known])
-def the_array_fits_alone(cluster: Cluster) -> None:
+def the_array_fits_alone(cluster: ClusterView) -> None:
     """The array in the form fits into the available memory of c1."""
     available = cluster.node(NODE).fact(storage.memory).available // MIB
     array = noted(cluster)["array"]
@@ -96,7 +96,7 @@ def the_array_fits_alone(cluster: Cluster) -> None:
 
 
 @check(step="squeeze", needs=[the_array_fits_alone])
-def the_file_kills_the_array(cluster: Cluster) -> None:
+def the_file_kills_the_array(cluster: ClusterView) -> None:
     """The file in the form fits into /tmp, and with it the array does not fit any more."""
     node, found = cluster.node(NODE), noted(cluster)
     root = node.fact(storage.mount("/"))
@@ -119,7 +119,7 @@ def the_file_kills_the_array(cluster: Cluster) -> None:
 
 
 @check(step="squeeze", needs=[the_form_is_filled_in])
-def the_program_was_killed(cluster: Cluster) -> None:
+def the_program_was_killed(cluster: ClusterView) -> None:
     """The exit status in the form is that of a killed program."""
     status = noted(cluster)["exit_status"]
     if status != KILLED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import warewulf
 from lab.facts.fact import Fact
 
@@ -81,13 +81,13 @@ def _trial(status: int, output: str) -> Trial:
 trial: Fact[Trial] = Fact(TRIAL, _trial)
 
 
-def tried(cluster: Cluster) -> Trial:
+def tried(cluster: ClusterView) -> Trial:
     """The result of the trial; all checks of one run share it."""
     return cluster.sms.fact(trial, timeout=280)
 
 
 @check(step="data")
-def data_is_complete(cluster: Cluster) -> None:
+def data_is_complete(cluster: ClusterView) -> None:
     """The table, or the script, has the MAC address and the IP address of every node."""
     text = cluster.sms.run(f"cat {FOLDER}/nodes.csv {SCRIPT}").output.lower()
     for row in cluster.sms.fact(warewulf.node_list):
@@ -103,7 +103,7 @@ def data_is_complete(cluster: Cluster) -> None:
 
 
 @check(step="run", timeout=300)
-def it_runs_to_its_end(cluster: Cluster) -> None:
+def it_runs_to_its_end(cluster: ClusterView) -> None:
     """The script is executable, and ends without a Python error."""
     found = tried(cluster)
     if not found.executable:
@@ -125,7 +125,7 @@ def it_runs_to_its_end(cluster: Cluster) -> None:
 
 
 @check(step="run", needs=[it_runs_to_its_end], timeout=300)
-def wwsh_understands_it(cluster: Cluster) -> None:
+def wwsh_understands_it(cluster: ClusterView) -> None:
     """On an empty database, wwsh reports no error for the commands of the script."""
     text = tried(cluster).said("empty")
     errors = [line for line in text.splitlines() if "ERROR" in line or "Traceback" in line]
@@ -140,7 +140,7 @@ def wwsh_understands_it(cluster: Cluster) -> None:
 
 
 @check(step="twice", needs=[data_is_complete, wwsh_understands_it], timeout=300)
-def running_it_changes_nothing(cluster: Cluster) -> None:
+def running_it_changes_nothing(cluster: ClusterView) -> None:
     """Run twice on the current database, the script changes nothing and gets no error."""
     found = tried(cluster)
     for part in ("first", "second"):
@@ -156,7 +156,7 @@ def running_it_changes_nothing(cluster: Cluster) -> None:
 
 
 @check(step="rebuild", needs=[data_is_complete, wwsh_understands_it], timeout=300)
-def it_rebuilds_from_nothing(cluster: Cluster) -> None:
+def it_rebuilds_from_nothing(cluster: ClusterView) -> None:
     """From an empty database the script builds the current one."""
     found = tried(cluster)
     if not found.same("empty"):
@@ -170,7 +170,7 @@ def it_rebuilds_from_nothing(cluster: Cluster) -> None:
 
 
 @check(step="rebuild", needs=[running_it_changes_nothing, it_rebuilds_from_nothing], timeout=300)
-def it_mends_what_was_changed(cluster: Cluster) -> None:
+def it_mends_what_was_changed(cluster: ClusterView) -> None:
     """The script corrects settings that somebody changed."""
     found = tried(cluster)
     if not found.same("damaged"):

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 
-from lab.checks import Cluster, check, failed, packed_files
+from lab.checks import ClusterView, check, failed, packed_files
 from lab.facts import slurm
 
 SHARED = "/opt/ohpc/pub/"
@@ -21,7 +21,7 @@ REASON = re.compile(r"update_node: node (\S+) reason set to: (.*)")
 STATE = re.compile(r"update_node: node (\S+) state set to (\S+)")
 
 
-def rehearse(cluster: Cluster, *groups: str) -> None:
+def rehearse(cluster: ClusterView, *groups: str) -> None:
     """Runs the learner's script in our own copy of the rehearsal, without privileges."""
     wanted = " ".join(f"--group {group}" for group in groups)
     command = (
@@ -45,7 +45,7 @@ def rehearse(cluster: Cluster, *groups: str) -> None:
 
 
 @check(step="watch")
-def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
+def slurmd_runs_the_shared_script(cluster: ClusterView) -> None:
     """Slurm's health check is the script on shared storage, and it runs at least once a minute."""
     config = cluster.sms.fact(slurm.config)
     program = config.get("HealthCheckProgram", "")
@@ -77,55 +77,55 @@ def slurmd_runs_the_shared_script(cluster: Cluster) -> None:
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
-def it_reboots_a_drained_node_once(cluster: Cluster) -> None:
+def it_reboots_a_drained_node_once(cluster: ClusterView) -> None:
     """It reboots a node drained with rolling:reboot once, and returns it to service with the wanted image."""
     rehearse(cluster, "drained")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
-def it_obeys_its_own_token_only(cluster: Cluster) -> None:
+def it_obeys_its_own_token_only(cluster: ClusterView) -> None:
     """It ignores all other reasons that people and Slurm itself write."""
     rehearse(cluster, "words")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
-def it_is_not_fooled_by_comments(cluster: Cluster) -> None:
+def it_is_not_fooled_by_comments(cluster: ClusterView) -> None:
     """It never takes the comment of a node for its state or its reason."""
     rehearse(cluster, "comments")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
-def it_reads_states_as_flags(cluster: Cluster) -> None:
+def it_reads_states_as_flags(cluster: ClusterView) -> None:
     """It reboots a node whatever other flags its state has, but not while jobs still run there."""
     rehearse(cluster, "flags", "jobs")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
-def it_does_not_reboot_unrecorded(cluster: Cluster) -> None:
+def it_does_not_reboot_unrecorded(cluster: ClusterView) -> None:
     """It does not reboot a node if the controller does not accept the new reason."""
     rehearse(cluster, "refused")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
-def it_wants_proof(cluster: Cluster) -> None:
+def it_wants_proof(cluster: ClusterView) -> None:
     """It resumes a node only after a reboot and only with the wanted image, and never reboots in a loop."""
     rehearse(cluster, "proof")
 
 
 @check(step="harden", needs=[it_reboots_a_drained_node_once], timeout=SECONDS)
-def it_ends_within_a_minute(cluster: Cluster) -> None:
+def it_ends_within_a_minute(cluster: ClusterView) -> None:
     """It ends within a minute even if the metrics server never answers."""
     rehearse(cluster, "minute")
 
 
 @check(step="harden", needs=[slurmd_runs_the_shared_script], timeout=SECONDS)
-def the_other_checks_still_run(cluster: Cluster) -> None:
+def the_other_checks_still_run(cluster: ClusterView) -> None:
     """When there is nothing to do, it prints nothing and runs the other health checks of the node."""
     rehearse(cluster, "others")
 
 
 @check(step="roll")
-def a_new_image_is_wanted(cluster: Cluster) -> None:
+def a_new_image_is_wanted(cluster: ClusterView) -> None:
     """The shared file `wanted` has the stamp of the image that nodes now boot."""
     wanted = cluster.sms.run(f"cat {WANTED}")
     stamp = cluster.sms.run(f"cat /opt/ohpc/admin/images/debian13{STAMP}")
@@ -148,7 +148,7 @@ def a_new_image_is_wanted(cluster: Cluster) -> None:
 
 
 @check(step="roll", needs=[a_new_image_is_wanted], settle=90)
-def every_compute_node_runs_it(cluster: Cluster) -> None:
+def every_compute_node_runs_it(cluster: ClusterView) -> None:
     """Every compute node runs that image."""
     wanted = cluster.sms.run(f"cat {WANTED}").output.strip()
     found = {
@@ -166,7 +166,7 @@ def every_compute_node_runs_it(cluster: Cluster) -> None:
 
 
 @check(step="roll", needs=[every_compute_node_runs_it], settle=60)
-def every_compute_node_is_in_service(cluster: Cluster) -> None:
+def every_compute_node_is_in_service(cluster: ClusterView) -> None:
     """Every compute node is back in service."""
     known = cluster.sms.fact(slurm.nodes)
     out = {node.name: known[node.name].label for node in cluster.compute if not known[node.name].takes_jobs}
@@ -181,7 +181,7 @@ def every_compute_node_is_in_service(cluster: Cluster) -> None:
 
 
 @check(step="roll", needs=[slurmd_runs_the_shared_script, every_compute_node_runs_it])
-def the_script_did_it(cluster: Cluster) -> None:
+def the_script_did_it(cluster: ClusterView) -> None:
     """The controller's log shows that the script rebooted each drained node and then resumed it."""
     path = shlex.quote(cluster.sms.fact(slurm.config).get("SlurmctldLogFile", ""))
     log = cluster.sms.run(f"grep -a 'update_node: node' {path}").output

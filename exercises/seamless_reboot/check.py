@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.facts import slurm
 
 CONF = "/etc/slurm/slurm.conf"
@@ -18,17 +18,17 @@ EVENTS = f"{QUEUED}|{RETURNED}|{BY_HAND}|Canceling REBOOT|reboot timed out"
 WRITTEN = "^[[:space:]]*RebootProgram[[:space:]]*=[[:space:]]*[^[:space:]]"
 
 
-def first_node(cluster: Cluster) -> str:
+def first_node(cluster: ClusterView) -> str:
     """The compute node of this exercise: c1."""
     return cluster.compute[0].name
 
 
-def log_file(cluster: Cluster) -> str:
+def log_file(cluster: ClusterView) -> str:
     """The log file of the controller."""
     return cluster.sms.fact(slurm.config).get("SlurmctldLogFile") or LOG
 
 
-def ordered(cluster: Cluster, event: str) -> bool:
+def ordered(cluster: ClusterView, event: str) -> bool:
     """Whether a line of the log requests a reboot of c1; Slurm writes `c1`, `c[1-3],g1` or `ALL`."""
     listed = event.partition(QUEUED)[2].strip()
     if listed.upper() == "ALL":
@@ -37,7 +37,7 @@ def ordered(cluster: Cluster, event: str) -> bool:
     return first_node(cluster) in names
 
 
-def since_last_order(cluster: Cluster) -> list[str] | None:
+def since_last_order(cluster: ClusterView) -> list[str] | None:
     """What the log says about c1 since its last requested reboot; None if there was no request."""
     found = cluster.sms.run(f"grep -E {shlex.quote(EVENTS)} {shlex.quote(log_file(cluster))}").output
     about = re.compile(rf"\bnode {re.escape(first_node(cluster))}\b", re.IGNORECASE)
@@ -52,7 +52,7 @@ def since_last_order(cluster: Cluster) -> list[str] | None:
 
 
 @check(step="resume", settle=90)
-def node_is_in_service(cluster: Cluster) -> None:
+def node_is_in_service(cluster: ClusterView) -> None:
     """The first compute node, c1, takes jobs."""
     name = first_node(cluster)
     info = cluster.sms.fact(slurm.node(name))
@@ -73,7 +73,7 @@ def node_is_in_service(cluster: Cluster) -> None:
 
 
 @check(step="program")
-def reboot_program_is_known(cluster: Cluster) -> None:
+def reboot_program_is_known(cluster: ClusterView) -> None:
     """The controller has a RebootProgram."""
     if cluster.sms.fact(slurm.config).get("RebootProgram"):
         return
@@ -93,7 +93,7 @@ def reboot_program_is_known(cluster: Cluster) -> None:
 
 
 @check(step="program", needs=[reboot_program_is_known], settle=60)
-def node_has_the_program(cluster: Cluster) -> None:
+def node_has_the_program(cluster: ClusterView) -> None:
     """The program exists on the node that it must reboot."""
     node = cluster.compute[0]
     path = cluster.sms.fact(slurm.config)["RebootProgram"].split()[0].strip("\"'")
@@ -108,7 +108,7 @@ def node_has_the_program(cluster: Cluster) -> None:
 
 
 @check(step="reboot", needs=[reboot_program_is_known])
-def slurm_ordered_a_reboot(cluster: Cluster) -> None:
+def slurm_ordered_a_reboot(cluster: ClusterView) -> None:
     """A reboot of that node was requested from Slurm."""
     if since_last_order(cluster) is None:
         raise failed(
@@ -121,7 +121,7 @@ def slurm_ordered_a_reboot(cluster: Cluster) -> None:
 
 
 @check(step="reboot", needs=[slurm_ordered_a_reboot, node_is_in_service], settle=120)
-def node_came_back_by_itself(cluster: Cluster) -> None:
+def node_came_back_by_itself(cluster: ClusterView) -> None:
     """After that reboot the node returned to service without being resumed by hand."""
     since = since_last_order(cluster) or []
     if since and RETURNED in since[0]:

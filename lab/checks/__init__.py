@@ -2,7 +2,16 @@
 
 from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
-from lab.checks.cluster_view import Cluster, NodeView
+from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
 
-__all__ = ["Check", "CheckFailedError", "Cluster", "NodeView", "check", "chroot_of", "failed", "packed_files"]
+__all__ = [
+    "Check",
+    "CheckFailedError",
+    "ClusterView",
+    "NodeView",
+    "check",
+    "chroot_of",
+    "failed",
+    "packed_files",
+]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
 
-from lab.checks.cluster_view import Cluster
+from lab.checks.cluster_view import ClusterView
 
-CheckFunction = Callable[[Cluster], None]
+CheckFunction = Callable[[ClusterView], None]
 
 
 class Outcome(Enum):
@@ -34,7 +34,7 @@ class Check:
     timeout: float  # seconds: time limit of one run
     function: CheckFunction
 
-    def __call__(self, cluster: Cluster) -> None:
+    def __call__(self, cluster: ClusterView) -> None:
         """Runs the check once; raises `CheckFailedError` if the statement does not hold."""
         self.function(cluster)
 

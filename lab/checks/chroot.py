@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab.checks.api import failed
-from lab.checks.cluster_view import Cluster
+from lab.checks.cluster_view import ClusterView
 from lab.facts import warewulf
 
 
-def chroot_of(cluster: Cluster, node: str) -> str:
+def chroot_of(cluster: ClusterView, node: str) -> str:
     """Returns the folder on the SMS from which a node's VNFS is packed; fails the check if there is none."""
     vnfs = cluster.sms.fact(warewulf.provision_print(node)).vnfs
     found = [row.chroot for row in cluster.sms.fact(warewulf.vnfs_list) if row.name == vnfs]

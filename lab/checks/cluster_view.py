@@ -141,7 +141,7 @@ class NodeView:
         return next(found, NodeStatus(self.name, Power.ABSENT))
 
 
-class Cluster:
+class ClusterView:
     """The cluster as one run of one check sees it."""
 
     def __init__(self, pool: ShellPool, budget: TimeBudget) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.checks.api import Check, CheckFailedError, Outcome, Verdict
-from lab.checks.cluster_view import Cluster, NoAnswerError, NotUpError, RefusedError
+from lab.checks.cluster_view import ClusterView, NoAnswerError, NotUpError, RefusedError
 from lab.checks.shell_pool import ShellPool, TimeBudget
 
 PAUSE = 0.5  # seconds between two runs of a check that may still come true
@@ -135,7 +135,7 @@ class Runner:
 
     def _run_once(self, check: Check) -> tuple[Verdict, bool]:
         try:
-            check(Cluster(self._pool, TimeBudget(check.timeout * self._scale(self._trials[check]))))
+            check(ClusterView(self._pool, TimeBudget(check.timeout * self._scale(self._trials[check]))))
         except CheckFailedError as failure:
             return _from_failure(check, failure), failure.final
         except NoAnswerError as silence:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 from lab.checks.api import Check, Outcome, Verdict, as_text
 from lab.checks.runner import Notice, Runner
 from lab.checks.shell_pool import SHELLS_PER_NODE, Answer
@@ -29,12 +29,12 @@ def judge(
 
 
 @check(step="one")
-def holds(_: Cluster) -> None:
+def holds(_: ClusterView) -> None:
     """It holds."""
 
 
 @check(step="one")
-def does_not_hold(_: Cluster) -> None:
+def does_not_hold(_: ClusterView) -> None:
     """It should hold.
 
     This part is for the reader of the source.
@@ -43,13 +43,13 @@ def does_not_hold(_: Cluster) -> None:
 
 
 @check(step="two", needs=[does_not_hold])
-def depends(_: Cluster) -> None:
+def depends(_: ClusterView) -> None:
     """It depends."""
     raise AssertionError("must not be looked at")
 
 
 @check(step="two")
-def crashes(_: Cluster) -> None:
+def crashes(_: ClusterView) -> None:
     """The checker is wrong."""
     raise KeyError("oops")
 
@@ -73,11 +73,11 @@ def test_four_outcomes_with_their_evidence() -> None:
 
 def test_what_depends_on_a_blocked_or_broken_check_is_blocked() -> None:
     @check(step="x", needs=[depends])
-    def far(_: Cluster) -> None:
+    def far(_: ClusterView) -> None:
         """Far."""
 
     @check(step="x", needs=[crashes, holds])
-    def near(_: Cluster) -> None:
+    def near(_: ClusterView) -> None:
         """Near."""
 
     found = judge(holds, does_not_hold, depends, crashes, far, near)
@@ -87,7 +87,7 @@ def test_what_depends_on_a_blocked_or_broken_check_is_blocked() -> None:
 
 def test_a_check_that_exits_is_broken_not_hung() -> None:
     @check(step="x")
-    def leaves(_: Cluster) -> None:
+    def leaves(_: ClusterView) -> None:
         """Leaves."""
         raise SystemExit(0)
 
@@ -98,7 +98,7 @@ def test_settling_looks_again_until_it_passes() -> None:
     looks = []
 
     @check(step="x", settle=5)
-    def later(_: Cluster) -> None:
+    def later(_: ClusterView) -> None:
         """Comes true later."""
         looks.append(1)
         if len(looks) < 4:
@@ -113,7 +113,7 @@ def test_settling_ends_at_its_deadline_with_the_last_evidence() -> None:
     world = World()
 
     @check(step="x", settle=10)
-    def never(_: Cluster) -> None:
+    def never(_: ClusterView) -> None:
         """Never comes true."""
         looks.append(1)
         world.now += 3.0
@@ -129,7 +129,7 @@ def test_a_final_failure_is_not_waited_for() -> None:
     looks = []
 
     @check(step="x", settle=60)
-    def hopeless(_: Cluster) -> None:
+    def hopeless(_: ClusterView) -> None:
         """Waiting cannot help."""
         looks.append(1)
         raise failed(expected="power", actual="off", final=True)
@@ -142,12 +142,12 @@ def test_a_hung_checker_is_broken_and_stops_nobody() -> None:
     release = threading.Event()
 
     @check(step="x", timeout=0.1)
-    def hangs(_: Cluster) -> None:
+    def hangs(_: ClusterView) -> None:
         """Hangs."""
         release.wait(30)
 
     @check(step="x", needs=[hangs])
-    def after(_: Cluster) -> None:
+    def after(_: ClusterView) -> None:
         """Comes after."""
 
     try:
@@ -165,7 +165,7 @@ def test_a_command_without_answer_fails_with_the_command_to_try() -> None:
         raise SlowError(f"no answer in {timeout}")
 
     @check(step="x")
-    def asks(cluster: Cluster) -> None:
+    def asks(cluster: ClusterView) -> None:
         """Asks a node that does not answer."""
         cluster.sms.run("sinfo", timeout=3)
 
@@ -185,7 +185,7 @@ def test_a_look_cannot_use_more_of_a_nodes_time_than_it_has() -> None:
     world = World().does("sms", "true", slow)
 
     @check(step="x", timeout=0.15)
-    def chatty(cluster: Cluster) -> None:
+    def chatty(cluster: ClusterView) -> None:
         """Asks a lot."""
         for _ in range(20):
             cluster.sms.run("true")
@@ -202,7 +202,7 @@ def test_a_look_on_a_slow_host_is_not_taken_for_a_hung_checker_when_the_host_bec
     looked = threading.Event()
 
     @check(step="x", timeout=0.2)
-    def takes_a_while(_: Cluster) -> None:
+    def takes_a_while(_: ClusterView) -> None:
         """Takes a while."""
         world.now += 1.0
         looked.wait(0.5)  # meanwhile the runner asks whether it hangs
@@ -217,7 +217,7 @@ def test_a_look_on_a_slow_host_is_not_taken_for_a_hung_checker_when_the_host_bec
 
 
 @check(step="x")
-def login_runs(cluster: Cluster) -> None:
+def login_runs(cluster: ClusterView) -> None:
     """Login runs."""
     cluster.login.run("true")
 
@@ -253,7 +253,7 @@ def test_an_engine_that_is_gone_is_the_labs_fault() -> None:
 
 def test_a_fact_that_a_node_refuses_is_not_the_checkers_fault() -> None:
     @check(step="x")
-    def asks(cluster: Cluster) -> None:
+    def asks(cluster: ClusterView) -> None:
         """Asks Slurm."""
         cluster.sms.fact(slurm.partitions)
 
@@ -266,7 +266,7 @@ def test_a_fact_that_a_node_refuses_is_not_the_checkers_fault() -> None:
 
 def test_a_fact_that_its_parser_does_not_understand_is_the_labs_fault() -> None:
     @check(step="x")
-    def asks(cluster: Cluster) -> None:
+    def asks(cluster: ClusterView) -> None:
         """Asks Slurm."""
         cluster.sms.fact(slurm.partitions)
 
@@ -275,7 +275,7 @@ def test_a_fact_that_its_parser_does_not_understand_is_the_labs_fault() -> None:
 
 
 def asking(name: str, command: str) -> Check:
-    def look(cluster: Cluster) -> None:
+    def look(cluster: ClusterView) -> None:
         """Asks."""
         cluster.sms.run(command)
 
@@ -318,7 +318,7 @@ def test_a_fact_asked_by_many_is_read_once() -> None:
             return output.split()
 
     def ask(name: str) -> Check:
-        def look(cluster: Cluster) -> None:
+        def look(cluster: ClusterView) -> None:
             """Asks."""
             if cluster.sms.fact(Names()) != ["c1", "c2"]:
                 raise failed(expected="c1 c2", actual="other")
@@ -337,7 +337,7 @@ def test_notices_tell_what_is_waited_for() -> None:
     notices: list[Notice] = []
 
     @check(step="x", settle=5)
-    def later(_: Cluster) -> None:
+    def later(_: ClusterView) -> None:
         """Later."""
         looks.append(1)
         if len(looks) < 3:
@@ -358,7 +358,7 @@ def test_patience_stretches_the_deadlines() -> None:
     world = World().does("sms", "true", note)
 
     @check(step="x", timeout=2)
-    def asks(cluster: Cluster) -> None:
+    def asks(cluster: ClusterView) -> None:
         """Asks."""
         cluster.sms.run("true", timeout=100)
 
@@ -371,7 +371,7 @@ def test_a_slow_machine_does_not_stretch_what_is_waited_for() -> None:
     looks = []
 
     @check(step="x", settle=60)
-    def never(_: Cluster) -> None:
+    def never(_: ClusterView) -> None:
         """Never."""
         looks.append(1)
         raise failed(expected="more", actual=len(looks))
@@ -385,7 +385,7 @@ def test_no_checks_give_no_verdicts() -> None:
 
 
 def test_a_check_needs_its_sentence() -> None:
-    def silent(cluster: Cluster) -> None:
+    def silent(cluster: ClusterView) -> None:
         pass
 
     with pytest.raises(TypeError, match="silent has no docstring"):
