@@ -39,10 +39,10 @@ title = "The only step"
 """
 
 CHECK = """
-from lab.checks import Cluster, check
+from lab.checks import ClusterView, check
 
 @check(step="only")
-def holds(cluster: Cluster) -> None:
+def holds(cluster: ClusterView) -> None:
     \"\"\"It holds.\"\"\"
 """
 

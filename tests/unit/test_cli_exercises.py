@@ -47,16 +47,16 @@ id = "fill"
 title = "Fill it"
 """
 CHECK = '''
-from lab.checks import Cluster, check, failed
+from lab.checks import ClusterView, check, failed
 
 @check(step="make")
-def file_is_there(cluster: Cluster) -> None:
+def file_is_there(cluster: ClusterView) -> None:
     """The file is there."""
     if cluster.sms.run("test -e {file}").exit_status != 0:
         raise failed(expected="a file", actual="none\\x1b[2J", node="sms", look="ls {file}")
 
 @check(step="fill", needs=[file_is_there])
-def file_is_full(cluster: Cluster) -> None:
+def file_is_full(cluster: ClusterView) -> None:
     """The file holds the MAC."""
     if cluster.login.mac not in cluster.sms.run("cat {file}").output:
         raise failed(expected=cluster.login.mac, actual="other", node="sms", look="cat {file}")
