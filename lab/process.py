@@ -155,15 +155,16 @@ def _wait(
 
 def _interrupt_group(process: subprocess.Popen[bytes]) -> None:
     """Ends a program as Ctrl-C would, and gives it some time to remove what it made."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=TIDY_SECONDS)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kills a program and its children; what runs as root, by sudo, takes no signal from us and is left."""
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
 
 

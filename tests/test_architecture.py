@@ -22,7 +22,7 @@ BANNED_NAMES = ("utils", "helpers", "common", "misc")
 DOORS = {
     "docker": ("lab.backends",),
     "libvirt": ("lab.backends",),
-    "pexpect": ("lab.nodes.pty",),
+    "pexpect": ("lab.nodes.child",),
     "subprocess": ("lab.process", "lab.guest.system", "lab.siphon.pack"),
     "sqlite3": ("lab.guest.warewulf",),
 }

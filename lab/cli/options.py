@@ -59,7 +59,7 @@ timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Longest time to wait; default 180, longer for virtual machines.",
+    help="Longest time to wait; default 180, longer for virtual machines and on a slow host.",
 )
 progress_option = click.option(
     "--progress",

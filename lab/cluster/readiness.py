@@ -21,10 +21,7 @@ NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # run on a login node
 READY_FILE = "/run/rackling/ready"
 RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # one line for each card: MAC, address, name
-REFUSED = (
-    "no boot script",
-    "told to boot",
-)  # what the chassis's ROM reports when DHCP answered but nothing boots
+REFUSED = ("no boot script", "told to boot")  # the chassis's ROM, when DHCP answered but nothing boots
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that rebooted without its order
 ORDERED = "reboot issued"  # how the reason ends that slurmctld gives a node it reboots, and keeps afterwards
 TOLD = "slurmctld is UP"  # as `scontrol ping` puts it; not asked where slurmctld has just listed its nodes

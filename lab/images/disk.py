@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.backends.libvirt.storage import DiskStore, search_path
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.images import pipeline, stages
 from lab.images.own_group import in_own_group
 from lab.images.recipe import Recipe, digest, folder_parts, load
@@ -113,7 +114,7 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
         ]
         say(f"{wanted.name}: adding files, installing, making the file system")
         command = _as_root("sh", "-c", "\n".join(lines))
-        run(command, timeout=INSTALL_MINUTES * 60, environ=_environment())
+        run(command, timeout=measured_limit(INSTALL_MINUTES * 60), environ=_environment())
 
 
 def _unpack_files(made_of: Recipe, target: Path) -> None:
@@ -143,4 +144,4 @@ def _scratch(beside: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        run(_as_root("rm", "-rf", str(folder)), timeout=120, check=False)
+        run(_as_root("rm", "-rf", str(folder)), timeout=measured_limit(120), check=False)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.images.recipe import KEY_DIGITS, Store, Tree
 from lab.ownership import owned_by
 from lab.process import run
@@ -80,7 +81,7 @@ def _fetch(tree: Tree, names: Sequence[str], root: Path, repository: Path) -> No
     apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in settings.items())]
     for words in (["update"], ["install", "--download-only", "-y", "--", *names]):
         try:
-            run([*apt, *words], timeout=FETCH_MINUTES * 60)
+            run([*apt, *words], timeout=measured_limit(FETCH_MINUTES * 60))
         except LabError as problem:
             raise LabError(
                 f"packages for the package store of {tree.name} could not be downloaded",
@@ -96,7 +97,7 @@ def _write_index(repository: Path, chosen: set[str]) -> None:
     stanzas = []
     for path in sorted(repository.glob("*.deb")):
         data = path.read_bytes()
-        control = run(["dpkg-deb", "--field", str(path)], timeout=60).stdout.rstrip("\n")
+        control = run(["dpkg-deb", "--field", str(path)], timeout=measured_limit(60)).stdout.rstrip("\n")
         digest = hashlib.sha256(data).hexdigest()
         if path.name.partition("_")[0] in chosen:
             control += "\nChosen: yes"

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.host_speed import measured_limit
 from lab.images.bundle import write_bundle
 from lab.images.own_group import in_own_group
 from lab.images.recipe import KEY_DIGITS, Recipe, Tree
@@ -41,7 +42,7 @@ def make_tree(tree: Tree, target: Path, stop: threading.Event | None = None) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
     command = in_own_group(_mmdebstrap(tree, unfinished))
-    run(command, timeout=TREE_MINUTES * 60, environ={**os.environ, "INITRD": "No"}, stop=stop)
+    run(command, timeout=measured_limit(TREE_MINUTES * 60), environ={**os.environ, "INITRD": "No"}, stop=stop)
     unfinished.rename(target)
     for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:

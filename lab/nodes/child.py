@@ -1,21 +1,20 @@
 """A child process with a terminal of its own, and how it is ended without ever waiting long for it.
 
-Not pexpect: it waits for a child without a limit once its terminal is closed, and raises when a child that
-was killed is not gone a tenth of a second later. A busy host needs longer than that.
+pexpect starts it. Ending it is ours: pexpect waits without a limit for a child whose terminal is closed, and
+raises when a killed child is not gone a tenth of a second later. A busy host needs longer than that.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import shutil
 import signal
-import struct
-import termios
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+
+import pexpect
 
 from lab.polling import Sleep, monotonic, pause, wait_for
 from lab.process import reap_later
@@ -32,12 +31,16 @@ class PtyChild:
     """A child process behind a terminal; OSError when its program is not there."""
 
     def __init__(self, argv: Sequence[str]) -> None:
-        program = shutil.which(argv[0])
-        if program is None:
+        if shutil.which(argv[0]) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-        self.pid, self._terminal = os.forkpty()
-        if self.pid == 0:
-            _become(program, argv)
+        try:
+            self._spawned: pexpect.spawn[bytes] = pexpect.spawn(
+                argv[0], list(argv[1:]), echo=False, dimensions=(ROWS, COLUMNS)
+            )
+        except pexpect.ExceptionPexpect as problem:
+            raise OSError(errno.ENOEXEC, str(problem), argv[0]) from problem
+        self.pid = int(self._spawned.pid or 0)
+        self._terminal = int(self._spawned.child_fd)
         os.set_blocking(self._terminal, False)
         self._poll = select.poll()
 
@@ -65,9 +68,12 @@ class PtyChild:
     def end(self) -> None:
         """Hangs up, and sees to it that the process ends; never raises, and returns at once."""
         if self._terminal >= 0:
-            with suppress(OSError):
-                os.close(self._terminal)
             self._terminal = -1
+            process = vars(self._spawned)["ptyproc"]
+            with suppress(OSError):
+                process.fileobj.close()  # it holds the terminal
+            for owner in (self._spawned, process):
+                owner.closed = True  # else pexpect ends the child in its own way when it is forgotten
             end_child(self.pid)
 
 
@@ -102,17 +108,3 @@ def _is_gone(pid: int, wait: Wait) -> bool:
 def _reap(pid: int, wait: Wait) -> None:
     with suppress(ChildProcessError):
         wait(pid, 0)
-
-
-def _become(program: str, argv: Sequence[str]) -> None:
-    """In the new process: sets the terminal's size, switches its echo off, and becomes the program."""
-    try:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        settings = termios.tcgetattr(0)
-        settings[3] &= ~termios.ECHO
-        termios.tcsetattr(0, termios.TCSANOW, settings)
-        os.execv(program, list(argv))  # noqa: S606 - an argument list, as in lab.process
-    except OSError as problem:
-        os.write(2, f"cannot start {program}: {problem.strerror}\n".encode())
-    finally:  # never a second copy of this program
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -115,7 +115,9 @@ def test_a_lab_of_another_name_is_named_in_what_to_type(newcomer: Desk) -> None:
 
 def test_an_exercise_that_passes_unsolved_fails_the_proof(newcomer: Desk, tmp_path: Path) -> None:
     check = tmp_path / "exercises" / "make_file" / "check.py"
-    text = 'from lab.checks import ClusterView, check\n\n@check(step="make")\ndef f(c: ClusterView) -> None:\n'
+    text = (
+        'from lab.checks import ClusterView, check\n\n@check(step="make")\ndef f(c: ClusterView) -> None:\n'
+    )
     check.write_text(f'{text}    """So."""\n')
     done = newcomer("setup", "-y")
     assert done.exit_code == 3

@@ -13,6 +13,7 @@ from lab.cluster.readiness import (
     Reading,
     SmsReport,
     evaluate,
+    look_at_sms,
     next_command,
     nodes_to_resume,
     not_up,
@@ -215,6 +216,19 @@ def test_a_look_before_the_set_up_has_ended() -> None:
     assert (found.trouble, found.system, found.nodes) == ("", "starting", None)
 
 
+def test_a_look_that_took_long_does_not_make_a_registered_node_look_unregistered(spec: ClusterSpec) -> None:
+    """The SMS's clock was read ten seconds after the age of the node's stage."""
+    node = replace(info("c1"), slurmd_start=NOW - 8)
+    seen = view(replace(WELL, nodes={"c1": node}))
+    assert one(spec, seen, "c1").answer is ProbeResult.NO
+    assert one(spec, replace(seen, took=10.0), "c1").answer is ProbeResult.YES
+
+
+def test_on_a_slow_host_slurmctld_gets_more_time_to_answer() -> None:
+    assert "timeout 3 scontrol -o show nodes" in look_at_sms().command
+    assert "timeout 24 scontrol -o show nodes" in look_at_sms(8.0).command
+
+
 def test_every_probe_has_a_next_command(spec: ClusterSpec) -> None:
     for stage in ("init", "vnfs", "pxe", "off"):
         for name in ("sms", "login", "c1"):
@@ -233,3 +247,6 @@ def test_the_error_names_all_late_nodes(spec: ClusterSpec) -> None:
         "c2: booted: not yet; stage files",
         "c2: last line on its console: last of c2",
     ]
+    slow = "this host answers 8 times slower than usual; waited 1440 s"
+    problem = not_up(spec, readings, 1440.0, lambda _name: "", slow)
+    assert problem.evidence.splitlines()[-1] == slow

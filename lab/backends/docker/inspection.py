@@ -94,7 +94,7 @@ def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
 def probe() -> Capabilities:
     """Says what this engine can do; each finding ends with its fix."""
     try:
-        client = engine.connect(timeout=20)
+        client = engine.connect(timeout=60)
     except LabError as problem:
         finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
         return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
@@ -178,7 +178,7 @@ def _try_namespaces(client: APIClient) -> tuple[int, str]:
     )
     try:
         client.start(made["Id"])
-        status = int(client.wait(made["Id"], timeout=15)["StatusCode"])
+        status = int(client.wait(made["Id"], timeout=60)["StatusCode"])
         return status, client.logs(made["Id"]).decode(errors="replace").strip()
     finally:
         client.remove_container(made["Id"], force=True)

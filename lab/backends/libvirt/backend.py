@@ -45,6 +45,7 @@ from lab.process import run, run_bytes
 from lab.serialize import spec_to_json
 
 COPY_SECONDS = 600
+STOP_SECONDS = 12.0  # to ask a system to power off, in a container of a quiet host
 FOLLOW_SECONDS = 0.5
 INIT = "init"
 UNMADE = "creation was interrupted; lab up starts again"
@@ -378,7 +379,7 @@ class LibvirtBackend:
             removal.unplug(found.thing)
         elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
             command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
-            run_bytes(command, timeout=60, check=False)
+            run_bytes(command, timeout=self.host_speed.limit(STOP_SECONDS), check=False)
         else:  # no system runs yet that could be asked
             removal.unplug(found.thing)
 
