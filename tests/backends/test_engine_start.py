@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_quickstart import Machine, machine
+from tests.project.test_quickstart import Machine, machine
 
 __all__ = ["machine"]  # the fixture
 

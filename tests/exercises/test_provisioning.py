@@ -20,7 +20,7 @@ from lab.course.variables import fill_shell, fill_text
 from lab.paths import data_folder
 from tests.exercises.labs import scripts
 from tests.unit.checks_world import Said, World
-from tests.unit.test_checks_login import TWO_LINES, with_option_two
+from tests.unit.exercises.test_login import TWO_LINES, with_option_two
 
 CATALOG = load(data_folder("exercises"))
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from lab.course.runner import Course, resolve_reset_target
 from lab.errors import LabError, UsageError
 from lab.model import ClusterSpec, Root
 from tests.unit.checks_world import small_spec
-from tests.unit.test_catalog import INDEX, write
+from tests.unit.course.test_catalog import INDEX, write
 
 
 def short(name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from lab.checks.api import Outcome
 from tests.unit.checks_world import World
-from tests.unit.test_checks_login import judge, outcomes
+from tests.unit.exercises.test_login import judge, outcomes
 
 SIX = "dynamic_hosts,group,munge.key,network,passwd,shadow"
 KERNEL = "net.ifnames=0 biosdevname=0 quiet"

@@ -8,7 +8,7 @@ from lab.checks.api import Outcome
 from lab.facts import storage
 from lab.facts.fact import FactError
 from tests.unit.checks_world import World
-from tests.unit.test_checks_login import judge, outcomes
+from tests.unit.exercises.test_login import judge, outcomes
 
 MIB = 1 << 20
 # `parted -sm /dev/vda unit B print` on c1 of a Docker lab, before and after the exercise

@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.images import packages, pipeline, recipe, stages
-from tests.unit.test_images_recipe import HEAD, folder, loaded
+from tests.unit.images.test_recipe import HEAD, folder, loaded
 
 __all__ = ["folder"]  # the fixture
 

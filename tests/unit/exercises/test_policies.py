@@ -13,7 +13,7 @@ from lab.paths import data_folder
 from tests.unit.checks_world import World
 
 CATALOG = load(data_folder("exercises"))
-DATA = Path(__file__).resolve().parents[1] / "data" / "facts"
+DATA = Path(__file__).resolve().parents[2] / "data" / "facts"
 REFUSED = "allocation failure: Invalid account or account/partition combination specified\n"
 RIGHTS = "ALTER CREATE DELETE DROP INDEX INSERT SELECT UPDATE EXECUTE"
 CONFIG = {

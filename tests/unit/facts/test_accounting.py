@@ -10,7 +10,7 @@ import pytest
 from lab.facts import accounting, partitions
 from lab.facts.fact import Fact, FactError
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "facts"
+DATA = Path(__file__).resolve().parents[2] / "data" / "facts"
 
 
 def recorded(name: str) -> str:

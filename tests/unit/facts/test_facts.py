@@ -12,7 +12,7 @@ from lab.facts import slurm, storage, systemd, warewulf
 from lab.facts.fact import Fact, FactError, pairs
 
 T = TypeVar("T")
-DATA = Path(__file__).resolve().parents[1] / "data" / "facts"
+DATA = Path(__file__).resolve().parents[2] / "data" / "facts"
 
 
 def read(fact: Fact[T], name: str, status: int = 0) -> T:

@@ -395,7 +395,7 @@ def test_a_check_needs_its_sentence() -> None:
 def test_collect_keeps_the_order_and_leaves_out_what_was_imported(tmp_path: Path) -> None:
     (tmp_path / "check.py").write_text(
         "from lab.checks import check\n"
-        "from tests.unit.test_checks_runner import holds\n"
+        "from tests.unit.checks.test_runner import holds\n"
         "@check(step='s')\ndef second(c):\n    'S.'\n"
         "@check(step='s')\ndef first(c):\n    'F.'\n"
         "again = first\n"

@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.images import pipeline, recipe, stages
-from tests.unit.test_images_recipe import BOARD, TREE, folder, loaded
+from tests.unit.images.test_recipe import BOARD, TREE, folder, loaded
 
 __all__ = ["folder"]  # the fixture
 

@@ -22,7 +22,7 @@ from lab.errors import Exit, UsageError
 from lab.model import ClusterSpec, Role, Root, Tag
 from lab.serialize import spec_from_json, spec_to_json
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def configured(folder: Path, text: str, sets: Sequence[str] = (), **environ: str) -> ClusterSpec:

@@ -32,7 +32,7 @@ from lab.lock import hold
 from lab.model import LabRecord, Power
 from lab.printable import console_text
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OWN = [name for section in ("Lab", "Inspection", "Maintenance") for name in SECTIONS[section]]
 
 

@@ -13,11 +13,11 @@ import pytest
 from lab.cli import setup
 from lab.course.proof import PROOF_LAB
 from lab.errors import LabError
-from tests.unit.test_cli import Desk, desk
-from tests.unit.test_cli_exercises import INDEX, write
+from tests.unit.cli.test_exercises import INDEX, write
+from tests.unit.cli.test_main import Desk, desk
 
 __all__ = ["desk"]  # the fixture
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

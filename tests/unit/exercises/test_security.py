@@ -10,7 +10,7 @@ import pytest
 from lab.checks.api import Outcome
 from lab.model import ClusterSpec, Interface, Network, Node, Role, Tag
 from tests.unit.checks_world import World, small_spec
-from tests.unit.test_checks_login import judge, outcomes, provision_print
+from tests.unit.exercises.test_login import judge, outcomes, provision_print
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
 STRANGER = "203.0.113.66"

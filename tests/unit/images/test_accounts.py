@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CONTAINERS = Path(__file__).resolve().parents[2] / "containers"
+CONTAINERS = Path(__file__).resolve().parents[3] / "containers"
 INSTALLERS = sorted(CONTAINERS.glob("*/install"))
 WORDS = (
     re.compile(r"^account (?P<name>\S+) (?P<number>\d+)", re.MULTILINE),

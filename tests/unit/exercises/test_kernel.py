@@ -6,8 +6,8 @@ import pytest
 
 from lab.checks.api import Outcome
 from tests.unit.checks_world import World
-from tests.unit.test_checks_login import judge, outcomes
-from tests.unit.test_checks_security import a_cluster, passes, unit
+from tests.unit.exercises.test_login import judge, outcomes
+from tests.unit.exercises.test_security import a_cluster, passes, unit
 
 OLD, NEW = "6.12.7+deb13-amd64", "6.12.7+deb13-cloud-amd64"
 NODES = ("login", "c1", "c2")

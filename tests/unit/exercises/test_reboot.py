@@ -6,7 +6,7 @@ import pytest
 
 from lab.checks.api import Outcome
 from tests.unit.checks_world import World
-from tests.unit.test_checks_login import judge, outcomes
+from tests.unit.exercises.test_login import judge, outcomes
 
 ORDER = "[2026-11-21T17:07:31.661] reboot request queued for nodes {}\n"
 RETURNED = "[2026-11-21T17:07:44.223] node c1 returned to service\n"

@@ -9,7 +9,7 @@ import pytest
 from lab.checks.api import Outcome
 from lab.model import NodeStatus, Power
 from tests.unit.checks_world import Said, World
-from tests.unit.test_checks_login import SIX, judge, kept, outcomes, with_option_two
+from tests.unit.exercises.test_login import SIX, judge, kept, outcomes, with_option_two
 
 SEVEN = f"{SIX},slurm.conf.login"
 

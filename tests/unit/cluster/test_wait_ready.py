@@ -10,7 +10,7 @@ from lab.backends.fake import FakeBackend
 from lab.cluster.wait_ready import await_entry
 from lab.errors import LabError
 from lab.model import ClusterSpec
-from tests.unit.test_cluster import Room
+from tests.unit.cluster.test_cluster import Room
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from lab.errors import LabError
 from lab.host_speed import LOOK, TRIVIAL, HostSpeed
 from lab.model import ClusterSpec
 from lab.nodes.shell import CommandTimeout
-from tests.unit.test_cli_exercises import INDEX, Bench, write
+from tests.unit.cli.test_exercises import INDEX, Bench, write
 
 QUICKER = 10  # how many times quicker than in life everything is
 SLOWNESS = 10
