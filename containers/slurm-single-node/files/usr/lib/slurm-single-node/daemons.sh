@@ -83,7 +83,14 @@ start_slurmctld() {
     wait_for slurmctld slurmctld_answers
 }
 
-run_slurmctld() { launch slurmctld as "$(slurm_user)" slurmctld -D; }
+# -i: 26.05 refuses to start beside a state without this file, which it saves long after the others; a slurmctld that was
+# killed early would never come back.
+run_slurmctld() {
+    saved=$(conf_value "$CONF/slurm.conf" StateSaveLocation)
+    set --
+    [ -e "${saved:-/var/spool}/assoc_usage" ] || set -- -i
+    launch slurmctld as "$(slurm_user)" slurmctld -D "$@"
+}
 
 start_slurmd() {
     run_slurmd
