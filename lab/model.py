@@ -131,6 +131,8 @@ class Power(Enum):
     ABSENT = "absent"  # the engine has no such machine: never created, or removed by hand
 
 
+BOOTED = "init"
+"""The last stage of a boot: the boot agent has handed over to the node's own system."""
 UNPLUGGED, PAUSED, CRASHED = "unplugged", "paused", "crashed"
 """Stages of the chassis: its network is disconnected, its processor is paused, or it has failed."""
 

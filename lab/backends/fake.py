@@ -15,7 +15,7 @@ from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
 from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import ClusterSpec, LabRecord, Node, NodeStatus, Power, Role, Root
+from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role, Root
 
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
 PROGRAMS = {
@@ -152,7 +152,7 @@ class FakeBackend:
             self._describe(lab, spec.node(name))
         for name in nodes_of(actions, Verb.CONNECT, Verb.UNPAUSE):
             if name not in self.stuck:
-                lab.stage[name] = "init"
+                lab.stage[name] = BOOTED
         powered = nodes_of(actions, Verb.REMAKE, Verb.CREATE, Verb.RESTART, Verb.POWER_ON)
         for name in sorted(powered, key=lambda name: name != spec.sms.name):  # the others register with it
             if lab.power[name] is not Power.ON:
@@ -199,7 +199,7 @@ class FakeBackend:
         """A real shell of this machine that finds the node's programs first."""
         del tty
         found = self._lab(lab)
-        if found.power.get(node) is not Power.ON or found.stage.get(node) != "init":
+        if found.power.get(node) is not Power.ON or found.stage.get(node) != BOOTED:
             return ["/bin/sh", "-c", f"echo 'error: {node} is not up' >&2; exit 69"]
         folder = self.folder(lab, node)
         path = f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"
@@ -340,9 +340,9 @@ class FakeBackend:
         lab.power[name] = Power.ON
         lab.since[name] = time.monotonic()
         waiting = ("pxe", f"no DHCP answer for {node.mac}: registered?")
-        stage, detail = self.stuck.get(name, ("init", "") if node.registered else waiting)
+        stage, detail = self.stuck.get(name, (BOOTED, "") if node.registered else waiting)
         lab.stage[name], lab.detail[name] = stage, detail
-        if stage == "init" and node.role is Role.COMPUTE and lab.power.get(lab.spec.sms.name) is Power.ON:
+        if stage == BOOTED and node.role is Role.COMPUTE and lab.power.get(lab.spec.sms.name) is Power.ON:
             state, reason = self.slurm.get(name, ("IDLE", ""))
             self.tell_slurm(lab.spec.lab, name, state, reason)
 

@@ -9,12 +9,10 @@ from typing import Protocol, TypeVar
 from lab.checks.shell_pool import Answer, Shell, ShellPool, TimeBudget
 from lab.errors import LabError
 from lab.facts.fact import FactError
-from lab.model import Node, NodeStatus, Power, Role, Root
+from lab.model import BOOTED, Node, NodeStatus, Power, Role, Root
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-BOOTED = "init"  # the last boot stage: the node's own system runs
 
 
 class Question(Protocol[T_co]):

@@ -28,7 +28,7 @@ def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab
     from lab.cli.console import show_console
     from lab.cli.output import note
     from lab.cluster.plan import check_names
-    from lab.cluster.readiness import BOOTED
+    from lab.model import BOOTED
 
     spec = app.known_spec(lab)
     check_names(spec, [node])

@@ -15,7 +15,6 @@ from lab.cluster import availability
 from lab.cluster.observation import ask_sms, observe
 from lab.cluster.plan import check_names, freshly_powered, plan_up, select, work
 from lab.cluster.readiness import (
-    BOOTED,
     ClusterSnapshot,
     Expectation,
     Reading,
@@ -27,7 +26,7 @@ from lab.cluster.readiness import (
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
 from lab.host_speed import LOOK
-from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
+from lab.model import BOOTED, CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.nodes.client import NodeClient
 from lab.polling import POLL, Clock, Limit, Sleep, monotonic, pause, wait_for
 
@@ -207,9 +206,9 @@ class Cluster:
 
     def snapshot(self, name: str) -> None:
         """Keeps the lab's present state under a name, and with it which nodes Slurm has in service."""
-        self._keep(name, self.backend.snapshot)
+        self._save(name, self.backend.snapshot)
 
-    def origin(self) -> str:
+    def base_id(self) -> str:
         """Identifies what an SMS made now is made of."""
         return self.backend.base_id()
 
@@ -218,15 +217,15 @@ class Cluster:
         shared = self.backend.shared_states
         return (*self.snapshots(), *(state.name for state in (shared.list() if shared else ())))
 
-    def keep(self, name: str) -> None:
+    def save_state(self, name: str) -> None:
         """Saves the present state, reached under an ephemeral identity, for all labs.
 
         Where the backend has no states for all labs it becomes a snapshot of this one.
         """
         shared = self.backend.shared_states
-        self._keep(name, shared.save if shared else self.backend.snapshot)
+        self._save(name, shared.save if shared else self.backend.snapshot)
 
-    def drop(self, names: Sequence[str]) -> None:
+    def delete_states(self, names: Sequence[str]) -> None:
         """Removes start states, wherever they are stored."""
         own = set(names).intersection(self.snapshots())
         for name in own:
@@ -234,7 +233,7 @@ class Cluster:
         if shared := self.backend.shared_states:
             shared.delete([name for name in names if name not in own])
 
-    def _keep(self, name: str, take: Callable[[str, str, Say], None]) -> None:
+    def _save(self, name: str, take: Callable[[str, str, Say], None]) -> None:
         nodes = self._nodes()
         if nodes:
             availability.await_saved_jobs(self.sms)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.cluster.readiness import (
-    BOOTED,
     NOT_BOOTED,
     SYSTEM,
     ClusterSnapshot,
@@ -14,7 +13,7 @@ from lab.cluster.readiness import (
     look_at_sms,
 )
 from lab.errors import LabError
-from lab.model import ClusterSpec, NodeStatus, Role
+from lab.model import BOOTED, ClusterSpec, NodeStatus, Role
 
 Ask = Callable[[str, str], tuple[int, str]]
 """Runs a command in a node and returns its exit status and output; raises a LabError if it cannot."""

@@ -11,9 +11,8 @@ from lab.cluster.availability import AVAILABILITY_FILE, UNANSWERED, NodeAvailabi
 from lab.errors import LabError
 from lab.facts import slurm
 from lab.facts.fact import Fact
-from lab.model import ClusterSpec, Node, NodeStatus, Power, Role
+from lab.model import BOOTED, ClusterSpec, Node, NodeStatus, Power, Role
 
-BOOTED = "init"  # the boot agent's last stage: the node's own system has taken over
 WAITING = "pxe"  # the node asks for an address, and gets none while it is not registered
 ASKING = 5.0  # seconds without an answer after which a node counts as waiting; earlier, one may still come
 SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # true once the SMS has been set up

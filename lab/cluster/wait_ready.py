@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lab.cluster.cluster import LOOK_SECONDS, Cluster
-from lab.cluster.readiness import BOOTED, SET_UP
+from lab.cluster.readiness import SET_UP
 from lab.errors import LabError
-from lab.model import Power
+from lab.model import BOOTED, Power
 from lab.polling import Clock, Sleep, monotonic, pause, wait_for, with_reason
 from lab.process import ProcessTimeout
 

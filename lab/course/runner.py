@@ -25,16 +25,16 @@ class LabStates(Protocol):
     def spec(self) -> ClusterSpec:
         """The specification of the cluster."""
 
-    def origin(self) -> str:
+    def base_id(self) -> str:
         """Identifies the image of the SMS: start states made with another image do not fit."""
 
     def states(self) -> tuple[str, ...]:
         """Lists what this lab can be restored to: its snapshots and the start states of all labs."""
 
-    def keep(self, name: str) -> None:
+    def save_state(self, name: str) -> None:
         """Saves the present state, made under an ephemeral identity, for all labs."""
 
-    def drop(self, names: Sequence[str]) -> None:
+    def delete_states(self, names: Sequence[str]) -> None:
         """Deletes start states."""
 
     def restore(self, name: str, *, ephemeral_identity: bool = False) -> object:
@@ -106,7 +106,7 @@ class Course:
         self._judge = judge
         self._say = say
         self._prepare = prepare  # gives the learner the files of an exercise
-        self._cluster_digest = _digest(replace(lab.spec, lab=""), lab.origin())[:6]
+        self._cluster_digest = _digest(replace(lab.spec, lab=""), lab.base_id())[:6]
 
     def plan(self, exercise: Exercise) -> StartPlan:
         """Plans how to make the start state of an exercise; changes nothing."""
@@ -188,9 +188,11 @@ class Course:
                 hint=f"lab start {exercise.name}, then: lab solve {exercise.name}",
             )
         state = self.state_after(exercise)
-        self._lab.keep(state)
+        self._lab.save_state(state)
         prefix = self._prefix(exercise)
-        self._lab.drop([old for old in self._lab.states() if old.startswith(prefix) and old != state])
+        self._lab.delete_states(
+            [old for old in self._lab.states() if old.startswith(prefix) and old != state]
+        )
 
 
 def unsolved(judgement: Judgement) -> str:

@@ -27,7 +27,7 @@ from lab.backends.docker.container_spec import (
 )
 from lab.backends.docker.engine import container_name, translate_errors, volume_name
 from lab.errors import LabError
-from lab.model import ClusterSpec, Node, Role
+from lab.model import BOOTED, ClusterSpec, Node, Role
 from lab.serialize import spec_to_json
 
 if TYPE_CHECKING:
@@ -211,4 +211,4 @@ def _is_up(client: APIClient, lab: str, node: str) -> bool:
     if switch.get("State") != "running":
         return False
     status = node_exec.stages(client, lab).get(node)
-    return status is not None and status.stage == "init"
+    return status is not None and status.stage == BOOTED

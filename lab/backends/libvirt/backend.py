@@ -39,7 +39,7 @@ from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import BOOTED, PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
 from lab.polling import pause
 from lab.process import run, run_bytes
 from lab.serialize import spec_to_json
@@ -47,12 +47,11 @@ from lab.serialize import spec_to_json
 COPY_SECONDS = 600
 STOP_SECONDS = 12.0  # to ask a system to power off, in a container of a quiet host
 FOLLOW_SECONDS = 0.5
-INIT = "init"
 UNMADE = "creation was interrupted; lab up starts again"
 STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 HOSTS = "127.0.0.1 localhost\n"
-BOOTED, HALF, AWAKE = "booted", "half", "awake"
+BY_BOOT, HALF, AWAKE = "booted", "half", "awake"
 """How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 
 
@@ -106,7 +105,7 @@ class LibvirtBackend:
         try:
             folder.make()
             if fresh:
-                folder.note(folder.unsettled, BOOTED)
+                folder.note(folder.unsettled, BY_BOOT)
             else:
                 folder.unsettled.unlink(missing_ok=True)  # a learner may have worked there meanwhile
             self._execute(spec, actions, folder, say, kvm=kvm)
@@ -142,7 +141,7 @@ class LibvirtBackend:
         folder = LabFolder(lab)
         if not folder.unsettled.exists():
             return  # a learner may have changed it
-        if folder.unsettled.read_text() == BOOTED:
+        if folder.unsettled.read_text() == BY_BOOT:
             self._keep_for_others(self._spec(lab), say)
         snapshots.take(self.connection, lab, snapshots.FIRST, say)
         folder.unsettled.unlink()
@@ -344,7 +343,7 @@ class LibvirtBackend:
 
     def _tell(self, spec: ClusterSpec, node: Node, found: LabObject, say: Say) -> None:
         """Tells a machine that has been up what its firmware says from its next power-on."""
-        if not found.active or self._status(spec.lab, node.name, "", {node.name: found}).stage != INIT:
+        if not found.active or self._status(spec.lab, node.name, "", {node.name: found}).stage != BOOTED:
             return
         if node.role is not Role.SMS:
             lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
@@ -377,7 +376,7 @@ class LibvirtBackend:
         found = self._machine(lab, node)
         if hard:
             removal.unplug(found.thing)
-        elif found.active and self._status(lab, node, "", {node: found}).stage == INIT:
+        elif found.active and self._status(lab, node, "", {node: found}).stage == BOOTED:
             command = self.shell(lab, node, ["systemctl", "poweroff"], user="root", tty=False)
             run_bytes(command, timeout=self.host_speed.limit(STOP_SECONDS), check=False)
         else:  # no system runs yet that could be asked

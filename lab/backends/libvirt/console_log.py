@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lab.model import NodeStatus, Power
+from lab.model import BOOTED, NodeStatus, Power
 
 Place = tuple[int, int]
 """Inode of one of a log's files, and how many bytes of it stand before."""
@@ -148,7 +148,7 @@ def serves(text: bytes) -> bool:
 
 def booted_at(text: bytes) -> str:
     """What tells this boot from all others: when its system was started; "" before that."""
-    found = [match for match in MARK.finditer(_this_boot(text)) if match[1] == b"init"]
+    found = [match for match in MARK.finditer(_this_boot(text)) if match[1] == BOOTED.encode()]
     return found[-1][2].decode() if found else ""
 
 

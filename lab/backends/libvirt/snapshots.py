@@ -23,7 +23,7 @@ from lab.backends.libvirt.storage import LabFolder, make_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import UsageError
 from lab.host_speed import measured_limit
-from lab.model import ClusterSpec
+from lab.model import BOOTED, ClusterSpec
 from lab.polling import monotonic, pause, wait_for
 from lab.process import run
 
@@ -172,7 +172,7 @@ def put_back(connection: Any, lab: str, name: str, say: Say) -> tuple[tuple[str,
 def has_booted(folder: LabFolder, node: str, now: float) -> bool:
     """Whether a machine's own system runs, judged by its console."""
     said = console_log.read_since_power_on(folder.console(node))
-    return console_log.stage_of(node, "", said, now).stage == "init"
+    return console_log.stage_of(node, "", said, now).stage == BOOTED
 
 
 def is_first_state(lab: str, spec: ClusterSpec, present: Mapping[str, LabObject]) -> bool:

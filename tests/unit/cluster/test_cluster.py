@@ -118,7 +118,7 @@ def test_a_node_whose_chassis_fails_gets_power_again_once(
 def test_states_are_dropped_where_they_are_kept(up: Room, backend: FakeBackend) -> None:
     up.cluster.snapshot("after-one")
     backend.saved_states["after-two"] = {}
-    up.cluster.drop(["after-one", "after-two", "after-none"])
+    up.cluster.delete_states(["after-one", "after-two", "after-none"])
     assert "after-one" not in up.cluster.snapshots()
     assert backend.saved_states == {}
 
@@ -444,8 +444,8 @@ def test_where_an_interrupted_restore_led_may_be_gone(up: Room, backend: FakeBac
 def test_states_of_all_labs_are_there_besides_the_labs_own(up: Room) -> None:
     up.cluster.snapshot("mine")
     up.cluster.restore("mine", ephemeral_identity=True)
-    up.cluster.keep("after-one")
+    up.cluster.save_state("after-one")
     assert up.cluster.states() == ("mine", "after-one")
     assert up.cluster.snapshots() == ("mine",)
-    up.cluster.drop(["after-one"])
+    up.cluster.delete_states(["after-one"])
     assert up.cluster.states() == ("mine",)

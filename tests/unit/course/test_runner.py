@@ -36,17 +36,17 @@ class FakeKeeper:
 
     image: str = "image-1"
 
-    def origin(self) -> str:
+    def base_id(self) -> str:
         return self.image
 
     def states(self) -> tuple[str, ...]:
         return tuple(self.kept)
 
-    def keep(self, name: str) -> None:
+    def save_state(self, name: str) -> None:
         self.did.append(f"keep {short(name)}")
         self.kept[name] = self.state
 
-    def drop(self, names: Sequence[str]) -> None:
+    def delete_states(self, names: Sequence[str]) -> None:
         self.did += [f"drop {short(name)}" for name in names]
         for name in names:
             del self.kept[name]
@@ -221,7 +221,7 @@ def test_texts_and_checks_may_change_without_replaying(stand: Stand) -> None:
 
 def test_where_a_backend_keeps_nothing_the_replayed_lab_is_the_start(stand: Stand) -> None:
     stand.keeper.kept[HANDOUT] = ()
-    stand.keeper.keep = lambda name: stand.keeper.did.append(f"cannot keep {short(name)}")  # type: ignore[method-assign]
+    stand.keeper.save_state = lambda name: stand.keeper.did.append(f"cannot keep {short(name)}")  # type: ignore[method-assign]
     assert stand.start("two") == ["restore handout borrowed", "solve one", "cannot keep after-one"]
     assert stand.keeper.state == ("one",)
 

@@ -16,9 +16,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[4])
 from lab.backends.libvirt import console_log  # noqa: E402 (found by the line above)
 from lab.backends.libvirt.ssh_channel import NOT_UP, Closed, Door  # noqa: E402
 from lab.backends.libvirt.storage import LabFolder  # noqa: E402
+from lab.model import BOOTED  # noqa: E402
 from lab.process import replace  # noqa: E402
 
-BOOTED = "init"
 SHELLS = ("preshell", "postshell")  # of the ramdisk: on the console
 OPEN, OFF, SILENT, BROKEN = range(4)
 WHY = {OFF: "its power is off", SILENT: "nobody answers at its door yet"}
