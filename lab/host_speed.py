@@ -67,7 +67,7 @@ class HostSpeed:
 
     @property
     def slowness(self) -> float:
-        """How many times slower than usual; measures anew when the last measurement is old."""
+        """How many times slower than usual; measures again when the last measurement is old."""
         if self._is_due():
             self._add(self._measure() / TRIVIAL)
         return self._slowness

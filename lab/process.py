@@ -26,7 +26,7 @@ SHOWN_COMMAND = 120
 STOP_SECONDS = 0.2  # between two looks at `stop`
 TIDY_SECONDS = 10.0  # that a stopped program has to remove what it made
 KILLED_SECONDS = 0.5  # how long a killed process is waited for
-LOOK_AGAIN = 2.0  # seconds after which a limit is asked anew what is left of it
+LOOK_AGAIN = 2.0  # seconds after which the remaining time of a limit is computed again
 
 
 class ProcessTimeout(LabError):

@@ -91,7 +91,7 @@ class Lifecycle(Protocol):
         """
 
     def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
-        """Executes a plan, and decides nothing anew: nodes that no action names are not touched.
+        """Executes a plan, and decides nothing itself: nodes that no action names are not touched.
 
         Records the specification as the lab's. Created and remade nodes get power. Actions of the kinds
         RESTORE and WAIT are the caller's.

@@ -162,14 +162,14 @@ class Cluster:
         self.backend.delete(self.spec.lab, self.say, list(names) or None)
 
     def recreate(self) -> None:
-        """Makes the lab anew, as it is handed out."""
+        """Removes the lab and creates it again."""
         self.down()
         self.up()
 
     # power
 
     def power_on(self, names: Sequence[str], *, wait: bool = True) -> tuple[Reading, ...]:
-        """Powers nodes on and waits until they are well."""
+        """Powers nodes on and waits until they are ready."""
         check_names(self.spec, names)
         began = self._clock()
         off = self._with_power(names, Power.OFF)
@@ -191,7 +191,7 @@ class Cluster:
             )
 
     def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
-        """Powers nodes off and on again, and waits until they are well; other nodes are left alone."""
+        """Powers nodes off and on again, and waits until they are ready; other nodes are left alone."""
         began = self._clock()
         available_before = self._in_service() if wait else frozenset()
         self.power_off(names, hard=hard)

@@ -66,7 +66,7 @@ class PtyChild:
             return 0
 
     def end(self) -> None:
-        """Hangs up, and sees to it that the process ends; never raises, and returns at once."""
+        """Hangs up and ends the process; never raises, and returns at once."""
         if self._terminal >= 0:
             self._terminal = -1
             process = vars(self._spawned)["ptyproc"]

@@ -62,7 +62,7 @@ def whole(bed: Bed) -> list[Figure]:
     """The lab back to where it was handed out: every machine's memory restored."""
     bed.run("start", "login_node", "-y")
     values = bed.several("reset", lambda: bed.timed("reset", "-y"))
-    return [Figure("`lab reset`: the whole lab, until it is as handed out", "s", 8, values)]
+    return [Figure("`lab reset`: the whole lab, until it is as at first", "s", 8, values)]
 
 
 def sms(bed: Bed) -> list[Figure]:

@@ -69,7 +69,7 @@ def resets(bed: Bed) -> list[Figure]:
     whole = bed.several("reset", lambda: bed.timed("reset", "-y"))
     return [
         Figure("`lab reset c1`: one node, until it is idle again", "s", 2, node),
-        Figure("`lab reset`: the whole lab, until it is as handed out", "s", 8, whole),
+        Figure("`lab reset`: the whole lab, until it is as at first", "s", 8, whole),
     ]
 
 
