@@ -20,6 +20,7 @@ NOT_BOOTED = "the SMS has not booted"
 SYSTEM = "systemctl is-system-running"  # run on a login node
 READY_FILE = "/run/rackling/ready"
 RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # one line for each card: MAC, address, name
+IN_SLURM = "in Slurm"  # in front of a state that is not idle: "in Slurm: down: fan"
 REFUSED = ("no boot script", "told to boot")  # the chassis's ROM, when DHCP answered but nothing boots
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that rebooted without its order
 ORDERED = "reboot issued"  # how the reason ends that slurmctld gives a node it reboots, and keeps afterwards
@@ -292,13 +293,13 @@ def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
         and name not in view.restored_nodes
         and not view.saved_states[name].holds(info)
     ):
-        return Reading(name, probe, ProbeResult.NO, f"{told}; not as in the snapshot")
+        return Reading(name, IN_SLURM, ProbeResult.NO, f"{told}; not as in the snapshot")
     if info.takes_jobs:
         return Reading(name, probe, ProbeResult.YES, told)
     taken_out = info.state == "DOWN" or "DRAIN" in info.flags
     passing = info.reason == UNANSWERED or _our_doing(info, view)
     outlook = Expectation.LEFT if taken_out and not passing else Expectation.OPEN
-    return Reading(name, probe, ProbeResult.NO, told, outlook)
+    return Reading(name, IN_SLURM, ProbeResult.NO, told, outlook)
 
 
 def _registered_since_boot(status: NodeStatus, info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
@@ -326,6 +327,7 @@ _HINTS = {
     "DHCP server answers": "lab shell {sms}, then: systemctl status dnsmasq",
     "slurmctld answers": "lab shell {sms}, then: systemctl status slurmctld",
     "idle in Slurm": "lab shell {sms}, then: scontrol show node {node}",
+    IN_SLURM: "lab shell {sms}, then: scontrol show node {node}",
 }
 
 

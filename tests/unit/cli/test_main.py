@@ -263,7 +263,7 @@ def test_status_shows_what_each_node_waits_for(up: Desk) -> None:
     up.backend.stop("lab", ["g2"], hard=True)
     text = up("status").stdout
     assert re.search(
-        r"^c1 +compute +on +init +set by operator +idle in Slurm: idle\+drain: fan$", text, re.MULTILINE
+        r"^c1 +compute +on +init +set by operator +in Slurm: idle\+drain: fan$", text, re.MULTILINE
     )
     assert re.search(r"^g2 +compute +off +off +not yet +chassis is on: its power is off$", text, re.MULTILINE)
     assert re.search(r"^login +login +on +pxe +ready +waits in its PXE loop", text, re.MULTILINE)
