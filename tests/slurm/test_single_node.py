@@ -225,9 +225,12 @@ def submit(node: Container, *words: str) -> str:
 
 def test_daemons_that_end_are_restarted_and_a_running_job_lives_on(node: Container) -> None:
     """An end costs the others nothing, and is shown by the log and by the health check."""
-    number = int(submit(node, "-J", "lives-on", "--wrap", "sleep 8; echo whole"))
+    number = int(submit(node, "--wrap", "sleep 12; echo whole"))
+    state = ("squeue", "-h", "-j", str(number), "-o", "%T")
+    until(lambda: node.out(*state) == "RUNNING", 20, "running", node.log)
     # What slurmctld has not saved when it is killed, it does not know afterwards: it saves every few seconds.
-    saved = ("grep", "-q", "lives-on", f"{STATE}/slurmctld/job_state")
+    node.run("scontrol", "update", f"jobid={number}", "name=known-as-running")
+    saved = ("grep", "-q", "known-as-running", f"{STATE}/slurmctld/job_state")
     until(lambda: node.run(*saved, check=False).returncode == 0, 20, "the job's state saved", node.log)
     for service in ("slurmd", "slurmctld", "munged", "slurmdbd", "mariadbd"):
         before = restarts(node, service)
