@@ -73,7 +73,7 @@ def test_up_completes_a_restore_that_was_killed(said: str) -> None:
         process.wait(10)
         assert '"pending": "here"' in lab.command("status", "--json").stdout
         done = lab.command("up", *few, "--progress", "plain")
-        assert "a restore of here was interrupted: completing it" in done.stderr
+        assert "complete the interrupted restore: here" in done.stderr
         assert lab.on("sms", "cat /root/kept /home/user1/kept").split() == ["mine", "mine"]
         assert lab.states() == {"c1": "idle"}
         assert '"pending": "here"' not in lab.command("status", "--json").stdout

@@ -20,7 +20,7 @@ def test_packages_install_without_internet_into_the_sms_a_tree_and_a_node(lab: L
         lab.on("sms", f"chroot {copy} systemctl enable fail2ban firewalld")
     finally:
         lab.on("sms", f"rm -rf {copy}", timeout=120)
-    assert "made anew at each boot" in lab.on("c1", "yum -y install tree", timeout=180)
+    assert "loses the package at its next boot" in lab.on("c1", "yum -y install tree", timeout=180)
     refused = lab.on("sms", "yum -y install no-such-thing", check=False)
     assert "no package called no-such-thing" in refused
     assert "fail2ban" in refused
