@@ -307,14 +307,7 @@ class Cluster:
             seen = self.look(powered, elapsed, restored)
             self._repower_crashed(seen, revived)
             view = replace(seen, restored_nodes=frozenset(notified), available_before=available_before)
-            availability.report(
-                self.sms,
-                nodes_to_resume(view),
-                nodes_to_put_back(view),
-                view.sms.nodes or {},
-                notified,
-                self.say,
-            )
+            self._tell_slurm(view, notified)
             found = evaluate(self.spec, view, chosen)
             self.watch(found, elapsed)
             return found
@@ -327,6 +320,12 @@ class Cluster:
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line, limit.reason)
         return last
+
+    def _tell_slurm(self, view: ClusterSnapshot, notified: set[str]) -> None:
+        """Puts nodes into the availability that they had before the lab rebooted or restored them."""
+        nodes = view.sms.nodes or {}
+        resume, put_back = nodes_to_resume(view), nodes_to_put_back(view)
+        availability.report(self.sms, resume, put_back, nodes, notified, self.say)
 
     def _repower_crashed(self, view: ClusterSnapshot, revived: set[str]) -> None:
         """Gives power again, once, to nodes whose chassis failed after we had powered them on."""

@@ -99,15 +99,14 @@ def make_parser() -> Parser:
         add_help=False,
     )
     parser.add_argument("servers", nargs="*", help=argparse.SUPPRESS)
-    _add_values(parser)
+    _add_output(parser)
+    _add_authentication(parser)
+    _add_times(parser)
     _add_flags(parser)
     return parser
 
 
-def _add_values(parser: Parser) -> None:
-    def release(text: str) -> Version:
-        return _release(text, parser)
-
+def _add_output(parser: Parser) -> None:
     add = parser.add_argument
     add(
         "-o",
@@ -123,6 +122,13 @@ def _add_values(parser: Parser) -> None:
         default="client",
         help="client, for every user (default), or slurmd, for root and SlurmUser",
     )
+
+
+def _add_authentication(parser: Parser) -> None:
+    def release(text: str) -> Version:
+        return _release(text, parser)
+
+    add = parser.add_argument
     add(
         "--auth",
         choices=("jwt", "munge", "slurm"),
@@ -137,6 +143,10 @@ def _add_values(parser: Parser) -> None:
         help="authenticate by auth/slurm with a slurm.key or slurm.jwks (23.11 and later)",
     )
     add("--protocol", metavar="RELEASE", type=release, help="use this release's protocol only")
+
+
+def _add_times(parser: Parser) -> None:
+    add = parser.add_argument
     add(
         "--timeout",
         metavar="SECONDS",
