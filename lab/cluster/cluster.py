@@ -314,7 +314,7 @@ class Cluster:
 
         # Each look takes processor time from nodes that boot, the more so where processors are emulated;
         # nodes that were restored have nothing else to do.
-        limit, quick = self._limit(start), POLL * self.backend.host_speed.timeout_scale
+        limit, quick = self._limit(start), POLL * self.backend.host_speed.backend_scale
         every = quick if restored else quick * self.backend.host_speed.backend_scale
         last = wait_for(readings, limit, self._clock, self._sleep, done=_decided, every=every, first=quick)
         if not all(reading.settled for reading in last):

@@ -106,7 +106,7 @@ class ScriptReplayer:
                 self._clock,
                 self._sleep,
                 done=lambda seen: seen[0] == 0,
-                every=EVERY * self._speed.timeout_scale,
+                every=EVERY * self._speed.backend_scale,
             )
         finally:
             shell.close()
