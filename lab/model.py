@@ -153,6 +153,19 @@ class NodeStatus:
 
 
 @dataclass(frozen=True)
+class PendingBoot:
+    """Nodes that a command gave power, and that nobody has seen ready since; whoever waits next completes it.
+
+    The engine keeps it, because a command may be killed, and the host may lose its power.
+    """
+
+    nodes: tuple[str, ...]
+    began: float  # Unix time before the first of them got power
+    available_before: tuple[str, ...] = ()  # nodes that took Slurm's jobs before that
+    restored: str = ""  # the state that was restored; "" where the nodes only boot
+
+
+@dataclass(frozen=True)
 class LabRecord:
     """One lab as the engine's objects describe it; does not depend on files of the harness."""
 
@@ -164,3 +177,4 @@ class LabRecord:
     running: int
     spec: ClusterSpec | None  # None if the labels of an orphan cannot be read
     pending: str = ""  # the snapshot whose restore was interrupted
+    boot: PendingBoot | None = None  # what a command began and nobody has completed yet

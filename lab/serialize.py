@@ -1,12 +1,16 @@
-"""Converts a cluster specification to JSON and back; the engine's labels and the SMS hold this JSON."""
+"""Converts a cluster specification, and a boot that nobody has completed, to JSON and back.
+
+The engine's labels hold this JSON, and the SMS has that of the specification.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from lab.model import ClusterSpec, Interface, Network, Node, Role, Root, Tag
+from lab.model import ClusterSpec, Interface, Network, Node, PendingBoot, Role, Root, Tag
 
 SCHEMA = 1
 
@@ -40,6 +44,25 @@ def spec_from_json(text: str) -> ClusterSpec:
         return _spec(found)
     except (KeyError, TypeError, AttributeError) as problem:
         raise ValueError(f"not a specification of a lab: {problem!r}") from problem
+
+
+def boot_to_json(boot: PendingBoot) -> str:
+    """Writes a pending boot as one line of JSON."""
+    return json.dumps(asdict(boot), separators=(",", ":"))
+
+
+def boot_from_json(text: str) -> PendingBoot | None:
+    """Reads what `boot_to_json` wrote; None for anything else, since a lab can be used without it."""
+    try:
+        found = json.loads(text)
+        return PendingBoot(
+            nodes=tuple(map(str, found["nodes"])),
+            began=float(found["began"]),
+            available_before=tuple(map(str, found["available_before"])),
+            restored=str(found["restored"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _node_to_dict(node: Node) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lab.backends.actions import Action, Stale
 from lab.host_speed import HostSpeed
-from lab.model import ClusterSpec, LabRecord, NodeStatus
+from lab.model import ClusterSpec, LabRecord, NodeStatus, PendingBoot
 
 Say = Callable[[str], None]
 """Takes one line of progress, for people; may be called often."""
@@ -95,6 +95,12 @@ class Lifecycle(Protocol):
 
         Records the specification as the lab's. Created and remade nodes get power. Actions of the kinds
         RESTORE and WAIT are the caller's.
+        """
+
+    def note_boot(self, spec: ClusterSpec, boot: PendingBoot | None) -> None:
+        """Keeps in the lab's record what a command has begun; None: it is completed.
+
+        A backend may ignore it for a lab that does not exist yet.
         """
 
     def on_first_ready(self, lab: str, say: Say) -> None:

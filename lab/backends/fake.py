@@ -15,20 +15,24 @@ from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
 from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role, Root
+from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role, Root
 
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
 PROGRAMS = {
-    "systemctl": 'case "$1" in is-active) cat "$NODE/dhcp";; *) cat "$NODE/system";; esac',
+    "systemctl": """case "$1" in
+is-active) cat "$NODE/dhcp" ;;
+list-jobs) cat "$NODE/jobs" ;;
+*) cat "$NODE/system" ;;
+esac""",
     "scontrol": r"""case "$*" in
 *ping*) cat "$NODE/ping" ;;
 *update*)
     echo "$*" >>"$NODE/updates"
-    names=$(echo "${2#nodename=}" | sed 's/,/\|/g') reason=${4#reason=}
+    names=$(echo "${2#nodename=}" | sed 's/,/|/g') reason=${4#reason=}
     case $3 in state=down) state=DOWN ;; state=drain) state=IDLE+DRAIN ;; *) state=IDLE ;; esac
-    sed -i "/^NodeName=\($names\) /{s/State=[^ ]*/State=$state/;s/Reason=.*//}" "$NODE/nodes"
+    sed -Ei "/^NodeName=($names) /{s/State=[^ ]*/State=$state/;s/Reason=.*//}" "$NODE/nodes"
     now="root@$(date -u +%FT%T)"
-    [ -z "$reason" ] || sed -i "/^NodeName=\($names\) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
+    [ -z "$reason" ] || sed -Ei "/^NodeName=($names) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
 *) grep -q UP "$NODE/ping" && cat "$NODE/nodes" ;;
 esac""",
     "journalctl": 'echo "journal of $NODE: $*"',
@@ -56,6 +60,7 @@ class _FakeLab:
     disks: dict[str, dict[Path, str]] = field(default_factory=dict)  # what was in the SMS's /etc then
     ephemeral_identity: bool = False
     pending: str = ""
+    boot: PendingBoot | None = None
 
 
 class FakeStates:
@@ -102,6 +107,7 @@ class FakeBackend:
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
         self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot
         self.reason_age: dict[str, float] = {}  # node: seconds since Slurm wrote that reason down
+        self.silent: set[str] = set()  # nodes that boot and never register with Slurm
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
         self.place = Storage(root if root.exists() else None, "remove a node")
@@ -157,6 +163,11 @@ class FakeBackend:
         for name in sorted(powered, key=lambda name: name != spec.sms.name):  # the others register with it
             if lab.power[name] is not Power.ON:
                 self._boot(lab, name)
+
+    def note_boot(self, spec: ClusterSpec, boot: PendingBoot | None) -> None:
+        """Keeps it with a lab that exists."""
+        if spec.lab in self.found:
+            self.found[spec.lab].boot = boot
 
     def on_first_ready(self, lab: str, say: Say) -> None:
         """Remembers which labs it heard of."""
@@ -292,6 +303,7 @@ class FakeBackend:
             running,
             lab.spec,
             lab.pending,
+            lab.boot,
         )
 
     def _lab(self, name: str) -> _FakeLab:
@@ -342,7 +354,9 @@ class FakeBackend:
         waiting = ("pxe", f"no DHCP answer for {node.mac}: registered?")
         stage, detail = self.stuck.get(name, (BOOTED, "") if node.registered else waiting)
         lab.stage[name], lab.detail[name] = stage, detail
-        if stage == BOOTED and node.role is Role.COMPUTE and lab.power.get(lab.spec.sms.name) is Power.ON:
+        if name in self.silent:
+            self.tell_slurm(lab.spec.lab, name, "IDLE", age=1000.0)
+        elif stage == BOOTED and node.role is Role.COMPUTE and lab.power.get(lab.spec.sms.name) is Power.ON:
             state, reason = self.slurm.get(name, ("IDLE", ""))
             self.tell_slurm(lab.spec.lab, name, state, reason)
 

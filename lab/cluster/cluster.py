@@ -12,6 +12,7 @@ from typing import Self
 from lab.backends.actions import Action, Verb, nodes_of
 from lab.backends.base import Backend, Say
 from lab.cluster import availability
+from lab.cluster.boot_record import BootRecord
 from lab.cluster.observation import ask_sms, observe
 from lab.cluster.plan import check_names, freshly_powered, plan_up, select, work
 from lab.cluster.readiness import (
@@ -23,10 +24,11 @@ from lab.cluster.readiness import (
     nodes_to_resume,
     not_up,
 )
+from lab.cluster.repower import Repower
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
 from lab.host_speed import LOOK
-from lab.model import BOOTED, CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
+from lab.model import BOOTED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.nodes.client import NodeClient
 from lab.polling import POLL, Clock, Limit, Sleep, monotonic, pause, wait_for
 
@@ -59,6 +61,7 @@ class Cluster:
         self._transcripts = transcripts
         self._clock = clock
         self._sleep = sleep
+        self._boot = BootRecord(spec, backend)
         self._handles: dict[str, NodeClient] = {}
         self._lock = threading.Lock()
 
@@ -135,12 +138,10 @@ class Cluster:
             self.say(action.text)
         confirm(actions)
         began = self._clock()
-        available_before = self._in_service() if to_do else frozenset()
         self._execute(to_do)
         if not wait:
             return ()
-        powered = freshly_powered(actions)
-        readings = self.wait(chosen, powered=powered, began=began, available_before=available_before)
+        readings = self.wait(chosen, began=began)
         if set(nodes_of(actions, Verb.CREATE)) == set(chosen) == {node.name for node in self.spec.nodes}:
             self.backend.on_first_ready(self.spec.lab, self.say)
         return readings
@@ -153,6 +154,8 @@ class Cluster:
         if record is not None and record.pending:
             self.restore(record.pending, wait=False)
         rest = [action for action in actions if action.verb is not Verb.RESTORE]
+        if powered := freshly_powered(rest):
+            self._boot.begin(powered, self._in_service())
         if rest:
             self.backend.apply(self.spec, rest, self.say)
 
@@ -160,6 +163,8 @@ class Cluster:
         """Removes the lab, or only the named nodes."""
         self.close()
         self.backend.delete(self.spec.lab, self.say, list(names) or None)
+        if not names:
+            self._boot.forget()
 
     def recreate(self) -> None:
         """Removes the lab and creates it again."""
@@ -172,10 +177,9 @@ class Cluster:
         """Powers nodes on and waits until they are ready."""
         check_names(self.spec, names)
         began = self._clock()
-        off = self._with_power(names, Power.OFF)
-        available_before = self._in_service() if wait else frozenset()
+        self._boot.begin(self._with_power(names, Power.OFF), self._in_service())
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=off, began=began, available_before=available_before) if wait else ()
+        return self.wait(names, began=began) if wait else ()
 
     def power_off(self, names: Sequence[str], *, hard: bool = False) -> None:
         """Powers nodes off: asks their system, or (hard) pulls the plug; waits until they are off."""
@@ -193,10 +197,10 @@ class Cluster:
     def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
         """Powers nodes off and on again, and waits until they are ready; other nodes are left alone."""
         began = self._clock()
-        available_before = self._in_service() if wait else frozenset()
+        self._boot.begin(names, self._in_service())
         self.power_off(names, hard=hard)
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, powered=names, began=began, available_before=available_before) if wait else ()
+        return self.wait(names, began=began) if wait else ()
 
     # snapshots
 
@@ -253,16 +257,13 @@ class Cluster:
         """
         self.close()
         began = self._clock()
-        self.backend.restore(self.spec.lab, name, self.say, ephemeral_identity=ephemeral_identity)
         names = [node.name for node in self.spec.nodes]
+        self._boot.restoring()
+        self.backend.restore(self.spec.lab, name, self.say, ephemeral_identity=ephemeral_identity)
+        self._boot.begin(names, restored=name)
         powered = self._with_power(names, Power.ON)
-        chosen = [name for name in names if name in powered]
-        if not wait:
-            return ()
-        try:
-            return self.wait(chosen, powered=powered, began=began, restored=name)
-        finally:
-            availability.remove_note(self.sms)
+        self._boot.finish([name for name in names if name not in powered])
+        return self.wait([name for name in names if name in powered], began=began) if wait else ()
 
     # looking and waiting
 
@@ -282,41 +283,39 @@ class Cluster:
             saved_states=saved_states,
         )
 
-    def wait(
-        self,
-        names: Iterable[str],
-        *,
-        powered: Collection[str] = (),
-        began: float | None = None,
-        restored: str = "",
-        available_before: frozenset[str] = frozenset(),
-    ) -> tuple[Reading, ...]:
+    def wait(self, names: Iterable[str], *, began: float | None = None) -> tuple[Reading, ...]:
         """Waits until every named node is ready, or in a state that a person set; a LabError at the deadline.
 
-        Nodes among `powered` that Slurm takes out of service because we powered them on are put
-        back into service, as an operator would; `available_before` are those that took jobs before.
-        After a snapshot was `restored`, every node is put where it stood then.
+        Completes what this command, or an interrupted one before it, began: nodes that Slurm takes out of
+        service because the lab powered them on are put back into service, as an operator would. After a
+        snapshot was restored, every node is put where it stood then.
         """
         chosen = list(names)
         start = self._clock() if began is None else began
+        boot, age = self._boot.current, self._boot.age
+        first_look = self._clock()
         notified: set[str] = set()
-        revived: set[str] = set()
+        again = self._repower()
 
         def readings() -> tuple[Reading, ...]:
-            elapsed = self._clock() - start
-            seen = self.look(powered, elapsed, restored)
-            self._repower_crashed(seen, revived)
-            view = replace(seen, restored_nodes=frozenset(notified), available_before=available_before)
+            seen = self.look(boot.nodes, age + self._clock() - first_look, boot.restored)
+            again.crashed(seen)
+            available = frozenset(boot.available_before)
+            view = replace(seen, restored_nodes=frozenset(notified), available_before=available)
             self._tell_slurm(view, notified)
             found = evaluate(self.spec, view, chosen)
-            self.watch(found, elapsed)
+            again.standing(view, found)
+            self.watch(found, self._clock() - start)
             return found
 
         # Each look takes processor time from nodes that boot, the more so where processors are emulated;
         # nodes that were restored have nothing else to do.
         limit, quick = self._limit(start), POLL * self.backend.host_speed.backend_scale
-        every = quick if restored else quick * self.backend.host_speed.backend_scale
+        every = quick if boot.restored else quick * self.backend.host_speed.backend_scale
         last = wait_for(readings, limit, self._clock, self._sleep, done=_decided, every=every, first=quick)
+        left = self._boot.finish([reading.node for reading in last if reading.settled])
+        if boot.restored and not left.nodes:
+            availability.remove_note(self.sms)
         if not all(reading.settled for reading in last):
             raise not_up(self.spec, last, self._clock() - start, self.last_line, limit.reason)
         return last
@@ -327,18 +326,16 @@ class Cluster:
         resume, put_back = nodes_to_resume(view), nodes_to_put_back(view)
         availability.report(self.sms, resume, put_back, nodes, notified, self.say)
 
-    def _repower_crashed(self, view: ClusterSnapshot, revived: set[str]) -> None:
-        """Gives power again, once, to nodes whose chassis failed after we had powered them on."""
-        fallen = [
-            name
-            for name in sorted(view.powered - revived)
-            if name in view.statuses and view.statuses[name].stage == CRASHED
-        ]
-        for name in fallen:
-            self.say(f"{name} lost its power ({view.statuses[name].detail}): giving it power again")
-        if fallen:
-            revived.update(fallen)
-            self.backend.start(self.spec.lab, fallen)
+    def _repower(self) -> Repower:
+        def ask(name: str, command: str) -> str:
+            return self.node(name).execute(command, timeout=LOOK_SECONDS).stdout
+
+        def cut(name: str) -> None:
+            self.node(name).close()
+            self.backend.stop(self.spec.lab, [name], hard=True)
+            self.backend.start(self.spec.lab, [name])
+
+        return Repower(self.spec, self.backend, self.say, ask=ask, cut=cut, clock=self._clock)
 
     def last_line(self, name: str) -> str:
         """The last line a node wrote to its console, or "" where there is none."""

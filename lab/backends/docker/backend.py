@@ -14,6 +14,7 @@ from lab.backends.docker import (
     engine,
     inspection,
     node_exec,
+    pending_boot,
     pending_restore,
     removal,
     snapshots,
@@ -26,7 +27,7 @@ from lab.backends.editions import edition
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.host_speed import HostSpeed
-from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -120,6 +121,10 @@ class DockerBackend:
                 words += cables(node, self._pid(spec.lab, node.name))
         say("connecting cables")
         node_exec.on_switch(self.client, spec.lab, "plug", *words)
+
+    def note_boot(self, spec: ClusterSpec, boot: PendingBoot | None) -> None:
+        """Keeps in the lab's record what a command has begun; None: it is completed."""
+        pending_boot.note(self.engine, spec, boot)
 
     def on_first_ready(self, lab: str, say: Say) -> None:
         """Saves nothing: the image and the lab's identity are enough to recreate the first state."""

@@ -19,7 +19,7 @@ CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_BOOT", "SYS_TIME", "SYS_NICE", "S
 SWITCH_CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 
 HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
-SPECIFICATION, RESTORING = "spec", "restoring"  # volumes that only carry labels
+SPECIFICATION, RESTORING, BOOTING = "spec", "restoring", "booting"  # volumes that only carry labels
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 EPHEMERAL = "borrowed"  # the identity while a start state is being created; removed afterwards
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 PREFIX = "rackling"
 LAB = f"{PREFIX}.lab"
-PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "snapshot" or "state"
+PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "booting", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
 SPEC = f"{PREFIX}.spec"
 CREATED = f"{PREFIX}.created"
 OWNER = f"{PREFIX}.owner"
 PROFILE = f"{PREFIX}.profile"  # digest of what a container was made from
 SNAPSHOT = f"{PREFIX}.snapshot"
+BOOT = f"{PREFIX}.boot"  # what a command has begun (lab.model, PendingBoot)
 BASE = f"{PREFIX}.base"  # the image that a start state was built on
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 

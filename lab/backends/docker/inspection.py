@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
-from lab.backends.docker.container_spec import CAPABILITIES, RESTORING, SPECIFICATION
+from lab.backends.docker.container_spec import BOOTING, CAPABILITIES, RESTORING, SPECIFICATION
 from lab.backends.docker.engine import lab_filter, translate_errors
 from lab.errors import LabError
-from lab.model import ClusterSpec, LabRecord
-from lab.serialize import spec_from_json
+from lab.model import ClusterSpec, LabRecord, PendingBoot
+from lab.serialize import boot_from_json, spec_from_json
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -88,7 +88,15 @@ def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
         pending=next(
             (e["Labels"][engine.SNAPSHOT] for e in entries if e["Labels"].get(engine.PART) == RESTORING), ""
         ),
+        boot=_boot_of(entries),
     )
+
+
+def _boot_of(entries: Iterable[dict[str, Any]]) -> PendingBoot | None:
+    """The newest record of a boot that nobody has seen completed."""
+    found = [entry["Labels"] for entry in entries if entry["Labels"].get(engine.PART) == BOOTING]
+    newest = max(found, key=lambda labels: str(labels.get(engine.CREATED, "")), default=None)
+    return None if newest is None else boot_from_json(newest.get(engine.BOOT, ""))
 
 
 def probe() -> Capabilities:

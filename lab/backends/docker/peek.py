@@ -1,4 +1,4 @@
-"""Quick requests to Docker's engine over its socket, for read-only commands and power buttons.
+"""Quick requests to Docker's engine over its socket, for read-only commands, power buttons and their record.
 
 The SDK takes a tenth of a second to load, more than all of `lab status` may take; it does everything else.
 Methods have the signatures and results of its `APIClient`. The API is documented at
@@ -49,6 +49,14 @@ class Peek:
     def volumes(self, *, filters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Lists volumes."""
         return dict(self._get("/volumes", filters=json.dumps(filters)))
+
+    def create_volume(self, name: str, *, labels: Mapping[str, str]) -> dict[str, Any]:
+        """Creates a volume."""
+        return dict(json.loads(self._ask("POST", "/volumes/create", {"Name": name, "Labels": labels})))
+
+    def remove_volume(self, name: str, *, force: bool) -> None:
+        """Removes a volume; with `force`, one that does not exist is fine."""
+        self._ask("DELETE", f"/volumes/{quote(name)}?{urlencode({'force': int(force)})}")
 
     def images(self, name: str = "", *, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """Lists images."""

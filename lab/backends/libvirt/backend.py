@@ -35,11 +35,11 @@ from lab.backends.libvirt.checkpoint_cache import CheckpointCache, CheckpointCor
 from lab.backends.libvirt.domain_xml import has_system_disk
 from lab.backends.libvirt.engine import ignore_missing
 from lab.backends.libvirt.inspection import LabObject
-from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder
+from lab.backends.libvirt.storage import AWAKE, BY_BOOT, HALF, ROOT, DiskStore, LabFolder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
-from lab.model import BOOTED, PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, Power, Role
+from lab.model import BOOTED, PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power
 from lab.polling import pause
 from lab.process import run, run_bytes
 from lab.serialize import spec_to_json
@@ -51,8 +51,6 @@ UNMADE = "creation was interrupted; lab up starts again"
 STILL = "its processor is paused; unless another command is running: df -h {}, then lab up"
 RENEW = ["/usr/bin/python3", "-I", "-S", "/usr/lib/rackling/guest", "renew"]
 HOSTS = "127.0.0.1 localhost\n"
-BY_BOOT, HALF, AWAKE = "booted", "half", "awake"
-"""How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 
 
 class LibvirtBackend:
@@ -86,7 +84,7 @@ class LibvirtBackend:
 
     def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
         """Says which machines are not as a specification asks, and why."""
-        if _is_half_made(LabFolder(spec.lab)):
+        if LabFolder(spec.lab).is_half_made:
             return ()  # as good as absent: see `status`
         return staleness.stale(self.connection, spec)
 
@@ -94,7 +92,7 @@ class LibvirtBackend:
         """Executes a plan: networks first, then machines, then power."""
         kvm, why = inspection.kvm_verdict()
         folder = LabFolder(spec.lab)
-        fresh = _is_half_made(folder) or not folder.key.exists()  # else the disks hold a learner's work
+        fresh = folder.is_half_made or not folder.key.exists()  # else the disks hold a learner's work
         if fresh:  # the plan creates or remakes every machine: remove what an earlier attempt left
             removal.lab(self.connection, spec.lab, say)
             if not kvm:
@@ -136,6 +134,10 @@ class LibvirtBackend:
         for node, found in changed:
             self._tell(spec, node, found, say)
 
+    def note_boot(self, spec: ClusterSpec, boot: PendingBoot | None) -> None:
+        """Keeps in the lab's folder what a command has begun; None: it is completed."""
+        LabFolder(spec.lab).note_boot(boot)
+
     def on_first_ready(self, lab: str, say: Say) -> None:
         """Saves the first state with its memory: restoring it takes seconds, booting takes minutes."""
         folder = LabFolder(lab)
@@ -162,7 +164,7 @@ class LibvirtBackend:
         names = [node.name for node in spec.nodes] if spec else []
         names += sorted(set(present) - set(names))  # what an interrupted `up` has not removed yet
         macs = {node.name: node.mac for node in spec.nodes} if spec else {}
-        if _is_half_made(LabFolder(lab)):  # its machines may run with another lab's keys
+        if LabFolder(lab).is_half_made:  # its machines may run with another lab's keys
             return tuple(NodeStatus(name, Power.ABSENT, "", UNMADE) for name in names)
         found = [self._status(lab, name, macs.get(name, ""), present) for name in names]
         if user_network.is_missing(LabFolder(lab)):
@@ -345,7 +347,7 @@ class LibvirtBackend:
         """Tells a machine that has been up what its firmware says from its next power-on."""
         if not found.active or self._status(spec.lab, node.name, "", {node.name: found}).stage != BOOTED:
             return
-        if node.role is not Role.SMS:
+        if node != spec.sms:
             lines = "".join(f"{name}\n" for name in unmanaged.names(spec, node))
             self._hand_file(spec.lab, node.name, "/etc", "hosts", HOSTS + lines)
             return
@@ -386,8 +388,3 @@ class LibvirtBackend:
         """Waits a little; False when the machine no longer exists."""
         pause(FOLLOW_SECONDS)
         return node in self._present(lab)
-
-
-def _is_half_made(folder: LabFolder) -> bool:
-    """Whether the restoring of a lab from a checkpoint was interrupted, or is in progress."""
-    return folder.unsettled.exists() and folder.unsettled.read_text() == HALF

@@ -23,7 +23,7 @@ from lab.errors import LabError
 from lab.host_speed import measured_limit
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power
 from lab.process import ProcessTimeout, run
-from lab.serialize import spec_from_json
+from lab.serialize import boot_from_json, spec_from_json
 
 KVM = Path("/dev/kvm")
 PROBE = Path(__file__).parent / "programs" / "kvm_probe.py"
@@ -147,13 +147,15 @@ def _record(lab: str, machines: Iterable[LabObject], wires: Iterable[LabObject])
         nodes=tuple(sorted(found.metadata["node"] for found in mine)),
         running=sum(found.active for found in mine),
         spec=spec_of(kept),
-        pending=_pending(lab),
+        pending=_noted(LabFolder(lab).pending),
+        boot=boot_from_json(_noted(LabFolder(lab).booting)),
     )
 
 
-def _pending(lab: str) -> str:
+def _noted(path: Path) -> str:
+    """One of the small files in a lab's folder; "" if there is none."""
     try:
-        return LabFolder(lab).pending.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError:
         return ""
 

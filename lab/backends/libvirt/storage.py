@@ -15,8 +15,10 @@ from lab.backends.editions import edition
 from lab.backends.libvirt import engine, socket_names
 from lab.errors import LabError
 from lab.host_speed import measured_limit
+from lab.model import PendingBoot
 from lab.paths import PACKAGE, kept_state
 from lab.process import run
+from lab.serialize import boot_to_json
 
 SYSTEM = Path("/var/lib/libvirt/images/rackling")
 """Where root's machines may read: libvirt's usual place, which its AppArmor profiles know."""
@@ -31,6 +33,8 @@ ROOT = root_folder()
 PARTS = (".raw", ".kernel", ".initrd")
 MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
+BY_BOOT, HALF, AWAKE = "booted", "half", "awake"
+"""How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 SOCKET_PATH, SOCKET_NAME = 107, 30
 """Bytes that a socket's path may have (unix(7), sun_path); those that our longest names and ssh take."""
 BUILD = "lab --backend libvirt images build"
@@ -150,15 +154,32 @@ class LabFolder:
             hint = FULL.format(self.path)
             raise LabError(f"cannot write to {self.path}", evidence=str(problem), hint=hint) from problem
 
+    def note_boot(self, boot: PendingBoot | None) -> None:
+        """Writes which nodes boot; None removes it. A lab without a folder is about to be made: no record."""
+        if boot is None:
+            self.booting.unlink(missing_ok=True)
+        elif self.path.is_dir():
+            self.note(self.booting, boot_to_json(boot))
+
     @property
     def unsettled(self) -> Path:
         """There from the first moment of a lab until it has stood well once: holds how it was made."""
         return self.path / "unsettled"
 
     @property
+    def is_half_made(self) -> bool:
+        """Whether the restoring of a lab from a checkpoint was interrupted, or is in progress."""
+        return self.unsettled.exists() and self.unsettled.read_text() == HALF
+
+    @property
     def pending(self) -> Path:
         """There while the lab is on its way to a snapshot: holds its name."""
         return self.path / "pending"
+
+    @property
+    def booting(self) -> Path:
+        """There while nodes boot that nobody has seen ready: holds which (lab.model, PendingBoot)."""
+        return self.path / "booting"
 
     @property
     def key(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +113,46 @@ def test_a_node_whose_chassis_fails_gets_power_again_once(
     with pytest.raises(LabError, match="c1"):
         up.cluster.cycle("c1")
     assert len(starts) == 4
+
+
+STANDS = "10 multi-user.target start waiting\n11 basic.target start waiting\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "cut"),
+    [
+        (STANDS, True),
+        (STANDS + "12 slurmd.service start running\n", False),  # it may still come up by itself
+        ("", False),  # the boot has ended: nothing that a power cycle would change
+        ("Failed to list jobs: Connection timed out\n", False),
+    ],
+)
+def test_a_node_whose_boot_stands_still_is_powered_off_and_on_once(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, says: str, cut: bool
+) -> None:
+    monkeypatch.setattr("lab.cluster.repower.YOUNG", 0.0)
+    monkeypatch.setattr("lab.cluster.repower.AGAIN", 0.1)
+    backend.answer("lab", "g1", "jobs", says)
+    backend.silent.add("g1")
+    really_start, starts = backend.start, []
+
+    def start(name: str, nodes: Sequence[str]) -> None:
+        starts.append(list(nodes))
+        if len(starts) == 2:
+            backend.silent.clear()
+        really_start(name, nodes)
+
+    monkeypatch.setattr(backend, "start", start)
+    up.cluster.timeout = 5.0 if cut else 1.0
+    if cut:
+        assert reading(up.cluster.cycle("g1"), "g1").answer is ProbeResult.YES
+        assert "g1 stands still in its boot (2 jobs wait, none runs): power off and on" in up.said
+        backend.silent.add("g1")
+        up.cluster.timeout = 1.0
+        starts.append([])
+    with pytest.raises(LabError, match="g1 was not up"):
+        up.cluster.cycle("g1")
+    assert len(starts) == (5 if cut else 1), "at most once in each wait"
 
 
 def test_states_are_dropped_where_they_are_kept(up: Room, backend: FakeBackend) -> None:
@@ -449,3 +489,96 @@ def test_states_of_all_labs_are_there_besides_the_labs_own(up: Room) -> None:
     assert up.cluster.snapshots() == ("mine",)
     up.cluster.delete_states(["after-one"])
     assert up.cluster.states() == ("mine",)
+
+
+# what a command began, and another completes
+
+
+class Killed(BaseException):
+    """As SIGKILL: no handler of ours sees it."""
+
+
+def killed(up: Room, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Runs a command that is killed while it waits for the nodes; a new process goes on."""
+    with monkeypatch.context() as patch:
+        patch.setattr(up.cluster, "look", lambda *_: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            act()
+    up.cluster.close()
+
+
+def other(up: Room, backend: FakeBackend) -> Room:
+    return Room(up.cluster.spec, backend)
+
+
+def host_loses_power(backend: FakeBackend) -> None:
+    for name in backend.found["lab"].power:
+        backend.found["lab"].power[name], backend.found["lab"].stage[name] = Power.OFF, "off"
+    for name in ("c1", "c2", "g1", "g2"):
+        backend.slurm[name] = ("DOWN", REBOOTED)
+
+
+def test_an_up_after_a_host_lost_its_power_may_be_cut_short(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.tell_slurm("lab", "c2", "IDLE+DRAIN", "broken fan")
+    host_loses_power(backend)
+    backend.slurm["c2"] = ("IDLE+DRAIN", "broken fan")
+    backend.reason_age["c2"] = 500.0
+    killed(up, monkeypatch, up.cluster.up)
+    second = other(up, backend)
+    readings = second.cluster.up()
+    assert {r.node for r in readings if r.answer is not ProbeResult.YES} == {"c2"}
+    assert reading(readings, "c2").outlook is Expectation.LEFT
+    assert "resuming c1, g1, g2 in Slurm: the lab rebooted them" in second.said
+    assert backend.found["lab"].boot is None, "what is completed is not completed again"
+
+
+def test_what_goes_down_after_a_completed_up_is_left_so(up: Room, backend: FakeBackend) -> None:
+    up.cluster.cycle("c1")
+    backend.tell_slurm("lab", "c1", "DOWN", REBOOTED)
+    assert reading(other(up, backend).cluster.up(), "c1").outlook is Expectation.LEFT
+
+
+def test_a_power_cycle_that_was_cut_short_is_completed(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.tell_slurm("lab", "c1", "IDLE", "kernel update")
+    backend.slurm["c1"] = ("DOWN", "kernel update")
+    backend.reason_age["c1"] = 500.0  # only that it took jobs before tells whose doing this is
+    killed(up, monkeypatch, lambda: up.cluster.cycle("c1"))
+    assert reading(other(up, backend).cluster.up(), "c1").answer is ProbeResult.YES
+
+
+@pytest.mark.parametrize("way", ["kill", "deadline"])
+def test_a_restore_that_was_cut_short_while_it_waited_is_completed(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    backend.tell_slurm("lab", "c1", "DOWN", REBOOTED)
+    up.cluster.snapshot("kept")
+    backend.slurm = dict.fromkeys(("c2", "g1", "g2"), ("DOWN", REBOOTED))
+    if way == "deadline":
+        backend.stuck = dict.fromkeys(("c1", "c2", "g1", "g2"), ("vnfs", "unpacking"))
+        up.cluster.timeout = 0.5
+        with pytest.raises(LabError, match="4 nodes were not up"):
+            up.cluster.restore("kept")
+        backend.stuck = {}
+        backend.stop("lab", ["c1", "c2", "g1", "g2"], hard=True)
+    else:
+        killed(up, monkeypatch, lambda: up.cluster.restore("kept"))
+    readings = other(up, backend).cluster.up()
+    assert {r.node: r.outlook for r in readings if r.answer is not ProbeResult.YES} == {
+        "c1": Expectation.LEFT
+    }
+    assert not (backend.sms_folder("lab") / NOTE).exists()
+    assert backend.found["lab"].boot is None
+
+
+def test_nodes_that_nobody_waited_for_are_completed_by_the_next_up(up: Room, backend: FakeBackend) -> None:
+    host_loses_power(backend)
+    up.cluster.up(wait=False)
+    assert reading(other(up, backend).cluster.up(["c1"]), "c1").answer is ProbeResult.YES
+    left = backend.found["lab"].boot
+    assert left is not None
+    assert set(left.nodes) == {"login", "c2", "g1", "g2", "outside", "client"}
+    assert all(r.answer is ProbeResult.YES for r in other(up, backend).cluster.up())

@@ -10,11 +10,19 @@ import docker
 import pytest
 import requests
 
-from lab.backends.docker import assembly, engine, inspection, pending_restore, removal, snapshots
+from lab.backends.docker import (
+    assembly,
+    engine,
+    inspection,
+    pending_boot,
+    pending_restore,
+    removal,
+    snapshots,
+)
 from lab.backends.docker.assembly import labels
 from lab.config.loader import load
 from lab.errors import LabError, UsageError
-from lab.model import ClusterSpec
+from lab.model import ClusterSpec, PendingBoot
 
 OLD = load(None, ("c.count=1",), {}, "mine")
 NEW = load(None, ("c.count=2",), {}, "mine")
@@ -214,6 +222,30 @@ def test_a_lab_that_was_interrupted_on_its_way_to_a_state_says_so(there: Engine)
     assert [record.pending for record in inspection.labs(client(there))] == ["second"]
     pending_restore.end(client(there), "mine")
     assert inspection.labs(client(there))[0].pending == ""
+
+
+def test_a_boot_that_nobody_has_seen_completed_is_in_the_labs_record(there: Engine) -> None:
+    first = PendingBoot(("c1",), 1_800_000_000.5, ("c1", "c2"))
+    second = PendingBoot(("sms", "c1"), 1_800_000_001.0, restored="after-one")
+    assert inspection.labs(client(there))[0].boot is None
+    for boot in (first, second, second):
+        pending_boot.note(client(there), OLD, boot)
+        assert [record.boot for record in inspection.labs(client(there))] == [boot]
+    assert inspection.labs(client(there))[0].spec == OLD
+    pending_boot.note(client(there), OLD, None)
+    assert inspection.labs(client(there))[0].boot is None
+
+
+def test_of_two_records_of_a_boot_the_newest_counts_and_a_damaged_one_says_nothing(there: Engine) -> None:
+    pending_boot.note(client(there), OLD, PendingBoot(("c1",), 1.0))
+    (old,) = (e for e in there.volume_list if e["Labels"][engine.PART] == "booting")
+    pending_boot.note(client(there), OLD, PendingBoot(("c2",), 2.0))
+    old["Labels"][engine.CREATED] = "2026"
+    there.volume_list.append(old)  # killed before it was removed
+    assert inspection.labs(client(there))[0].boot == PendingBoot(("c2",), 2.0)
+    for entry in there.volume_list:
+        entry["Labels"].pop(engine.BOOT, None)
+    assert inspection.labs(client(there))[0].boot is None
 
 
 # removing

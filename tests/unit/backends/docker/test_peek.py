@@ -50,7 +50,7 @@ def played(tmp_path: Path) -> Iterator[Played]:
             self.end_headers()
             self.wfile.write(b'{"message": "no such thing"}' if text is None else text)
 
-        do_GET = do_POST = answer  # noqa: N815 (the library calls them so)
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 (the library calls them so)
 
         def address_string(self) -> str:
             return "a socket"
@@ -95,6 +95,16 @@ def test_a_command_gives_both_its_outputs_and_its_status(played: Played) -> None
     with pytest.raises(LabError) as caught:
         node_exec.output(Peek(str(played.path)), "c", ["a", "b"])
     assert caught.value.evidence == "badone two"
+
+
+def test_a_record_is_a_volume_that_is_made_and_removed(played: Played) -> None:
+    played.answers = {"/v1.41/volumes/create": b"{}", "/v1.41/volumes/v": b""}
+    Peek(str(played.path)).create_volume("v", labels={"a": "b"})
+    Peek(str(played.path)).remove_volume("v", force=True)
+    assert played.asked == [
+        ("POST", "/v1.41/volumes/create", {"Name": "v", "Labels": {"a": "b"}}),
+        ("DELETE", "/v1.41/volumes/v", {"force": "1"}),
+    ]
 
 
 def test_a_refusal_and_a_silent_engine_are_told_apart(played: Played, tmp_path: Path) -> None:

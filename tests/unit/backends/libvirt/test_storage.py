@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.backends.libvirt import inspection
 from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names
 from lab.errors import LabError, UsageError
+from lab.model import PendingBoot
 
 OLD, NEW = "0123456789ab", "ba9876543210"
 
@@ -115,3 +117,16 @@ def test_a_folder_too_deep_for_sockets_is_refused_before_anything_is_made(tmp_pa
         LabFolder("try", deep).make()
     assert "XDG_STATE_HOME" in caught.value.hint
     assert not deep.exists()
+
+
+def test_a_boot_is_kept_with_a_lab_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, boot = LabFolder("x", tmp_path), PendingBoot(("c1",), 1.5, ("c1",), "kept")
+    folder.note_boot(boot)
+    assert list(tmp_path.iterdir()) == [], "no folder is made for it"
+    folder.path.mkdir(parents=True)
+    folder.note_boot(boot)
+    monkeypatch.setattr(inspection, "LabFolder", lambda _lab: folder)
+    assert inspection._record("x", (), ()).boot == boot
+    folder.note_boot(None)
+    folder.note_boot(None)
+    assert inspection._record("x", (), ()).boot is None

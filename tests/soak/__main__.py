@@ -1,0 +1,109 @@
+"""Restores one start state many times, and keeps what a node says that did not come up.
+
+    python -m tests.soak --lab LAB STATE [--runs 200] [--folder DIR] [--stop]
+
+The lab must exist. STATE is the beginning of a state's name, such as `after-missing_modules`. A loaded host
+helps: what this looks for is rare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from lab.backends import open_backend
+from lab.cluster.cluster import Cluster
+from lab.errors import LabError
+from lab.lock import hold
+from lab.model import BOOTED
+from lab.paths import user_paths
+
+EVIDENCE = """\
+systemctl is-system-running; systemctl list-jobs --no-pager
+systemctl list-units --all --no-pager --state=activating,deactivating,failed
+journalctl -b --no-pager -o short-monotonic
+cat /proc/1/stat /proc/1/wchan /proc/1/status
+cat /proc/uptime /proc/loadavg; ps axfo pid,stat,wchan:20,etime,time,args
+cat /proc/self/mountinfo
+"""
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("state", help="the beginning of a state's name")
+    parser.add_argument("--lab", required=True, help="name of a lab that exists")
+    parser.add_argument("--backend", default="docker")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--timeout", type=float, default=180.0, help="seconds after which a node hangs")
+    parser.add_argument("--folder", type=Path, default=Path("soak"), help="where evidence is kept")
+    parser.add_argument(
+        "--stop", action="store_true", help="leave the lab as it is after the first node that hangs"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Restores, and counts; 1 when a node did not come up or had to get power a second time."""
+    options = arguments(argv)
+    backend = open_backend(options.backend)
+    spec = next(record.spec for record in backend.labs() if record.lab == options.lab)
+    if spec is None:
+        raise SystemExit(f"the record of lab {options.lab} cannot be read")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    paths, found = user_paths(os.environ), 0
+    with ExitStack() as stack:
+        stack.enter_context(hold(paths.lock(spec.lab), spec.lab, "soak"))
+        cluster = stack.enter_context(Cluster(spec, backend))
+        cluster.timeout = options.timeout
+        state = next(name for name in cluster.states() if name.startswith(options.state))
+        for run in range(1, options.runs + 1):
+            hung = restore(cluster, state, options.folder / f"run-{run}.txt")
+            found += hung
+            print(f"{run} of {options.runs}: {found} with a node that hung", flush=True)
+            if hung and options.stop:
+                break
+    return 1 if found else 0
+
+
+def restore(cluster: Cluster, state: str, file: Path) -> bool:
+    """Restores the state once; keeps the evidence and returns True when a node did not come up by itself."""
+    told: list[str] = []
+    cluster.say = told.append
+    began = time.monotonic()
+    try:
+        cluster.restore(state)
+    except LabError as problem:
+        file.write_text(
+            "\n".join([*told, str(problem), problem.evidence, *evidence(cluster)]), encoding="utf-8"
+        )
+        return True
+    print(f"{time.monotonic() - began:.1f} s", end=", ")
+    if repeated := [line for line in told if "power again" in line]:
+        file.write_text("\n".join(repeated), encoding="utf-8")
+    return bool(repeated)
+
+
+def evidence(cluster: Cluster) -> list[str]:
+    """What every node that has booted says of itself, and its console."""
+    found: list[str] = []
+    for status in cluster.backend.status(cluster.spec.lab):
+        found.append(f"=== {status.name}: {status.power.value} {status.stage} {status.detail}")
+        found.append(
+            b"".join(cluster.backend.console(cluster.spec.lab, status.name, follow=False, tail=200)).decode(
+                errors="replace"
+            )
+        )
+        if status.stage == BOOTED:
+            done = cluster.node(status.name).execute(EVIDENCE, timeout=60.0)
+            found += [done.stdout, done.stderr]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
