@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -123,20 +124,21 @@ class Course:
         return DataLoss(tuple(node.name for node in self._lab.spec.nodes))
 
     def start(self, plan: StartPlan) -> None:
-        """Makes the start state, and records that the learner works on the exercise."""
-        self._make_start_state(plan)
-        self.progress.begin(plan.exercise.name, plan.exercise.formerly)
+        """Records that the learner works on the exercise, and makes its start state."""
+        with self._working_on(plan.exercise, f"lab start {plan.exercise.name}"):
+            self._make_start_state(plan)
 
     def reset(self, plan: StartPlan) -> None:
         """Makes the start state, and deletes the progress in the exercise."""
-        self._make_start_state(plan)
+        with self._working_on(plan.exercise, f"lab reset {plan.exercise.name}"):
+            self._make_start_state(plan)
         self.progress.forget(plan.exercise.name, plan.exercise.formerly)
         self.progress.begin(plan.exercise.name, plan.exercise.formerly)
 
     def continue_with(self, exercise: Exercise) -> None:
         """Records that the learner works on an exercise, and leaves the lab as it is."""
-        self._prepare(exercise)
-        self.progress.begin(exercise.name, exercise.formerly)
+        with self._working_on(exercise, f"lab start --keep {exercise.name}"):
+            self._prepare(exercise)
 
     def reset_node(self, node: str) -> None:
         """Cuts the power of one node and restores it; other nodes are not affected."""
@@ -159,6 +161,16 @@ class Course:
 
     def _prefix(self, exercise: Exercise) -> str:
         return f"after-{exercise.name}-{self._cluster_digest}-"
+
+    @contextmanager
+    def _working_on(self, exercise: Exercise, again: str) -> Iterator[None]:
+        """Makes it the current exercise even if what follows fails; the error ends with how to repeat it."""
+        self.progress.begin(exercise.name, exercise.formerly)
+        try:
+            yield
+        except LabError as problem:
+            problem.hint = f"{problem.hint}; afterwards: {again}" if problem.hint else again
+            raise
 
     def _make_start_state(self, plan: StartPlan) -> None:
         if plan.restore is None:

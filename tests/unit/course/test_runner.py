@@ -233,7 +233,45 @@ def test_a_solution_that_does_not_solve_is_an_error_with_evidence(stand: Stand) 
         stand.start("two")
     assert "failed: It holds. found nothing" in caught.value.evidence
     assert list(stand.keeper.kept) == [HANDOUT]
-    assert stand.progress.lab().current == ""
+    assert stand.progress.lab().current == "two"
+    assert caught.value.hint == "lab start one, then: lab solve one; afterwards: lab start two"
+
+
+@pytest.mark.parametrize("command", ["start", "reset"])
+@pytest.mark.parametrize("hint", ["", "lab console c1"])
+def test_what_was_asked_for_is_the_current_exercise_even_if_a_node_does_not_come_up(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, command: str, hint: str
+) -> None:
+    stand.start("one")
+    stand.progress.judged("two", solved=True, steps=["only"])
+    stand.keeper.kept[HANDOUT] = ()
+
+    def restore(*_: object, **__: object) -> None:
+        raise LabError("node c1 was not up after 180 s", hint=hint)
+
+    monkeypatch.setattr(stand.keeper, "restore", restore)
+    course = stand.course
+    with pytest.raises(LabError) as caught:
+        getattr(course, command)(course.plan(course.catalog.get("two")))
+    assert caught.value.hint == "; afterwards: ".join(filter(None, [hint, f"lab {command} two"]))
+    assert stand.progress.lab().current == "two"
+    assert stand.progress.record("two").state == "solved", (
+        "nothing is forgotten before the start state is there"
+    )
+
+
+def test_carrying_on_with_an_exercise_whose_files_cannot_be_given_makes_it_the_current_one(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(_: Exercise) -> None:
+        raise LabError("no room")
+
+    monkeypatch.setattr(stand, "prepare", prepare)
+    course = stand.course
+    with pytest.raises(LabError, match="no room") as caught:
+        course.continue_with(course.catalog.get("two"))
+    assert caught.value.hint == "lab start --keep two"
+    assert stand.progress.lab().current == "two"
 
 
 def test_reset_goes_back_and_forgets_but_only_this_exercise(stand: Stand) -> None:
