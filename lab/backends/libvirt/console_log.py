@@ -23,10 +23,17 @@ POWER_ON = re.compile(rb"SeaBIOS \(version")
 NO_ANSWER = "no DHCP answer for {mac}: registered?"
 NO_SCRIPT = "no boot script for {mac}: bootstrap assigned?"
 ASKING = re.compile(rb"iPXE initialising devices")
-FIRMWARE = (  # what iPXE has found out, newest wins: stage and detail; each dot is a moment without an answer
+NO_FILE = re.compile(
+    rb"(?<!Nothing to boot: )(?:Permission denied|No such file|Not Found)[^\n]*\(https?://ipxe.org"
+)
+# What iPXE has found out, newest wins: stage and detail; each dot is a moment without an answer. A card that
+# got only an IPv6 address, since the SMS announces itself as a router, counts as configured. iPXE then has
+# nothing to boot, because DHCP answers registered nodes only (iPXE, src/usr/autoboot.c, netboot).
+FIRMWARE = (
     (re.compile(rb"Configuring \(net0[^)]*\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
+    (re.compile(rb"Nothing to boot: "), "pxe", NO_ANSWER),
     (re.compile(rb"Filename: "), "pxe", ""),
-    (re.compile(rb"(?:Permission denied|No such file|Not Found)[^\n]*\(https?://ipxe.org"), "pxe", NO_SCRIPT),
+    (NO_FILE, "pxe", NO_SCRIPT),
     (re.compile(rb"Now booting \S+ with Warewulf bootstrap"), "bootstrap", ""),
 )  # fmt: skip
 

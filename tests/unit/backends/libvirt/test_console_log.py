@@ -18,6 +18,12 @@ IPXE = b"iPXE initialising devices...ok\r\nnet0: 52:54:00:f4:8a:7a using virtio-
 ASKS = b"Configuring (net0 52:54:00:f4:8a:7a)..."
 ANSWERED = b" ok\r\nNext server: 172.16.0.1\r\nFilename: http://172.16.0.1/WW/ipxe/cfg/x\r\n"
 NO_FILE = b"http://172.16.0.1/WW/ipxe/cfg/x... No such file or directory (https://ipxe.org/2d0c618e)\r\n"
+# As recorded from a machine without an IPv4 answer on a network with an IPv6 router.
+ONLY_IPV6 = (
+    b".............. ok\r\nnet0: fec0::5054:ff:fef4:8a7a/64 gw fe80::2\r\n"
+    b"net0: fe80::5054:ff:fef4:8a7a/64\r\n"
+    b"Nothing to boot: No such file or directory (http://ipxe.org/2d03e13b)\r\nNo more network devices\r\n"
+)
 SCRIPT = (
     b"Now booting c1 with Warewulf bootstrap (6.12)\r\nhttp://172.16.0.1/WW/bootstrap/initfs.gz... ok\r\n"
 )
@@ -39,6 +45,9 @@ def mark(stage: str, since: int, detail: str = "") -> bytes:
         (POST + IPXE + ASKS + b"......." + POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED + NO_FILE, "pxe", f"no boot script for {MAC}: bootstrap assigned?"),
+        (POST + IPXE + ASKS + ONLY_IPV6, "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS + ONLY_IPV6 + POST + IPXE, "pxe", f"no DHCP answer for {MAC}: registered?"),
+        (POST + IPXE + ASKS + ONLY_IPV6 + POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED + SCRIPT, "bootstrap", ""),
         (POST + IPXE + SCRIPT + b"\r\nNow Booting Warewulf...\r\n" + mark("network", 100), "network", ""),
         (POST + mark("nodeconfig", 100, "no node object for x"), "nodeconfig", "no node object for x"),
