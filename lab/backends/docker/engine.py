@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab.backends.editions import edition
+from lab.backends.object_names import PREFIX, object_name
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.peek import Peek
 
-PREFIX = "rackling"
 LAB = f"{PREFIX}.lab"
 PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
@@ -102,7 +102,7 @@ def lab_filter(lab: str | None, **labels: str) -> dict[str, list[str]]:
 
 def container_name(lab: str, part: str) -> str:
     """The name of a lab's container: its node's, or `switch`."""
-    return f"{PREFIX}-{lab}-{part}"
+    return object_name(lab, part)
 
 
 def volume_name(lab: str, use: str) -> str:
