@@ -207,19 +207,18 @@ def _addresses(
     if found.first_address is not None:
         internal = int(IPv4Address(found.first_address)) + number
     else:
-        internal = (
-            bases[INTERNAL]
-            + {
-                Role.SMS: lambda: 1,
-                Role.LOGIN: lambda: 2 + ordinal,
-                Role.COMPUTE: lambda: plan.starts[found.name] + number,
-                Role.CLIENT: lambda: plan.client(ordinal),
-                Role.OUTSIDE: lambda: 0,
-            }[found.role]()
-        )
+        internal = bases[INTERNAL] + _host(found, number, ordinal, plan)
     outside = found.role is Role.OUTSIDE
     host = plan.outside(ordinal) if outside else plan.server(ordinal + (found.role is Role.LOGIN))
     return {INTERNAL: internal, EXTERNAL: bases[EXTERNAL] + host}
+
+
+def _host(found: NodeGroup, number: int, ordinal: int, plan: Layout) -> int:
+    if found.role is Role.COMPUTE:
+        return plan.starts[found.name] + number
+    if found.role is Role.CLIENT:
+        return plan.client(ordinal)
+    return {Role.SMS: 1, Role.LOGIN: 2 + ordinal}.get(found.role, 0)
 
 
 def _macs(found: NodeGroup, number: int, taken: dict[str, str]) -> dict[str, str]:
