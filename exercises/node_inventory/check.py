@@ -150,7 +150,7 @@ def inventory_is_of_now(cluster: ClusterView) -> None:
             node="sms",
             look=f"cat {INVENTORY}",
         )
-    old = [value for value in ("255.255.255.0", "maxcpus=1", *shorter(files)) if tells(text, value)]
+    old = [value for value in ("255.255.255.252", "maxcpus=1", *shorter(files)) if tells(text, value)]
     if old:
         raise failed(
             expected="the settings as they are now",

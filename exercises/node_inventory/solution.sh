@@ -6,7 +6,7 @@ wc -l ~/inventory.txt
 
 #: step mend on sms as user1
 cut -d: -f2- ~/inventory.txt | sort | uniq -c | sort -n
-sudo wwsh -y node set c2 --netdev=eth0 --netmask=255.255.0.0
+sudo wwsh -y node set c2 --netdev=eth0 --netmask=$INTERNAL_NETMASK
 sudo wwsh -y provision set c2 --fileadd=group
 sudo wwsh -y provision set c2 --kargs="net.ifnames=0 biosdevname=0 quiet"
 

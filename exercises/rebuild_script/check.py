@@ -34,7 +34,7 @@ run second
 wwsh -y node delete "*" >/dev/null 2>&1
 dump emptied
 run empty
-wwsh -y node set "*" --netdev=eth0 --netmask=255.255.255.128 >/dev/null 2>&1
+wwsh -y node set "*" --netdev=eth0 --netmask=255.255.255.252 >/dev/null 2>&1
 wwsh -y provision set "*" --files=passwd >/dev/null 2>&1
 dump spoiled
 run damaged

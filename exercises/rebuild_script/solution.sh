@@ -4,10 +4,10 @@
 cd ~/rebuild_script
 cat >nodes.csv <<'END'
 hostname,device,cidr,mac
-c1,eth0,$C1_IP/16,$C1_MAC
-c2,eth0,$C2_IP/16,$C2_MAC
-g1,eth0,$G1_IP/16,$G1_MAC
-g2,eth0,$G2_IP/16,$G2_MAC
+c1,eth0,$C1_IP/$INTERNAL_PREFIX,$C1_MAC
+c2,eth0,$C2_IP/$INTERNAL_PREFIX,$C2_MAC
+g1,eth0,$G1_IP/$INTERNAL_PREFIX,$G1_MAC
+g2,eth0,$G2_IP/$INTERNAL_PREFIX,$G2_MAC
 END
 
 #: step run on sms as user1
@@ -82,7 +82,7 @@ sudo wwsh -y node delete 'c*' 'g*'
 sudo ./rebuild.py
 (wwsh node print; wwsh provision print) | grep = | grep -v ' ID ' >~/after.txt
 diff ~/before.txt ~/after.txt
-sudo wwsh -y node set c1 --netdev=eth0 --netmask=255.255.255.0
+sudo wwsh -y node set c1 --netdev=eth0 --netmask=255.255.255.252
 sudo wwsh -y provision set c1 --files=passwd
 sudo ./rebuild.py
 (wwsh node print; wwsh provision print) | grep = | grep -v ' ID ' >~/after.txt

@@ -32,7 +32,7 @@ sudo tee /opt/ohpc/pub/rolling/check.new > /dev/null <<'END'
 RELEASE=${ROLLING_RELEASE:-/etc/image-release}
 WANTED=${ROLLING_WANTED:-/opt/ohpc/pub/rolling/wanted}
 BOOT_ID=${ROLLING_BOOT_ID:-/proc/sys/kernel/random/boot_id}
-METRICS=${ROLLING_METRICS:-http://172.16.250.250:8086/write}
+METRICS=${ROLLING_METRICS:-http://192.0.2.1:8086/write}
 NEXT=${ROLLING_NEXT:-/usr/sbin/nhc}
 
 NODE=$(hostname -s)

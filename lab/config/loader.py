@@ -6,12 +6,12 @@ import copy
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from lab.config.node_groups import EXTERNAL, INTERNAL, NodeGroup, expand, group_problems, node_group
 from lab.config.schema import Problem, Schema, read_schema, schema_at, validate
+from lab.config.subnets import parse_subnet
 from lab.config.toml_lines import KeyPath, key_lines
 from lab.errors import UsageError, did_you_mean
 from lab.model import ClusterSpec, Network, Node, Role, Root
@@ -33,7 +33,6 @@ DEFAULTS: Mapping[str, Any] = {
     },
 }
 _VARIABLES = {"LAB_NAME": "lab", "LAB_BACKEND": "backend"}
-_WIDEST, _NARROWEST = 8, 29
 
 
 def load(path: Path | None, sets: Sequence[str], environ: Mapping[str, str], lab: str | None) -> ClusterSpec:
@@ -177,7 +176,7 @@ class _ConfigBuilder:
         for name, table in self._tree["networks"].items():
             path = ("networks", name, "subnet")
             try:
-                found[name] = Network(name, _subnet(table["subnet"]))
+                found[name] = Network(name, parse_subnet(table["subnet"]))
             except ValueError as problem:
                 self._report(Problem(path, f'networks.{name}.subnet = "{table["subnet"]}": {problem}'))
         if len(found) < len(self._tree["networks"]):
@@ -240,18 +239,6 @@ def _merge(below: Table, above: Mapping[str, Any]) -> None:
             _merge(below[key], value)
         else:
             below[key] = value
-
-
-def _subnet(text: str) -> IPv4Network:
-    try:
-        found = IPv4Network(text, strict=False)
-    except ValueError:
-        raise ValueError("must be an IPv4 subnet, such as 172.16.0.0/16") from None
-    if str(found.network_address) != text.partition("/")[0]:
-        raise ValueError(f"has host bits set; did you mean {found}?")
-    if not _WIDEST <= found.prefixlen <= _NARROWEST:
-        raise ValueError(f"the prefix must be between /{_WIDEST} and /{_NARROWEST}")
-    return found
 
 
 def _split_variable(text: str, builder: _ConfigBuilder) -> list[str]:

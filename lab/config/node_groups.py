@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
+from lab.config.node_names import name_fault
 from lab.config.schema import Problem
+from lab.config.subnets import Layout, address_fault, layout
 from lab.model import Interface, Network, Node, Role, Tag
 
 INTERNAL, EXTERNAL = "internal", "external"
 SMALLEST_SMS = 512
-CLIENT = 100  # host number of a client on the internal network; the last one if the network is small
-OUTSIDE = 66  # host number of the outside node on the external network; the last one if it is small
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _CARDS = {  # which card is on which network; the same as in the OpenHPC tutorial
     Role.SMS: ((EXTERNAL, "eth0"), (INTERNAL, "eth1")),
@@ -42,6 +43,7 @@ class NodeGroup:
     registered: bool
     first_address: str | None
     macs: tuple[str, ...]
+    mac_key: str  # the key that the MACs were given with
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ def node_group(name: str, index: int, table: Mapping[str, Any]) -> NodeGroup:
         registered=table.get("registered", True),
         first_address=table.get("first_address"),
         macs=tuple(mac.lower() for mac in macs),
+        mac_key="mac" if "mac" in table else "macs",
     )
 
 
@@ -75,6 +78,8 @@ def group_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
     """Yields the problems of one group that do not depend on other groups."""
     path = ("nodes", found.name)
     where = ".".join(path)
+    if words := name_fault(found.name, numbered=found.count is not None):
+        yield Problem(path, f"{where}: {words}")
     yield from _role_problems(found, table)
     if "mac" in table and "macs" in table:
         yield Problem((*path, "mac"), f"{where}: set mac or macs, not both")
@@ -84,7 +89,7 @@ def group_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
         yield Problem((*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes")
     for mac in found.macs:
         if words := _mac_fault(mac):
-            yield Problem((*path, "mac" if "mac" in table else "macs"), f'{where}: MAC "{mac}" {words}')
+            yield Problem((*path, found.mac_key), f'{where}: MAC "{mac}" {words}')
     if found.first_address is not None and _address(found.first_address) is None:
         yield Problem(
             (*path, "first_address"),
@@ -96,16 +101,21 @@ def expand(
     groups: Sequence[NodeGroup], networks: Mapping[str, Network]
 ) -> tuple[tuple[Node, ...], list[Problem]]:
     """Makes the nodes of valid groups, and lists names, addresses and MACs that collide or do not fit."""
+    if problems := list(_overfull(groups, networks)):
+        return (), problems
     taken = {mac: name for found in groups for mac, name in zip(found.macs, found.names, strict=False)}
+    plan = _layout(groups, networks)
+    counted: Counter[Role] = Counter()
     nodes: list[Node] = []
-    problems: list[Problem] = []
     seen: dict[object, str] = {}
+    by_node = {name: found for found in groups for name in found.names}
     for found in groups:
         for number, name in enumerate(found.names):
-            addresses = _addresses(found, number, networks)
+            addresses = _addresses(found, number, counted[found.role], networks, plan)
+            counted[found.role] += 1
             macs = _macs(found, number, taken)
             node = _node(found, name, addresses, macs)
-            problems += _clashes(found, node, networks, seen)
+            problems += _clashes(found, node, networks, seen, by_node)
             nodes.append(node)
     return tuple(nodes), problems
 
@@ -150,6 +160,8 @@ def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
 def _mac_fault(mac: str) -> str:
     if not _MAC.fullmatch(mac):
         return "must be six pairs of hexadecimal digits with colons, such as 52:54:00:12:34:56"
+    if int(mac.replace(":", ""), 16) == 0:
+        return "is no address of a card: it has only zeros"
     if int(mac[:2], 16) & 1:
         return "is a multicast address; the first pair must be even"
     return ""
@@ -162,27 +174,51 @@ def _address(text: str) -> IPv4Address | None:
         return None
 
 
-def _addresses(found: NodeGroup, number: int, networks: Mapping[str, Network]) -> dict[str, int]:
-    """Returns the internal and the external address as numbers, which may be too large for an address."""
-    base = int(networks[INTERNAL].subnet.network_address)
+def _overfull(groups: Sequence[NodeGroup], networks: Mapping[str, Network]) -> Iterator[Problem]:
+    """Finds networks that have fewer addresses than nodes."""
+    for name, network in networks.items():
+        cards = sum(len(found.names) for found in groups if name in dict(_CARDS[found.role]))
+        room = network.subnet.num_addresses - 2
+        if cards > room:
+            yield Problem(
+                ("networks", name, "subnet"),
+                f"networks.{name}.subnet = {network.subnet}: too small: {cards} nodes need an address, "
+                f"and it has {room}",
+            )
+
+
+def _layout(groups: Sequence[NodeGroup], networks: Mapping[str, Network]) -> Layout:
+    free = [found for found in groups if found.first_address is None]
+    compute = [(found.name, found.index, len(found.names)) for found in free if found.role is Role.COMPUTE]
+    logins, clients = (
+        sum(len(found.names) for found in free if found.role is role) for role in (Role.LOGIN, Role.CLIENT)
+    )
+    return layout({name: network.subnet for name, network in networks.items()}, compute, logins, clients)
+
+
+def _addresses(
+    found: NodeGroup, number: int, ordinal: int, networks: Mapping[str, Network], plan: Layout
+) -> dict[str, int]:
+    """Returns the internal and the external address as numbers, which may be too large for an address.
+
+    `number` counts the nodes of the group from 0, `ordinal` those of its role.
+    """
+    bases = {name: int(network.subnet.network_address) for name, network in networks.items()}
     if found.first_address is not None:
-        first = int(IPv4Address(found.first_address))
+        internal = int(IPv4Address(found.first_address)) + number
     else:
-        last = networks[INTERNAL].subnet.num_addresses - 2
-        offsets = {
-            Role.SMS: 1,
-            Role.LOGIN: 2,
-            Role.COMPUTE: (found.index << 8) + 1,
-            Role.CLIENT: min(CLIENT, last),
-            Role.OUTSIDE: 0,
-        }
-        first = base + offsets[found.role]
-    external = networks[EXTERNAL].subnet
-    if found.role is Role.OUTSIDE:
-        outside = min(OUTSIDE + number, external.num_addresses - 2 - number)
-    else:
-        outside = 10 + number + (found.role is Role.LOGIN)
-    return {INTERNAL: first + number, EXTERNAL: int(external.network_address) + outside}
+        internal = bases[INTERNAL] + _host(found, number, ordinal, plan)
+    outside = found.role is Role.OUTSIDE
+    host = plan.outside(ordinal) if outside else plan.server(ordinal + (found.role is Role.LOGIN))
+    return {INTERNAL: internal, EXTERNAL: bases[EXTERNAL] + host}
+
+
+def _host(found: NodeGroup, number: int, ordinal: int, plan: Layout) -> int:
+    if found.role is Role.COMPUTE:
+        return plan.starts[found.name] + number
+    if found.role is Role.CLIENT:
+        return plan.client(ordinal)
+    return {Role.SMS: 1, Role.LOGIN: 2 + ordinal}.get(found.role, 0)
 
 
 def _macs(found: NodeGroup, number: int, taken: dict[str, str]) -> dict[str, str]:
@@ -220,7 +256,11 @@ def _node(found: NodeGroup, name: str, addresses: dict[str, int], macs: dict[str
 
 
 def _clashes(
-    found: NodeGroup, node: Node, networks: Mapping[str, Network], seen: dict[object, str]
+    found: NodeGroup,
+    node: Node,
+    networks: Mapping[str, Network],
+    seen: dict[object, str],
+    by_node: Mapping[str, NodeGroup],
 ) -> Iterator[Problem]:
     path = ("nodes", found.name)
     if (other := seen.setdefault(node.name, found.name)) != found.name:
@@ -228,20 +268,24 @@ def _clashes(
         return
     for card in node.interfaces:
         key = (*path, "first_address") if card.network == INTERNAL else path
-        if card.address is not None and not _usable(card.address, networks[card.network].subnet):
-            subnet = networks[card.network].subnet
-            yield Problem(
-                key, f"nodes.{found.name}: address {card.address} of {node.name} is not in {subnet}"
-            )
+        subnet = networks[card.network].subnet
+        where = f"nodes.{found.name}: address {card.address} of {node.name}"
+        if card.address is not None and (fault := address_fault(card.address, subnet)):
+            yield Problem(key, f"{where} {fault}")
         elif (other := seen.setdefault(card.address, node.name)) != node.name:
-            yield Problem(
-                key, f"nodes.{found.name}: address {card.address} of {node.name} belongs to {other}"
-            )
+            yield _shared_address(found, node.name, other, card, by_node)
         if (other := seen.setdefault(card.mac, node.name)) != node.name:
             yield Problem(
-                (*path, "macs"), f"nodes.{found.name}: MAC {card.mac} of {node.name} belongs to {other}"
+                (*path, found.mac_key),
+                f"nodes.{found.name}: MAC {card.mac} of {node.name} belongs to {other}",
             )
 
 
-def _usable(address: IPv4Address, subnet: IPv4Network) -> bool:
-    return address in subnet and address not in (subnet.network_address, subnet.broadcast_address)
+def _shared_address(
+    found: NodeGroup, name: str, other: str, card: Interface, by_node: Mapping[str, NodeGroup]
+) -> Problem:
+    """Blames the group whose address was chosen, where the other's follows from the defaults."""
+    if found.first_address is None and by_node[other].first_address is not None:
+        found, name, other = by_node[other], other, name
+    path = ("nodes", found.name, "first_address")
+    return Problem(path, f"nodes.{found.name}: address {card.address} of {name} belongs to {other}")

@@ -19,7 +19,7 @@ FOLDERS = ("files", "wrong")
 FEWEST_WRONGS = 2
 FEWEST_HINTS = 2
 SCHEME = re.compile(r"(?:\]\(\s*|<)([a-zA-Z][a-zA-Z0-9+.-]*):|\s([a-zA-Z][a-zA-Z0-9+.-]*)://")
-VARIABLE = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)")
+VARIABLE = re.compile(r"[a-z][a-z0-9]*\.(?:mac|ip|external)|(?:internal|external)\.(?:netmask|prefix)")
 NOT_TYPED = ("output", "host")
 
 

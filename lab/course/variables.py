@@ -19,6 +19,9 @@ def values(spec: ClusterSpec) -> Mapping[str, str]:
         found[f"{node.name}.ip"] = str(node.address)
         if node.external is not None:
             found[f"{node.name}.external"] = str(node.external)
+    for network in spec.networks:
+        found[f"{network.name}.netmask"] = str(network.subnet.netmask)
+        found[f"{network.name}.prefix"] = str(network.subnet.prefixlen)
     return found
 
 

@@ -37,6 +37,12 @@ def main(argv: Sequence[str]) -> int:
         # The reader (head, less) has closed the pipe: end quietly, as a C program ends by SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # Most often a full or a read-only file system, or standard output on one.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        sys.stderr.write(f"ERROR:  {name}: {where}{error.strerror or error}\nhint: df -h; findmnt\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         return 130

@@ -97,6 +97,10 @@ class System:
             return False
         return True
 
+    def rename(self, path: str, other: str) -> None:
+        """Gives a file or folder another path; replaces a file that is there."""
+        os.replace(self.path(path), self.path(other))
+
     def remove_tree(self, path: str) -> None:
         """Removes a folder and its content if it exists."""
         import shutil

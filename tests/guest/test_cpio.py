@@ -52,5 +52,13 @@ def test_a_torn_archive_is_an_error(keep: int) -> None:
 
 
 def test_what_the_format_cannot_hold_is_refused() -> None:
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(cpio.TooLargeError, match="/name is too large for an image: it has 4294967296 bytes"):
         cpio.header(cpio.Entry(b"name", REG, 1 << 32))
+
+
+@pytest.mark.parametrize(
+    ("mtime", "kept"), [(-5, 0), (7, 7), (1 << 32, cpio.LARGEST), (1 << 40, cpio.LARGEST)]
+)
+def test_far_dates_become_the_nearest_that_the_format_holds(mtime: int, kept: int) -> None:
+    head = cpio.header(cpio.Entry(b"name", REG, mtime=mtime))
+    assert int(head[46:54], 16) == kept

@@ -259,6 +259,28 @@ def test_mistakes(sms: Sms, words: list[str], message: str) -> None:
     assert sms.run("wwvnfs").err.startswith("USAGE: wwvnfs")
 
 
+def test_a_file_of_4_gib_is_refused_before_anything_is_packed(sms: Sms, chroot: Path) -> None:
+    """A sparse file, such as /var/log/lastlog with large numbers of users."""
+    with (chroot / "etc" / "huge").open("wb") as file:
+        file.truncate(5 << 30)
+    begun = time.monotonic()
+    done = sms.run("wwvnfs", "--chroot", CHROOT)
+    assert done.status == 1
+    assert done.err == (
+        "ERROR:  /etc/huge is too large for an image: it has 5368709120 bytes, and 4294967295 are the most\n"
+        "hint: remove it, or leave it out: wwvnfs --exclude='/etc/huge'\n"
+    )
+    assert time.monotonic() - begun < 60
+    assert sms.run("wwvnfs", "--chroot", CHROOT, "--exclude=/etc/huge").status == 0
+
+
+def test_a_file_of_a_far_date_is_packed(sms: Sms, chroot: Path) -> None:
+    for name, date in (("early", -(1 << 33)), ("late", 1 << 33)):
+        (chroot / "etc" / name).write_text(name)
+        os.utime(chroot / "etc" / name, (date, date))
+    assert sms.run("wwvnfs", "--chroot", CHROOT).status == 0
+
+
 def test_a_compressor_that_fails_leaves_the_old_image(sms: Sms, chroot: Path) -> None:
     build(sms)
     before = image(sms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from lab.backends.docker import (
     staleness,
 )
 from lab.backends.docker.container_spec import EPHEMERAL, IDENTITY, Chassis, cables, chassis_of
+from lab.backends.docker.endpoint import Endpoint, resolve
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
@@ -53,8 +55,12 @@ class DockerBackend:
         return HostSpeed(self.timeout_scale)
 
     @cached_property
+    def _endpoint(self) -> Endpoint:
+        return resolve(os.environ)
+
+    @cached_property
     def _client(self) -> APIClient:
-        return engine.connect()
+        return engine.connect(self._endpoint)
 
     @property
     def client(self) -> APIClient:
@@ -65,7 +71,7 @@ class DockerBackend:
     @property
     def engine(self) -> Engine:
         """The engine for read-only commands and power buttons: the fastest way to reach it."""
-        path = engine.local_socket()
+        path = self._endpoint.socket
         if path is None or "_client" in vars(self):
             return self.client
         return Peek(path, self.host_speed.timeout_scale)
@@ -164,7 +170,7 @@ class DockerBackend:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
         flags = ["-it", "-e", "TERM"] if tty else ["-i"]
         return [
-            "docker",
+            *self._endpoint.command(os.environ),
             "exec",
             *flags,
             container_name(lab, node),

@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from lab.backends.docker.endpoint import Endpoint, resolve
 from lab.backends.editions import edition
+from lab.backends.object_names import PREFIX, object_name
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.peek import Peek
 
-PREFIX = "rackling"
 LAB = f"{PREFIX}.lab"
 PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "booting", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
@@ -31,6 +32,8 @@ POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
 ANSWER_SECONDS = 120  # how long the engine may be silent during one request, on a quiet host
+NOT_RUNNING = "./quickstart starts it; lab doctor shows details"
+NOT_REACHED = "docker version shows whether it answers; docker context ls lists other engines"
 Engine: TypeAlias = "APIClient | Peek"
 """Code that only reads from the engine or runs a command in a container accepts either."""
 
@@ -40,27 +43,26 @@ def image(name: str) -> str:
     return f"{PREFIX}/{name}:{edition()}"
 
 
-def local_socket() -> str | None:
-    """The engine's socket on this machine; None where the environment names an engine elsewhere."""
-    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    return host.removeprefix("unix://") if host.startswith("unix://") else None
-
-
-def connect(timeout: int = ANSWER_SECONDS) -> APIClient:
-    """Returns a client of the engine the environment names; LabError when none answers."""
+def connect(endpoint: Endpoint | None = None, timeout: int = ANSWER_SECONDS) -> APIClient:
+    """Returns a client of the engine that the user's `docker` talks to; LabError when none answers."""
     import docker
     import requests
-    from docker.utils import kwargs_from_env
 
+    from lab.backends.docker.sdk import Client
+
+    endpoint = endpoint or resolve(os.environ)
     try:
-        surroundings: dict[str, Any] = {**kwargs_from_env()}
-        client = docker.APIClient(version=API_VERSION, timeout=timeout, **surroundings)
-        client.ping()
+        client = Client(endpoint, API_VERSION, timeout)
+        try:
+            client.ping()
+        except BaseException:
+            client.close()
+            raise
     except (docker.errors.DockerException, requests.exceptions.RequestException) as problem:
         raise LabError(
             "Docker's engine does not answer",
-            evidence=str(problem).splitlines()[0],
-            hint="./quickstart starts it; lab doctor shows details",
+            evidence=f"{endpoint.shown}: {str(problem).splitlines()[0]}",
+            hint=NOT_RUNNING if endpoint.socket else NOT_REACHED,
         ) from problem
     return client
 
@@ -103,7 +105,7 @@ def lab_filter(lab: str | None, **labels: str) -> dict[str, list[str]]:
 
 def container_name(lab: str, part: str) -> str:
     """The name of a lab's container: its node's, or `switch`."""
-    return f"{PREFIX}-{lab}-{part}"
+    return object_name(lab, part)
 
 
 def volume_name(lab: str, use: str) -> str:

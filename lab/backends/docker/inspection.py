@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.backends.base import Capabilities, Finding
 from lab.backends.docker import engine
 from lab.backends.docker.container_spec import BOOTING, CAPABILITIES, RESTORING, SPECIFICATION
+from lab.backends.docker.endpoint import resolve
 from lab.backends.docker.engine import lab_filter, translate_errors
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, PendingBoot
@@ -102,7 +104,8 @@ def _boot_of(entries: Iterable[dict[str, Any]]) -> PendingBoot | None:
 def probe() -> Capabilities:
     """Says what this engine can do; each finding ends with its fix."""
     try:
-        client = engine.connect(timeout=60)
+        endpoint = resolve(os.environ)
+        client = engine.connect(endpoint, timeout=60)
     except LabError as problem:
         finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
         return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
@@ -113,6 +116,8 @@ def probe() -> Capabilities:
         finding = Finding("Docker's engine", ok=False, evidence=problem.evidence, fix=problem.hint)
         return Capabilities("Docker", usable=False, findings=(finding,), missing=DISKS)
     name = f"Docker {info['ServerVersion']}, cgroup v{info.get('CgroupVersion', '1')}, {info['Driver']}"
+    if endpoint.origin:
+        name += f", at {endpoint.shown}"
     findings = (
         Finding("Docker's engine", ok=True, evidence=name),
         _whole_root(info),

@@ -13,6 +13,7 @@ from lab.backends.docker.container_spec import EPHEMERAL
 from lab.backends.docker.engine import container_name, lab_filter, translate_errors, volume_name
 from lab.backends.docker.inspection import STATE
 from lab.backends.editions import check_snapshot_name
+from lab.backends.object_names import PREFIX
 from lab.errors import LabError, UsageError
 from lab.model import Power
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.engine import Engine
 
-STATES = f"{engine.PREFIX}/{STATE}"
+STATES = f"{PREFIX}/{STATE}"
 Entry = dict[str, Any]
 
 
@@ -164,7 +165,7 @@ def _sms(client: APIClient, lab: str) -> str:
 
 
 def _repository(lab: str) -> str:
-    return f"{engine.PREFIX}/snapshot-{lab}"
+    return f"{PREFIX}/snapshot-{lab}"
 
 
 def _tagged(client: Engine, repository: str) -> list[Entry]:

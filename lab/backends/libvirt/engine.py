@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from lab.backends.object_names import PREFIX, object_name
 from lab.errors import LabError
 
-PREFIX = "rackling"
 NAMESPACE = "https://rackling.invalid/lab/1"
 SYSTEM, SESSION = "qemu:///system", "qemu:///session"
 """Root's daemon; and everybody's own, which can make no bridge."""
@@ -78,7 +78,7 @@ def ignore_missing() -> Iterator[None]:
 
 def domain_name(lab: str, node: str) -> str:
     """What libvirt calls a machine."""
-    return f"{PREFIX}-{lab}-{node}"
+    return object_name(lab, node)
 
 
 def network_name(lab: str, network: str) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 
 from lab.backends.base import Capabilities, Finding
 from lab.backends.libvirt import engine
-from lab.backends.libvirt.engine import PREFIX, metadata_of, translate_errors
+from lab.backends.libvirt.engine import metadata_of, translate_errors
 from lab.backends.libvirt.storage import ROOT, LabFolder, lab_names, search_path
+from lab.backends.object_names import PREFIX
 from lab.errors import LabError
 from lab.host_speed import measured_limit
 from lab.model import CRASHED, ClusterSpec, LabRecord, NodeStatus, Power

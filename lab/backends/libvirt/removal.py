@@ -9,6 +9,7 @@ from lab.backends.libvirt import inspection, user_network
 from lab.backends.libvirt.engine import ignore_missing, translate_errors
 from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, lab_names
+from lab.backends.object_names import part_of
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
@@ -35,7 +36,7 @@ def lab(connection: Any, name: str, say: Say) -> None:
 def machine(name: str, domain: Any) -> None:
     """Cuts a machine's power and removes it with its files; one that no longer exists is fine."""
     with translate_errors(f"removing {domain.name()}"):
-        node = domain.name().removeprefix(f"rackling-{name}-")
+        node = part_of(domain.name(), name)
         Door(LabFolder(name), node).close()
         unplug(domain)
         with ignore_missing():

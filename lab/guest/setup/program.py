@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from lab.guest.setup import cluster, host, provisioning, slurm, vm_host
+from lab.guest.setup import cluster, host, provisioning, slurm, sms_address, vm_host
 from lab.guest.setup.adopt_identity import FILES, Adoption
 from lab.guest.setup.identity import Identity
 from lab.guest.system import System
@@ -47,7 +47,8 @@ def _set_up(system: System) -> None:
         adoption.homes()
         provisioning.repack(system, adoption.vnfs_of(adoption.chroots()))
         provisioning.reread(system, FILES)
-    chroot_changed = host.prepare_chroot(system, description, identity)
+    filled_in = sms_address.fill_in(system, description)
+    chroot_changed = host.prepare_chroot(system, description, identity) or filled_in
     provisioning.bring_up(system, description, chroot_changed=chroot_changed)
     adoption.finish()
     # Last: a controller that learns of a node before its name can be resolved marks the node as down.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+
+from lab.guest.warewulf.errors import WarewulfError
 
 HEADER = 110
 """Length of a header without the name, in bytes."""
 LARGEST = 0xFFFFFFFF
 """The largest value of a header field, which has eight hexadecimal digits."""
+
+
+class TooLargeError(WarewulfError):
+    """A file does not fit the format."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,17 @@ class Entry:
 
 
 def header(entry: Entry) -> bytes:
-    """Header and name of one file, padded. The layout follows cpio(5), "New ASCII format"."""
+    """Header and name of one file, padded. The layout follows cpio(5), "New ASCII format".
+
+    A date before 1970 or after 2106 becomes the nearest one that the format holds.
+    """
     numbers = (
         entry.inode,
         entry.mode,
         entry.uid,
         entry.gid,
         entry.nlink,
-        max(0, entry.mtime),
+        min(max(0, entry.mtime), LARGEST),
         entry.size,
         0,
         0,
@@ -42,9 +52,18 @@ def header(entry: Entry) -> bytes:
         0,
     )
     if max(numbers) > LARGEST:
-        raise ValueError(f"too large for a cpio archive: {entry.path!r}")
+        raise too_large(entry)
     head = b"070701" + b"".join(b"%08x" % number for number in numbers) + entry.path + b"\0"
     return head + padding(len(head))
+
+
+def too_large(entry: Entry) -> TooLargeError:
+    """The error for a file that the format cannot hold."""
+    path = os.fsdecode(entry.path)
+    return TooLargeError(
+        f"/{path} is too large for an image: it has {entry.size} bytes, and {LARGEST} are the most\n"
+        f"hint: remove it, or leave it out: wwvnfs --exclude='/{path}'"
+    )
 
 
 def padding(size: int) -> bytes:

@@ -130,6 +130,7 @@ def remove_tree(parent: int, name: str) -> None:
     except FileNotFoundError:
         return
     try:
+        make_writable(fd)
         for entry in os.listdir(fd):
             found = os.stat(entry, dir_fd=fd, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
@@ -139,6 +140,17 @@ def remove_tree(parent: int, name: str) -> None:
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=parent)
+
+
+def make_writable(fd: int) -> None:
+    """Lets the owner remove what a directory contains: a replaced one keeps the mode that it was given."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    if mode & PRIVATE == PRIVATE:
+        return
+    try:
+        os.fchmod(fd, mode | PRIVATE)
+    except OSError:
+        return  # the directory of another user, or a read-only file system: removing it will tell
 
 
 def prune(root: int, folders: set[str]) -> None:

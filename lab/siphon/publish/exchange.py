@@ -87,11 +87,18 @@ class StagingDir:
         self.fd = fd
 
     def finish(self, target: Target | None) -> None:
-        """Removes the unfinished new tree or the replaced old one, but not that of another siphon."""
-        found = dirfd.look(self.parent, self.name)
-        mine = [os.fstat(fd) for fd in (self.fd, *(() if target is None else (target.fd,)))]
-        if found is not None and any(os.path.samestat(found, own) for own in mine):
-            dirfd.remove_tree(self.parent, self.name)
+        """Removes the unfinished new tree or the replaced old one, but not that of another siphon.
+
+        What cannot be removed stays for the next siphon: it is no reason to call a finished change a failure,
+        nor to hide why a change failed.
+        """
+        try:
+            found = dirfd.look(self.parent, self.name)
+            mine = [os.fstat(fd) for fd in (self.fd, *(() if target is None else (target.fd,)))]
+            if found is not None and any(os.path.samestat(found, own) for own in mine):
+                dirfd.remove_tree(self.parent, self.name)
+        except OSError:
+            return
 
 
 def replace_directory(
@@ -102,7 +109,10 @@ def replace_directory(
     options: PublishOptions,
 ) -> Plan:
     """Replaces the directory by a new one, or creates it. Raises `CannotExchange` if that is impossible."""
-    _empty(staging.fd)
+    try:
+        _empty(staging.fd)
+    except OSError:
+        raise CannotExchange from None  # a leftover that this user cannot remove
     plan = compare(target, wanted, options.modes)
     if target is None:
         stage(staging.fd, None, wanted, plan, options)
@@ -126,6 +136,7 @@ def replace_directory(
 
 def _empty(fd: int) -> None:
     """Removes what a killed siphon left behind."""
+    dirfd.make_writable(fd)
     for name in os.listdir(fd):
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
@@ -195,7 +206,11 @@ def _exchange_names(one: str, other: str) -> None:
 
 def _rescue(old: Target, new: int, carried: set[str]) -> None:
     """Copies files that others created in the old directory while the new one was made."""
-    for name in os.listdir(old.fd):
+    try:
+        names = os.listdir(old.fd)
+    except OSError:
+        return  # the old directory was empty and is gone: on FUSE it cannot be listed any more
+    for name in names:
         found = dirfd.look(old.fd, name)
         if name in carried or name == MANIFEST or found is None or not stat.S_ISREG(found.st_mode):
             continue

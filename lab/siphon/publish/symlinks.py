@@ -55,13 +55,21 @@ def switch_links(hidden: int, target: Target, wanted: tuple[Wanted, ...], option
     _point(hidden, number + 1)
     if options.sync:
         os.fsync(hidden)
-    for path in sorted(known - names):
-        if target.is_ours(path):
-            dirfd.remove(target.fd, path)
-    dirfd.prune(target.fd, dirfd.parents(known - names))
-    dirfd.remove(target.fd, MANIFEST)
-    _clear(hidden, keep=str(number + 1))
+    _tidy(hidden, target, number + 1, known - names)
     return plan
+
+
+def _tidy(hidden: int, target: Target, number: int, gone: set[str]) -> None:
+    """Removes links to files that no longer exist, and all generations but the current one."""
+    try:
+        for path in sorted(gone):
+            if target.is_ours(path):
+                dirfd.remove(target.fd, path)
+        dirfd.prune(target.fd, dirfd.parents(gone))
+        dirfd.remove(target.fd, MANIFEST)
+        _clear(hidden, keep=str(number))
+    except OSError:
+        return  # readers see the new files; the next siphon tidies up
 
 
 def undo(hidden: int, root: int) -> None:

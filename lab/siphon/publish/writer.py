@@ -80,6 +80,8 @@ def _tidy(place: str) -> None:
         if held is not None:
             try:
                 dirfd.remove_tree(fd, name)
+            except OSError:
+                pass  # it does no harm there: links need no staging directory (_write)
             finally:
                 os.close(held)
     finally:

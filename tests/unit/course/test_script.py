@@ -106,6 +106,8 @@ def test_the_handout_fills_texts_and_commands() -> None:
     assert fill_shell("a=$LOGIN_MAC b=${SMS_IP}x c=$C1_MAC", spec) == (
         f"a={LOGIN_MAC} b=172.16.0.1x c=52:54:00:00:01:01"
     )
+    assert fill_text("{{internal.netmask}} is /{{internal.prefix}}", spec) == "255.255.0.0 is /16"
+    assert fill_shell("$INTERNAL_NETMASK ${INTERNAL_PREFIX}", spec) == "255.255.0.0 16"
 
 
 def test_other_names_stay_as_they_are() -> None:

@@ -42,7 +42,7 @@ def database(*, mask: str = "255.255.0.0", files: str = SIX, kargs: str = KERNEL
     return world, "".join(texts)
 
 
-ODD = {"mask": "255.255.255.0", "files": SIX.replace("group,", ""), "kargs": f"{KERNEL} maxcpus=1"}
+ODD = {"mask": "255.255.255.252", "files": SIX.replace("group,", ""), "kargs": f"{KERNEL} maxcpus=1"}
 
 
 def test_the_odd_node_is_found_in_three_ways() -> None:
@@ -55,7 +55,7 @@ def test_the_odd_node_is_found_in_three_ways() -> None:
         "files_are_complete",
         "kernels_are_told_the_same",
     ]
-    assert found["netmasks_fit_the_network"].actual == "c2: 255.255.255.0"
+    assert found["netmasks_fit_the_network"].actual == "c2: 255.255.255.252"
     assert "without group" in found["files_are_complete"].actual
 
 
@@ -74,7 +74,7 @@ def test_a_text_of_yesterday_is_told_from_one_of_today() -> None:
     world.says("sms", "^cat .*inventory", database(**ODD)[1])
     found = judge("node_inventory", world)
     assert outcomes(found, Outcome.FAILED) == ["inventory_is_of_now"]
-    assert "255.255.255.0" in found["inventory_is_of_now"].actual
+    assert "255.255.255.252" in found["inventory_is_of_now"].actual
 
 
 def test_an_address_is_not_found_within_a_longer_one() -> None:

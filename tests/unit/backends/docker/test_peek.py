@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -22,46 +16,7 @@ from lab.backends.docker import node_exec
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.peek import Peek
 from lab.errors import LabError
-
-
-@dataclass
-class Played:
-    """An engine that answers as it is told, and what it was asked."""
-
-    path: Path
-    answers: dict[str, bytes] = field(default_factory=dict)
-    asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Iterator[Played]:
-    found = Played(tmp_path / "engine.sock")
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            parts = urlsplit(self.path)
-            size = int(self.headers.get("Content-Length") or 0)
-            query: dict[str, Any] = {key: values[0] for key, values in parse_qs(parts.query).items()}
-            found.asked.append(
-                (self.command, parts.path, json.loads(self.rfile.read(size)) if size else query)
-            )
-            text = found.answers.get(parts.path)
-            self.send_response(404 if text is None else 200)
-            self.end_headers()
-            self.wfile.write(b'{"message": "no such thing"}' if text is None else text)
-
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 (the library calls them so)
-
-        def address_string(self) -> str:
-            return "a socket"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with socketserver.ThreadingUnixStreamServer(str(found.path), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield found
-        server.shutdown()
+from tests.unit.backends.docker.conftest import Played
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -123,9 +78,10 @@ def test_only_an_engine_on_this_machine_is_peeked_at(
     monkeypatch: pytest.MonkeyPatch, host: str | None, quick: bool
 ) -> None:
     sdk: Any = SimpleNamespace(timeout=0)
-    monkeypatch.setattr("lab.backends.docker.engine.connect", lambda: sdk)
+    monkeypatch.setattr("lab.backends.docker.engine.connect", lambda _endpoint: sdk)
     if host is None:
         monkeypatch.delenv("DOCKER_HOST", raising=False)
+        monkeypatch.setenv("DOCKER_CONFIG", "/nonexistent")
     else:
         monkeypatch.setenv("DOCKER_HOST", host)
     backend = DockerBackend()

@@ -7,7 +7,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +27,7 @@ from tests.unit.siphon.publish.test_names import ASTRAY
 OPTIONS = PublishOptions(patience=0.2)
 
 ROOT = os.geteuid() == 0
+USER = 65534
 
 
 def wanted(**files: str) -> tuple[Wanted, ...]:
@@ -269,6 +272,123 @@ def test_a_failing_disk_leaves_the_old_files(
     assert os.strerror(number) in caught.value.evidence
     assert caught.value.hint
     assert seen(place) == {**contents(OLD), **foreign(place)}
+    assert leftovers(place) == []
+
+
+def in_child_as_user(place: Path, action: Callable[[], None]) -> str:
+    """Runs an action in a child without root's rights; returns what it complains of."""
+    reader, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if ROOT:
+                os.setgid(USER)
+                os.setuid(USER)
+            os.chdir(place)
+            action()
+        except BaseException as problem:  # noqa: BLE001 - told to the parent
+            evidence = getattr(problem, "evidence", "")
+            os.write(writing, f"{type(problem).__name__}: {problem} {evidence}".encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read().decode()
+    os.waitpid(child, 0)
+    return told
+
+
+@pytest.fixture
+def own() -> Iterator[Path]:
+    """A folder of an ordinary user, to whom pytest's own are closed if root runs the tests."""
+    with tempfile.TemporaryDirectory() as name:
+        if ROOT:
+            os.chown(name, USER, USER)
+        yield Path(name)
+
+
+def test_a_target_that_its_owner_may_not_write_is_replaced_and_stops_no_later_run(own: Path) -> None:
+    place = own / "conf"
+
+    def run() -> None:
+        place.mkdir()
+        (place / "foreign").write_text("keep")
+        (place / "foreign").chmod(0o444)
+        place.chmod(0o555)
+        for wanted in (OLD, NEW):
+            writer.write(str(place), wanted, OPTIONS)
+            assert seen(place) == {**contents(wanted), "foreign": b"keep"}
+            assert stat.S_IMODE(place.stat().st_mode) == 0o555
+            assert leftovers(place) == []
+
+    assert in_child_as_user(own, run) == ""
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o500, 0o700])
+def test_what_a_killed_siphon_left_is_removed_whatever_its_mode(own: Path, mode: int) -> None:
+    place = own / "conf"
+
+    def run() -> None:
+        inner = own / ".conf.siphon" / "sub"
+        inner.mkdir(parents=True)
+        (inner / "p.sh").write_text("old")
+        inner.chmod(mode)
+        inner.parent.chmod(mode)
+        for wanted in (OLD, NEW):
+            writer.write(str(place), wanted, OPTIONS)
+            assert seen(place) == contents(wanted)
+            assert leftovers(place) == []
+
+    assert in_child_as_user(own, run) == ""
+
+
+def test_a_leftover_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "conf"
+    writer.write(str(place), OLD, OPTIONS)
+    stuck = tmp_path / ".conf.siphon"
+    stuck.mkdir()
+    (stuck / "stuck").write_text("")
+    real = os.unlink
+
+    def refuse(path: str, **more: int) -> None:
+        if path == "stuck":
+            raise PermissionError(1, "Operation not permitted", path)
+        real(path, **more)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    for wanted in (NEW, OLD):
+        writer.write(str(place), wanted, OPTIONS)
+        assert seen(place) == contents(wanted)
+
+
+@pytest.mark.parametrize("start", ["empty", "old"])
+def test_a_replaced_folder_that_cannot_be_listed_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    """A FUSE file system knows a removed folder no more, although it is open."""
+    place = tmp_path / "conf"
+    place.mkdir()
+    if start == "old":
+        writer.write(str(place), OLD, OPTIONS)
+    listdir, fstat = os.listdir, os.fstat
+
+    def gone(path: object) -> bool:
+        return isinstance(path, int) and " (deleted)" in str(Path(f"/proc/self/fd/{path}").readlink())
+
+    def on_fuse(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any = ".") -> Any:
+            if gone(path):
+                raise FileNotFoundError(2, "No such file or directory")
+            return real(path)
+
+        return call
+
+    monkeypatch.setattr(os, "listdir", on_fuse(listdir))
+    monkeypatch.setattr(os, "fstat", on_fuse(fstat))
+    writer.write(str(place), NEW, OPTIONS)
+    monkeypatch.undo()
+    assert seen(place) == contents(NEW)
     assert leftovers(place) == []
 
 
