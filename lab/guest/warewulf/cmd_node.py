@@ -83,7 +83,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
         if session.store.named(Kind.NODE, name) is not None:
             # Warewulf would create a second node of that name, which DHCP ignores.
             return session.error(f"Node {name} already exists\nhint: wwsh node set {name} ...")
-    nodes = [_blank(session, name) for name in dict.fromkeys(names)]
+    nodes = [blank(session, name) for name in dict.fromkeys(names)]
     lines, edits = changes(session, parsed, sorted(nodes, key=order))
     if edits is None:
         return False
@@ -102,7 +102,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
     return True
 
 
-def _blank(session: Session, name: str) -> Record:
+def blank(session: Session, name: str) -> Record:
     """A new node with default values: from the object DEFAULT, then from defaults/*.conf."""
     store, system = session.store, session.system
     template = store.named(Kind.NODE, "DEFAULT")

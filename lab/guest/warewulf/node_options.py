@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Optional
 
 from lab.guest.warewulf import conf, truth
+from lab.guest.warewulf.addresses import counted, is_address
 from lab.guest.warewulf.edits import Edit
 from lab.guest.warewulf.model import LIST_FIELDS, NetDev, Record, cleared, with_node_names
 from lab.guest.warewulf.options import Option, Parsed
@@ -128,8 +129,7 @@ def _fits(key: str, parsed: Parsed) -> bool:
     if cleared(value):
         return True
     if key in _ADDRESSES:
-        parts = value.split(".")
-        return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+        return is_address(value)
     if key == "bonddevs":
         value = ",".join(parsed.listed(key))
     return bool(_SHAPES.get(key, _PLAIN).match(value))
@@ -246,19 +246,10 @@ def _field(names: Sequence[str], field: str, parsed: Parsed) -> Edit:
     value = parsed.one(field).lower() if field == "hwprefix" else parsed.one(field)
     line = change_line("SET", key, value)
     if field == "ipaddr":
-        return Edit(line, lambda node, n: _with(node, names[n], {"ipaddr": _counted(value, n)}))
+        return Edit(line, lambda node, n: _with(node, names[n], {"ipaddr": counted(value, n)}))
     return Edit(line, lambda node, n: _with(node, names[n], {field: value}))
 
 
 def _with(node: Record, name: str, values: dict[str, str | tuple[str, ...]]) -> Record:
     device = node.netdev(name) or NetDev(name)
     return node.put_netdev(replace(device, **values))  # type: ignore[arg-type]  # keys and kinds from the table
-
-
-def _counted(address: str, steps: int) -> str:
-    """The address that is `steps` after the first; several nodes get consecutive addresses."""
-    value = 0
-    for part in address.split("."):
-        value = value * 256 + int(part)
-    value = (value + steps) % 2**32
-    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
