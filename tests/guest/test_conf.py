@@ -19,7 +19,7 @@ from lab.guest.warewulf import conf, presets
         ("drivers+=kernel/net/\n", {"drivers": ("kernel/net/",)}),
         ("# a = 1\n\n", {}),
         ("hybridpath = /vnfs/%{name}\n", {"hybridpath": ("/vnfs/%{name}",)}),
-        ("a =\n", {"a": ()}),
+        ("a =\n", {"a": ("",)}),
     ],
 )
 def test_values(text: str, values: dict[str, tuple[str, ...]]) -> None:

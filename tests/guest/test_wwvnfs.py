@@ -322,6 +322,7 @@ def test_export_import_and_delete_work_on_the_files(sms: Sms, chroot: Path) -> N
     build(sms)
     original = image(sms).read_bytes()
     sms.must("vnfs", "export", "debian13", "/opt/copy.vnfs")
+    sms.path("/x").mkdir()
     assert sms.must("vnfs", "import", "/opt/copy.vnfs", "--name=second", "--chroot=/x") == (
         "VNFS 'second' has been imported\n"
     )

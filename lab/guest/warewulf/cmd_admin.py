@@ -10,11 +10,13 @@ from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.network import boot_network
 from lab.guest.warewulf.options import Option, parse
-from lab.guest.warewulf.session import Session
+from lab.guest.warewulf.session import Flags, Session
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
 AT_ONCE = 32
-LOOKUP = (Option("lookup", ("lookup", "l")), Option("all", ("all", "a"), flag=True))
+LEVELS = ("quiet", "debug", "verbose")
+LOOKUP = (Option("lookup", ("lookup", "l")),)
+SSH_OPTIONS = (*LOOKUP, Option("all", ("allnodes", "a"), flag=True))
 
 
 def dhcp(session: Session, words: Sequence[str]) -> bool:
@@ -42,13 +44,14 @@ def dhcp(session: Session, words: Sequence[str]) -> bool:
 
 def pxe(session: Session, words: Sequence[str]) -> bool:
     """Module pxe: rewrites the iPXE script of every node."""
-    if not words or words[0] != "update":
-        session.row("USAGE: wwsh pxe update [node ...]")
-        return list(words) == ["help"]
+    parsed = parse(LOOKUP, words, session.warning)
+    if parsed.words[:1] != ("update",):
+        session.row("USAGE: wwsh pxe update [-l FIELD] [node ...]")
+        return parsed.words == ("help",)
     if not session.system.is_root:
         return session.error("Only root can write the boot configuration\nhint: use sudo")
     nodes = session.store.records(Kind.NODE)
-    chosen = select(nodes, words[1:])
+    chosen = select(nodes, parsed.words[1:], parsed.one("lookup", "name"))
     if not chosen:
         session.notice("No nodes found")
         return False
@@ -64,27 +67,29 @@ def ssh(session: Session, words: Sequence[str]) -> bool:
     leading = 0
     while leading < len(words) and words[leading].startswith("-"):
         leading += 2 if words[leading] in ("-l", "--lookup") else 1
-    parsed = parse(LOOKUP, words[:leading])
+    # Only options before the first word are wwsh's: Warewulf would take those of the remote command, too.
+    parsed = parse(SSH_OPTIONS, words[:leading], session.warning)
     rest = list(words[leading:])
     targets = [] if parsed.has("all") else rest[:1]
     command = rest if parsed.has("all") else rest[1:]
     if not command:
-        session.row("USAGE: wwsh ssh [-l FIELD] NODES COMMAND ...\n       wwsh ssh -a COMMAND ...")
-        return False
-    words_of_target = targets[0].split(",") if targets and "[" not in targets[0] else targets
+        session.row("USAGE: wwsh ssh [-l FIELD] [USER@]NODES COMMAND ...\n       wwsh ssh -a COMMAND ...")
+        return rest == ["help"]
+    user, _, wanted = targets[0].rpartition("@") if targets else ("", "", "")
+    words_of_target = [wanted] if "[" in wanted else [word for word in wanted.split(",") if word]
     nodes = select(session.store.records(Kind.NODE), words_of_target, parsed.one("lookup", "name"))
     if not nodes:
         session.notice("No nodes found")
         return False
-    failed = _everywhere(session, [node.name for node in nodes], command)
+    failed = _everywhere(session, [node.name for node in nodes], command, f"{user}@" if user else "")
     return not failed and not session.strict
 
 
-def _everywhere(session: Session, names: Sequence[str], command: Sequence[str]) -> int:
+def _everywhere(session: Session, names: Sequence[str], command: Sequence[str], user: str) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     def run(name: str) -> tuple[str, int, bytes]:
-        done = session.system.run([*SSH, name, " ".join(command)])
+        done = session.system.run([*SSH, f"{user}{name}", " ".join(command)])
         return name, done.status, done.out + done.err
 
     failed = 0
@@ -98,23 +103,31 @@ def _everywhere(session: Session, names: Sequence[str], command: Sequence[str]) 
 
 def events(session: Session, words: Sequence[str]) -> bool:
     """Module events: sets whether changes of this session take effect at once."""
-    if list(words) not in (["enable"], ["disable"]):
+    word = words[0].lower() if len(words) == 1 else ""
+    if word not in ("enable", "disable"):
         session.row("USAGE: wwsh events enable|disable")
-        return list(words) == ["help"]
-    session.events_on = words[0] == "enable"
+        return word == "help"
+    session.notice(f"{word[:-1].capitalize()}ing the Warewulf Event Handler")
+    session.events_on = word == "enable"
     return True
 
 
 def output(session: Session, words: Sequence[str]) -> bool:
     """Module output: sets how much this session prints."""
-    if len(words) != 1 or words[0] not in ("normal", "quiet", "verbose", "debug"):
-        session.row("USAGE: wwsh output normal|quiet|verbose|debug")
-        return list(words) == ["help"]
-    level = words[0]
-    session.lasting = replace(
-        session.lasting, quiet=level == "quiet", verbose=level == "verbose", debug=level == "debug"
-    )
+    level = words[0].lower() if words else _level(session.lasting)
+    if level == "help":
+        session.row("USAGE: wwsh output [normal|quiet|verbose|debug]")
+        return True
+    if level not in ("normal", *LEVELS):
+        return session.error(f"Unknown output level: {level}\nhint: wwsh output help")
+    session.lasting = replace(session.lasting, **{one: one == level for one in LEVELS})
+    if level != "quiet":
+        session.notice(f"Current output level: {level.upper()}")
     return True
+
+
+def _level(flags: Flags) -> str:
+    return next((level for level in LEVELS if getattr(flags, level)), "normal")
 
 
 def ucode(session: Session, words: Sequence[str]) -> bool:

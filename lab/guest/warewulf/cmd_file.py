@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Sequence
 
+from lab.guest.system import System
 from lab.guest.warewulf import contents, file_editing
 from lab.guest.warewulf.lookup import select
-from lab.guest.warewulf.model import UNDEF, Kind, Record
+from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Session, change_line, title_line
 
@@ -35,7 +36,9 @@ Options:
    -m, --mode  -u, --uid  -g, --gid
        --interpreter P  program on the SMS that generates the content from the stored file
    -p, --program P      editor
-       --overwrite      overwrite existing files on export
+       --overwrite      on sync: also read mode and owner again; on export: overwrite existing files
+
+The value UNDEF, in any case, clears a key.
 
 Examples:
    wwsh file import /etc/passwd
@@ -62,12 +65,15 @@ SHAPES = {
     "gid": re.compile(r"^[0-9]+$"),
     "interpreter": re.compile(r"^/[A-Za-z0-9_/.-]+$"),
 }
+ORIGIN = re.compile(r"^[A-Za-z0-9_./ |;-]+$")
+"""The patterns of Cli/File.pm (exec), and that paths are absolute, as File.pm's path wants it."""
+NAMELESS = "A file must have a name; UNDEF is none"
 PERMISSIONS = "rwxrwxrwx"
 
 
 def run(session: Session, words: Sequence[str]) -> bool:
     """Runs one command of the module."""
-    parsed = parse(OPTIONS, words)
+    parsed = parse(OPTIONS, words, session.warning)
     if not parsed.words or parsed.words[0] == "help":
         session.row(HELP)
         return bool(parsed.words)
@@ -77,7 +83,9 @@ def run(session: Session, words: Sequence[str]) -> bool:
     if name in ("import", "new"):
         return (_import if name == "import" else _new)(session, parsed, targets)
     if name == "export":
-        return file_editing.export(session, targets, overwrite=parsed.has("overwrite"))
+        return file_editing.export(
+            session, targets, parsed.one("lookup", "name"), overwrite=parsed.has("overwrite")
+        )
     commands = {"list": _list, "ls": _list, "print": _print, "show": _show, "set": _set, "delete": _delete,
                 "edit": _edit, "sync": _sync, "resync": _sync}  # fmt: skip
     if name not in commands:
@@ -94,8 +102,10 @@ def run(session: Session, words: Sequence[str]) -> bool:
 def _well_formed(session: Session, parsed: Parsed) -> bool:
     for key, shape in SHAPES.items():
         value = parsed.one(key)
-        if parsed.has(key) and value != UNDEF and not shape.match(value):
+        if parsed.has(key) and not cleared(value) and not shape.match(value):
             return session.error(f"Option '{key}' has invalid characters")
+    if not all(cleared(one) or ORIGIN.match(one) for one in parsed.listed("origin")):
+        return session.error("Option 'origin' has invalid characters")
     return True
 
 
@@ -105,7 +115,7 @@ def _attributes(parsed: Parsed) -> dict[str, str]:
     for key in SHAPES:
         if parsed.has(key):
             value = parsed.one(key)
-            text = "" if value == UNDEF else value
+            text = "" if cleared(value) else value
             values[key.upper()] = f"{int(text, 8):04o}" if key == "mode" and text else text
     return values
 
@@ -113,7 +123,14 @@ def _attributes(parsed: Parsed) -> dict[str, str]:
 # Creating
 
 
+def _origins(parsed: Parsed) -> tuple[str, ...]:
+    """The origins that the line names; none if one of them is UNDEF."""
+    origins = parsed.listed("origin")
+    return () if any(map(cleared, origins)) else origins
+
+
 def _import(session: Session, parsed: Parsed, paths: Sequence[str]) -> bool:
+    paths = paths or _origins(parsed)
     if not paths:
         return session.error("USAGE: wwsh file import PATH ...")
     if len(paths) > 1 and (parsed.has("name") or parsed.has("path")):
@@ -123,8 +140,10 @@ def _import(session: Session, parsed: Parsed, paths: Sequence[str]) -> bool:
 
 def _import_one(session: Session, parsed: Parsed, given: str) -> bool:
     system, store = session.system, session.store
-    path = system.inside(os.path.realpath(system.path(given)))
+    path = _source(system, given)
     name = parsed.one("name") or os.path.basename(path)
+    if cleared(name):
+        return session.error(NAMELESS)
     if not SHAPES["name"].match(name):
         return session.error(f"Name '{name}' contains invalid characters\nhint: --name=...")
     try:
@@ -140,19 +159,29 @@ def _import_one(session: Session, parsed: Parsed, given: str) -> bool:
         values = {"PATH": path, **attributes, **_attributes(parsed), "NAME": name}
         for key, value in values.items():
             record = record.put(key, value)
-        contents.save(store, record.put("ORIGIN", (path,)), content)
+        origins = _origins(parsed) if parsed.has("origin") else (path,)
+        contents.save(store, record.put("ORIGIN", origins), content)
     session.changed()
     return True
+
+
+def _source(system: System, given: str) -> str:
+    """What a path leads to, or the path of a link that leads nowhere here: units are delivered as links."""
+    if os.path.islink(system.path(given)) and not system.exists(given):
+        return os.path.abspath(given)
+    return system.inside(os.path.realpath(system.path(given)))
 
 
 def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
     if not names:
         return session.error("USAGE: wwsh file new NAME ...")
-    origins = parsed.listed("origin")
+    origins = _origins(parsed)
     content, missing = contents.from_origins(session.system, origins)
     for problem in missing:
         session.warning(problem)
     for name in names:
+        if cleared(name):
+            return session.error(NAMELESS)
         if not SHAPES["name"].match(name):
             return session.error(f"Name '{name}' contains invalid characters")
         if session.store.named(Kind.FILE, name) is not None:
@@ -173,7 +202,7 @@ def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
 def _set(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     values: dict[str, str | tuple[str, ...]] = {**_attributes(parsed)}
     if parsed.has("origin"):
-        values["ORIGIN"] = () if parsed.one("origin") == UNDEF else parsed.listed("origin")
+        values["ORIGIN"] = _origins(parsed)
     if not values:
         return session.error("To change files, you must say what to change\nhint: wwsh file help")
     if "NAME" in values and not _can_rename(session, records, str(values["NAME"])):
@@ -198,7 +227,9 @@ def _line(key: str, value: str | tuple[str, ...]) -> str:
 
 def _can_rename(session: Session, records: list[Record], name: str) -> bool:
     other = session.store.named(Kind.FILE, name)
-    if len(records) > 1 or not name:
+    if not name:
+        return session.error(NAMELESS)
+    if len(records) > 1:
         return session.error("Option --name works with one file only")
     if other is not None and other.id != records[0].id:
         return session.error(f'File "{name}" already exists')
@@ -226,7 +257,9 @@ def _edit(session: Session, parsed: Parsed, records: list[Record]) -> bool:
 
 
 def _sync(session: Session, parsed: Parsed, records: list[Record]) -> bool:
-    return file_editing.sync(session, records, named=len(parsed.words) > 1)
+    return file_editing.sync(
+        session, records, named=len(parsed.words) > 1, attributes=parsed.has("overwrite")
+    )
 
 
 # Showing
@@ -275,7 +308,7 @@ def _owner(record: Record) -> str:
 def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     keys = ("NAME", "PATH", "ORIGIN", "FORMAT", "CHECKSUM", "INTERPRETER", "SIZE", "MODE", "UID", "GID")
     for record in records:
-        session.notice(title_line(record))
+        session.notice(title_line(record.name))
         session.row(f"{record.name:<16}: {'ID':<16} = {record.id}")
         for key in keys:
             session.row(f"{record.name:<16}: {key:<16} = {record.one(key, UNDEF)}")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from lab.guest.warewulf import bootstraps, images
+from lab.guest.warewulf import bootstraps, images, truth
 from lab.guest.warewulf.lookup import select
-from lab.guest.warewulf.model import UNDEF, Kind, Record
+from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Session, change_line
 
@@ -43,7 +43,7 @@ Commands:
 
 Options:
    -l, --lookup FIELD   field that the names on the line refer to (default: name)
-   -n, --name NAME  -a, --arch ARCH  --ucode NAME
+   -n, --name NAME  -a, --arch ARCH  -u, --ucode 0|1
    -1                   with list: print names only, one per line"""
 
 SHARED_OPTIONS = (
@@ -52,6 +52,8 @@ SHARED_OPTIONS = (
     Option("arch", ("arch", "a")),
     Option("one", ("1",), flag=True),
 )
+ARCH = re.compile(r"^[A-Za-z0-9_]+$")
+"""The pattern of Vnfs.pm and Bootstrap.pm (arch)."""
 MEGABYTE = 1024 * 1024
 
 Command = Callable[["list[Record]"], bool]
@@ -83,7 +85,7 @@ class _ImageCommands:
     def __init__(self, session: Session, words: Sequence[str]) -> None:
         self.session = session
         self.system = session.system
-        self.parsed: Parsed = parse(self.options, words)
+        self.parsed: Parsed = parse(self.options, words, self.session.warning)
 
     def run(self) -> bool:
         """Runs the command that the line names."""
@@ -92,9 +94,9 @@ class _ImageCommands:
             session.row(self.help)
             return bool(parsed.words)
         name, targets = parsed.words[0], parsed.words[1:]
-        for key, shape in self.shapes.items():
-            if parsed.has(key) and not shape.match(parsed.one(key)):
-                return session.error(f"Option '{key}' has invalid characters")
+        wrong = self.wrong()
+        if wrong:
+            return session.error(wrong)
         if name in ("import", "export"):
             return (self._import if name == "import" else self._export)(targets)
         commands = self.commands()
@@ -110,26 +112,31 @@ class _ImageCommands:
         return {"set": self._set, "list": self._list, "print": self._list, "delete": self._delete}
 
     def _import(self, targets: Sequence[str]) -> bool:
-        if len(targets) != 1:
-            return self.session.error(f"USAGE: wwsh {self.kind.value} import PATH [--name=NAME]")
-        (path,) = targets
-        name = self.parsed.one("name") or os.path.basename(path).split(self.suffix)[0]
+        if not targets or (len(targets) > 1 and self.parsed.has("name")):
+            return self.session.error(f"USAGE: wwsh {self.kind.value} import PATH ... [--name=NAME]")
+        return all([self._import_one(path) for path in targets])
+
+    def _import_one(self, path: str) -> bool:
+        name = self.parsed.one("name") or os.path.basename(path).removesuffix(self.suffix)
         self.check_name(name)
         if not self.system.is_file(path):
             return self.session.error(f'"{path}" not found -- No such file or directory')
-        known = self.session.store.named(self.kind, name) is not None
-        if known and not self.session.may_overwrite(name):
+        known = self.session.store.named(self.kind, name)
+        if known is not None and not self.session.may_overwrite(name):
             return False
-        self.load(path, name, self.parsed.one("arch", os.uname().machine))
+        # Cli/Bootstrap.pm: an image that is replaced keeps its architecture, unless the line names another.
+        before = known.one("ARCH") if known is not None else ""
+        self.load(path, name, self.parsed.one("arch") or before or os.uname().machine)
         return True
 
     def _export(self, targets: Sequence[str]) -> bool:
         if len(targets) != 2:
             return self.session.error(f"USAGE: wwsh {self.kind.value} export NAME PATH")
-        name, target = targets
-        record = self.session.store.named(self.kind, name)
-        if record is None:
+        target = targets[1]
+        found = select(self.session.store.records(self.kind), targets[:1], self.parsed.one("lookup", "name"))
+        if not found:
             return self.none_found()
+        record, name = found[0], found[0].name
         path = os.path.join(target, f"{name}{self.suffix}") if self.system.is_dir(target) else target
         question = f"Do you wish to overwrite this file: {path}?"
         if self.system.exists(path) and not self.session.ask(question, "Yes/No> "):
@@ -139,15 +146,17 @@ class _ImageCommands:
         return True
 
     def _set(self, records: list[Record]) -> bool:
-        values = {key.upper(): self.parsed.one(key) for key in self.settable if self.parsed.has(key)}
+        values = self.values()
         if not values:
             hint = f"hint: wwsh {self.kind.value} help"
             return self.session.error(f"To change a {self.noun}, you must say what to change\n{hint}")
         name = values.get("NAME")
-        if name and (len(records) > 1 or self.session.store.named(self.kind, name) is not None):
-            noun = self.noun[0].upper() + self.noun[1:]
-            return self.session.error(f"{noun} '{name}' already exists, or several would get this name")
-        lines = [change_line("SET", key, text) for key, text in values.items()]
+        if name and len(records) > 1:
+            return self.session.error(f"Can not rename more then 1 {self.noun} at a time!")
+        other = self.session.store.named(self.kind, name) if name else None
+        if other is not None and other.id != records[0].id:
+            return self.session.error(f"{self.noun[0].upper()}{self.noun[1:]} '{name}' already exists")
+        lines = [change_line(*(("SET", k, v) if v else ("UNDEF", k))) for k, v in values.items()]
         if not self.session.proceed(len(records), f"{self.noun}(s)", lines):
             return False
         self.change(records, values)
@@ -173,9 +182,24 @@ class _ImageCommands:
         self.session.notice(self.columns.format(*self.heads))
         for record in records:
             size = f"{int(record.one('SIZE', '0')) / MEGABYTE:.1f}"
-            values = record.name, size, record.one("ARCH"), record.one("CHROOT", UNDEF)
+            values = record.name, size, record.one("ARCH", UNDEF), record.one("CHROOT", UNDEF)
             self.session.row(self.columns.format(*values))  # str.format drops what has no column
         return True
+
+    def values(self) -> dict[str, str]:
+        """The keys that the options set; an empty string clears a key."""
+        given = [key for key in self.settable if self.parsed.has(key)]
+        return {key.upper(): "" if cleared(self.parsed.one(key)) else self.parsed.one(key) for key in given}
+
+    def wrong(self) -> str:
+        """The message for the first option with an invalid value, in Warewulf's words; or empty."""
+        if self.parsed.has("name") and cleared(self.parsed.one("name")):
+            return f"You must define the name you wish to reference the {self.noun} as!"
+        for key, shape in self.shapes.items():
+            value = self.parsed.one(key)
+            if self.parsed.has(key) and not cleared(value) and not shape.match(value):
+                return f"Option '{key}' has invalid characters"
+        return ""
 
     # What differs
 
@@ -213,6 +237,18 @@ class _VnfsCommands(_ImageCommands):
     settable = ("name", "arch", "chroot")
     heads = ("VNFS NAME", "SIZE (M)", "ARCH", "CHROOT LOCATION")
     columns = "{:<20} {:<10} {:<10} {}"
+    shapes: ClassVar[Mapping[str, re.Pattern[str]]] = {
+        "name": images.NAME,
+        "arch": ARCH,
+        "chroot": re.compile(r"^[A-Za-z0-9/._-]+$"),
+    }
+
+    def wrong(self) -> str:
+        chroot = self.parsed.one("chroot")
+        problem = super().wrong()
+        if not problem and chroot and not cleared(chroot) and not self.system.is_dir(chroot):
+            return f"Chroot directory '{chroot}' does not exist"
+        return problem
 
     def none_found(self) -> bool:
         return self.session.error("No VNFS images found")
@@ -224,7 +260,7 @@ class _VnfsCommands(_ImageCommands):
         checksum, size = images.take(self.system, path, name)
         values = {"ARCH": arch, "CHECKSUM": checksum, "SIZE": str(size)}
         if self.parsed.has("chroot"):
-            values["CHROOT"] = self.parsed.one("chroot")
+            values["CHROOT"] = self.values()["CHROOT"]
         images.prune(self.system, images.describe(self.session.store, name, values))
         self.session.row(f"VNFS '{name}' has been imported")
 
@@ -247,14 +283,26 @@ class _BootstrapCommands(_ImageCommands):
     noun = "bootstrap"
     suffix = ".wwbs"
     help = BOOTSTRAP_HELP
-    options = (*SHARED_OPTIONS, Option("ucode", ("ucode",)))
+    options = (*SHARED_OPTIONS, Option("ucode", ("ucode", "u")))
     settable = ("name", "arch", "ucode")
     heads = ("BOOTSTRAP NAME", "SIZE (M)", "ARCH")
     columns = "{:<25} {:<13} {}"
     shapes: ClassVar[Mapping[str, re.Pattern[str]]] = {
         "name": bootstraps.NAME,
-        "arch": re.compile(r"^[a-z0-9_]+$"),
+        "arch": ARCH,
     }
+
+    def values(self) -> dict[str, str]:
+        values = super().values()
+        if values.get("UCODE"):
+            values["UCODE"] = "1" if truth.ucode(values["UCODE"]) else ""
+        return values
+
+    def wrong(self) -> str:
+        ucode = self.parsed.one("ucode")
+        if ucode and not cleared(ucode) and truth.ucode(ucode) is None:
+            return "Argument to ucode is not valid"
+        return super().wrong()
 
     def commands(self) -> dict[str, Command]:
         return {**super().commands(), "build": self._build, "rebuild": self._build}
@@ -267,6 +315,7 @@ class _BootstrapCommands(_ImageCommands):
         bootstraps.check_name(name)
 
     def load(self, path: str, name: str, arch: str) -> None:
+        # --ucode has no effect: bootstraps of the lab carry no microcode.
         record = bootstraps.keep(self.system, self.session.store, name, self.system.read(path), arch)
         bootstraps.build(self.system, record, self.session.row)
         self.session.changed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from lab.guest.warewulf import conf
 from lab.guest.warewulf.edits import Edit, persist
 from lab.guest.warewulf.lookup import expand, select
 from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Kind, NetDev, Record, Value, order, with_node_names
-from lab.guest.warewulf.node_options import OPTIONS, changes
+from lab.guest.warewulf.node_options import OPTIONS, changes, name_problem
 from lab.guest.warewulf.options import Parsed, parse
 from lab.guest.warewulf.session import Session, change_line, print_line, shortened, title_line
 
@@ -22,7 +21,7 @@ Commands:
    list         show one line per node
    print        show all keys of each node
    delete       delete nodes
-   clone        OLD NEW: copy a node without its addresses
+   clone        OLD NEW: copy a node without its addresses; with --netdel, without its devices
    help         show this text
 
 Options:
@@ -37,22 +36,19 @@ Options:
    -p, --hwprefix  -b, --bonddevs  -B, --bondmode
    -n, --name  -c, --cluster  --domain  -a, --arch
    -g, --groups  --groupadd  --groupdel
-   -e, --enabled 0|1      a disabled node does not boot
+   -e, --enabled 0|1      a disabled node does not boot; also true and false
 
-The value UNDEF clears a key. Names may contain ranges, n[01-20], and wildcards, 'c*'.
+The value UNDEF, in any case, clears a key. Names may contain ranges, n[01-20], and wildcards, 'c*'.
 
 Examples:
    wwsh node new c1 --netdev=eth0 --hwaddr=52:54:00:12:34:56 --ipaddr=172.16.1.1
    wwsh node set c1 --groupadd=gpu
    wwsh node list --lookup=groups gpu"""
 
-ALIASES = {"hwaddr": "_hwaddr", "ipaddr": "_ipaddr", "id": "_id"}
-NAME = re.compile(r"^[A-Za-z0-9_-]+$")
-
 
 def run(session: Session, words: Sequence[str]) -> bool:
     """Runs one command of the module."""
-    parsed = parse(OPTIONS, words)
+    parsed = parse(OPTIONS, words, session.warning)
     if not parsed.words or parsed.words[0] == "help":
         session.row(HELP)
         return bool(parsed.words)
@@ -60,14 +56,13 @@ def run(session: Session, words: Sequence[str]) -> bool:
     if name == "new":
         return _new(session, parsed, targets)
     if name == "clone":
-        return _clone(session, targets)
+        return _clone(session, parsed, targets)
     if name not in ("set", "list", "print", "delete"):
         return session.error(f"Unknown command: {name}\nhint: wwsh node help")
     if name in ("set", "delete") and not targets:
         what = "changes" if name == "set" else "deletions"
         return session.error(f"To make {what}, you must provide a list of nodes to operate on.")
-    field = parsed.one("lookup", "name")
-    nodes = select(session.store.records(Kind.NODE), targets, ALIASES.get(field, field))
+    nodes = select(session.store.records(Kind.NODE), targets, parsed.one("lookup", "name"))
     if not nodes:
         session.notice("No nodes found")
         return name in ("list", "print") and not targets
@@ -83,12 +78,12 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
     if not names:
         return session.error("To create nodes, you must provide a list of names.")
     for name in names:
-        if not NAME.match(name):
-            return session.error(f"Nodename '{name}' contains invalid characters")
+        if name_problem(name):
+            return session.error(name_problem(name))
         if session.store.named(Kind.NODE, name) is not None:
             # Warewulf would create a second node of that name, which DHCP ignores.
             return session.error(f"Node {name} already exists\nhint: wwsh node set {name} ...")
-    nodes = [_blank(session, name) for name in dict.fromkeys(names)]
+    nodes = [blank(session, name) for name in dict.fromkeys(names)]
     lines, edits = changes(session, parsed, sorted(nodes, key=order))
     if edits is None:
         return False
@@ -107,7 +102,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
     return True
 
 
-def _blank(session: Session, name: str) -> Record:
+def blank(session: Session, name: str) -> Record:
     """A new node with default values: from the object DEFAULT, then from defaults/*.conf."""
     store, system = session.store, session.system
     template = store.named(Kind.NODE, "DEFAULT")
@@ -154,11 +149,13 @@ def _agreed(session: Session, lines: Sequence[str], count: int) -> bool:
 
 
 def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
-    """Refuses a hardware address that another node has; warns of a shared IP address."""
+    """Refuses a name or hardware address that another node has; warns of a shared IP address."""
     changed = {node.id for node in nodes if node.id}
     others = [node for node in session.store.records(Kind.NODE) if node.id not in changed]
     for node in nodes:
         for other in others:
+            if node.name == other.name:
+                return session.error(f"Could not {what} node {node.name}: it already exists")
             shared = sorted(set(node.hwaddrs) & set(other.hwaddrs))
             if shared:
                 return session.error(
@@ -183,21 +180,22 @@ def _delete(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     return True
 
 
-def _clone(session: Session, targets: Sequence[str]) -> bool:
+def _clone(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
     if len(targets) != 2:
         return session.error("USAGE: wwsh node clone OLD NEW")
     source, name = targets
     old = session.store.named(Kind.NODE, source)
     if old is None:
         return session.error(f"Nodename '{source}' not found")
-    if not NAME.match(name):
-        return session.error(f"Nodename '{name}' contains invalid characters")
+    if name_problem(name):
+        return session.error(name_problem(name))
     if session.store.named(Kind.NODE, name) is not None:
         return session.error(f"Node {name} already exists")
     question = "Are you sure you want to make the following 1 change(s) to 1 node(s):"
     if not session.sure(question, [change_line("CLONE", "NODE", f"{source} -> {name}")], "Yes/No [no]> "):
         return False
-    bare = tuple(replace(device, hwaddr=(), ipaddr="") for device in old.netdevs)
+    devices = () if parsed.has("netdel") else old.netdevs
+    bare = tuple(replace(device, hwaddr=(), ipaddr="") for device in devices)
     copy = with_node_names(replace(old.put("NODENAME", name), netdevs=bare, id=0))
     with session.store.transaction():
         session.store.add(copy)
@@ -224,7 +222,7 @@ def _list(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
 
 def _print(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     for node in nodes:
-        session.notice(title_line(node))
+        session.notice(title_line(node.name))
         for key, value in _rows(node):
             session.row(print_line(node.name, key, value or UNDEF))
     return True

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from lab.guest.warewulf import bootstraps, images
+from lab.guest.warewulf import bootstraps, images, object_fields, quoting
 from lab.guest.warewulf.edits import Edit, persist, setting
 from lab.guest.warewulf.lookup import select
-from lab.guest.warewulf.model import UNDEF, Kind, Record, with_node_names
+from lab.guest.warewulf.model import Kind, Record, cleared, with_node_names
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Session, change_line, title_line
 
@@ -28,8 +28,12 @@ Commands:
 Options:
    -l, --lookup FIELD     field that the names on the line refer to (default: name)
    -t, --type TYPE        node, file, vnfs or bootstrap (default: all)
-   -p, --print FIELD,...  keys to show; :all shows all keys
-   -s, --set KEY=VALUE    -a, --add KEY=VALUE    -D, --del KEY"""
+   -p, --print FIELD,...  keys to show, also of devices, as eth0.ipaddr; :all shows all keys
+   -s, --set KEY=A,B      set a key to one value or to several; KEY= removes it
+   -a, --add KEY=A,B      add values to a key
+   -D, --del KEY[=A,B]    remove values from a key, or the key
+
+A value in quotes may hold commas."""
 
 OPTIONS = (
     Option("lookup", ("lookup", "l")),
@@ -38,17 +42,18 @@ OPTIONS = (
     Option("set", ("set", "s")),
     Option("add", ("add", "a")),
     Option("del", ("del", "delete", "D")),
+    Option("help", ("help", "h"), flag=True),
 )
 KEY = re.compile(r"^[A-Z][A-Z0-9_]*$")
 DERIVED = frozenset({"NAME", "CHECKSUM", "SIZE", "FILEIDS", "VNFSID", "BOOTSTRAPID", "FILETYPE", "MODE",
-                     "UID", "GID", "PATH", "ARCH", "NODENAME"})  # fmt: skip
+                     "UID", "GID", "PATH", "ARCH", "NODENAME", "NETDEVS"})  # fmt: skip
 """Keys with their own rules: only the modules for nodes, files and images set them."""
 
 
 def run(session: Session, words: Sequence[str]) -> bool:
     """Runs one command of the module."""
-    parsed = parse(OPTIONS, words)
-    if not parsed.words or parsed.words[0] == "help":
+    parsed = parse(OPTIONS, words, session.warning)
+    if not parsed.words or parsed.words[0] == "help" or parsed.has("help"):
         session.row(HELP)
         return bool(parsed.words)
     name, targets = parsed.words[0], parsed.words[1:]
@@ -58,55 +63,45 @@ def run(session: Session, words: Sequence[str]) -> bool:
         return session.error(f"Unknown command: {name}\nhint: wwsh object help")
     if not targets and name in ("modify", "delete"):
         return session.error(f"To {name} objects, you must provide their names.")
-    if parsed.has("type") and parsed.one("type") not in [kind.value for kind in Kind]:
+    wanted = parsed.one("type").lower()
+    if wanted and wanted not in [kind.value for kind in Kind]:
         return session.error(f"Unknown type: {parsed.one('type')} (node, file, vnfs or bootstrap)")
-    kinds = [Kind(parsed.one("type"))] if parsed.has("type") else list(Kind)
-    records: list[Record] = []
-    for kind in kinds:
-        records += select(session.store.records(kind), targets, parsed.one("lookup", "name"))
+    every = [one for kind in Kind if wanted in ("", kind.value) for one in session.store.records(kind)]
+    records = select(every, targets, parsed.one("lookup", "name"))
     if not records:
         session.warning("No matching objects found.")
         return False
     return commands[name](session, parsed, records)
 
 
-def _value(record: Record, key: str) -> str:
-    internal = {"_ID": str(record.id), "_TYPE": record.kind.value, "_TIMESTAMP": str(record.timestamp)}
-    if key == "NAME":
-        return record.name
-    return internal.get(key) or record.one(key, UNDEF)
-
-
-def _all_keys(record: Record) -> list[str]:
-    return ["_ID", "_TIMESTAMP", "_TYPE", *sorted(record.values)]
-
-
 def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
-    if parsed.one("print") == ":all":
+    fields = parsed.listed("print") or ("name", "_type")
+    if fields[0] == ":all":
         for record in records:
-            session.notice(title_line(record))
-            for key in _all_keys(record):
-                session.row(f"{key} = {_value(record, key)}")
-        return not session.strict
-    keys = [key.upper() for key in parsed.listed("print")] or ["NAME", "_TYPE"]
-    session.notice("".join(f"{key:<26}" for key in keys))
-    session.notice("=" * 80)
-    for record in records:
-        session.row("".join(f"{_value(record, key):<26}" for key in keys))
+            session.notice(title_line(f"{record.kind.value} {record.name}"))
+            for line in object_fields.lines(record, private=session.flags.verbose or session.flags.debug):
+                session.row(line)
+    else:
+        _table(session, records, fields)
     return not session.strict
+
+
+def _table(session: Session, records: Sequence[Record], fields: Sequence[str]) -> None:
+    if len(fields) > 1:
+        head = "".join(f"{field.upper():<26} " for field in fields)
+        session.notice(f"{head}\n{'=' * len(head)}")
+    for record in records:
+        session.row("".join(f"{object_fields.value(session, record, field):<26} " for field in fields))
 
 
 def _modify(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     edits: list[Edit] = []
     for what in ("set", "add", "del"):
         for text in parsed.values.get(what, ()):
-            key, equals, value = text.partition("=")
-            key = key.strip().upper()
-            if not KEY.match(key) or (what != "del" and not equals):
-                return session.error(f"Not KEY=VALUE: {text}")
-            if key in DERIVED:
-                return session.error(f"Key {key} cannot be set here\nhint: wwsh help")
-            edits.append(_edit(what, key, value))
+            edit = _edit(session, what, text)
+            if edit is None:
+                return False
+            edits.append(edit)
     if not edits:
         return session.error("To change objects, you must say what to change\nhint: wwsh object help")
     if not session.proceed(len(records), "object(s)", [edit.line for edit in edits]):
@@ -115,12 +110,37 @@ def _modify(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     return True
 
 
-def _edit(what: str, key: str, value: str) -> Edit:
-    if what == "del" or (what == "set" and value == UNDEF):
+def _edit(session: Session, what: str, text: str) -> Edit | None:
+    """The edit for one KEY=VALUE; None after an error."""
+    name, equals, value = text.partition("=")
+    key, values = name.strip().upper(), quoting.split(value, trim=False)
+    if key.startswith("_"):
+        session.error(f'Will not modify private object member "{name}".')
+    elif key in DERIVED:
+        session.error(f"Key {key} cannot be set here\nhint: wwsh node help, wwsh file help, wwsh vnfs help")
+    elif values is None:
+        session.error(f"A quote is not closed: {text}")
+    elif not KEY.match(key) or (what == "set" and not equals) or (what == "add" and not value):
+        form = {"set": "KEY=[VALUE]", "add": "KEY=VALUE", "del": "KEY[=VALUE]"}[what]
+        session.error(f"Not {form}: {text}")
+    elif what == "set" and (not values or (len(values) == 1 and cleared(values[0]))):
         return setting(change_line("UNDEF", key), key, "")
-    if what == "set":
-        return setting(change_line("SET", key, value), key, value)
-    return Edit(change_line("ADD", key, value), lambda record, _: record.put(key, (*record.many(key), value)))
+    elif what == "set":
+        return setting(
+            change_line("SET", key, ",".join(values)), key, values if len(values) > 1 else values[0]
+        )
+    elif what == "add":
+        line = change_line("ADD", key, ",".join(values))
+        return Edit(line, lambda record, _: record.put(key, (*record.many(key), *values)))
+    elif not values:
+        return setting(change_line("DEL", key, "[ALL]"), key, "")
+    else:
+        # Cli/Object.pm forgets the values and removes the key; its help promises this.
+        line = change_line("DEL", key, ",".join(values))
+        return Edit(
+            line, lambda record, _: record.put(key, tuple(v for v in record.many(key) if v not in values))
+        )
+    return None
 
 
 def _delete(session: Session, parsed: Parsed, records: list[Record]) -> bool:
@@ -176,6 +196,8 @@ def _jsondump(session: Session, parsed: Parsed, records: list[Record]) -> bool:
 
 
 def _canonicalize(session: Session, parsed: Parsed, records: list[Record]) -> bool:
-    fresh = Edit("", lambda record, _: with_node_names(record) if record.kind is Kind.NODE else record)
-    persist(session, records, [fresh])
+    stale = [one for one in records if one.kind is Kind.NODE and with_node_names(one) != one]
+    session.notice(f"There were {len(stale)} changes made to {len(records)} objects")
+    if stale:
+        persist(session, stale, [Edit("", lambda record, _: with_node_names(record))])
     return True

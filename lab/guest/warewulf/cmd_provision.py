@@ -25,19 +25,19 @@ Options:
    -b, --bootstrap NAME     kernel and initial file system
    -V, --vnfs NAME          root file system
        --validate 0|1       check the VNFS's checksum after the download
-   -m, --master A[,B]       addresses of the SMS
+       --master A[,B]       addresses of the SMS
        --bootserver ADDR    accepted, has no effect
        --files A[,B]        exactly these files; also --fileadd, --filedel
        --preshell --postshell --postnetdown --postreboot 0|1
        --bootlocal UNDEF|NORMAL|EXIT
        --console DEV        e.g. ttyS0,115200
        --kargs "ARGS"       kernel arguments; UNDEF: the defaults
-       --transport http|https  --pxeloader PATH  --ipxeurl URL  --ucode NAME
+       --transport http|https  --pxeloader PATH  --ipxeurl URL  --ucode 0|1
        --selinux DISABLED|ENABLED|ENFORCED
    -f, --filesystem NAME    disk layout; its file is read now, later changes have no effect
        --bootloader DISK    install a boot loader on that disk
 
-Switches are numbers: 1 means on; anything that is not a number means off. UNDEF clears a value.
+Switches are numbers: 1 means on; anything that is not a number means off. UNDEF, in any case, clears.
 
 Examples:
    wwsh provision set c1 --vnfs=debian13 --bootstrap=$(uname -r)
@@ -51,7 +51,7 @@ BOOTLOCAL = {"": "FALSE", "0": "NORMAL", "-1": "EXIT"}
 
 def run(session: Session, words: Sequence[str]) -> bool:
     """Runs one command of the module."""
-    parsed = parse(OPTIONS, words)
+    parsed = parse(OPTIONS, words, session.warning)
     if not parsed.words or parsed.words[0] == "help":
         session.row(HELP)
         return bool(parsed.words) and not session.strict
@@ -124,7 +124,7 @@ def _print(session: Session, nodes: list[Record]) -> None:
     names = _Names(session)
     default = conf.read(session.system, "provision.conf").one("default kargs", DEFAULT_KARGS)
     for node in nodes:
-        session.notice(title_line(node))
+        session.notice(title_line(node.name))
         for key, value in _rows(node, names, default):
             session.row(print_line(node.name, key, value))
 
@@ -139,7 +139,7 @@ def _rows(node: Record, names: _Names, kargs: str) -> list[tuple[str, str]]:
         *((key, _switch(node, key)) for key in SWITCHES),
         *((key, node.one(key, UNDEF)) for key in ("CONSOLE", "TRANSPORT", "PXELOADER", "IPXEURL")),
         ("SELINUX", SELINUX.get(node.one("SELINUX"), UNDEF)),
-        ("UCODE", node.one("UCODE", UNDEF)),
+        ("UCODE", {"1": "TRUE", "0": "FALSE"}.get(node.one("UCODE"), UNDEF)),
         ("KARGS", f'"{" ".join(node.many("KARGS")) or kargs}"'),
     ]
     if node.many("FS"):

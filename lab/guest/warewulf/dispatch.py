@@ -13,6 +13,7 @@ MODULES = {
     "dhcp": "The DHCP service",
     "events": "Whether changes take effect at once",
     "file": "Files that nodes are given",
+    "ipmi": "Management controllers: settings only",
     "node": "Nodes and their network devices",
     "object": "Any object and any of its keys",
     "output": "How much wwsh prints",

@@ -6,27 +6,28 @@ import os
 from collections.abc import Sequence
 
 from lab.guest.warewulf import contents
+from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import Kind, Record
 from lab.guest.warewulf.session import Session
 
 EDITORS = ("/bin/vi", "/bin/nano")
 
 
-def export(session: Session, words: Sequence[str], *, overwrite: bool) -> bool:
+def export(session: Session, words: Sequence[str], lookup: str, *, overwrite: bool) -> bool:
     """Writes stored files to a path or into a folder of the SMS."""
     if len(words) < 2:
         return session.error("USAGE: wwsh file export NAME ... PATH")
-    names, target = words[:-1], words[-1]
+    target = words[-1]
     system, store = session.system, session.store
-    if len(names) > 1 and not system.is_dir(target):
+    records = select(store.records(Kind.FILE), words[:-1], lookup)
+    if not records:
+        session.notice("File(s) not found")
+        return False
+    if len(records) > 1 and not system.is_dir(target):
         return session.error(f"{target} is not a folder")
     done = True
-    for name in names:
-        record = store.named(Kind.FILE, name)
-        if record is None:
-            session.notice("File(s) not found")
-            done = False
-            continue
+    for record in records:
+        name = record.name
         path = os.path.join(target, name) if system.is_dir(target) else target
         if system.exists(path) and not overwrite and not session.ask(f"Overwrite {path}?"):
             session.row(f'Not exporting "{name}"')
@@ -62,8 +63,11 @@ def edit(session: Session, record: Record, program: str) -> bool:
     return True
 
 
-def sync(session: Session, records: Sequence[Record], *, named: bool) -> bool:
-    """Reads the origins of files again. Without its origin a file keeps its content; Warewulf empties it."""
+def sync(session: Session, records: Sequence[Record], *, named: bool, attributes: bool) -> bool:
+    """Reads the origins of files again. Without its origin a file keeps its content; Warewulf empties it.
+
+    `attributes`: also the mode and the owner, if there is one origin (File.pm, sync).
+    """
     done = True
     for record in records:
         if record.name == "dynamic_hosts":
@@ -74,12 +78,13 @@ def sync(session: Session, records: Sequence[Record], *, named: bool) -> bool:
             if named:
                 session.notice(f"{record.name} :: No ORIGIN defined")
             continue
-        done = _sync_one(session, record, origins) and done
+        done = _sync_one(session, record, origins, attributes=attributes) and done
     return done
 
 
-def _sync_one(session: Session, record: Record, origins: tuple[str, ...]) -> bool:
+def _sync_one(session: Session, record: Record, origins: tuple[str, ...], *, attributes: bool) -> bool:
     system = session.system
+    values: dict[str, str] = {}
     if record.one("FILETYPE"):
         try:
             content, missing = contents.from_path(system, origins[0])[1], []
@@ -91,9 +96,16 @@ def _sync_one(session: Session, record: Record, origins: tuple[str, ...]) -> boo
         for problem in missing:
             session.warning(f"{problem}; {record.name} was not changed")
         return False
-    if content == session.store.content(record.id):
+    if attributes and len(origins) == 1 and system.exists(origins[0]):
+        found = contents.from_path(system, origins[0])[0]
+        values = {key: found[key] for key in ("MODE", "UID", "GID")}
+    changed = any(record.one(key) != value for key, value in values.items())
+    if content == session.store.content(record.id) and not changed:
         return True
     with session.store.transaction():
-        contents.save(session.store, session.store.get(Kind.FILE, record.id) or record, content)
+        fresh = session.store.get(Kind.FILE, record.id) or record
+        for key, value in values.items():
+            fresh = fresh.put(key, value)
+        contents.save(session.store, fresh, content)
     session.changed()
     return True

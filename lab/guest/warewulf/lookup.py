@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.model import Record
+from lab.guest.warewulf.model import NETDEV_FIELDS, Record
 from lab.guest.warewulf.store import INDEXED, lookup
 
 _BRACKET = re.compile(r"^(.*)\[([0-9,-]+)\]([^\[\]]*)$")
@@ -61,11 +61,42 @@ def pattern(word: str) -> re.Pattern[str]:
 
 
 def select(records: Sequence[Record], words: Sequence[str], field: str = "name") -> list[Record]:
-    """The records that match any of the words, in their order; all records if there are no words."""
-    if records and field not in INDEXED[records[0].kind]:
-        known = ", ".join(INDEXED[records[0].kind])
-        raise TargetError(f"Cannot look up by '{field}' (known: {known})")
+    """The records that match any of the words, in their order; all records if there are no words.
+
+    The field is any key of the records or of their devices, in any case, with or without a leading `_`.
+    """
+    check_field(records, field)
+    return matching(records, words, field)
+
+
+def matching(records: Sequence[Record], words: Sequence[str], field: str = "name") -> list[Record]:
+    """As `select`, but a field that no record has matches none of them."""
     if not words:
         return list(records)
     patterns = [pattern(name) for word in words for name in ([word] if _is_regex(word) else expand([word]))]
-    return [one for one in records if any(p.match(value) for p in patterns for value in lookup(one, field))]
+    return [one for one in records if any(p.match(value) for p in patterns for value in _values(one, field))]
+
+
+def check_field(records: Sequence[Record], field: str) -> None:
+    """Raises TargetError for a field that none of the records can be looked up by: most likely a slip."""
+    if not records or any(_index(record, field) or _values(record, field) for record in records):
+        return
+    known = dict.fromkeys(name.lstrip("_") for record in records for name in INDEXED[record.kind])
+    raise TargetError(f"Cannot look up by '{field}' (known: {', '.join(known)}, and the keys of the objects)")
+
+
+def _index(record: Record, field: str) -> str:
+    """The index for a field, as DataStore/SQL/MySQL.pm (get_objects_build_query_impl) finds it; or empty."""
+    name = field.lower()
+    return next((one for one in INDEXED[record.kind] if one.lstrip("_") == name.lstrip("_")), "")
+
+
+def _values(record: Record, field: str) -> tuple[str, ...]:
+    index = _index(record, field)
+    if index:
+        return lookup(record, index)
+    key = field.upper()
+    found = record.many(key)
+    if not found and key.lower() in NETDEV_FIELDS:
+        found = tuple(value for device in record.netdevs for value in device.values(key.lower()))
+    return found

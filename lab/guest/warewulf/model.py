@@ -13,9 +13,15 @@ Value = Union[str, "tuple[str, ...]"]
 UNDEF = "UNDEF"
 """Warewulf's word for "no value", in output and as an argument that clears a key."""
 
+
 DEFAULT_KARGS = "net.ifnames=0 biosdevname=0 quiet"
 MACHINE_KARGS = "/etc/rackling/kargs"
 """File with kernel arguments that all nodes need because of their hardware; only the set-up writes it."""
+
+
+def cleared(value: str) -> bool:
+    """Whether an argument clears its key: UNDEF, in any case."""
+    return value.upper() == UNDEF
 
 
 class Kind(Enum):
@@ -42,6 +48,11 @@ class NetDev:
     fqdn: str = ""
     bonddevs: tuple[str, ...] = ()
     bondmode: str = ""
+
+    def values(self, field: str) -> tuple[str, ...]:
+        """All values of a field."""
+        value: Value = getattr(self, field)
+        return value if isinstance(value, tuple) else (value,) if value else ()
 
 
 NETDEV_FIELDS = tuple(f.name for f in fields(NetDev) if f.name != "name")

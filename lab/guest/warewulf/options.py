@@ -1,11 +1,15 @@
-"""Parses options mixed with words as Perl's Getopt::Long does for Warewulf."""
+"""Parses options mixed with words as Perl's Getopt::Long does for Warewulf, which switches `bundling` on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.guest.warewulf.errors import WarewulfError
+
+Warn = Callable[[str], None]
+_INTEGER = re.compile(r"^[-+]?[0-9]+$")
 
 
 class OptionError(WarewulfError):
@@ -14,11 +18,12 @@ class OptionError(WarewulfError):
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its key, its names (one letter or a word), and whether it takes no value."""
+    """One option: its key, its names (letter or word), and whether it takes no value, or maybe a number."""
 
     key: str
     names: tuple[str, ...]
     flag: bool = False
+    count: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,42 +48,108 @@ class Parsed:
         )
 
 
-def parse(options: Sequence[Option], line: Sequence[str]) -> Parsed:
-    """Separates options from words, wherever they stand in the line; `--` ends the options."""
-    words: list[str] = []
-    values: dict[str, tuple[str, ...]] = {}
-    rest = list(line)
-    while rest:
-        word = rest.pop(0)
-        if word == "--":
-            words.extend(rest)
-            break
-        if len(word) < 2 or word[0] != "-":
-            words.append(word)
-            continue
-        option, value = _recognised(options, word)
+def parse(
+    options: Sequence[Option], line: Sequence[str], warn: Warn, *, pass_through: bool = False
+) -> Parsed:
+    """Separates options from words, wherever they stand in the line; `--` ends the options.
+
+    An option with an empty value is left out with a warning: guides leave options empty that they do not
+    need. An unknown option, which Getopt::Long only tells of, raises OptionError; with `pass_through` it is
+    a word.
+    """
+    return _Reader(options, line, warn, pass_through=pass_through).read()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """An option as written: its name, and the value in the same word, after a `=` or after its letter."""
+
+    option: Option
+    name: str
+    attached: str | None
+
+
+class _Reader:
+    """Reads one line from left to right; the rules are those of Getopt::Long's FindOption."""
+
+    def __init__(
+        self, options: Sequence[Option], line: Sequence[str], warn: Warn, *, pass_through: bool
+    ) -> None:
+        self._names = {name: option for option in options for name in option.names}
+        self._rest = list(line)
+        self._warn = warn
+        self._pass_through = pass_through
+        self._words: list[str] = []
+        self._values: dict[str, tuple[str, ...]] = {}
+
+    def read(self) -> Parsed:
+        """The whole line."""
+        while self._rest:
+            word = self._rest.pop(0)
+            if word == "--":
+                self._words += ["--", *self._rest] if self._pass_through else self._rest
+                break
+            if len(word) < 2 or word[0] != "-" or not self._take(word):
+                self._words.append(word)
+        return Parsed(tuple(self._words), self._values)
+
+    def _take(self, word: str) -> bool:
+        """Stores the option that a word begins with; False if the word is to be passed on."""
+        given = self._long(word[2:]) if word.startswith("--") else self._letter(word[1:])
+        if given is None:
+            return False
+        value = self._value(given)
+        if value == "":
+            # Getopt::Long says so of `--name=`, too, and goes on without the option.
+            self._warn(f"Option {given.name} requires an argument; it was left out")
+        elif value is not None:
+            key = given.option.key
+            self._values[key] = (*self._values.get(key, ()), value)
+        return value is not None
+
+    def _long(self, text: str) -> _Given | None:
+        """`--name` or `--name=value`; a name may be shortened and is the same in any case."""
+        name, equals, value = text.partition("=")
+        name = name.lower()
+        hits = [name] if name in self._names else [one for one in self._names if one.startswith(name)]
+        options = {self._names[one].key for one in hits}
+        if len(options) > 1 and not self._pass_through:
+            raise OptionError(f"Option {name} is ambiguous ({', '.join(sorted(hits))})")
+        if len(options) != 1:
+            self._unknown(name)
+            return None
+        return _Given(self._names[hits[0]], name, value if equals else None)
+
+    def _letter(self, text: str) -> _Given | None:
+        """`-x`, `-xVALUE`, `-x=VALUE`, or several flags as `-xyz`."""
+        name, more = text[0], text[1:]
+        option = self._names.get(name)
+        if option is None:
+            self._unknown(name if len(text) == 1 or text[1] == "=" else text)
+            return None
         if option.flag:
-            value = "1"
-        elif value is None:
-            if not rest:
-                raise OptionError(f"Option {word.lstrip('-')} requires an argument")
-            value = rest.pop(0)
-        values[option.key] = (*values.get(option.key, ()), value)
-    return Parsed(tuple(words), values)
+            if more:
+                self._rest.insert(0, f"-{more}")
+            return _Given(option, name, None)
+        # Warewulf's help writes `-l=cluster`, which its parser reads as the value `=cluster`.
+        return _Given(option, name, more.removeprefix("=") if more else None)
 
+    def _unknown(self, name: str) -> None:
+        if not self._pass_through:
+            raise OptionError(f"Unknown option: {name.partition('=')[0]}")
 
-def _recognised(options: Sequence[Option], word: str) -> tuple[Option, str | None]:
-    name, equals, value = word.lstrip("-").partition("=")
-    long = [n for option in options for n in option.names if len(n) > 1 and n.startswith(name)]
-    for option in options:
-        if name in option.names:
-            return option, value if equals else None
-    if len(name) > 1 and len(long) == 1:
-        return next(o for o in options if long[0] in o.names), value if equals else None
-    if len(name) > 1 and len(long) > 1:
-        raise OptionError(f"Option {name} is ambiguous ({', '.join(sorted(long))})")
-    for option in options:
-        # -Deth0: the value follows the letter directly.
-        if not word.startswith("--") and not option.flag and word[1] in option.names:
-            return option, word[2:]
-    raise OptionError(f"Unknown option: {name}")
+    def _value(self, given: _Given) -> str | None:
+        """The value of an option, which may be the next word; None if the option is to be passed on."""
+        if given.option.flag:
+            if given.attached is None:
+                return "1"
+            if self._pass_through:
+                return None
+            raise OptionError(f"Option {given.name} does not take an argument")
+        if given.attached is not None:
+            return given.attached
+        if given.option.count:
+            return self._rest.pop(0) if self._rest and _INTEGER.match(self._rest[0]) else "0"
+        if not self._rest:
+            raise OptionError(f"Option {given.name} requires an argument")
+        return self._rest.pop(0)

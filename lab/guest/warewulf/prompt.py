@@ -23,6 +23,7 @@ COMMANDS = {
     "vnfs": ("import", "export", "delete", "list", "print", "set", "help"),
     "bootstrap": ("import", "export", "delete", "list", "print", "set", "build", "rebuild", "help"),
     "object": ("print", "modify", "delete", "dump", "jsondump", "canonicalize", "help"),
+    "ipmi": ("set", "list", "print", "poweron", "poweroff", "powercycle", "powerstatus", "help"),
     "dhcp": ("update", "restart", "help"),
     "pxe": ("update", "help"),
     "events": ("enable", "disable"),
@@ -30,7 +31,8 @@ COMMANDS = {
     "ucode": ("update",),
 }  # fmt: skip
 TARGETS = {"node": Kind.NODE, "provision": Kind.NODE, "file": Kind.FILE, "vnfs": Kind.VNFS,
-           "bootstrap": Kind.BOOTSTRAP, "ssh": Kind.NODE}  # fmt: skip
+           "bootstrap": Kind.BOOTSTRAP, "ssh": Kind.NODE, "ipmi": Kind.NODE,
+           "pxe": Kind.NODE}  # fmt: skip
 
 
 def run_repl(session: Session) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from lab.guest.warewulf import filesystem
+from lab.guest.warewulf import filesystem, truth
 from lab.guest.warewulf.edits import Edit, setting
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.lookup import pattern
-from lab.guest.warewulf.model import UNDEF, Kind, Record
-from lab.guest.warewulf.node_options import number
+from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed
 from lab.guest.warewulf.session import Session, change_line
 
@@ -29,7 +28,7 @@ OPTIONS = (
     Option("postnetdown", ("postnetdown",)),
     Option("postreboot", ("postreboot",)),
     Option("bootlocal", ("bootlocal",)),
-    Option("master", ("master", "m")),
+    Option("master", ("master",)),
     Option("bootserver", ("bootserver",)),
     Option("files", ("files",)),
     Option("fileadd", ("fileadd",)),
@@ -42,14 +41,15 @@ OPTIONS = (
     Option("ucode", ("ucode",)),
     Option("selinux", ("selinux",)),
     Option("bootloader", ("bootloader",)),
-    Option("fs", ("filesystem", "fs", "f")),
+    Option("fs", ("filesystem", "f")),
     Option("dformat", ("dformat",)),
     Option("dpartition", ("dpartition",)),
 )
 """In the order in which Warewulf handles them, regardless of their order on the line."""
 
 SELINUX = {"DISABLED": "", UNDEF: "", "ENABLED": "0", "ENFORCED": "1"}
-BOOTLOCAL = {UNDEF: "", "0": "", "NO": "", "FALSE": "", "NORMAL": "0", "EXIT": "-1"}
+BOOTLOCAL = {UNDEF: "", "0": "", "NO": "", "N": "", "FALSE": "", "NORMAL": "0", "EXIT": "-1"}
+"""The words of Cli/Provision.pm, in any case, and what the data store holds for them."""
 
 
 def changes(session: Session, parsed: Parsed, nodes: Sequence[Record]) -> list[Edit]:
@@ -74,7 +74,7 @@ def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
     kind = Kind(key)
     label = "VNFS" if kind is Kind.VNFS else "bootstrap"
     name = parsed.one(key)
-    if name == UNDEF:
+    if cleared(name):
         yield setting(_undef_line(key.upper()), f"{key.upper()}ID", "")
         return
     found = session.store.named(kind, name)
@@ -82,8 +82,8 @@ def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
         session.error(f"No {label} named: {name}")
         return
     for node in nodes:
-        if found.one("ARCH") != node.one("ARCH"):
-            theirs, ours = found.one("ARCH"), node.one("ARCH")
+        theirs, ours = found.one("ARCH"), node.one("ARCH")
+        if theirs and ours and theirs != ours:
             session.error(f"{label} {name}: ARCH ({theirs}) does not match node ARCH ({ours}), skipping!")
             return
     yield setting(_set_line(key.upper(), name), f"{key.upper()}ID", str(found.id))
@@ -91,10 +91,13 @@ def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
 
 def _switch(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
     field = "VALIDATE_VNFS" if key == "validate" else key.upper()
-    if number(parsed.one(key)):
-        yield setting(_set_line(key.upper(), "1"), field, "1")
-    else:
-        yield setting(_undef_line(key.upper()), field, "")
+    word = parsed.one(key)
+    if truth.switch(word):
+        yield setting(_set_line(field, "1"), field, "1")
+        return
+    if truth.seems_on(word):
+        session.warning(f"--{key}={word} means off: Warewulf reads a number here\nhint: --{key}=1")
+    yield setting(_undef_line(field), field, "")
 
 
 def _bootlocal(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
@@ -109,11 +112,12 @@ def _bootlocal(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
 
 def _master(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
     words = parsed.listed(key)
-    if words == (UNDEF,):
+    if any(map(cleared, words)):
         yield setting(_undef_line("MASTER"), "MASTER", "")
-    elif all(re.match(r"^[A-Za-z0-9.:-]+$", word) for word in words):
+    elif words and all(re.match(r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", word) for word in words):
         yield setting(_set_line("MASTER", ",".join(words)), "MASTER", words)
     else:
+        # Provision.pm (master) takes addresses only.
         raise RefusedError("Option 'master' has invalid characters")
 
 
@@ -126,7 +130,7 @@ def _ignored(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str
 
 
 def _files(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
-    if parsed.listed(key) == (UNDEF,):
+    if any(map(cleared, parsed.listed(key))):
         yield setting(_undef_line("FILES"), "FILEIDS", "")
         return
     found = _named_files(session, parsed.listed(key))
@@ -174,7 +178,10 @@ def _named_files(session: Session, names: Sequence[str]) -> list[Record]:
 
 def _kargs(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
     words = tuple(parsed.one(key).replace('"', "").replace("'", "").split())
-    if not words or words == (UNDEF,):
+    if not words:
+        return
+    # Provision.pm (kargs): the first word decides.
+    if cleared(words[0]):
         yield setting(change_line("DEL", "KARGS", "[ALL]"), "KARGS", "")
         return
     if not all(word.isprintable() and word.isascii() for word in words):
@@ -182,10 +189,12 @@ def _kargs(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) 
     yield setting(_set_line("KARGS", f'"{" ".join(words)}"'), "KARGS", words)
 
 
-def _text(shape: str) -> Callable[[Session, Parsed, Sequence[Record], str], Iterator[Edit]]:
+def _text(
+    shape: str, *, lower: bool = False
+) -> Callable[[Session, Parsed, Sequence[Record], str], Iterator[Edit]]:
     def handle(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
-        value = parsed.one(key)
-        if value.upper() == UNDEF:
+        value = parsed.one(key).lower() if lower else parsed.one(key)
+        if cleared(value):
             yield setting(f"     DEL: {key.upper()}", key.upper(), "")
         elif not re.match(f"^(?:{shape})$", value):
             raise RefusedError(f"Option '{key}' has invalid characters")
@@ -193,6 +202,18 @@ def _text(shape: str) -> Callable[[Session, Parsed, Sequence[Record], str], Iter
             yield setting(_set_line(key.upper(), value), key.upper(), value)
 
     return handle
+
+
+def _ucode(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
+    word = parsed.one(key)
+    if cleared(word):
+        yield setting(_undef_line("UCODE"), "UCODE", "")
+        return
+    wanted = truth.ucode(word)
+    if wanted is None:
+        raise RefusedError(f"Invalid value for ucode: {word} (UNDEF, 0 or 1)")
+    value = "1" if wanted else "0"
+    yield setting(_set_line("UCODE", value), "UCODE", value)
 
 
 def _selinux(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
@@ -207,16 +228,16 @@ def _selinux(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str
 
 def _bootloader(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
     value = parsed.one(key).removeprefix("/dev/")
-    if value == UNDEF:
+    if cleared(value):
         yield setting(_undef_line("BOOTLOADER"), "BOOTLOADER", "")
-    elif re.match(r"^[A-Za-z0-9/_-]+$", value):
+    elif re.match(r"^[A-Za-z0-9_/]+$", value):
         yield setting("       SET: {:<20} = {}".format("BOOTLOADER", value), "BOOTLOADER", value)
     else:
         raise RefusedError("Option 'bootloader' has invalid characters")
 
 
 def _filesystem(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:
-    if parsed.one(key) == UNDEF:
+    if cleared(parsed.one(key)):
         yield setting(_undef_line("FS"), "FS", "")
         return
     try:
@@ -245,11 +266,12 @@ _HANDLERS: dict[str, Callable[[Session, Parsed, Sequence[Record], str], Iterator
     "fileadd": _fileadd,
     "filedel": _filedel,
     "kargs": _kargs,
-    "console": _text(r"[A-Za-z0-9,]+"),
-    "transport": _text(r"https?"),
+    # Cli/Provision.pm's patterns, held to the end of the value, where Warewulf cuts off what does not fit.
+    "console": _text(r"(?:tty|lp)[A-Z]*[0-9]+(?:,[0-9]{4,6}(?:[noe](?:[0-9]r?)?)?)?"),
+    "transport": _text(r"https?", lower=True),
     "pxeloader": _text(r"[A-Za-z0-9./_-]+"),
-    "ipxeurl": _text(r"[A-Za-z0-9:./_${}?=&-]+"),
-    "ucode": _text(r"[A-Za-z0-9._-]+"),
+    "ipxeurl": _text(r"[A-Za-z0-9:./_%${}?=&-]+"),
+    "ucode": _ucode,
     "selinux": _selinux,
     "bootloader": _bootloader,
     "fs": _filesystem,

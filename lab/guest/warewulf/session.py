@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from lab.guest.system import System
+from lab.guest.warewulf.options import Option, parse
 
 if TYPE_CHECKING:
-    from lab.guest.warewulf.model import Record
     from lab.guest.warewulf.store import Store
 
 
@@ -26,20 +26,21 @@ class Flags:
     help: bool = False
 
 
-GLOBAL = {
-    "-y": "yes", "--yes": "yes", "--noask": "yes",
-    "-q": "quiet", "--quiet": "quiet",
-    "-v": "verbose", "--verbose": "verbose",
-    "-d": "debug", "--debug": "debug",
-    "--nodhcp": "nodhcp",
-    "--help": "help",
-}  # fmt: skip
+GLOBAL = (
+    Option("yes", ("yes", "y", "noask"), flag=True),
+    Option("quiet", ("quiet", "q"), flag=True),
+    Option("verbose", ("verbose", "v"), flag=True),
+    Option("debug", ("debug", "d"), flag=True),
+    Option("nodhcp", ("nodhcp",), flag=True),
+    Option("help", ("help",), flag=True),
+)
 
 
 def split_flags(words: Sequence[str], flags: Flags) -> tuple[list[str], Flags]:
     """Removes wwsh's own options from a line. A module never sees its own `-d`, as in Warewulf."""
-    found = {GLOBAL[word]: True for word in words if word in GLOBAL}
-    return [word for word in words if word not in GLOBAL], replace(flags, **found)
+    # common/bin/wwsh parses first, with `passthrough`: it also takes its letters out of `-qy` and `--verb`.
+    parsed = parse(GLOBAL, words, lambda _: None, pass_through=True)
+    return list(parsed.words), replace(flags, **dict.fromkeys(parsed.values, True))
 
 
 class Session:
@@ -209,6 +210,6 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def title_line(record: Record) -> str:
+def title_line(name: str) -> str:
     """The line above one object's values."""
-    return f"#### {record.name} {'#' * max(1, 73 - len(record.name))}"
+    return f"#### {name} {'#' * max(1, 73 - len(name))}"

@@ -21,7 +21,7 @@ Builds a bootstrap, the kernel and drivers that nodes boot, as configured in /et
    -c, --chroot DIR    take kernel, modules and firmware from DIR (also -r, --root)
    -k, --kernel FILE   use this kernel image
    -u, --ucode NAME    processor microcode
-       --config NAME   use another configuration file of /etc/warewulf
+       --config NAME   read /etc/warewulf/bootstrap/NAME, not bootstrap.conf; also a path
    -n, --name NAME     name of the bootstrap (default: the kernel version)
    -o, --output FILE   write the bootstrap to FILE, not to the data store (also -f)
    -d, -v, -h          debug, verbose, show this text
@@ -43,24 +43,23 @@ CACHE = "/var/cache/warewulf/.drivers"
 
 def main(arguments: Sequence[str], system: System) -> int:
     """Runs wwbootstrap."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    session = Session(system, Flags(), out=sys.stdout, err=sys.stderr, terminal=terminal)
     try:
-        parsed = parse(OPTIONS, arguments)
+        parsed = parse(OPTIONS, arguments, session.warning)
         if parsed.has("help"):
             sys.stdout.write(USAGE)
             return 0
         if len(parsed.words) != 1:
             sys.stderr.write(USAGE)
             return 1
-        terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        session = Session(system, Flags(), out=sys.stdout, err=sys.stderr, terminal=terminal)
-        try:
-            return 0 if _make(session, parsed) else 1
-        finally:
-            session.close()
+        return 0 if _make(session, parsed) else 1
     except (WarewulfError, OSError) as error:
         sys.stdout.flush()
         sys.stderr.write(f"ERROR:  {error}\n")
         return 1
+    finally:
+        session.close()
 
 
 def _make(session: Session, parsed: Parsed) -> bool:
@@ -77,10 +76,11 @@ def _make(session: Session, parsed: Parsed) -> bool:
     if not system.is_file(kernel):
         raise WarewulfError(f"Can't locate the boot kernel: {kernel}\nhint: ls {os.path.dirname(kernel)}")
     # Always the SMS's configuration, also for a kernel from a chroot.
-    file = parsed.one("config") or "bootstrap.conf"
-    settings = conf.read(system, os.path.basename(file))
+    settings = conf.read(system, _configuration(system, parsed.one("config")))
     for problem in settings.problems:
         session.warning(problem)
+    if not settings.values:
+        session.warning("No drivers: bootstrap.conf is missing or empty\nhint: wwinit bootstrap")
     where = drivers.source(system, chroot, version)
     if not system.is_file(f"{where.modules}/modules.dep"):
         session.warning(f"No modules for this kernel: {where.modules}/modules.dep does not exist")
@@ -95,6 +95,19 @@ def _make(session: Session, parsed: Parsed) -> bool:
         _import(session, name, data)
     session.row("Done.")
     return True
+
+
+def _configuration(system: System, given: str) -> str:
+    """The name of the configuration to read; one that the user names must exist, unlike bootstrap.conf."""
+    if not given:
+        return "bootstrap.conf"
+    # Warewulf's wwbootstrap looks in the folder `bootstrap` only; here also /etc/warewulf itself, and paths.
+    names = [given] if given.startswith("/") else [f"bootstrap/{given}", given]
+    found = next((name for name in names if conf.find(system, name) is not None), None)
+    if found is None:
+        places = " or ".join(name if name.startswith("/") else f"{conf.FOLDER}/{name}" for name in names)
+        raise WarewulfError(f"No configuration '{given}': {places} does not exist\nhint: ls {conf.FOLDER}")
+    return found
 
 
 def _collected(system: System, where: drivers.Source, settings: conf.Config) -> drivers.Drivers:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab.guest.system import System
-from lab.guest.warewulf import conf, events, presets, store
+from lab.guest.warewulf import conf, contents, events, presets, store
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.model import Kind
+from lab.guest.warewulf.model import Kind, Record
 from lab.guest.warewulf.network import NetworkError, boot_network
 
 USAGE = """USAGE: wwinit [options] MODULE|TAG ...
@@ -153,11 +153,23 @@ def _make_key(system: System, path: str, comment: str) -> bool:
     return True
 
 
+def _make_public(system: System, path: str) -> bool:
+    """Writes the public half of a key that has only a private one: the lab's set-up delivers keys so."""
+    if system.exists(f"{path}.pub"):
+        return False
+    done = system.run(["ssh-keygen", "-y", "-f", system.path(path)])
+    if done.status:
+        raise WarewulfError(f"ssh-keygen: {path}: {done.err.decode(errors='replace').strip()}")
+    return system.write(f"{path}.pub", done.out)
+
+
 def _cluster_key(system: System) -> bool:
     made = _make_key(system, "/root/.ssh/cluster", "Warewulf Cluster key")
+    made = _make_public(system, "/root/.ssh/cluster") or made
     public = system.text("/root/.ssh/cluster.pub")
     known = system.text("/root/.ssh/authorized_keys", "")
-    if public.strip() not in known:
+    # The key itself: what follows it is a comment, which may differ.
+    if public.split()[1] not in known.split():
         text = known + ("\n" if known and not known.endswith("\n") else "") + public
         made = system.write("/root/.ssh/authorized_keys", text.encode(), 0o600) or made
     if not system.exists("/root/.ssh/config"):
@@ -171,6 +183,27 @@ def _node_host_keys(system: System) -> bool:
     return any(made)
 
 
+def _auth_files(system: System) -> bool:
+    """Imports the users' files that the data store does not have (wwinit/40-authfiles.init)."""
+    opened = store.Store(system)
+    try:
+        missing = [name for name in ("passwd", "group") if opened.named(Kind.FILE, name) is None]
+        with opened.transaction():
+            for name in missing:
+                attributes, content = contents.from_path(system, f"/etc/{name}")
+                path = f"/etc/{name}"
+                record = Record(Kind.FILE, {"NAME": name, "PATH": path, "ORIGIN": (path,), **attributes})
+                contents.save(opened, record, content)
+    finally:
+        opened.close()
+    return bool(missing)
+
+
+def _by_the_lab(text: str) -> SetupStep:
+    """A step that the lab's own set-up has done, or that it needs not."""
+    return SetupStep(text, lambda _: False)
+
+
 _PROVISION = ("provision.conf", "defaults/node.conf", "defaults/provision.conf")
 _LAYOUTS = tuple(name for name in presets.FILES if name.startswith("filesystem/"))
 MODULES = (
@@ -178,21 +211,49 @@ MODULES = (
         10, "database", ("ALL", "DATABASE", "DATASTORE"), (SetupStep("Creating the datastore", store.create),)
     ),
     Module(25, "wwsh", ("ALL", "PROVISION"), (_configs(*_PROVISION, *_LAYOUTS, "livesync.conf"),)),
-    Module(50, "dhcp", ("ALL", "PROVISION"), (SetupStep("Writing the reservations of all nodes", _dhcp),)),
+    Module(30, "domain", ("ALL", "PROVISION", "VNFS"), (_by_the_lab("Domain of the nodes: localdomain"),)),
+    Module(
+        40,
+        "authfiles",
+        ("ALL", "DATASTORE", "PROVISION", "AUTH"),
+        (SetupStep("Importing /etc/passwd and /etc/group", _auth_files),),
+    ),
+    Module(
+        50,
+        "dhcp",
+        ("ALL", "MASTER", "PROVISION"),
+        (SetupStep("Writing the reservations of all nodes", _dhcp),),
+    ),
+    Module(
+        50, "network", ("ALL", "MASTER", "PROVISION", "NFS"), (_by_the_lab("The lab configures the cards"),)
+    ),
+    Module(50, "nfsd", ("ALL", "MASTER", "PROVISION", "NFS"), (_by_the_lab("The lab exports the folders"),)),
     Module(
         50,
         "ssh_keys",
-        ("ALL", "AUTH", "VNFS"),
+        ("ALL", "AUTH", "MASTER", "PROVISION", "VNFS"),
         (
             SetupStep("Checking ssh keys for root", _cluster_key),
             SetupStep("Checking for default ssh host keys for nodes", _node_host_keys),
         ),
     ),
-    Module(50, "tftp", ("ALL", "PROVISION"), (SetupStep("Installing the network boot loaders", _loaders),)),
     Module(
-        60, "hostfile", ("ALL", "PROVISION"), (SetupStep("Updating /etc/hosts and dynamic_hosts", _hosts),)
+        50,
+        "tftp",
+        ("ALL", "MASTER", "PROVISION"),
+        (SetupStep("Installing the network boot loaders", _loaders),),
+    ),
+    Module(
+        51, "chrony", ("ALL", "MASTER", "PROVISION", "TIME"), (_by_the_lab("Nodes have the host's clock"),)
+    ),
+    Module(52, "ntp", ("ALL", "MASTER", "PROVISION", "TIME"), (_by_the_lab("Nodes have the host's clock"),)),
+    Module(
+        60,
+        "hostfile",
+        ("ALL", "MASTER", "PROVISION"),
+        (SetupStep("Updating /etc/hosts and dynamic_hosts", _hosts),),
     ),
     Module(90, "bootstrap", ("ALL", "PROVISION", "BOOTSTRAP"), (_configs("bootstrap.conf"),)),
     Module(91, "vnfs", ("ALL", "PROVISION", "VNFS"), (_configs("vnfs.conf"),)),
 )
-"""The modules of Warewulf that a lab needs."""
+"""The modules of Warewulf with their tags; those that a lab does not need say so."""

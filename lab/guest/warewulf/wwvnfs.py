@@ -99,7 +99,7 @@ class StepTimer:
 def main(arguments: Sequence[str], system: System) -> int:
     """Runs wwvnfs."""
     try:
-        parsed = parse(OPTIONS, arguments)
+        parsed = parse(OPTIONS, arguments, _warn)
         if parsed.has("help"):
             sys.stdout.write(USAGE)
             return 0
@@ -116,18 +116,21 @@ def main(arguments: Sequence[str], system: System) -> int:
     return 0
 
 
+def _warn(text: str) -> None:
+    sys.stderr.write(f"WARNING:  {text}\n")
+
+
 def _job(system: System, parsed: Parsed) -> PackJob:
     if not system.is_root:
         raise WarewulfError("Only root can read all of a chroot\nhint: use sudo")
     chroot = parsed.one("chroot").rstrip("/")
     name = parsed.words[0] if parsed.words else os.path.basename(chroot)
     images.folder(name)  # raises for an invalid name
-    base = conf.read(system, "vnfs.conf")
     own_file = f"vnfs/{name}.conf"
-    new = not system.exists(f"{conf.FOLDER}/{own_file}")
-    settings = conf.parse(own_file, system.text(f"{conf.FOLDER}/{own_file}", ""), base)
+    new = conf.find(system, own_file) is None
+    settings = conf.read(system, "vnfs.conf", own_file)
     for problem in settings.problems:
-        sys.stderr.write(f"WARNING:  {problem}\n")
+        _warn(problem)
     chroot = chroot or settings.one("chroot")
     if not chroot or not system.is_dir(chroot):
         raise WarewulfError(f"Path to chroot is not valid ('{chroot}')")
@@ -135,7 +138,7 @@ def _job(system: System, parsed: Parsed) -> PackJob:
         raise WarewulfError("Can not find /sbin/init in your VNFS!")
     hybridpath = (parsed.one("hybridpath") or settings.one("hybridpath")).replace("%{name}", name)
     if hybridpath and hybridpath not in system.text(f"{chroot}/etc/fstab", ""):
-        sys.stderr.write(f"WARNING:  The hybrid path {hybridpath} is not mounted by {chroot}/etc/fstab\n")
+        _warn(f"The hybrid path {hybridpath} is not mounted by {chroot}/etc/fstab")
     exclude = [*settings.many("exclude"), *parsed.listed("exclude")]
     exclude += _lines(system, parsed.one("excludefile") or settings.one("excludefile"))
     hybridize = [*settings.many("hybridize"), *parsed.listed("hybridize")]
@@ -189,7 +192,7 @@ def _alone(system: System, path: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            sys.stderr.write("WARNING:  Another wwvnfs is packing this VNFS; waiting until it ends\n")
+            _warn("Another wwvnfs is packing this VNFS; waiting until it ends")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
