@@ -1,10 +1,16 @@
-"""SLURM-1: a database, slurmdbd, a controller that uses it, and a recorded job."""
+"""SLURM-1: a database, slurmdbd, a controller that uses it, and a recorded job.
+
+Three daemons must come up like this at the next boot, too. So what the running ones have is compared with
+what they will read then: MariaDB's option files, slurmdbd.conf, and slurm.conf.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable
 
-from lab.checks import CheckFailedError, ClusterView, check, failed
+from lab.checks import CheckFailedError, ClusterView, check, failed, require_settings
 from lab.facts import accounting, slurm, systemd
 
 SETTINGS = "/etc/slurm/slurmdbd.conf"
@@ -16,6 +22,7 @@ RIGHTS = (
     " union select grantee, '%', privilege_type from information_schema.user_privileges"
 )
 STORAGE = "accounting_storage/slurmdbd"
+PATIENCE = 900  # seconds
 
 
 def setting(cluster: ClusterView, name: str, default: str) -> str:
@@ -77,16 +84,27 @@ def slurm_may_use_it(cluster: ClusterView) -> None:
 
 @check(step="database", needs=[database_is_there], timeout=40)
 def database_waits_for_locks(cluster: ClusterView) -> None:
-    """MariaDB lets a transaction wait for a lock for 15 minutes."""
+    """MariaDB lets a transaction wait for a lock for 15 minutes, now and after its next start."""
     seconds = ask_database(cluster, "select @@innodb_lock_wait_timeout")
-    if not seconds.isdecimal() or int(seconds) < 900:
-        raise failed(
-            expected="innodb_lock_wait_timeout of 900 or more",
-            actual=seconds,
-            hint="MariaDB reads the section `[mysqld]` of `/etc/my.cnf.d/*.cnf` when it starts.",
-            node="sms",
-            look="sudo mysql -e 'select @@innodb_lock_wait_timeout'",
-        )
+    options = cluster.sms.run("mariadbd --print-defaults").output
+    written = re.findall(r"innodb[-_]lock[-_]wait[-_]timeout=(\d+)", options)[-1:]
+    lasts = bool(written) and int(written[0]) >= PATIENCE
+    if seconds.isdecimal() and int(seconds) >= PATIENCE and lasts:
+        return
+    if lasts:
+        hint = "The files in `/etc/my.cnf.d` are as they should be; MariaDB reads them when it starts."
+    elif seconds.isdecimal() and int(seconds) >= PATIENCE:
+        seconds = f"only the running MariaDB has it; in its option files: {(*written, 'no such line')[0]}"
+        hint = "`set global` is forgotten at the next start. MariaDB then reads `/etc/my.cnf.d/*.cnf`."
+    else:
+        hint = "MariaDB reads the section `[mysqld]` of `/etc/my.cnf.d/*.cnf` when it starts."
+    raise failed(
+        expected=f"innodb_lock_wait_timeout of {PATIENCE} or more",
+        actual=seconds,
+        hint=hint,
+        node="sms",
+        look="sudo mysql -e 'select @@innodb_lock_wait_timeout'; mariadbd --print-defaults",
+    )
 
 
 def file_at_fault(cluster: ClusterView) -> CheckFailedError | None:
@@ -147,6 +165,25 @@ def slurmdbd_answers(cluster: ClusterView) -> None:
         raise file_at_fault(cluster) or silence(cluster)
 
 
+@check(step="daemon", needs=[slurmdbd_answers], timeout=40)
+def its_file_is_still_right(cluster: ClusterView) -> None:
+    """If slurmdbd started again, its file would do: owner, mode, and the password that MariaDB knows."""
+    if fault := file_at_fault(cluster):
+        raise fault
+    user, database = setting(cluster, "StorageUser", "slurm"), setting(cluster, "StorageLoc", "slurm_acct_db")
+    password = setting(cluster, "StoragePass", "")
+    words = [f"MYSQL_PWD={password}", "mariadb", f"--user={user}", "-e", "select 1", database]
+    answer = cluster.sms.run(shlex.join(["env", *words]), timeout=20)
+    if answer.exit_status != 0:
+        raise failed(
+            expected=f"MariaDB accepts StorageUser and StoragePass of {SETTINGS}",
+            actual=answer.output.strip() or f"status {answer.exit_status}",
+            hint="slurmdbd has what it read when it started. Which has changed since: the file, or MariaDB?",
+            node="sms",
+            look=f"sudo grep ^Storage {SETTINGS}",
+        )
+
+
 @check(step="daemon", needs=[slurmdbd_answers])
 def slurmdbd_starts_at_boot(cluster: ClusterView) -> None:
     """The daemon slurmdbd starts when the SMS boots."""
@@ -154,51 +191,57 @@ def slurmdbd_starts_at_boot(cluster: ClusterView) -> None:
     if unit.enabled != "enabled":
         raise failed(
             expected="slurmdbd.service enabled",
-            actual=unit.enabled,
+            actual=f"{unit.enabled}: only the running daemon is there",
             hint="`systemctl start` starts a service now; another command starts it at each boot.",
             node="sms",
             look="systemctl is-enabled slurmdbd",
         )
 
 
-def why_without(cluster: ClusterView) -> str:
-    """Why the controller may not use accounting."""
-    if cluster.sms.run(
-        f"grep -Eqi '^ *AccountingStorageType *= *{STORAGE}' /etc/slurm/slurm.conf"
-    ).exit_status:
-        return "A line in `/etc/slurm/slurm.conf` sets this."
-    if cluster.sms.run("tail -n 200 /var/log/slurm/slurmctld.log | grep -q 'ID MISMATCH'").exit_status == 0:
-        return "The last `fatal:` in /var/log/slurm/slurmctld.log says why it failed, and what to do."
-    return "slurm.conf has the line, but the controller has not read it: `sudo scontrol reconfigure`."
+def storage_at_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """What is wrong with the place where the controller records jobs, if anything."""
+    kind = setting("AccountingStorageType")
+    if kind == STORAGE:
+        return None
+    return failed(
+        expected=f"AccountingStorageType={STORAGE}",
+        actual=kind or "no accounting",
+        hint="A line in `/etc/slurm/slurm.conf` sets this.",
+        node="sms",
+        look="scontrol show config | grep AccountingStorageType",
+    )
 
 
 @check(step="controller", needs=[slurmdbd_answers], settle=10)
 def controller_uses_slurmdbd(cluster: ClusterView) -> None:
-    """The running controller uses slurmdbd for accounting."""
-    kind = cluster.sms.fact(slurm.config).get("AccountingStorageType", "")
-    if kind != STORAGE:
-        raise failed(
-            expected=f"AccountingStorageType={STORAGE}",
-            actual=kind or "no accounting",
-            hint=why_without(cluster),
-            node="sms",
-            look="scontrol show config | grep AccountingStorageType",
-        )
+    """The controller uses slurmdbd for accounting, now and after its next start."""
+    require_settings(cluster, storage_at_fault, key="AccountingStorage")
+
+
+def enforcement_at_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """What the controller does not enforce, if anything."""
+    text = setting("AccountingStorageEnforce")
+    found = set(text.lower().split(","))
+    if "safe" in found:
+        found.add("limits")
+    if found & {"limits", "qos", "wckeys"}:
+        found.add("associations")  # as in src/common/read_config.c
+    missing = WANTED - found
+    if not missing or "all" in found:
+        return None
+    return failed(
+        expected=f"AccountingStorageEnforce with {', '.join(sorted(WANTED))}",
+        actual=text or "none",
+        hint="Set `AccountingStorageEnforce=qos,limits,safe` in slurm.conf.",
+        node="sms",
+        look="scontrol show config | grep AccountingStorageEnforce",
+    )
 
 
 @check(step="controller", needs=[controller_uses_slurmdbd])
 def limits_are_enforced(cluster: ClusterView) -> None:
     """The controller enforces limits and QOS."""
-    text = cluster.sms.fact(slurm.config).get("AccountingStorageEnforce", "")
-    missing = WANTED - set(text.lower().split(","))
-    if missing:
-        raise failed(
-            expected=f"AccountingStorageEnforce with {', '.join(sorted(WANTED))}",
-            actual=text or "none",
-            hint="Set `AccountingStorageEnforce=qos,limits,safe` in slurm.conf.",
-            node="sms",
-            look="scontrol show config | grep AccountingStorageEnforce",
-        )
+    require_settings(cluster, enforcement_at_fault, key="AccountingStorage")
 
 
 @check(step="controller", needs=[controller_uses_slurmdbd], settle=10)

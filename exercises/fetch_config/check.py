@@ -1,11 +1,25 @@
-"""siphon: a client without a munge key fetches the configuration, submits a job, and gets known errors."""
+"""siphon: a client without a munge key fetches the configuration, submits a job, and gets known errors.
+
+A token ends and the client's copy is in memory: both are meant to be short-lived. What must last is that the
+controller sends good names again, so slurm.conf is read beside the running controller.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 
-from lab.checks import ClusterView, NodeView, check, failed
-from lab.facts import slurm
+from lab.checks import (
+    CheckFailedError,
+    ClusterView,
+    NodeView,
+    check,
+    failed,
+    require_both,
+    slurm_conf_of,
+)
+from lab.facts import slurm, slurm_conf
 
 USER = "user1"
 HOME = f"/home/{USER}"
@@ -13,6 +27,7 @@ TOKEN = f"{HOME}/slurm.jwt"
 CONF = "/run/slurm/conf"
 OUTPUT = f"{HOME}/from_client.out"
 ANSWERS = f"{HOME}/fetch_config/refusals.txt"
+FETCH = f"siphon --token-file {TOKEN} --dry-run -o /tmp sms"  # writes nothing
 TRUTH = {
     "no-token": "22",
     "expired": "14",
@@ -50,7 +65,7 @@ def the_token_is_a_secret(cluster: ClusterView) -> None:
             node="sms",
             look=look,
         )
-    tried = client(cluster).run(f"siphon --token-file {TOKEN} --dry-run --quiet -o /tmp sms", user=USER)
+    tried = client(cluster).run(f"{FETCH} --quiet", user=USER)
     if tried.exit_status != 0:
         raise failed(
             expected="a token that the controller accepts",
@@ -64,11 +79,13 @@ def the_token_is_a_secret(cluster: ClusterView) -> None:
 @check(step="fetch", needs=[the_token_is_a_secret])
 def the_copy_is_the_controllers(cluster: ClusterView) -> None:
     """slurm.conf in /run/slurm/conf on the client is identical to that of the controller."""
-    wanted = cluster.sms.run("sha256sum < /etc/slurm/slurm.conf").output.split()[:1]
+    lines = client(cluster).run(f"{FETCH} --json", user=USER).output.splitlines()
+    sent = json.loads(next((line for line in lines if line.startswith("{")), "{}")).get("files", [])
+    wanted = [file["sha256"] for file in sent if file["name"] == "slurm.conf"]
     found = client(cluster).run(f"sha256sum < {CONF}/slurm.conf")
     if found.exit_status != 0 or found.output.split()[:1] != wanted:
         raise failed(
-            expected=f"{CONF}/slurm.conf identical to the one on the SMS",
+            expected=f"{CONF}/slurm.conf identical to the one that the controller sends",
             actual="no such file" if found.exit_status != 0 else "different content",
             hint="siphon does not poll by itself: after a change, fetch again, with -o as before."
             if found.exit_status == 0
@@ -144,16 +161,25 @@ def each_refusal_has_its_status(cluster: ClusterView) -> None:
         )
 
 
+def name_at_fault(settings: Mapping[str, str]) -> CheckFailedError | None:
+    """The settings whose value leads out of a directory, if any."""
+    names = {key: value for key, value in settings.items() if ".." in value.split("/")}
+    if not names:
+        return None
+    return failed(
+        expected="no setting with .. in a path",
+        actual=names,
+        hint="Remove the line from slurm.conf, and run `sudo scontrol reconfigure`.",
+        node="sms",
+        look="scontrol show config | grep -F ..",
+    )
+
+
 @check(step="refusals", needs=[each_refusal_has_its_status])
 def the_controller_sends_good_names(cluster: ClusterView) -> None:
     """slurm.conf names no script any more that nodes would write outside of their directory."""
-    config = cluster.sms.fact(slurm.config)
-    names = {key: value for key, value in config.items() if ".." in value.split("/")}
-    if names:
-        raise failed(
-            expected="no setting with .. in a path",
-            actual=names,
-            hint="Remove the line from slurm.conf, and run `sudo scontrol reconfigure`.",
-            node="sms",
-            look="scontrol show config | grep -F ..",
-        )
+    require_both(
+        name_at_fault(cluster.sms.fact(slurm.config)),
+        name_at_fault(slurm_conf_of(cluster).settings),
+        look=f"grep -nF .. {slurm_conf.PATH}",
+    )

@@ -1,4 +1,8 @@
-"""CPLX-1: the database as text; all compute nodes have the same settings, and the text is up to date."""
+"""CPLX-1: the database as text; all compute nodes have the same settings, and the text is up to date.
+
+The next boot of a node follows the database. So only the database is asked for the settings: neither the node
+that runs nor the text is believed.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,15 @@
-"""SLURM-5: jobs of two users under every policy of this chapter, and jobs that use gaps."""
+"""SLURM-5: jobs of two users under every policy of this chapter, and jobs that use gaps.
+
+Jobs that ran stay in the accounting. What must last is the scheduler's setting: it is looked for in the
+running controller and in slurm.conf.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.checks import ClusterView, check, failed
-from lab.facts import accounting, partitions, slurm
+from lab.checks import CheckFailedError, ClusterView, check, failed, require_settings
+from lab.facts import accounting, partitions
 
 SCRIPT = "sleep15.sh"
 PROJECT = "paygo-project1"
@@ -104,22 +108,27 @@ def the_rest_is_not_enough_for_ten(cluster: ClusterView) -> None:
     )
 
 
-@check(step="backfill", settle=5)
-def backfill_looks_a_week_ahead(cluster: ClusterView) -> None:
-    """The backfill scheduler is active and plans as far ahead as the longest time limit."""
-    config = cluster.sms.fact(slurm.config)
-    words = [item.partition("=") for item in config.get("SchedulerParameters", "").lower().split(",")]
+def backfill_at_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """What is wrong with the backfill scheduler, if anything."""
+    words = [item.partition("=") for item in setting("SchedulerParameters").lower().split(",")]
     found = {key.strip(): value.strip() for key, _, value in words}
     window = found.get("bf_window", "")
     good = window.isdecimal() and int(window) >= WINDOW and "bf_continue" in found
-    if config.get("SchedulerType") != "sched/backfill" or not good:
-        raise failed(
-            expected=f"sched/backfill, with bf_window={WINDOW} or more and bf_continue",
-            actual=f"{config.get('SchedulerType')}, {config.get('SchedulerParameters') or 'no parameters'}",
-            hint="You need two lines in slurm.conf, and the controller must read them.",
-            node="sms",
-            look="scontrol show config | grep ^Scheduler",
-        )
+    if setting("SchedulerType") == "sched/backfill" and good:
+        return None
+    return failed(
+        expected=f"sched/backfill, with bf_window={WINDOW} or more and bf_continue",
+        actual=f"{setting('SchedulerType')}, {setting('SchedulerParameters') or 'no parameters'}",
+        hint="Two lines in slurm.conf set this: SchedulerType= and SchedulerParameters=.",
+        node="sms",
+        look="scontrol show config | grep ^Scheduler",
+    )
+
+
+@check(step="backfill", settle=5)
+def backfill_looks_a_week_ahead(cluster: ClusterView) -> None:
+    """The backfill scheduler is active and plans as far ahead as the longest time limit."""
+    require_settings(cluster, backfill_at_fault, key="Scheduler")
 
 
 @check(step="backfill", needs=[backfill_looks_a_week_ahead], settle=35)

@@ -1,64 +1,77 @@
-"""SLURM-4: multifactor priority, and a job that overtakes one submitted before it."""
+"""SLURM-4: multifactor priority, and a job that overtakes one submitted before it.
+
+The weights must last: they are looked for in the running controller and in slurm.conf.
+"""
 
 from __future__ import annotations
 
-from lab.checks import ClusterView, check, failed
-from lab.facts import accounting, slurm
+from collections.abc import Callable
+
+from lab.checks import CheckFailedError, ClusterView, check, failed, require_settings
+from lab.facts import accounting, partitions
 
 WEIGHTS = ("Age", "Fairshare", "JobSize", "Partition")
-TIMES = {"PriorityDecayHalfLife": "3-00:00:00", "PriorityMaxAge": "1-00:00:00"}
+TIMES = {"PriorityDecayHalfLife": "3-0", "PriorityMaxAge": "1-0"}
 LOOK = "scontrol show config | grep -i ^Priority"
 
 
-def why_not(cluster: ClusterView, key: str) -> str:
-    """Why the controller may not have a setting."""
-    if cluster.sms.run(f"grep -qi '^ *{key} *=' /etc/slurm/slurm.conf").exit_status == 0:
-        return f"slurm.conf has a line {key}. Has the controller read it? `sudo scontrol reconfigure`"
-    return f"A line {key}= in slurm.conf sets it."
-
-
-@check(step="weigh", settle=5)
-def fairshare_weighs_most(cluster: ClusterView) -> None:
-    """The priority of jobs consists of age, share, size and partition, and the share weighs most."""
-    config = {key.lower(): value for key, value in cluster.sms.fact(slurm.config).items()}
-    kind = config.get("prioritytype", "")
+def weight_at_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """What is wrong with the weights of the factors, if anything."""
+    kind = setting("PriorityType")
     if kind != "priority/multifactor":
-        hint = why_not(cluster, "PriorityType")
-        raise failed(expected="priority/multifactor", actual=kind, hint=hint, node="sms", look=LOOK)
-    texts = {name: config.get(f"priorityweight{name.lower()}", "0") for name in WEIGHTS}
+        return failed(
+            expected="priority/multifactor",
+            actual=kind,
+            hint="A line PriorityType= in slurm.conf sets it.",
+            node="sms",
+            look=LOOK,
+        )
+    texts = {name: setting(f"PriorityWeight{name}") for name in WEIGHTS}
     weights = {name: int(text) if text.isdecimal() else 0 for name, text in texts.items()}
     unset = [name for name, weight in weights.items() if not weight]
     if unset:
-        raise failed(
+        return failed(
             expected="a weight for " + ", ".join(WEIGHTS),
             actual=weights,
-            hint=why_not(cluster, f"PriorityWeight{unset[-1]}"),
+            hint=f"A line PriorityWeight{unset[-1]}= in slurm.conf sets it.",
             node="sms",
             look="sprio -w",
         )
     if weights["Fairshare"] <= sum(weights.values()) - weights["Fairshare"]:
-        raise failed(
+        return failed(
             expected="Fairshare outweighs all others together",
             actual=weights,
             hint="Each factor is between 0 and 1 and is multiplied by its weight.",
             node="sms",
             look="sprio -w",
         )
+    return None
+
+
+@check(step="weigh", settle=5)
+def fairshare_weighs_most(cluster: ClusterView) -> None:
+    """The priority of jobs consists of age, share, size and partition, and the share weighs most."""
+    require_settings(cluster, weight_at_fault, key="Priority")
+
+
+def time_at_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """The first time that is not what it should be, if any."""
+    for key, wanted in TIMES.items():
+        if partitions.minutes(setting(key)) != partitions.minutes(wanted):
+            return failed(
+                expected=f"{key} = {wanted}",
+                actual=setting(key),
+                hint=f"A line {key}= in slurm.conf sets it.",
+                node="sms",
+                look=LOOK,
+            )
+    return None
 
 
 @check(step="weigh", settle=5)
 def use_is_forgotten_in_days(cluster: ClusterView) -> None:
     """Past usage counts half after three days, and the age factor reaches its maximum after one."""
-    config = cluster.sms.fact(slurm.config)
-    for key, wanted in TIMES.items():
-        if config.get(key) != wanted:
-            raise failed(
-                expected=f"{key} = {wanted}",
-                actual=config.get(key, ""),
-                hint=why_not(cluster, key),
-                node="sms",
-                look=LOOK,
-            )
+    require_settings(cluster, time_at_fault, key="Priority")
 
 
 @check(step="overtake", needs=[fairshare_weighs_most, use_is_forgotten_in_days], settle=20)

@@ -4,6 +4,7 @@ from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
+from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
 
 __all__ = [
     "Check",
@@ -14,4 +15,8 @@ __all__ = [
     "chroot_of",
     "failed",
     "packed_files",
+    "require_both",
+    "require_partitions",
+    "require_settings",
+    "slurm_conf_of",
 ]

@@ -92,6 +92,17 @@ def test_a_file_that_was_left_is_named() -> None:
     assert found["nothing_large_is_left"].actual == "/tmp/foo"
 
 
+def test_a_root_that_was_enlarged_until_the_next_boot_is_told() -> None:
+    world = noted(NOTES.replace("root_limit = 512", "root_limit = 900").replace("file = 237", "file = 500"))
+    world.says("c1", "^findmnt", found_at("/", "none", "tmpfs", 900, 215))
+    found = judge("ram_limits", world)
+    assert outcomes(found, Outcome.FAILED) == ["the_root_is_as_it_boots"]
+    assert (found["the_root_is_as_it_boots"].actual, "reboot" in found["the_root_is_as_it_boots"].hint) == (
+        "900 MiB",
+        True,
+    )
+
+
 def provision(layout: str, name: str) -> str:
     rows = {
         "BOOTSTRAP": "6.12.0",

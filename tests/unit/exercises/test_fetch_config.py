@@ -35,12 +35,16 @@ def solved() -> World:
     spec = small_spec()
     world = World(spec=replace(spec, nodes=(*spec.nodes, CLIENT)))
     world.says("sms", "^stat .*slurm.jwt", "-rw------- user1\n")
-    world.says("sms", "^sha256sum", "abc  -\n").says("client", "^sha256sum", "abc  -\n")
+    world.says("client", "^sha256sum", "abc  -\n").says(
+        "sms", "^cat /etc/slurm/slurm.conf", "Prolog=prolog.sh\n"
+    )
     world.says("sms", "^sinfo", "normal*|up|1-00:00:00|2|c[1-2]\n")
     world.says("sms", "^cat .*from_client.out", "submitted on client, ran on c2\n")
     world.says("sms", "^cat .*refusals.txt", ANSWERS)
     world.says("sms", "^scontrol show config", "Prolog[0]               = /etc/slurm/prolog.sh\n")
     world.says("client", "^siphon --token-file", "")
+    sent = '{"files": [{"name": "gres.conf", "sha256": "def"}, {"name": "slurm.conf", "sha256": "abc"}]}'
+    world.says("client", "^siphon --token-file .* --json", sent)
     world.says("client", "^ls /etc/munge", "ls: cannot access '/etc/munge/munge.key': No such file\n", 2)
     world.says("client", "sinfo -h", "normal*\n")
     return world
@@ -103,6 +107,22 @@ def test_wrong_and_missing_answers_are_named_and_the_truth_is_not() -> None:
     assert "22" not in verdict.expected + verdict.actual + verdict.hint
 
 
-def test_a_name_that_leads_outside_is_found() -> None:
-    world = solved().says("sms", "^scontrol show config", "Prolog[0]               = ../up.sh\n")
-    assert "../up.sh" in failing(world)["the_controller_sends_good_names"].actual
+@pytest.mark.parametrize(
+    ("running", "written", "told"),
+    [
+        ("../up.sh", "../up.sh", "Remove the line"),
+        ("../up.sh", "", "has not read it: `sudo scontrol reconfigure`"),
+        ("", "../up.sh", "reads slurm.conf when it starts again"),
+    ],
+    ids=["left", "not reconfigured", "never read"],
+)
+def test_a_name_that_leads_outside_is_found(running: str, written: str, told: str) -> None:
+    world = solved().says("sms", "^scontrol show config", f"Prolog[0]               = {running}\n")
+    world.says("sms", "^cat /etc/slurm/slurm.conf", f"Prolog={written}\n")
+    found = failing(world)["the_controller_sends_good_names"]
+    assert "../up.sh" in found.actual
+    assert told in found.hint
+
+
+def test_the_copy_is_compared_with_what_the_controller_sends_not_with_a_file_it_has_not_read() -> None:
+    assert failing(solved().says("sms", "^cat /etc/slurm/slurm.conf", "# edited\n")) == {}

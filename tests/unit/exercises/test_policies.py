@@ -30,6 +30,22 @@ CONFIG = {
     "SchedulerParameters": "bf_window=10080,bf_resolution=504,bf_continue",
     "SchedulerType": "sched/backfill",
 }
+CONF = """\
+accountingstorageenforce=qos,limits,safe
+AccountingStorageType = accounting_storage/slurmdbd  # was none
+#PartitionName=normal Nodes=c[1-2] Default=YES
+PartitionName=DEFAULT DefMemPerCPU=400 Nodes=c[1-2]
+PartitionName=short DefaultTime=02:00:00 MaxTime=02:00:00 AllowAccounts=ALL PriorityTier=3
+PartitionName=medium Default=YES DefaultTime=06:00:00 MaxTime=48:00:00 PriorityTier=2
+PartitionName=long DefaultTime=24:00:00 MaxTime=168:00:00 DenyAccounts=gratis PriorityTier=1
+PriorityDecayHalfLife=3-0
+PriorityMaxAge=1-0
+PriorityWeightAge=1000
+PriorityWeightFairshare=100000
+PriorityWeightJobSize=1000
+PriorityWeightPartition=10000
+SchedulerParameters=bf_window=10080,bf_resolution=504,bf_continue
+"""
 
 
 def recorded(name: str) -> str:
@@ -67,10 +83,15 @@ def solved() -> World:
     world.says("sms", "^test -d /var/lib/mysql/slurm_acct_db")
     world.says("sms", "^mariadb .*grantee", grants())
     world.says("sms", "^mariadb .*lock_wait", "900\n")
+    world.says(
+        "sms", "^mariadbd --print-defaults", "mariadbd would have been …:\n--innodb-lock_wait_timeout=900 \n"
+    )
+    world.says("sms", "^env MYSQL_PWD=", "1\n1\n")
     world.says("sms", "^ss ")
     world.says("sms", "^stat -c", "slurm 600\n")
     world.says("sms", "^systemctl show slurmdbd", unit())
     world.says("sms", "^scontrol show config", config())
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF)
     world.says("sms", "show cluster", "cluster\n")
     world.says("sms", "show assoc", recorded("accounting-book"))
     world.says("sms", "show user", recorded("accounting-defaults"))
@@ -222,15 +243,55 @@ def test_a_daemon_that_will_not_be_there_tomorrow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_file", "mismatch", "hint"),
-    [(1, 1, "A line in"), (0, 0, "fatal"), (0, 1, "scontrol reconfigure")],
+    ("seconds", "options", "told"),
+    [
+        ("50", "", "reads the section `[mysqld]`"),
+        ("50", "--innodb_lock_wait_timeout=50 --innodb_lock_wait_timeout=900", "when it starts"),
+        (
+            "900",
+            "--innodb_log_file_size=8M",
+            "only the running MariaDB has it; in its option files: no such line",
+        ),
+        ("900", "--innodb-lock-wait-timeout=900 --innodb_lock_wait_timeout=60", "in its option files: 60"),
+    ],
+    ids=["nothing done", "not restarted", "set global", "another file wins"],
 )
-def test_why_the_controller_has_no_accounting(in_file: int, mismatch: int, hint: str) -> None:
-    world = solved().says("sms", "^scontrol show config", config(AccountingStorageType="(null)"))
-    world.says("sms", "^grep -Eqi", status=in_file).says("sms", "^tail .*MISMATCH", status=mismatch)
+def test_a_lock_is_waited_for_after_the_next_start_too(seconds: str, options: str, told: str) -> None:
+    world = solved().says("sms", "^mariadb .*lock_wait", f"{seconds}\n")
+    failure = the_failure("accounting", world.says("sms", "^mariadbd --print-defaults", f"{options}\n"))
+    assert failure.check == "database_waits_for_locks"
+    assert told in failure.actual + failure.hint
+
+
+def test_a_file_that_was_spoilt_since_the_daemon_started() -> None:
+    failure = the_failure("accounting", solved().says("sms", "^stat -c", "root 644\n"))
+    assert (failure.check, "mode 644" in failure.actual) == ("its_file_is_still_right", True)
+    world = solved().says("sms", "^env MYSQL_PWD=", "ERROR 1045 (28000): Access denied for user 'slurm'\n", 1)
     failure = the_failure("accounting", world)
-    assert (failure.check, failure.actual) == ("controller_uses_slurmdbd", "no accounting")
+    assert (failure.check, "Access denied" in failure.actual) == ("its_file_is_still_right", True)
+
+
+@pytest.mark.parametrize(
+    ("running", "written", "hint"),
+    [
+        ("(null)", "accounting_storage/none", "A line in"),
+        ("(null)", "accounting_storage/slurmdbd", "scontrol reconfigure"),
+        ("accounting_storage/slurmdbd", "accounting_storage/none", "reads slurm.conf when it starts"),
+    ],
+)
+def test_why_the_controller_has_no_accounting(running: str, written: str, hint: str) -> None:
+    world = solved().says("sms", "^scontrol show config", config(AccountingStorageType=running))
+    text = CONF.replace("accounting_storage/slurmdbd", written)
+    failure = the_failure("accounting", world.says("sms", "^cat /etc/slurm/slurm.conf", text))
+    assert failure.check == "controller_uses_slurmdbd"
     assert hint in failure.hint
+
+
+@pytest.mark.parametrize("written", ["limits,QOS,safe", "qos,safe", "associations,all", "all"])
+def test_enforcement_in_other_words(written: str) -> None:
+    text = CONF.replace("qos,limits,safe", written)
+    found = judge("accounting", solved().says("sms", "^cat /etc/slurm/slurm.conf", text))
+    assert found["limits_are_enforced"].outcome is Outcome.PASSED
 
 
 def test_enforcing_nothing_or_too_little() -> None:
@@ -299,43 +360,105 @@ def test_limits_that_are_not_enforced_are_found_out() -> None:
 
 
 def rules(old: str, new: str) -> World:
+    """An SMS whose running controller has another rule than slurm.conf."""
     text = recorded("queues")
     assert old in text
     return solved().says("sms", "show partition", text.replace(old, new))
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "check"),
-    [
-        ("PartitionName=long", "PartitionName=normal", "three_partitions_instead_of_one"),
-        ("Default=YES", "Default=NO", "medium_takes_jobs_that_name_none"),
-        ("MaxTime=7-00:00:00", "MaxTime=UNLIMITED", "times_are_limited"),
-        ("DefaultTime=06:00:00", "DefaultTime=NONE", "times_are_limited"),
-        ("PriorityTier=3", "PriorityTier=2", "short_jobs_come_first"),
-        ("Nodes=c[1-2]", "Nodes=(null)", "they_have_nodes"),
-        ("DenyAccounts=gratis", "AllowAccounts=ALL", "long_is_closed_to_gratis"),
-        ("DefMemPerCPU=400", "DefMemPerNode=UNLIMITED", "ordinary_jobs_fit"),
-    ],
-)
-def test_each_rule_has_its_check(old: str, new: str, check: str) -> None:
-    assert the_failure("partitions", rules(old, new)).check == check
+RULES = [
+    ("PartitionName=long", "PartitionName=normal", "", "three_partitions_instead_of_one"),
+    ("Default=YES", "Default=NO", "", "medium_takes_jobs_that_name_none"),
+    ("MaxTime=7-00:00:00", "MaxTime=UNLIMITED", "MaxTime=168:00:00", "times_are_limited"),
+    ("DefaultTime=06:00:00", "DefaultTime=NONE", "", "times_are_limited"),
+    ("PriorityTier=3", "PriorityTier=2", "", "short_jobs_come_first"),
+    ("Nodes=c[1-2]", "Nodes=(null)", " Nodes=c[1-2]", "they_have_nodes"),
+    ("DenyAccounts=gratis", "AllowAccounts=ALL", "", "long_is_closed_to_gratis"),
+    ("DefMemPerCPU=400", "DefMemPerNode=UNLIMITED", "", "ordinary_jobs_fit"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "written", "check"), RULES)
+def test_each_rule_has_its_check(old: str, new: str, written: str, check: str) -> None:
+    blank = "" if new == "Nodes=(null)" else new  # Slurm prints this, nobody writes it
+    world = rules(old, new)
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace(written or old, blank))
+    failure = the_failure("partitions", world)
+    assert failure.check == check
+    assert "reconfigure" not in failure.hint
+
+
+@pytest.mark.parametrize(("old", "new", "written", "check"), RULES)
+def test_a_rule_that_the_controller_has_not_read_is_told_from_one_nobody_wrote(
+    old: str, new: str, written: str, check: str
+) -> None:
+    del written
+    failure = the_failure("partitions", rules(old, new))
+    assert failure.check == check
+    assert "scontrol reconfigure" in failure.hint
+
+
+@pytest.mark.parametrize(("old", "new", "written", "check"), RULES)
+def test_a_rule_that_only_the_running_controller_has_does_not_last(
+    old: str, new: str, written: str, check: str
+) -> None:
+    blank = "" if new == "Nodes=(null)" else new
+    world = solved().says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace(written or old, blank))
+    failure = the_failure("partitions", world)
+    assert failure.check == check
+    assert "in slurm.conf: " in failure.actual
+    assert "when it starts" in failure.hint
+    assert failure.look.endswith("/etc/slurm/slurm.conf")
 
 
 def test_allowing_the_others_closes_a_door_as_well() -> None:
-    found = judge("partitions", rules("DenyAccounts=gratis", "AllowAccounts=member1,paygo-project1"))
+    world = rules("DenyAccounts=gratis", "AllowAccounts=member1,paygo-project1")
+    text = CONF.replace("DenyAccounts=gratis", "AllowAccounts=paygo-project1,member1")
+    found = judge("partitions", world.says("sms", "^cat /etc/slurm/slurm.conf", text))
     assert found["long_is_closed_to_gratis"].outcome is Outcome.PASSED
 
 
 def test_a_day_is_a_good_limit_for_medium_too() -> None:
-    found = judge("partitions", rules("MaxTime=2-00:00:00", "MaxTime=1-00:00:00"))
-    assert found["times_are_limited"].outcome is Outcome.PASSED
+    world = rules("MaxTime=2-00:00:00", "MaxTime=1-00:00:00")
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("MaxTime=48:00:00", "MaxTime=1-0"))
+    assert judge("partitions", world)["times_are_limited"].outcome is Outcome.PASSED
+
+
+def test_one_default_for_the_memory_of_all_partitions_will_do() -> None:
+    world = rules("DefMemPerCPU=400", "DefMemPerNode=UNLIMITED")
+    world.says("sms", "^scontrol show config", config(DefMemPerCPU="400"))
+    text = "DefMemPerCPU=400\n" + CONF.replace("DEFAULT DefMemPerCPU=400", "DEFAULT")
+    found = judge("partitions", world.says("sms", "^cat /etc/slurm/slurm.conf", text))
+    assert found["ordinary_jobs_fit"].outcome is Outcome.PASSED
+
+
+def test_partitions_in_a_file_of_their_own_are_found() -> None:
+    rest = CONF.partition("PartitionName=DEFAULT")
+    world = solved().says("sms", "^cat /etc/slurm/slurm.conf", rest[0] + "include queues.conf\n")
+    world.says("sms", "^cat /etc/slurm/queues.conf", rest[1] + rest[2])
+    assert {verdict.outcome for verdict in judge("partitions", world).values()} == {Outcome.PASSED}
+
+
+SAID = "sbatch: error: Memory specification can not be satisfied\n"
 
 
 def test_more_memory_than_there_is() -> None:
-    said = "sbatch: error: Memory specification can not be satisfied\n"
-    failure = the_failure("partitions", solved().says("sms", "^sbatch --test-only", said, 1))
+    text = recorded("queues").replace("DefMemPerCPU=400", "DefMemPerCPU=2000")
+    world = solved().says("sms", "^sbatch --test-only", SAID, 1).says("sms", "show partition", text)
+    failure = the_failure("partitions", world)
     assert failure.check == "ordinary_jobs_fit"
     assert "Memory specification" in failure.actual
+    assert "has not read" in failure.hint
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("=400", "=2000"))
+    assert "How much memory" in the_failure("partitions", world).hint
+
+
+def test_memory_that_was_mended_in_the_running_controller_only() -> None:
+    world = solved().says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("=400", "=2000"))
+    failure = the_failure("partitions", world)
+    assert failure.check == "ordinary_jobs_fit"
+    assert "medium: 2000 MiB for each CPU" in failure.actual
+    assert "in slurm.conf: " in failure.actual
 
 
 # priorities
@@ -343,9 +466,24 @@ def test_more_memory_than_there_is() -> None:
 
 def test_weights_that_are_in_the_file_only() -> None:
     world = solved().says("sms", "^scontrol show config", config(PriorityWeightFairShare="0"))
-    world.says("sms", "^grep -qi", status=0)
     failure = the_failure("priorities", world)
     assert "scontrol reconfigure" in failure.hint
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("Fairshare=100000", "Fairshare=0"))
+    assert "a line priorityweight" in the_failure("priorities", world).hint.lower()
+
+
+def test_weights_that_the_next_start_takes_away() -> None:
+    world = solved().says("sms", "^cat /etc/slurm/slurm.conf", CONF.partition("PriorityDecay")[0])
+    found = judge("priorities", world)
+    for name in ("fairshare_weighs_most", "use_is_forgotten_in_days"):
+        assert found[name].outcome is Outcome.FAILED
+        assert "in slurm.conf: " in found[name].actual
+
+
+def test_a_time_may_be_written_in_minutes() -> None:
+    text = CONF.replace("HalfLife=3-0", "HalfLife=4320").replace("MaxAge=1-0", "MaxAge = 1-00:00:00")
+    found = judge("priorities", solved().says("sms", "^cat /etc/slurm/slurm.conf", text))
+    assert found["use_is_forgotten_in_days"].outcome is Outcome.PASSED
 
 
 def test_a_share_that_others_outweigh() -> None:
@@ -413,7 +551,15 @@ def test_a_job_that_was_cancelled_before_anything_was_used_proves_nothing() -> N
 @pytest.mark.parametrize("said", ["(null)", "bf_continue", "bf_window=1440,bf_continue", "bf_window=10080"])
 def test_backfill_that_plans_too_little(said: str) -> None:
     world = solved().says("sms", "^scontrol show config", config(SchedulerParameters=said))
-    assert the_failure("policies_in_use", world).check == "backfill_looks_a_week_ahead"
+    failure = the_failure("policies_in_use", world)
+    assert failure.check == "backfill_looks_a_week_ahead"
+    assert "scontrol reconfigure" in failure.hint  # since slurm.conf says what it should
+    world.says("sms", "^cat /etc/slurm/slurm.conf", "SchedulerType=sched/builtin\n")
+    assert "Two lines in slurm.conf" in the_failure("policies_in_use", world).hint
+    lasting = solved().says("sms", "^cat /etc/slurm/slurm.conf", f"SchedulerParameters={said}\n")
+    failure = the_failure("policies_in_use", lasting)
+    assert "in slurm.conf: " in failure.actual
+    assert failure.look == "grep -i ^Scheduler /etc/slurm/slurm.conf"
 
 
 @pytest.mark.parametrize("other", ["", job(60, "user1", "gratis", "long", started="None", priority=99)])
