@@ -82,6 +82,9 @@ class LocalBackend:
     def on_first_ready(self, *_: object) -> None:
         pass
 
+    def note_boot(self, *_: object) -> None:
+        pass
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.host_speed = HostSpeed(most=1.0)
