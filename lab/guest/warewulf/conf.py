@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Optional
 
 from lab.guest.system import System
 from lab.guest.warewulf import quoting
@@ -62,21 +61,33 @@ def parse(name: str, text: str, base: Config | None = None) -> Config:
     """Parses the text of a file; `+=` appends to the values that a more general file has set."""
     values = dict(base.values) if base else {}
     problems = list(base.problems) if base else []
-    last: Optional[str] = None
+    last: str | None = None
+    goes_on = False
     for number, raw in enumerate(text.split("\n"), 1):
-        line = _COMMENT.sub("", raw, count=1)
+        line, folded = _unfolded(_COMMENT.sub("", raw, count=1))
+        before, goes_on = goes_on, folded
         if not line.strip():
             continue
-        setting = _setting(line, last)
+        setting = (last, "+=", line.strip()) if before and last is not None else _setting(line, last)
         if setting is None:
             problems.append(f"{name} line {number}: cannot parse: {line.strip()}")
             continue
         key, how, rest = setting
-        new = quoting.split(rest) if rest else ("",)
+        new = quoting.split(rest) if rest or folded else ("",)
         problems += [f"{name} line {number}: {one}" for one in _doubts(rest, new)]
         values[key] = values.get(key, ()) + (new or ()) if how == "+=" else new or ()
         last = key
     return Config(values, tuple(problems))
+
+
+def _unfolded(line: str) -> tuple[str, bool]:
+    """A line without the backslash at its end, and whether there was one.
+
+    Config.pm documents that such a line goes on in the next one. Its code loses the values of the line
+    instead, because Text::ParseWords finds nothing that the backslash protects.
+    """
+    ending = len(line) - len(line.rstrip("\\"))
+    return (line[:-1].rstrip(), True) if ending % 2 else (line, False)
 
 
 def _setting(line: str, last: str | None) -> tuple[str, str, str] | None:
@@ -92,8 +103,6 @@ def _doubts(text: str, words: tuple[str, ...] | None) -> list[str]:
     """What a reader of the line would misunderstand."""
     if words is None:
         return [f"a quote is not closed, so the line has no value: {text}"]
-    if words[-1:] and words[-1].endswith("\\"):
-        return [f"a backslash does not continue a line, a blank before the next one does: {text}"]
     if words[-1:] and words[-1].endswith("\r"):
         return [f"the value ends in a carriage return: {text.rstrip()}"]
     return []
