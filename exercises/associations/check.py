@@ -1,7 +1,7 @@
 """SLURM-2: gratis, member and pay-as-you-go accounts, and what their users may do.
 
-No wrong way holds until a restart only: `sacctmgr` writes to slurmdbd's database, which these checks read, and
-no command changes an association in the controller's memory alone. That limits are enforced is a setting of
+No wrong way holds until a restart only: `sacctmgr` writes to slurmdbd's database, which these checks read. No
+command changes an association in the controller's memory alone. That limits are enforced is a setting of
 slurm.conf, which the exercise before this one checks.
 """
 
