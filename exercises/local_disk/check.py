@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.checks import ClusterView, NodeView, check, failed
-from lab.facts import slurm, storage, warewulf
+from lab.facts import slurm, storage, systemd, warewulf
 
 DISK = "/dev/vda"
 MIB = 1 << 20
@@ -16,10 +16,6 @@ ALIGNMENT = 2 * MIB
 NAMES = {2: "boot", 3: "swap", 4: "root", 5: "tmp"}
 PLACES = {"/": 4, "/boot": 2, "/tmp": 5}  # noqa: S108 (of the node)
 MODULES = ("virtio_blk", "ext4")
-BEGAN = """t=$(systemctl show -P KernelTimestamp --timestamp=unix)
-case $t in @*) echo "${t#@}" ;; *) date -d "$(uptime -s)" +%s ;; esac"""
-"""When a node began to boot, by its clock at that time. `uptime` counts back from now, and the clock may have
-been set since; but a system in a container has no other source."""
 REMAKING = {"mklabel", "mktable", "mkpart", "rm"}
 
 
@@ -192,7 +188,7 @@ def the_rest_is_where_it_belongs(cluster: ClusterView) -> None:
 def every_boot_starts_clean(cluster: ClusterView) -> None:
     """The file systems on / and /tmp were created during this boot."""
     for node in nodes(cluster):
-        began = int(node.run(BEGAN).output.strip() or 0)
+        began = node.fact(systemd.booted)
         for place in [place for place in PLACES if place != "/boot"]:
             device = node.fact(storage.mount(place)).source
             made = node.fact(storage.made(device))

@@ -4,14 +4,18 @@ from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
+from lab.checks.next_boot import bootstrap_of, image_of, not_packed
 
 __all__ = [
     "Check",
     "CheckFailedError",
     "ClusterView",
     "NodeView",
+    "bootstrap_of",
     "check",
     "chroot_of",
     "failed",
+    "image_of",
+    "not_packed",
     "packed_files",
 ]
