@@ -5,6 +5,7 @@ from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
 from lab.checks.next_boot import bootstrap_of, image_of, not_packed
+from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
 
 __all__ = [
     "Check",
@@ -18,4 +19,8 @@ __all__ = [
     "image_of",
     "not_packed",
     "packed_files",
+    "require_both",
+    "require_partitions",
+    "require_settings",
+    "slurm_conf_of",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.facts.fact import Fact, FactError, pairs, require_success
 
-_TIME = re.compile(r"(?:(\d+)-)?(\d+):(\d+):(\d+)")
+_TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Queue:
     denied: frozenset[str]
     nodes: str
     memory_per_cpu: int | None  # MiB; default of jobs that request none
+    memory_per_node: int | None = None  # the same for each node; a partition has at most one of the two
 
     def admits(self, account: str) -> bool:
         """Whether jobs of an account may use the partition."""
@@ -41,7 +42,7 @@ def _queues(status: int, output: str) -> dict[str, Queue]:
 
 
 def _queue(record: dict[str, str]) -> Queue:
-    tier, memory = record.get("PriorityTier", ""), record.get("DefMemPerCPU", "")
+    tier = record.get("PriorityTier", "")
     if not tier.isdecimal():
         raise FactError(f"`{_COMMAND}` printed {tier!r} as PriorityTier", 0, str(record))
     return Queue(
@@ -50,24 +51,41 @@ def _queue(record: dict[str, str]) -> Queue:
         default_minutes=minutes(record.get("DefaultTime", "NONE")),
         max_minutes=minutes(record.get("MaxTime", "UNLIMITED")),
         tier=int(tier),
-        allowed=_accounts(record.get("AllowAccounts", "")),
-        denied=_accounts(record.get("DenyAccounts", "")),
+        allowed=accounts(record.get("AllowAccounts", "")),
+        denied=accounts(record.get("DenyAccounts", "")),
         nodes="" if record.get("Nodes") == "(null)" else record.get("Nodes", ""),
-        memory_per_cpu=int(memory) if memory.isdecimal() else None,
+        memory_per_cpu=mebibytes(record.get("DefMemPerCPU", "")),
+        memory_per_node=mebibytes(record.get("DefMemPerNode", "")),
     )
 
 
-def _accounts(text: str) -> frozenset[str]:
-    return frozenset() if text in ("ALL", "NONE", "(null)") else frozenset(filter(None, text.split(",")))
+def accounts(text: str) -> frozenset[str]:
+    """Reads a list of accounts; a word for all or none is an empty list."""
+    if text.upper() in ("ALL", "NONE", "(NULL)"):
+        return frozenset()
+    return frozenset(filter(None, text.split(",")))
+
+
+def mebibytes(text: str) -> int | None:
+    """Reads an amount of memory; returns None for a word such as UNLIMITED, or if there is none."""
+    return int(text) if text.isdecimal() and int(text) else None
 
 
 def minutes(text: str) -> float | None:
-    """Reads `[days-]hours:minutes:seconds`; returns None for a word such as UNLIMITED."""
-    found = _TIME.fullmatch(text)
+    """Reads a time as Slurm does; returns None for a word such as UNLIMITED.
+
+    The forms are `minutes`, `minutes:seconds`, `hours:minutes:seconds`, and `days-hours` with or without
+    more behind it (time_str2secs in src/common/parse_time.c).
+    """
+    found = _TIME.fullmatch(text.strip())
     if not found:
         return None
-    days, hours, whole, seconds = (int(part or 0) for part in found.groups())
-    return (days * 24 + hours) * 60 + whole + seconds / 60
+    days, *given = found.groups()
+    parts = [float(part) for part in given if part is not None]
+    if days is None and len(parts) < len(given):
+        parts.insert(0, 0)
+    hours, whole, seconds = (*parts, 0.0, 0.0)[:3]
+    return (int(days or 0) * 24 + hours) * 60 + whole + seconds / 60
 
 
 def refusal(options: str) -> Fact[str]:
