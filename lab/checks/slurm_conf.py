@@ -15,12 +15,12 @@ from lab.facts.partitions import Queue, queues
 Setting = Callable[[str], str]
 """Returns a setting by its name in any case, "" if it is not set."""
 NOT_READ = (
-    "slurm.conf has it, but the controller has not read it: `sudo scontrol reconfigure`."
+    "slurm.conf is as it should be, but the controller has not read it: `sudo scontrol reconfigure`."
     " If that fails, /var/log/slurm/slurmctld.log says why."
 )
 NOT_WRITTEN = (
-    "The controller reads slurm.conf when it starts. What `scontrol create` or `scontrol update` told it,"
-    " or an older file, is gone then."
+    "The running controller is as it should be, but reads slurm.conf when it starts again."
+    " `scontrol create` and `scontrol update` do not change that file."
 )
 
 
@@ -72,8 +72,8 @@ def require_both(running: CheckFailedError | None, written: CheckFailedError | N
         raise running
     if written is not None:
         raise failed(
-            expected=f"{written.expected}, also in slurm.conf",
-            actual=f"{written.actual}; only the running controller has it",
+            expected=f"{written.expected}, in slurm.conf as in the running controller",
+            actual=f"in slurm.conf: {written.actual}",
             hint=NOT_WRITTEN,
             node="sms",
             look=look,

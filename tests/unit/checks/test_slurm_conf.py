@@ -1,4 +1,4 @@
-"""What a check says of a setting that is in slurm.conf only, in the running controller only, or in neither."""
+"""What a check says of a setting that only slurm.conf has, only the running controller, or neither."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def test_a_partition_that_only_the_running_controller_has_does_not_last() -> Non
     require_partitions(seen(QUEUE, "PartitionName=x Nodes=c1\n"), only_x)
     with pytest.raises(CheckFailedError) as told:
         require_partitions(seen(QUEUE, "PartitionName=y Nodes=c1\n"), only_x)
-    assert (told.value.expected, told.value.final) == ("x, also in slurm.conf", True)
-    assert told.value.actual == "y; only the running controller has it"
+    assert (told.value.expected, told.value.final) == ("x, in slurm.conf as in the running controller", True)
+    assert told.value.actual == "in slurm.conf: y"
