@@ -83,7 +83,7 @@ def _trial(status: int, output: str) -> Trial:
     return Trial("not-executable" not in parts, {name: tuple(lines) for name, lines in parts.items()})
 
 
-trial: Fact[Trial] = Fact(TRIAL, _trial)
+trial: Fact[Trial] = Fact(TRIAL, _trial, f"sudo {SCRIPT}")
 
 
 def tried(cluster: ClusterView) -> Trial:

@@ -126,9 +126,12 @@ def vnfs_image(name: str, *patterns: str) -> Fact[VnfsImage]:
 
     A fact of its own about the same image is read again, so checks of one exercise ask with equal patterns.
     """
-    return Fact(_asking("vnfs", name, *(pattern.lstrip("/") for pattern in patterns)), _vnfs_image)
+    asking = _asking("vnfs", name, *(pattern.lstrip("/") for pattern in patterns))
+    return Fact(asking, _vnfs_image, f"zstd -dc /srv/warewulf/vnfs/{name}/image.* | cpio -it")
 
 
 def bootstrap(name: str) -> Fact[Bootstrap]:
     """The bootstrap of that name as nodes download it."""
-    return Fact(_asking("bootstrap", name), _bootstrap)
+    return Fact(
+        _asking("bootstrap", name), _bootstrap, "zcat /srv/warewulf/bootstrap/*/*/initfs.gz | cpio -it"
+    )
