@@ -1,16 +1,25 @@
-"""GPU-1: the GPU nodes boot a VNFS of their own that contains a driver; the others do not."""
+"""GPU-1: the GPU nodes boot a VNFS of their own that contains a driver; the others do not.
+
+What must outlive the next boot is the driver: it is looked for in the image that was packed, not only in the
+chroot and on the nodes.
+"""
 
 from __future__ import annotations
 
 import shlex
 
-from lab.checks import ClusterView, NodeView, check, failed
-from lab.facts import slurm, warewulf
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed, image_of, not_packed
+from lab.facts import slurm, systemd, warewulf
+from lab.facts.next_boot import VnfsImage
 
 IMAGES = "/opt/ohpc/admin/images"
 BASE = f"{IMAGES}/debian13"
 SMI = "usr/bin/nvidia-smi"
 MODULE = "kernel/drivers/video/emulated-gpu.ko"
+INSTALLERS = "*.run"
+PLACES = "etc usr/bin usr/sbin usr/lib var/lib"
+OWNED = r"\( ! -user root -o ! -group root -o -perm /7000 \) -printf '%p %U:%G %m\n'"
+"""Files that a plain `cp -r` gets wrong: munge and ssh do not start with them, and sudo is refused."""
 
 
 def gpu_nodes(cluster: ClusterView) -> tuple[NodeView, ...]:
@@ -44,6 +53,31 @@ def gpu_nodes_have_a_tree(cluster: ClusterView) -> None:
         )
 
 
+def owned(cluster: ClusterView, tree: str) -> dict[str, str]:
+    """Owner, group and mode of each file of a chroot that has special ones."""
+    command = f"cd {shlex.quote(tree)} && for d in {PLACES}; do [ -d $d ] && find $d {OWNED}; done"
+    lines = cluster.sms.run(command).output.splitlines()
+    return {path: kept for path, _, kept in (line.partition(" ") for line in lines)}
+
+
+@check(step="tree", needs=[gpu_nodes_have_a_tree])
+def copy_keeps_its_owners(cluster: ClusterView) -> None:
+    """In that copy, files belong to the same users as in the first chroot and have the same modes."""
+    tree = trees(cluster)[0]
+    kept, wanted = owned(cluster, tree), owned(cluster, BASE)
+    lost = [path for path in wanted if path not in kept and has(cluster, f"{tree}/{path}")]
+    if lost:
+        first = next((path for path in lost if "munge" in path), lost[0])
+        raise failed(
+            expected=f"{BASE}/{first}: {wanted[first]}, in the copy as well",
+            actual=f"{len(lost)} files have lost their owner or mode, among them {tree}/{first}",
+            hint="`cp -r` makes root the owner of all. munge, for one, does not start with such files.",
+            node="sms",
+            look=f"ls -ld {BASE}/{first} {tree}/{first}",
+            final=True,
+        )
+
+
 @check(step="install", needs=[gpu_nodes_have_a_tree])
 def driver_is_in_the_tree(cluster: ClusterView) -> None:
     """The driver is installed in that chroot."""
@@ -70,7 +104,7 @@ def driver_is_for_their_kernel(cluster: ClusterView) -> None:
         f"cd {shlex.quote(tree)}/lib/modules && ls -d */{MODULE} | cut -d/ -f1"
     ).output.split()
     for node in gpu_nodes(cluster):
-        kernel = cluster.sms.fact(warewulf.provision_print(node.name)).bootstrap
+        kernel = bootstrap_of(cluster, node.name).kernel
         if kernel not in made:
             raise failed(
                 expected=f"a driver for {kernel}, which {node.name} boots",
@@ -161,34 +195,71 @@ def the_others_keep_theirs(cluster: ClusterView) -> None:
             )
 
 
-@check(step="boot", needs=[gpu_nodes_are_given_it, driver_is_in_the_tree], settle=60)
+def packed(cluster: ClusterView, node: NodeView) -> VnfsImage:
+    """The image that a GPU node boots next."""
+    return image_of(cluster, node.name, SMI, f"usr/lib/modules/*/{MODULE}", INSTALLERS)
+
+
+@check(step="boot", needs=[gpu_nodes_are_given_it, driver_is_for_their_kernel])
+def image_has_the_driver(cluster: ClusterView) -> None:
+    """The image of that VNFS contains the driver, for the kernel that the GPU nodes boot."""
+    for node in gpu_nodes(cluster):
+        image, kernel = packed(cluster, node), bootstrap_of(cluster, node.name).kernel
+        for path in (SMI, f"usr/lib/modules/{kernel}/{MODULE}"):
+            if not image.has(path):
+                raise not_packed(cluster, node.name, path)
+
+
+@check(step="boot", needs=[image_has_the_driver, installer_is_gone])
+def image_has_no_installer(cluster: ClusterView) -> None:
+    """The image contains no installer: the chroot was packed after it was cleaned up."""
+    for node in gpu_nodes(cluster):
+        found = [
+            path for path, both in packed(cluster, node).files.items() if path.endswith(".run") and both.image
+        ]
+        if found:
+            raise failed(
+                expected="no .run file in the image",
+                actual=[f"/{path}" for path in found],
+                hint="The chroot was packed before it was cleaned up. Pack it again.",
+                node="sms",
+                look="ls -l --time-style=full-iso /srv/warewulf/vnfs/*",
+                final=True,
+            )
+
+
+@check(step="boot", needs=[image_has_the_driver], settle=60)
 def gpus_answer(cluster: ClusterView) -> None:
     """nvidia-smi shows all GPUs on each GPU node."""
     for node in gpu_nodes(cluster):
         wanted = cluster.spec.node(node.name).gpus
         answer = node.run("nvidia-smi -L")
         if answer.exit_status != 0 or answer.output.count("GPU ") < wanted:
+            older = node.fact(systemd.booted) < packed(cluster, node).packed
             raise failed(
                 expected=f"{wanted} GPUs on {node.name}",
                 actual=answer.output.strip() or f"status {answer.exit_status}",
-                hint="A node runs the VNFS that it booted last.",
+                hint=f"The image has the driver, but {node.name} booted before it was packed."
+                if older
+                else f"The image has the driver. `lab console {node.name}` shows which VNFS it unpacked.",
                 node=node.name,
-                look="nvidia-smi -L",
+                look="uptime -s; nvidia-smi -L",
+                final=older and node.fact(systemd.system).up,  # or it may be on its way down
             )
 
 
-@check(step="boot", needs=[gpus_answer])
+@check(step="boot", needs=[gpus_answer, image_has_no_installer])
 def no_installer_came_along(cluster: ClusterView) -> None:
-    """No installer is on a GPU node: the chroot was packed after it was cleaned up."""
+    """No installer is on a GPU node."""
     for node in gpu_nodes(cluster):
         found = node.run("find / -xdev -type f -name '*.run'").output.split()
         if found:
             raise failed(
                 expected=f"no .run file on {node.name}",
                 actual=found,
-                hint="The node boots the chroot as it was when you packed it.",
+                hint="The image has none. What does the node run that is not in the image?",
                 node=node.name,
-                look="find / -xdev -name '*.run'",
+                look="uptime -s; find / -xdev -name '*.run'",
                 final=True,
             )
 

@@ -1,11 +1,15 @@
-"""SEMI-2: the system, swap and /tmp of c1 and c2 are on their disks, which each boot formats."""
+"""SEMI-2: the system, swap and /tmp of c1 and c2 are on their disks, which each boot formats.
+
+What must last are the layout in Warewulf's database, and the drivers that the bootstrap loads.
+It is there that they are looked for, not in the words of bootstrap.conf.
+"""
 
 from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, NodeView, check, failed
-from lab.facts import slurm, storage, warewulf
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed
+from lab.facts import slurm, storage, systemd, warewulf
 
 DISK = "/dev/vda"
 MIB = 1 << 20
@@ -16,10 +20,7 @@ ALIGNMENT = 2 * MIB
 NAMES = {2: "boot", 3: "swap", 4: "root", 5: "tmp"}
 PLACES = {"/": 4, "/boot": 2, "/tmp": 5}  # noqa: S108 (of the node)
 MODULES = ("virtio_blk", "ext4")
-BEGAN = """t=$(systemctl show -P KernelTimestamp --timestamp=unix)
-case $t in @*) echo "${t#@}" ;; *) date -d "$(uptime -s)" +%s ;; esac"""
-"""When a node began to boot, by its clock at that time. `uptime` counts back from now, and the clock may have
-been set since; but a system in a container has no other source."""
+CONF = "/etc/warewulf/bootstrap.conf"
 REMAKING = {"mklabel", "mktable", "mkpart", "rm"}
 
 
@@ -97,14 +98,22 @@ def nodes_are_given_the_layout(cluster: ClusterView) -> None:
         swap = [words[1] for words in commands if words[0] == "fstab" and words[3:4] == ["swap"]]
         formatted = {words[1] for words in commands if words[0] == "mkfs"}
         missing = [place for place in PLACES if place not in mounted] + ([] if swap else ["swap"])
+        wanted = {**{place: str(number) for place, number in PLACES.items()}, "swap": "3"}
+        placed = {**mounted, **({"swap": swap[0]} if swap else {})}
+        moved = [
+            place
+            for place, number in wanted.items()
+            if placed.get(place, "").isdigit() and placed[place] != number
+        ]
         stale = [
             number for number in (*mounted.values(), *swap) if number.isdigit() and number not in formatted
         ]
-        if ["select", DISK] not in commands or missing or stale:
+        if ["select", DISK] not in commands or missing or stale or moved:
             actual = "no layout"
             if commands:
                 parts = [f"nothing for {', '.join(missing)}"] if missing else []
                 parts += [f"no mkfs for {', '.join(dict.fromkeys(stale))}"] if stale else []
+                parts += [f"partition {placed[place]} for {place}" for place in moved]
                 actual = "; ".join(parts) or f"no `select {DISK}`"
             raise failed(
                 expected=f"select {DISK}, and mkfs and fstab for {', '.join(PLACES)} and swap",
@@ -130,22 +139,37 @@ def no_boot_makes_a_new_table(cluster: ClusterView) -> None:
             )
 
 
-@check(step="drivers")
-def bootstrap_loads_the_drivers(cluster: ClusterView) -> None:
-    """The disk driver and the file system driver are in the list of modules to load."""
-    text = cluster.sms.run("cat /etc/warewulf/bootstrap.conf").output
+def listed_modules(text: str) -> list[str]:
+    """The modules in the `modprobe += …` lines of bootstrap.conf."""
     listed: list[str] = []
     for how, words in re.findall(r"(?m)^\s*modprobe\s*(\+?=)\s*(.*?)\s*(?:#.*)?$", text):
         found = re.split(r"[\s,]+", words.replace("-", "_"))
         listed = [*listed, *found] if how == "+=" else found
-    missing = [module for module in MODULES if module not in listed]
-    if missing:
+    return listed
+
+
+@check(step="drivers")
+def bootstrap_loads_the_drivers(cluster: ClusterView) -> None:
+    """The bootstrap of both nodes loads the disk driver and the file system driver."""
+    for node in nodes(cluster):
+        bootstrap = bootstrap_of(cluster, node.name)
+        missing = list(dict.fromkeys([*bootstrap.does_not_load(*MODULES), *bootstrap.lacking(*MODULES)]))
+        if not missing:
+            continue
+        listed = listed_modules(cluster.sms.run(f"cat {CONF}").output)
+        built = all(module in listed for module in missing)
         raise failed(
-            expected=f"modprobe += … with {' and '.join(MODULES)}",
-            actual=f"no {' and no '.join(missing)}",
-            hint="This file has two lists: modules to pack, and modules to load.",
+            expected=f"a bootstrap that loads {' and '.join(MODULES)}",
+            actual=f"{node.name} boots one that does not load {' and '.join(missing)}"
+            + ("; bootstrap.conf lists it, but the bootstrap was built without it" if built else ""),
+            hint="Only `wwbootstrap` reads bootstrap.conf. It asks whether to overwrite the old one."
+            if built
+            else "bootstrap.conf has two lists: modules to pack, and modules to load.",
             node="sms",
-            look="grep modprobe /etc/warewulf/bootstrap.conf",
+            look="zcat /srv/warewulf/bootstrap/*/*/initfs.gz | cpio -i --to-stdout etc/warewulf/modprobe"
+            if built
+            else f"grep modprobe {CONF}",
+            final=True,
         )
 
 
@@ -155,12 +179,16 @@ def root_is_on_the_disk(cluster: ClusterView) -> None:
     for node in nodes(cluster):
         root = node.fact(storage.mount("/"))
         if (root.source, root.fstype) != (f"{DISK}4", "ext4"):
+            older = node.fact(systemd.booted) < bootstrap_of(cluster, node.name).built
             raise failed(
                 expected=f"{DISK}4, ext4",
-                actual=f"{node.name}: {root.source}, {root.fstype}",
-                hint=f"Has it booted since? If so, `lab console {node.name}` shows what failed.",
+                actual=f"{node.name}: {root.source}, {root.fstype}"
+                + ("; it booted before the bootstrap was built" if older else ""),
+                hint="A node is made anew when it boots."
+                if older
+                else f"Has it booted with the layout? If so, `lab console {node.name}` shows what failed.",
                 node=node.name,
-                look="findmnt /",
+                look="findmnt /; uptime -s",
                 final=True,  # while the node boots, no shell could report this
             )
 
@@ -192,7 +220,7 @@ def the_rest_is_where_it_belongs(cluster: ClusterView) -> None:
 def every_boot_starts_clean(cluster: ClusterView) -> None:
     """The file systems on / and /tmp were created during this boot."""
     for node in nodes(cluster):
-        began = int(node.run(BEGAN).output.strip() or 0)
+        began = node.fact(systemd.booted)
         for place in [place for place in PLACES if place != "/boot"]:
             device = node.fact(storage.mount(place)).source
             made = node.fact(storage.made(device))

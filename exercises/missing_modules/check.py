@@ -1,16 +1,19 @@
-"""SEC-3: the bootstrap has netfilter, the firewall of the login node runs, and it enforces bans."""
+"""SEC-3: the bootstrap has netfilter, the firewall of the login node runs, and it enforces bans.
+
+What must outlive the next boot are the modules: they are looked for in the bootstrap that the node downloads
+then, and not only on the node, where somebody may have copied them by hand.
+"""
 
 from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, NodeView, check, failed
-from lab.facts import systemd
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed
+from lab.facts import fail2ban, systemd
 
 CONF = "/etc/warewulf/bootstrap.conf"
 NETFILTER = "kernel/net/netfilter/"
 NAMES = ("nf_tables", "nft_ct", "nfnetlink")
-LOG = "/var/log/fail2ban.log"
 STATUS = "fail2ban-client status sshd"
 
 
@@ -21,9 +24,9 @@ def drivers(text: str) -> list[str]:
 
 
 def names_netfilter(words: list[str]) -> bool:
-    """Whether a list of drivers contains what a firewall needs, by folder or by module names."""
-    folders = [word.strip("/") + "/" for word in words if "/" in word]
-    return any(NETFILTER.startswith(folder) for folder in folders) or set(NAMES) <= set(words)
+    """Whether a list of drivers names some of netfilter, by folder or by module."""
+    folders = [word.lstrip("/") for word in words if "/" in word]
+    return any(NETFILTER.startswith(folder) for folder in folders) or any(name in words for name in NAMES)
 
 
 def stranger(cluster: ClusterView) -> NodeView:
@@ -55,31 +58,55 @@ def door(cluster: ClusterView) -> tuple[bool, str]:
 
 
 @check(step="modules")
-def bootstrap_conf_names_netfilter(cluster: ClusterView) -> None:
-    """bootstrap.conf on the SMS lists the netfilter modules."""
-    text = cluster.sms.run(f"cat {CONF}").output
-    if not names_netfilter(drivers(text)):
+def bootstrap_has_netfilter(cluster: ClusterView) -> None:
+    """The bootstrap that the login node boots contains the netfilter modules."""
+    lacking = bootstrap_of(cluster, "login").lacking(*NAMES)
+    if not lacking:
+        return
+    missing = f"no {', '.join(lacking)}"
+    if names_netfilter(drivers(cluster.sms.run(f"cat {CONF}").output)):
         raise failed(
-            expected="kernel/net/, or the netfilter modules by name",
-            actual="no drivers line lists them",
-            hint="Which directory under /lib/modules has them on the SMS, and which setting adds it?",
+            expected=f"{', '.join(NAMES)} in the bootstrap",
+            actual=f"{missing}; bootstrap.conf lists netfilter, but the bootstrap was built without it",
+            hint="Only `wwbootstrap` reads bootstrap.conf. It asks whether to overwrite the old bootstrap, "
+            "and prints `Done.` after any answer.",
             node="sms",
-            look=f"grep drivers {CONF}",
+            look="zcat /srv/warewulf/bootstrap/*/*/initfs.gz | cpio -it | grep nf_tables",
+            final=True,
         )
+    raise failed(
+        expected=f"{', '.join(NAMES)} in the bootstrap",
+        actual=f"{missing}; no drivers line in bootstrap.conf lists netfilter",
+        hint="Which directory under /lib/modules has them on the SMS, and which setting adds it?",
+        node="sms",
+        look=f"grep drivers {CONF}",
+        final=True,
+    )
 
 
-@check(step="boot", needs=[bootstrap_conf_names_netfilter], settle=45)
+@check(step="boot", needs=[bootstrap_has_netfilter], settle=45)
 def login_has_the_modules(cluster: ClusterView) -> None:
     """The login node has the netfilter modules for its kernel."""
     lacking = [name for name in NAMES if cluster.login.run(f"modinfo -n {name}").exit_status != 0]
-    if lacking:
-        raise failed(
-            expected="modules for the kernel it runs",
-            actual=f"no {', '.join(lacking)}",
-            hint="Did you build the bootstrap again, overwrite the old one, and then reboot the node?",
-            node="login",
-            look=f"modinfo -n {lacking[0]}",
-        )
+    if not lacking:
+        return
+    booted = cluster.login.fact(systemd.booted)
+    older = booted < bootstrap_of(cluster, "login").built
+    raise failed(
+        expected="modules for the kernel it runs",
+        actual=f"no {', '.join(lacking)}; "
+        + (
+            "login booted before the bootstrap was built"
+            if older
+            else "login has booted since the bootstrap was built"
+        ),
+        hint="The bootstrap has them. A node gets its modules when it boots."
+        if older
+        else "`lab console login` shows which bootstrap it fetched.",
+        node="login",
+        look=f"uptime -s; modinfo -n {lacking[0]}",
+        final=older and cluster.login.fact(systemd.system).up,  # or it may be on its way down
+    )
 
 
 @check(step="boot", needs=[login_has_the_modules], settle=45)
@@ -97,17 +124,38 @@ def firewall_runs(cluster: ClusterView) -> None:
         )
 
 
+@check(step="boot", needs=[firewall_runs])
+def modules_come_with_the_bootstrap(cluster: ClusterView) -> None:
+    """The login node has loaded only modules that its bootstrap contains, so the next boot has them too."""
+    loaded = [line.split()[0] for line in cluster.login.run("lsmod").output.splitlines()[1:]]
+    strange = bootstrap_of(cluster, "login").lacking(*loaded)
+    if strange:
+        raise failed(
+            expected="every loaded module in the bootstrap",
+            actual=f"not there: {', '.join(strange)}",
+            hint="What you copy to a node by hand is gone after its next boot. Add it to bootstrap.conf.",
+            node="login",
+            look="lsmod",
+            final=True,
+        )
+
+
 @check(step="ban", needs=[firewall_runs], settle=10)
 def stranger_was_banned(cluster: ClusterView) -> None:
-    """The login node has banned the stranger's address since it booted."""
-    address = stranger(cluster).address
-    if not re.search(rf"\[sshd\] Ban {re.escape(address)}$", log(cluster), flags=re.MULTILINE):
+    """Since it booted, the login node has banned the stranger's address for failed logins."""
+    address, found = stranger(cluster).address, cluster.login.fact(fail2ban.bans("sshd"))
+    if not found.earned(address):
+        by_hand = found.banned(address)
         raise failed(
-            expected=f"[sshd] Ban {address} in fail2ban's log",
-            actual="no such line",
-            hint="A ban needs five failures within ten minutes. Did you guess passwords from outside?",
+            expected=f"{found.allowed} failures of {address}, and a ban, in fail2ban's log",
+            actual="a ban, but not so many failures before it: somebody has typed it"
+            if by_hand
+            else "no ban",
+            hint="Such a ban does not show that a stranger would get one. Guess passwords from outside."
+            if by_hand
+            else "A ban needs five failures within ten minutes. Did you guess passwords from outside?",
             node="login",
-            look=f"grep Ban {LOG}",
+            look=f"grep -E 'Found|Ban' {fail2ban.LOG}",
         )
 
 
@@ -148,8 +196,3 @@ def stranger_may_try_again(cluster: ClusterView) -> None:
             node="outside",
             look="ssh user1@login",
         )
-
-
-def log(cluster: ClusterView) -> str:
-    """fail2ban's lines about bans."""
-    return cluster.login.run(f"grep -hE 'Ban|Unban' {LOG}").output

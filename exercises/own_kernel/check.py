@@ -1,9 +1,13 @@
-"""KERN-1: a kernel from the chroot, its bootstrap assigned to every node, and nodes that run it."""
+"""KERN-1: a kernel from the chroot, its bootstrap assigned to every node, and nodes that run it.
+
+What must outlive the next boot is in the bootstrap: its content is looked at, not its name, and the modules
+that nodes have loaded must be in it.
+"""
 
 from __future__ import annotations
 
-from lab.checks import ClusterView, NodeView, check, chroot_of, failed
-from lab.facts import slurm, systemd, warewulf
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, chroot_of, failed
+from lab.facts import next_boot, slurm, systemd, warewulf
 
 
 def kernels(cluster: ClusterView, root: str) -> set[str]:
@@ -42,12 +46,14 @@ def folder_has_a_kernel(cluster: ClusterView) -> None:
 @check(step="bootstrap", needs=[folder_has_a_kernel])
 def bootstrap_of_that_kernel(cluster: ClusterView) -> None:
     """Warewulf has a bootstrap with that kernel."""
-    names = {row.name for row in cluster.sms.fact(warewulf.bootstrap_list)}
+    names = sorted(row.name for row in cluster.sms.fact(warewulf.bootstrap_list))
     wanted = new_kernels(cluster)
-    if not names & wanted:
+    inside = {name: cluster.sms.fact(next_boot.bootstrap(name)).kernel for name in names}
+    if not set(inside.values()) & wanted:
+        mislabelled = {name: f"has the kernel {inside[name]}" for name in names if name in wanted}
         raise failed(
-            expected=f"a bootstrap called {' or '.join(sorted(wanted))}",
-            actual=sorted(names),
+            expected=f"a bootstrap with the kernel {' or '.join(sorted(wanted))}",
+            actual=mislabelled or names,
             hint="`wwbootstrap` searches the SMS, unless you name a chroot.",
             node="sms",
             look="wwsh bootstrap list",
@@ -62,8 +68,11 @@ def every_node_is_given_it(cluster: ClusterView) -> None:
         row.name: cluster.sms.fact(warewulf.provision_print(row.name)).bootstrap
         for row in cluster.sms.fact(warewulf.node_list)
     }
-    others = {node: name for node, name in given.items() if name not in wanted}
-    if others or len(set(given.values())) != 1:
+    inside = {
+        name: cluster.sms.fact(next_boot.bootstrap(name)).kernel for name in sorted(set(given.values()))
+    }
+    others = {node: name for node, name in given.items() if inside[name] not in wanted}
+    if others or len(set(inside.values())) != 1:
         raise failed(
             expected=f"{' or '.join(sorted(wanted))} for every node",
             actual=others or given,
@@ -77,15 +86,35 @@ def every_node_is_given_it(cluster: ClusterView) -> None:
 def nodes_run_it(cluster: ClusterView) -> None:
     """The login node and the compute nodes run that kernel."""
     for node in [cluster.login, *cpu_nodes(cluster)]:
-        wanted = cluster.sms.fact(warewulf.provision_print(node.name)).bootstrap
+        bootstrap = bootstrap_of(cluster, node.name)
         found = node.run("uname -r").output.strip()
-        if found != wanted:
+        if found != bootstrap.kernel:
+            older = node.fact(systemd.booted) < bootstrap.built
             raise failed(
-                expected=wanted,
+                expected=bootstrap.kernel,
                 actual=found,
-                hint="Has the node booted since you assigned the bootstrap?",
+                hint=f"{node.name} booted before this bootstrap was built."
+                if older
+                else "Has the node booted since you assigned the bootstrap?",
                 node=node.name,
-                look="uname -r",
+                look="uptime -s; uname -r",
+            )
+
+
+@check(step="boot", needs=[nodes_run_it])
+def modules_come_with_the_bootstrap(cluster: ClusterView) -> None:
+    """The login node and the compute nodes have loaded only modules that the bootstrap contains."""
+    for node in [cluster.login, *cpu_nodes(cluster)]:
+        loaded = [line.split()[0] for line in node.run("lsmod").output.splitlines()[1:]]
+        strange = bootstrap_of(cluster, node.name).lacking(*loaded)
+        if strange:
+            raise failed(
+                expected="every loaded module in the bootstrap",
+                actual=f"{node.name}: not there: {', '.join(strange)}",
+                hint="The next boot would lose them. `wwbootstrap` packs what bootstrap.conf lists.",
+                node=node.name,
+                look="lsmod",
+                final=True,
             )
 
 

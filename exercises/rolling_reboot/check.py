@@ -1,12 +1,25 @@
-"""A rolling-reboot health check: where it runs, what it does in a rehearsal, and how it updated the nodes."""
+"""A rolling-reboot health check: where it runs, what it does in a rehearsal, and how it updated the nodes.
+
+What must outlive the next boot are the stamp, in the image that was packed, and the settings, in slurm.conf.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+from collections.abc import Callable
 
-from lab.checks import ClusterView, check, failed, packed_files
+from lab.checks import (
+    CheckFailedError,
+    ClusterView,
+    check,
+    failed,
+    image_of,
+    not_packed,
+    packed_files,
+    require_settings,
+)
 from lab.facts import slurm
 
 SHARED = "/opt/ohpc/pub/"
@@ -44,28 +57,33 @@ def rehearse(cluster: ClusterView, *groups: str) -> None:
     )
 
 
-@check(step="watch")
-def slurmd_runs_the_shared_script(cluster: ClusterView) -> None:
-    """Slurm's health check is the script on shared storage, and it runs at least once a minute."""
-    config = cluster.sms.fact(slurm.config)
-    program = config.get("HealthCheckProgram", "")
-    if program != SCRIPT:
-        raise failed(
+def settings_fault(setting: Callable[[str], str]) -> CheckFailedError | None:
+    """What is wrong with the settings of the health check."""
+    look = "scontrol show config | grep HealthCheck"
+    if setting("HealthCheckProgram") != SCRIPT:
+        return failed(
             expected=f"HealthCheckProgram = {SCRIPT}",
-            actual=f"HealthCheckProgram = {program}",
+            actual=f"HealthCheckProgram = {setting('HealthCheckProgram')}",
             hint="Set it in slurm.conf on the SMS; `sudo scontrol reconfigure` informs the nodes.",
             node="sms",
-            look="scontrol show config | grep HealthCheck",
+            look=look,
         )
-    interval = int(config.get("HealthCheckInterval", "0").split()[0])
-    if not 0 < interval <= LONGEST_INTERVAL:
-        raise failed(
+    interval = (setting("HealthCheckInterval") or "0").split()[0]
+    if not interval.isdecimal() or not 0 < int(interval) <= LONGEST_INTERVAL:
+        return failed(
             expected=f"HealthCheckInterval between 1 and {LONGEST_INTERVAL} s",
             actual=f"{interval} s",
             hint="Each node takes that long to notice that it is drained, and again after the reboot.",
             node="sms",
-            look="scontrol show config | grep HealthCheck",
+            look=look,
         )
+    return None
+
+
+@check(step="watch")
+def slurmd_runs_the_shared_script(cluster: ClusterView) -> None:
+    """Slurm's health check is the script on shared storage, and it runs at least once a minute."""
+    require_settings(cluster, settings_fault, key="HealthCheck")
     mode = cluster.sms.run(f"stat -c %A {SCRIPT}").output.strip()
     if mode.count("x") != len("ugo") or not mode.startswith("-"):
         raise failed(
@@ -147,7 +165,17 @@ def a_new_image_is_wanted(cluster: ClusterView) -> None:
         )
 
 
-@check(step="roll", needs=[a_new_image_is_wanted], settle=90)
+@check(step="roll", needs=[a_new_image_is_wanted])
+def image_has_the_stamp(cluster: ClusterView) -> None:
+    """The image that each compute node boots has this stamp: it was packed after the stamp was written."""
+    wanted = cluster.sms.run(f"cat {WANTED}").output.strip()
+    for node in cluster.compute:
+        image = image_of(cluster, node.name, STAMP)
+        if image.text(STAMP).strip() != wanted:
+            raise not_packed(cluster, node.name, STAMP.lstrip("/"))
+
+
+@check(step="roll", needs=[image_has_the_stamp], settle=90)
 def every_compute_node_runs_it(cluster: ClusterView) -> None:
     """Every compute node runs that image."""
     wanted = cluster.sms.run(f"cat {WANTED}").output.strip()
@@ -159,9 +187,9 @@ def every_compute_node_runs_it(cluster: ClusterView) -> None:
         raise failed(
             expected=f"{wanted} on every compute node",
             actual=others,
-            hint="Was the VNFS packed again after the stamp was written, and has the node booted since?",
+            hint="The image has the stamp, but the node has not booted since it was packed.",
             node=next(iter(others)),
-            look=f"cat {STAMP}",
+            look=f"uptime -s; cat {STAMP}",
         )
 
 

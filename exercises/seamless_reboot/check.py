@@ -1,12 +1,25 @@
-"""COMP-1: c1 is in service again, and Slurm has rebooted it without further help."""
+"""COMP-1: c1 is in service again, and Slurm has rebooted it without further help.
+
+Two things must last: slurm.conf must say what the running controller knows, and the program must be where the
+node's next boot finds it, not only on the node that runs.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
 
-from lab.checks import ClusterView, check, failed
-from lab.facts import slurm
+from lab.checks import (
+    CheckFailedError,
+    ClusterView,
+    NodeView,
+    check,
+    failed,
+    image_of,
+    require_both,
+    slurm_conf_of,
+)
+from lab.facts import slurm, systemd, warewulf
 
 CONF = "/etc/slurm/slurm.conf"
 LOG = "/var/log/slurm/slurmctld.log"
@@ -15,7 +28,11 @@ QUEUED = "reboot request queued for nodes"
 RETURNED = "returned to service"
 BY_HAND = "state set to"
 EVENTS = f"{QUEUED}|{RETURNED}|{BY_HAND}|Canceling REBOOT|reboot timed out"
-WRITTEN = "^[[:space:]]*RebootProgram[[:space:]]*=[[:space:]]*[^[:space:]]"
+PATIENCE = 10  # seconds that a node may go on after slurmd has run the program
+ASKED = (
+    """journalctl -u slurmd -q --no-pager -o short-unix -n 1 -g 'reboot request' | cut -d. -f1; date +%s"""
+)
+"""When slurmd last ran the program (slurmd/req.c, _rpc_reboot), and the time now."""
 
 
 def first_node(cluster: ClusterView) -> str:
@@ -58,10 +75,22 @@ def node_is_in_service(cluster: ClusterView) -> None:
     info = cluster.sms.fact(slurm.node(name))
     if info.takes_jobs:
         return
+    if "REBOOT_ISSUED" in info.flags and (seconds := ignored(cluster.compute[0])):
+        raise failed(
+            expected=f"{name} reboots when Slurm requests it",
+            actual=f"slurmd ran {program(cluster)} {seconds} s ago, and {name} runs on",
+            hint="What does RebootProgram do on the node? Resume the node, which cancels the request. Then "
+            "correct the program, and request the reboot again.",
+            node="sms",
+            look="scontrol show config | grep RebootProgram",
+            final=True,
+        )
     rebooting = bool(info.flags & {"REBOOT_REQUESTED", "REBOOT_ISSUED"})
     hint = "`sinfo -R` shows the reason. If it no longer applies, an operator must resume the node."
     if rebooting:
         hint = f"Is it booting? If not, `journalctl -u slurmd` on {name} says why it did not reboot."
+    elif "timed out" in info.reason:
+        hint = f"It was not back in time. Did it reboot at all? `uptime -s` on {name} says when."
     raise failed(
         expected=f"{name} is idle or busy",
         actual=f"{info.label.lower()}: {info.reason}" if info.reason else info.label.lower(),
@@ -72,31 +101,60 @@ def node_is_in_service(cluster: ClusterView) -> None:
     )
 
 
+def ignored(node: NodeView) -> int:
+    """For how many seconds a node has run on since slurmd ran the program; 0 if it may still reboot."""
+    times = [int(word) for word in node.run(ASKED).output.split() if word.isdecimal()]
+    if len(times) != 2 or not node.fact(systemd.system).up:
+        return 0
+    seconds = times[1] - times[0]
+    return seconds if seconds > PATIENCE else 0
+
+
+def program(cluster: ClusterView) -> str:
+    """The RebootProgram of the running controller, "" if there is none."""
+    return cluster.sms.fact(slurm.config).get("RebootProgram", "").strip("\"'")
+
+
 @check(step="program")
 def reboot_program_is_known(cluster: ClusterView) -> None:
-    """The controller has a RebootProgram."""
-    if cluster.sms.fact(slurm.config).get("RebootProgram"):
-        return
-    written = cluster.sms.run(f"grep -Ei {shlex.quote(WRITTEN)} {CONF}")
-    unread = written.exit_status == 0
-    raise failed(
-        expected="a RebootProgram",
-        actual=f"the controller has not read this line: {written.output.strip()}"
-        if unread
-        else f"no active line for it in {CONF}",
-        hint="`sudo scontrol reconfigure` makes the controller read its file."
-        if unread
-        else "Everything after a # is a comment.",
-        node="sms",
-        look="scontrol show config | grep RebootProgram",
+    """The controller has a RebootProgram, and slurm.conf has the same."""
+    running, written = program(cluster), slurm_conf_of(cluster).setting("RebootProgram").strip("'")
+
+    def fault(value: str) -> CheckFailedError | None:
+        if value and value == (written or running):
+            return None
+        return failed(
+            expected=f"RebootProgram = {written or running or '…'}",
+            actual=f"RebootProgram = {value}" if value else "no RebootProgram",
+            hint="Everything after a # is a comment.",
+            node="sms",
+            look="scontrol show config | grep RebootProgram",
+        )
+
+    require_both(fault(running), fault(written), look="grep -i RebootProgram /etc/slurm/slurm.conf")
+
+
+def lasting(cluster: ClusterView, node: NodeView, path: str) -> bool:
+    """Whether a node's next boot has a program: from shared storage, Warewulf's files, or the image."""
+    quoted = shlex.quote(path)
+    places = (
+        f"""d=$(readlink -f "$(dirname {quoted})"); echo "$d/$(basename {quoted})"; readlink -f {quoted}"""
     )
+    found = node.run(f"{places}; findmnt -nro SOURCE -T {quoted}").output.split()
+    if any(":/" in word for word in found[2:]):
+        return True
+    given = cluster.sms.fact(warewulf.provision_print(node.name)).files
+    files = {row.path for row in cluster.sms.fact(warewulf.file_list) if row.name in given}
+    names = [name for name in found[:2] if name not in files]
+    image = image_of(cluster, node.name, *names)
+    return all(image.has(name) for name in names)
 
 
 @check(step="program", needs=[reboot_program_is_known], settle=60)
 def node_has_the_program(cluster: ClusterView) -> None:
-    """The program exists on the node that it must reboot."""
+    """The program exists on the node that it must reboot, and its next boot brings it again."""
     node = cluster.compute[0]
-    path = cluster.sms.fact(slurm.config)["RebootProgram"].split()[0].strip("\"'")
+    path = program(cluster).split()[0]
     if node.run(f"test -x {shlex.quote(path)}").exit_status != 0:
         raise failed(
             expected=f"{path} on {node.name}, executable by root",
@@ -104,6 +162,15 @@ def node_has_the_program(cluster: ClusterView) -> None:
             hint="slurmd runs it on the node that is to be rebooted, not on the SMS.",
             node=node.name,
             look=f"ls -l {path}",
+        )
+    if not lasting(cluster, node, path):
+        raise failed(
+            expected=f"{path} in the image that {node.name} boots, or on shared storage",
+            actual=f"it is on the running {node.name} only, and gone after the first reboot",
+            hint="What you copy to a stateless node by hand is lost. Where do its other programs come from?",
+            node="sms",
+            look=f"ls -l ${{CHROOT}}{path}",
+            final=True,
         )
 
 

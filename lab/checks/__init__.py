@@ -4,6 +4,7 @@ from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
+from lab.checks.next_boot import bootstrap_of, image_of, not_packed
 from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
 
 __all__ = [
@@ -11,9 +12,12 @@ __all__ = [
     "CheckFailedError",
     "ClusterView",
     "NodeView",
+    "bootstrap_of",
     "check",
     "chroot_of",
     "failed",
+    "image_of",
+    "not_packed",
     "packed_files",
     "require_both",
     "require_partitions",

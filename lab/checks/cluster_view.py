@@ -23,6 +23,10 @@ class Question(Protocol[T_co]):
         """The command."""
 
     @property
+    def shown(self) -> str:
+        """The command that learners are shown."""
+
+    @property
     def parse(self) -> Callable[[int, str], T_co]:
         """Parses exit status and output."""
 
@@ -118,13 +122,16 @@ class NodeView:
         """Reads a fact in the node."""
 
         def ask() -> T:
-            answer = self.run(question.command, user=user, timeout=timeout)
+            try:
+                answer = self.run(question.command, user=user, timeout=timeout)
+            except NoAnswerError as silence:
+                raise NoAnswerError(self.name, question.shown, silence.seconds) from silence
             try:
                 return question.parse(answer.exit_status, answer.output)
             except FactError as error:
                 if answer.exit_status == 0:
                     raise  # the command succeeded, so the parser is wrong, not the learner
-                raise RefusedError(self.name, question.command, answer.exit_status, answer.output) from error
+                raise RefusedError(self.name, question.shown, answer.exit_status, answer.output) from error
 
         return self._pool.fact((self.name, user, question.command), ask)
 

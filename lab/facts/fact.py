@@ -20,6 +20,12 @@ class Fact(Generic[T]):
 
     command: str
     parse: Callable[[int, str], T]
+    instead: str = ""  # a command for people, where the command itself is a program of many lines
+
+    @property
+    def shown(self) -> str:
+        """The command that a person may type to see the same."""
+        return self.instead or self.command
 
 
 class FactError(LabError):

@@ -66,6 +66,13 @@ def _system(status: int, output: str) -> SystemState:
     return SystemState(lines[-1])
 
 
+def _booted(status: int, output: str) -> int:
+    require_success("uptime -s", status, output)
+    if not output.strip().isdecimal():
+        raise FactError("the node did not print when it booted", status, output)
+    return int(output)
+
+
 def _failed(status: int, output: str) -> tuple[str, ...]:
     require_success("systemctl --failed", status, output)
     return tuple(line.split()[0] for line in output.splitlines() if line.strip())
@@ -73,3 +80,12 @@ def _failed(status: int, output: str) -> tuple[str, ...]:
 
 system: Fact[SystemState] = Fact("systemctl is-system-running", _system)
 failed_units: Fact[tuple[str, ...]] = Fact("systemctl list-units --failed --plain --no-legend", _failed)
+booted: Fact[int] = Fact(
+    """t=$(systemctl show -P KernelTimestamp --timestamp=unix)
+case $t in @*) echo "${t#@}" ;; *) date -d "$(uptime -s)" +%s ;; esac""",
+    _booted,
+)
+"""When a node began to boot, in seconds since 1970, by its clock at that time.
+
+`uptime` counts back from now, and the clock may have been set since; but containers have no other source.
+"""

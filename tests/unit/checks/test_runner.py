@@ -13,6 +13,7 @@ from lab.checks.runner import Notice, Runner
 from lab.checks.shell_pool import SHELLS_PER_NODE, Answer
 from lab.course.catalog import load_checks
 from lab.facts import slurm
+from lab.facts.fact import Fact
 from lab.model import NodeStatus, Power
 from lab.polling import Clock, monotonic
 from tests.unit.checks_world import Said, SlowError, World
@@ -309,9 +310,25 @@ def test_a_slow_command_does_not_hold_up_the_others() -> None:
     assert len(world.shells) <= SHELLS_PER_NODE
 
 
+def test_a_fact_that_is_a_program_shows_a_command_for_people() -> None:
+    def silent(command: str, _timeout: float) -> Said:
+        raise SlowError(command)
+
+    long = Fact("python3 -c 'many lines'", lambda _status, output: output, "wwsh vnfs list")
+
+    @check(step="x")
+    def look(cluster: ClusterView) -> None:
+        """Asks."""
+        cluster.sms.fact(long)
+
+    verdict = judge(look, world=World().does("sms", "^python3", silent))["look"]
+    assert (verdict.outcome, verdict.look) == (Outcome.FAILED, "wwsh vnfs list")
+    assert Fact("names", lambda _status, output: output).shown == "names"
+
+
 def test_a_fact_asked_by_many_is_read_once() -> None:
     class Names:
-        command = "names"
+        command = shown = "names"
 
         @staticmethod
         def parse(status: int, output: str) -> list[str]:

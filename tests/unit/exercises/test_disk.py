@@ -9,6 +9,7 @@ from lab.facts import storage
 from lab.facts.fact import FactError
 from tests.unit.checks_world import World
 from tests.unit.exercises.test_login import judge, outcomes
+from tests.unit.next_boot_world import with_bootstrap
 
 MIB = 1 << 20
 # `parted -sm /dev/vda unit B print` on c1 of a Docker lab, before and after the exercise
@@ -122,7 +123,7 @@ NODE = (
 
 def solved() -> World:
     """Both nodes on their disks."""
-    world = World()
+    world = with_bootstrap(World(), "virtio_blk", "ext4", loads=("virtio_blk", "ext4"))
     world.says(
         "sms", "^cat /etc/warewulf/bootstrap.conf", "modprobe += sd_mod\nmodprobe += virtio_blk, ext4\n"
     )
@@ -163,6 +164,8 @@ def test_a_loader_that_is_gone_or_changed_is_told(first: str) -> None:
         ("select /dev/vda,", "", "nodes_are_given_the_layout"),
         ("fstab 5 /tmp ext4 defaults 0 0", "", "nodes_are_given_the_layout"),
         ("mkfs 5 ext4 -L tmp,", "", "nodes_are_given_the_layout"),
+        ("fstab 5 /tmp", "fstab 2 /tmp", "nodes_are_given_the_layout"),
+        ("fstab 3 none", "fstab 5 none", "nodes_are_given_the_layout"),
         ("name 2 boot", "mklabel gpt,name 2 boot", "no_boot_makes_a_new_table"),
     ],
 )
@@ -173,24 +176,36 @@ def test_a_layout_with_a_flaw_is_told(before: str, after: str, check: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "missing"),
+    ("text", "loads", "part", "look"),
     [
-        ("modprobe += virtio_blk\n", "no ext4"),
-        ("#modprobe += virtio_blk, ext4\n", "no virtio_blk and no ext4"),
-        ("modprobe += virtio_blk, ext4\nmodprobe = sd_mod\n", "no virtio_blk and no ext4"),
+        ("modprobe += virtio_blk\n", ("virtio_blk",), "does not load ext4", "grep modprobe"),
+        ("#modprobe += virtio_blk, ext4\n", (), "does not load virtio_blk and ext4", "grep modprobe"),
+        ("modprobe += virtio_blk, ext4\nmodprobe = sd_mod\n", ("sd_mod",), "virtio_blk", "grep modprobe"),
+        ("modprobe += virtio_blk\nmodprobe += ext4\n", (), "built without it", "cpio"),
+        ("modprobe += virtio-blk ext4  # disk\n", ("virtio_blk",), "built without it", "cpio"),
     ],
 )
-def test_drivers_that_nobody_loads_are_named(text: str, missing: str) -> None:
-    found = judge("local_disk", solved().says("sms", "bootstrap.conf", text))
+def test_drivers_that_the_bootstrap_does_not_load_are_named(
+    text: str, loads: tuple[str, ...], part: str, look: str
+) -> None:
+    world = with_bootstrap(solved(), "virtio_blk", "ext4", loads=loads).says("sms", "bootstrap.conf", text)
+    found = judge("local_disk", world)
     assert outcomes(found, Outcome.FAILED) == ["bootstrap_loads_the_drivers"]
-    assert found["bootstrap_loads_the_drivers"].actual == missing
+    assert part in found["bootstrap_loads_the_drivers"].actual
+    assert look in found["bootstrap_loads_the_drivers"].look
 
 
-def test_drivers_may_be_written_in_other_ways() -> None:
-    found = judge(
-        "local_disk", solved().says("sms", "bootstrap.conf", "modprobe += virtio-blk ext4  # disk\n")
-    )
-    assert found["bootstrap_loads_the_drivers"].outcome is Outcome.PASSED
+def test_a_driver_that_is_loaded_must_also_be_packed() -> None:
+    found = judge("local_disk", with_bootstrap(solved(), "ext4", loads=("virtio_blk", "ext4")))
+    assert outcomes(found, Outcome.FAILED) == ["bootstrap_loads_the_drivers"]
+
+
+@pytest.mark.parametrize(("built", "part"), [(1001, "booted before"), (900, "none, tmpfs")])
+def test_a_node_that_booted_too_early_is_told(built: int, part: str) -> None:
+    drivers = ("virtio_blk", "ext4")
+    world = with_bootstrap(solved(), *drivers, loads=drivers, built=built)
+    world.says("c1", "^findmnt.* /$", found_at("/", "none", "tmpfs", 512, 215))
+    assert part in judge("local_disk", world)["root_is_on_the_disk"].actual
 
 
 def test_a_file_system_of_an_earlier_boot_is_told() -> None:

@@ -15,6 +15,8 @@ from lab.checks.runner import Runner
 from lab.course.catalog import load
 from lab.paths import data_folder
 from tests.unit.checks_world import World
+from tests.unit.exercises.test_disk import provision
+from tests.unit.next_boot_world import with_image
 
 EXERCISE = load(data_folder("exercises")).get("rolling_reboot")
 FILES = EXERCISE.folder / "files"
@@ -126,9 +128,13 @@ ROLLED = """\
 """
 
 
+WRITTEN = "HealthCheckInterval=10\nHealthCheckProgram=/opt/ohpc/pub/rolling/check\n"
+
+
 def solved() -> World:
     """Everything is as it should be."""
-    world = World()
+    world = with_image(World(), {"etc/image-release": ("debian13-2\n", "debian13-2\n")})
+    world.says("sms", "^cat /etc/slurm/slurm.conf", WRITTEN)
     world.says("sms", "^scontrol show config", CONFIG.format(10, "/opt/ohpc/pub/rolling/check"))
     world.says("sms", "^stat -c %A", "-rwxr-xr-x\n")
     world.says("sms", "rehearse.py --json", '[{"name": "drained", "story": "x", "fault": ""}]')
@@ -137,6 +143,7 @@ def solved() -> World:
     world.says("sms", "scontrol -o show nodes", NODES.format("c1") + NODES.format("c2"))
     world.says("sms", "^grep -a", ROLLED.format("c1") + ROLLED.format("c2"))
     for node in ("c1", "c2"):
+        world.says("sms", f"^wwsh provision print {node}", provision("", node))
         world.says(node, "^cat /etc/image-release", "debian13-2\n")
     return world
 
@@ -158,6 +165,9 @@ def test_all_pass_when_solved() -> None:
 
 def test_the_handout_fails_for_two_reasons() -> None:
     world = solved().says("sms", "^scontrol show config", CONFIG.format(300, "/usr/sbin/nhc"))
+    world.says(
+        "sms", "^cat /etc/slurm/slurm.conf", "HealthCheckInterval=300\nHealthCheckProgram=/usr/sbin/nhc\n"
+    )
     world.says("sms", "^cat /opt/ohpc/pub/rolling/wanted", "cat: no such file", 1)
     found = failing(world)
     assert set(found) == {"slurmd_runs_the_shared_script", "a_new_image_is_wanted"}
@@ -233,3 +243,17 @@ def test_the_check_brings_its_own_rehearsal(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in FILES.iterdir()}
     assert (tmp_path / "rehearse.py").read_bytes() == (FILES / "rehearse.py").read_bytes()
     assert (tmp_path / "stand-in").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("image", [None, "debian13-1\n"])
+def test_nodes_that_were_stamped_by_hand_do_not_count(image: str | None) -> None:
+    """They say what they should, and the next boot takes it from them."""
+    found = failing(with_image(solved(), {"etc/image-release": (image, "debian13-2\n")}))
+    assert set(found) == {"image_has_the_stamp"}
+    assert "older than the chroot" in found["image_has_the_stamp"].actual
+
+
+def test_settings_that_only_the_controller_has_do_not_count() -> None:
+    found = failing(solved().says("sms", "^cat /etc/slurm/slurm.conf", "HealthCheckProgram=/usr/sbin/nhc\n"))
+    assert set(found) == {"slurmd_runs_the_shared_script"}
+    assert "slurm.conf" in found["slurmd_runs_the_shared_script"].actual

@@ -100,9 +100,12 @@ def trial(**parts: str) -> str:
     return "".join(f"@@trial {name}\n{text}\n" for name, text in found.items())
 
 
-def scripted(output: str) -> World:
-    world, _ = database()
+def scripted(output: str, *, printed: str | None = None) -> World:
+    world, text = database()
     world.says("sms", "^unshare", output)
+    world.says("sms", "^wwsh node print; ", text if printed is None else printed)
+    world.says("sms", "^wwsh vnfs list", "VNFS NAME SIZE ARCH CHROOT\ndebian13 60.0 x86_64 /opt/x\n")
+    world.says("sms", "^wwsh bootstrap list", "BOOTSTRAP NAME SIZE ARCH\n6.12.0 9.0 x86_64\n")
     world.says(
         "sms", "^cat .*rebuild_script", "".join(f"{ADDRESSES[n]}/16 {MACS[n].upper()}\n" for n in MACS)
     )
@@ -135,3 +138,28 @@ def test_a_script_that_root_may_not_run_is_told() -> None:
     found = judge("rebuild_script", scripted("@@trial not-executable\n"))
     assert outcomes(found, Outcome.FAILED) == ["it_runs_to_its_end"]
     assert "not executable" in found["it_runs_to_its_end"].actual
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("", "", "c1: not in it, c2: not in it"),
+        ("52:54:00:00:01:02", "52:54:00:00:01:20", "c2: its MAC address is 52:54:00:00:01:02"),
+        ("= 172.16.1.1\n", "= 172.16.1.9\n", "c1: its IP address is 172.16.1.1"),
+        ("255.255.0.0", "255.255.255.0", "c1: the netmask is 255.255.0.0, c2: the netmask is 255.255.0.0"),
+        ("= debian13\n", "= debian12\n", "c1: no such VNFS, c2: no such VNFS"),
+        ("munge.key,", "", "c1: without the files munge.key, c2: without the files munge.key"),
+    ],
+)
+def test_a_database_that_no_node_could_boot_with_is_no_model(before: str, after: str, told: str) -> None:
+    """The script leaves it as it was, and still it does not build what the nodes need."""
+    text = database()[1].replace(before, after) if before else "WARNING:  No nodes found.\n"
+    found = judge("rebuild_script", scripted(trial(), printed=text))
+    assert found["data_is_complete"].actual == told
+    assert "lab reset" in found["data_is_complete"].hint
+
+
+def test_a_script_that_needs_something_in_tmp_is_told() -> None:
+    error = "FileNotFoundError: [Errno 2] No such file or directory: '/tmp/nodes.csv'"
+    found = judge("rebuild_script", scripted(trial(first_output=f"Traceback\n{error}")))
+    assert "empty /tmp" in found["it_runs_to_its_end"].hint

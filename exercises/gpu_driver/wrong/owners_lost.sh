@@ -1,0 +1,2 @@
+#: step tree on sms as user1
+sudo cp -r ${CHROOT} ${CHROOT}-gpu

@@ -1,0 +1,3 @@
+#: step bootstrap on sms as user1
+#: answer yes to Yes/No>
+sudo wwbootstrap --name=$(basename ${CHROOT}/lib/modules/*) $(uname -r)
