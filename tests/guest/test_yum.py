@@ -87,8 +87,8 @@ def test_without_a_tree_it_is_this_system(yum: Ask, log: Path) -> None:
     ("asked", "installed"),
     [
         ("kernel", "linux-image-cloud-amd64"),
-        ("fail2ban", "fail2ban firewalld"),
-        ("fail2ban.noarch", "fail2ban firewalld"),
+        ("fail2ban", "fail2ban firewalld python3-pyinotify"),
+        ("fail2ban.noarch", "fail2ban firewalld python3-pyinotify"),
         ("vim-enhanced", "vim-tiny"),
         ("parted", "parted"),
     ],
