@@ -103,12 +103,14 @@ def unpacked(path: str, *, joined: bool = False) -> Iterator[Entry]:
 
 
 def stored(kind: str, name: str) -> dict[str, str]:
-    """All keys of an object in the datastore."""
+    """All keys of an object in the datastore, and its number as `_ID`."""
     done = subprocess.run(
         ["wwsh", "object", "print", name, "-t", kind, "-p", ":all"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    found = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
+    # A line is "ID: KEY = VALUE" (Warewulf 3, lib/Warewulf/Module/Cli/Object.pm, exec).
+    lines = [re.match(r"\s*(\d+):\s+(\S+)\s+= (.*)", line) for line in done.stdout.splitlines()]
+    found = {name: value for line in lines if line for name, value in (("_ID", line[1]), (line[2], line[3]))}
     if found.get("NAME") != name:
         raise UnreadableError(f"Warewulf has no {kind} called {name}")
     return found
