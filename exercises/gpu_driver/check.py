@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import shlex
 
-from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed, image_of, not_packed
+from lab.checks import (
+    ClusterView,
+    NodeView,
+    bootstrap_of,
+    check,
+    failed,
+    image_of,
+    not_packed,
+    one_for_each_vnfs,
+)
 from lab.facts import slurm, systemd, warewulf
 from lab.facts.next_boot import VnfsImage
 
@@ -195,16 +204,16 @@ def the_others_keep_theirs(cluster: ClusterView) -> None:
             )
 
 
-def packed(cluster: ClusterView, node: NodeView) -> VnfsImage:
+def packed(cluster: ClusterView, node: str) -> VnfsImage:
     """The image that a GPU node boots next."""
-    return image_of(cluster, node.name, SMI, f"usr/lib/modules/*/{MODULE}", INSTALLERS)
+    return image_of(cluster, node, SMI, f"usr/lib/modules/*/{MODULE}", INSTALLERS)
 
 
 @check(step="boot", needs=[gpu_nodes_are_given_it, driver_is_for_their_kernel])
 def image_has_the_driver(cluster: ClusterView) -> None:
     """The image of that VNFS contains the driver, for the kernel that the GPU nodes boot."""
     for node in gpu_nodes(cluster):
-        image, kernel = packed(cluster, node), bootstrap_of(cluster, node.name).kernel
+        image, kernel = packed(cluster, node.name), bootstrap_of(cluster, node.name).kernel
         for path in (SMI, f"usr/lib/modules/{kernel}/{MODULE}"):
             if not image.has(path):
                 raise not_packed(cluster, node.name, path)
@@ -213,10 +222,9 @@ def image_has_the_driver(cluster: ClusterView) -> None:
 @check(step="boot", needs=[image_has_the_driver, installer_is_gone])
 def image_has_no_installer(cluster: ClusterView) -> None:
     """The image contains no installer: the chroot was packed after it was cleaned up."""
-    for node in gpu_nodes(cluster):
-        found = [
-            path for path, both in packed(cluster, node).files.items() if path.endswith(".run") and both.image
-        ]
+    for name in one_for_each_vnfs(cluster, gpu_nodes(cluster)):
+        files = packed(cluster, name).files
+        found = [path for path, both in files.items() if path.endswith(".run") and both.image]
         if found:
             raise failed(
                 expected="no .run file in the image",
@@ -235,7 +243,7 @@ def gpus_answer(cluster: ClusterView) -> None:
         wanted = cluster.spec.node(node.name).gpus
         answer = node.run("nvidia-smi -L")
         if answer.exit_status != 0 or answer.output.count("GPU ") < wanted:
-            older = node.fact(systemd.booted) < packed(cluster, node).packed
+            older = node.fact(systemd.booted) < packed(cluster, node.name).packed
             raise failed(
                 expected=f"{wanted} GPUs on {node.name}",
                 actual=answer.output.strip() or f"status {answer.exit_status}",

@@ -17,6 +17,7 @@ from lab.checks import (
     failed,
     image_of,
     not_packed,
+    one_for_each_vnfs,
     packed_files,
     require_settings,
 )
@@ -169,10 +170,9 @@ def a_new_image_is_wanted(cluster: ClusterView) -> None:
 def image_has_the_stamp(cluster: ClusterView) -> None:
     """The image that each compute node boots has this stamp: it was packed after the stamp was written."""
     wanted = cluster.sms.run(f"cat {WANTED}").output.strip()
-    for node in cluster.compute:
-        image = image_of(cluster, node.name, STAMP)
-        if image.text(STAMP).strip() != wanted:
-            raise not_packed(cluster, node.name, STAMP.lstrip("/"))
+    for node in one_for_each_vnfs(cluster, cluster.compute):
+        if image_of(cluster, node, STAMP).text(STAMP).strip() != wanted:
+            raise not_packed(cluster, node, STAMP.lstrip("/"))
 
 
 @check(step="roll", needs=[image_has_the_stamp], settle=90)

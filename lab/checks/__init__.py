@@ -4,7 +4,7 @@ from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
 from lab.checks.exercise_files import packed_files
-from lab.checks.next_boot import bootstrap_of, image_of, not_packed
+from lab.checks.next_boot import bootstrap_of, image_of, not_packed, one_for_each_vnfs
 from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "failed",
     "image_of",
     "not_packed",
+    "one_for_each_vnfs",
     "packed_files",
     "require_both",
     "require_partitions",

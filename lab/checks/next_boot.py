@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lab.checks.api import CheckFailedError, failed
-from lab.checks.cluster_view import ClusterView
+from lab.checks.cluster_view import ClusterView, NodeView
 from lab.facts import next_boot, warewulf
 
 UNPACKED = "An image is what the chroot was when `wwvnfs` packed it. Pack it again, then boot the node."
@@ -23,6 +25,14 @@ def image_of(cluster: ClusterView, node: str, *patterns: str) -> next_boot.VnfsI
             final=True,
         )
     return image
+
+
+def one_for_each_vnfs(cluster: ClusterView, nodes: Iterable[NodeView]) -> list[str]:
+    """Returns the name of one node for each VNFS that these nodes boot, so that no image is read twice."""
+    names = [node.name for node in nodes]
+    return list(
+        {cluster.sms.fact(warewulf.provision_print(name)).vnfs: name for name in reversed(names)}.values()
+    )
 
 
 def bootstrap_of(cluster: ClusterView, node: str) -> next_boot.Bootstrap:
