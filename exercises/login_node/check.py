@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab.checks import ClusterView, check, failed
 from lab.facts import storage, systemd, warewulf
 
@@ -9,6 +11,7 @@ FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
 DHCP_HOSTS = "/etc/warewulf/dnsmasq.hosts"
 SHARED = ("/home", "/opt/ohpc/pub")
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=3 login"
+BOOTED = "init"  # the stage of a node whose own system runs
 
 
 def differing_pairs(found: str, wanted: str) -> str:
@@ -137,7 +140,8 @@ def files_are_assigned(cluster: ClusterView) -> None:
         raise failed(
             expected=FILES,
             actual=f"{', '.join(found) or 'none'} (missing: {', '.join(missing)})",
-            hint="`--fileadd=…` adds to the list, `--files=…` replaces it.",
+            hint="`--fileadd=…` adds to the list, `--files=…` replaces it. "
+            "A file that was copied to the node by hand is gone after its next boot.",
             node="sms",
             look="wwsh provision print login",
         )
@@ -156,6 +160,24 @@ def boot_script_names_the_bootstrap(cluster: ClusterView) -> None:
             hint="`sudo wwsh pxe update` writes the boot scripts again.",
             node="sms",
             look=f"cat {script}",
+        )
+
+
+def require_planned_address(cluster: ClusterView) -> None:
+    """Fails when the login node is up with another address than the one that Warewulf has for it now."""
+    login = cluster.login
+    outside = str(cluster.spec.node(login.name).external)
+    shown = login.run("ip -c=never -4 -o address show scope global").output
+    found = [address for address in re.findall(r"\binet ([0-9.]+)", shown) if address != outside]
+    if found and login.address not in found:
+        raise failed(
+            expected=f"login is up with the address {login.address}",
+            actual=f"it is up with {' and '.join(found)}",
+            hint="A node takes its address when it boots, and this one booted before you changed it. "
+            "`lab reset login` power-cycles it.",
+            node="login",
+            look="ip address show",
+            final=True,
         )
 
 
@@ -178,6 +200,15 @@ def login_answers(cluster: ClusterView) -> None:
             final=True,
         )
     state = cluster.login.state()
+    if state.stage == BOOTED:
+        require_planned_address(cluster)
+        raise failed(
+            expected="ssh from the SMS opens a shell on login",
+            actual=f"login has booted; ssh says: {answer.output.strip() or f'status {answer.exit_status}'}",
+            hint="Does its ssh server run, and does the SMS find the address of the name?",
+            node="sms",
+            look="sudo ssh login true",
+        )
     raise failed(
         expected="ssh from the SMS opens a shell on login",
         actual=f"stage {state.stage or 'unknown'}: {state.detail or answer.output.strip()}",
@@ -192,7 +223,14 @@ def name_is_login(cluster: ClusterView) -> None:
     """The host name of the machine is login."""
     found = cluster.login.run("hostname -s").output.strip()
     if found != "login":
-        raise failed(expected="login", actual=found, node="login", look="hostname")
+        raise failed(
+            expected="login",
+            actual=found,
+            hint="A node takes its name when it boots: reboot it.",
+            node="login",
+            look="hostname",
+            final=True,
+        )
 
 
 @check(step="look", needs=[login_answers])

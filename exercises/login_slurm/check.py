@@ -1,27 +1,39 @@
-"""LOGIN-2: Slurm's commands work on the login node, and it runs no jobs."""
+"""LOGIN-2: Slurm's commands work on the login node also after its next boot, and it runs no jobs."""
 
 from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, check, failed
-from lab.facts import slurm, systemd
+from lab.checks import ClusterView, check, coming, failed
+from lab.facts import slurm, systemd, warewulf
 
 OWN_FILE = "/etc/slurm/slurm.conf"
+CACHE = "/run/slurm/conf"  # slurmd writes there what it received from the controller
+
+
+def is_written_down(cluster: ClusterView) -> bool:
+    """Whether slurm.conf on the SMS, or a file that it may include, has the login node now."""
+    lists = r"sed -nE 's/^\s*nodename\s*=\s*([^[:space:]#]+).*/\1/Ip' /etc/slurm/*.conf | paste -sd,"
+    return "login" in cluster.sms.run(f"scontrol show hostnames $({lists})").output.split()
+
+
+def asks_the_name_service(cluster: ClusterView) -> bool:
+    """Whether Slurm's commands find the configuration although neither file nor slurmd brought it."""
+    return cluster.login.run(f"! test -e {CACHE} && sinfo", timeout=15).exit_status == 0
 
 
 @check(step="introduce", settle=15)
 def login_has_a_way_to_the_configuration(cluster: ClusterView) -> None:
-    """The login node gets Slurm's configuration from a running slurmd, or from a file of its own."""
+    """The login node gets Slurm's configuration: from a running slurmd, a file, or the name service."""
     if cluster.login.run(f"grep -qi '^ *SlurmctldHost' {OWN_FILE}").exit_status == 0:
         return
     daemon = cluster.login.fact(systemd.unit("slurmd.service"))
-    if daemon.active == "active":
+    if daemon.active == "active" or asks_the_name_service(cluster):
         return
     if "login" in cluster.sms.fact(slurm.nodes):
         actual = f"slurmd is {daemon.active}, although Slurm knows the node now"
         hint = "It exited when the node was unknown, and does not start again by itself."
-    elif cluster.sms.run(f"grep -Eqi '^ *NodeName=.*\\blogin\\b' {OWN_FILE}").exit_status == 0:
+    elif is_written_down(cluster):
         actual = f"slurmd is {daemon.active}; the node is in slurm.conf, but the controller has not read it"
         hint = "`sudo scontrol reconfigure` makes the controller read its file."
     else:
@@ -56,6 +68,34 @@ def sinfo_tells_the_same(cluster: ClusterView) -> None:
     here = {part.name: part.node_list for part in cluster.sms.fact(slurm.partitions)}
     if there != here or not here:
         raise failed(expected=here, actual=there, node="login", look="sinfo")
+
+
+@check(step="answer", needs=[sinfo_answers])
+def a_boot_will_not_undo_it(cluster: ClusterView) -> None:
+    """The login node gets the configuration after its next boot, too."""
+    if is_written_down(cluster) or coming(cluster, "login", OWN_FILE)[OWN_FILE].digest:
+        return
+    if cluster.login.run(f"test -e {OWN_FILE}").exit_status == 0:
+        stored = [row.name for row in cluster.sms.fact(warewulf.file_list) if row.path == OWN_FILE]
+        raise failed(
+            expected=f"{OWN_FILE} that the node gets at each boot, or its name in slurm.conf of the SMS",
+            actual=f"Warewulf has {stored[0]}, but it is not assigned to login"
+            if stored
+            else f"{OWN_FILE} is only in the memory of login",
+            hint="What you write on a node by hand is gone after its next boot. Which of its files stay?",
+            node="sms",
+            look="wwsh provision print login",
+            final=True,
+        )
+    if cluster.login.fact(systemd.unit("slurmd.service")).active == "active":
+        raise failed(
+            expected=f"a line NodeName=login in {OWN_FILE} of the SMS",
+            actual="no such line; only the running controller still knows the node",
+            hint="The controller forgets the node when it reads its file again.",
+            node="sms",
+            look=f"grep -i NodeName {OWN_FILE}",
+            final=True,
+        )
 
 
 @check(step="answer", needs=[sinfo_answers])

@@ -3,7 +3,9 @@
 from lab.checks.api import Check, CheckFailedError, check, failed
 from lab.checks.chroot import chroot_of
 from lab.checks.cluster_view import ClusterView, NodeView
+from lab.checks.conditions import conditions, meets, of_each_kind
 from lab.checks.exercise_files import packed_files
+from lab.checks.lasting import Coming, changed_since_packed, coming, require_packed, stands
 from lab.checks.next_boot import bootstrap_of, image_of, not_packed, one_for_each_vnfs
 from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
 
@@ -11,17 +13,25 @@ __all__ = [
     "Check",
     "CheckFailedError",
     "ClusterView",
+    "Coming",
     "NodeView",
     "bootstrap_of",
+    "changed_since_packed",
     "check",
     "chroot_of",
+    "coming",
+    "conditions",
     "failed",
     "image_of",
+    "meets",
     "not_packed",
+    "of_each_kind",
     "one_for_each_vnfs",
     "packed_files",
     "require_both",
+    "require_packed",
     "require_partitions",
     "require_settings",
     "slurm_conf_of",
+    "stands",
 ]

@@ -124,10 +124,13 @@ def judge(name: str, world: World) -> dict[str, Verdict]:
 
 
 def login_world(sms: Sms) -> World:
-    """The login node cannot be reached; the DHCP server runs."""
+    """The login node cannot be reached, since it booted with another address; the DHCP server runs."""
     world = World()
     world.says("sms", "systemctl show dnsmasq", "Id=dnsmasq.service\nActiveState=active\n")
     world.says("sms", "ssh .*login", "ssh: connect to host login port 22: No route to host", 255)
+    world.says(
+        "login", "^ip -c=never -4", "2: eth0    inet 172.16.0.20/16 brd 172.16.255.255 scope global eth0\n"
+    )
     return over(world, sms)
 
 

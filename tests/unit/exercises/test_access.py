@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
 
 from lab.checks.api import Outcome
+from lab.checks.cluster_view import ClusterView
+from lab.checks.conditions import conditions
+from lab.checks.shell_pool import TimeBudget
 from lab.model import NodeStatus, Power
 from tests.unit.checks_world import Said, World
-from tests.unit.exercises.test_login import SIX, judge, kept, outcomes, with_option_two
+from tests.unit.exercises.test_login import SIX, judge, kept, outcomes, packs, with_option_two
 
 SEVEN = f"{SIX},slurm.conf.login"
 
@@ -87,6 +91,7 @@ REFUSED = "ActiveState=inactive\nConditionResult=no\nConditionTimestampMonotonic
 STOPPED = "ActiveState=inactive\nConditionResult=yes\nConditionTimestampMonotonic=7\nResult=success\n"
 ACTIVE = STOPPED.replace("inactive", "active")
 CAME = "UserspaceTimestamp=@2000\n1000 " + OVERRIDE + "\n"
+UNIT = "[Unit]\nConditionHost=|c*\nConditionHost=|g*\n"
 BY_HAND = "UserspaceTimestamp=@2000\n3000 " + OVERRIDE + "\n"
 NONE = "UserspaceTimestamp=@2000\n"
 
@@ -99,6 +104,14 @@ def conditioned() -> World:
         world.says(node, "^systemctl show slurmd", state)
         world.says(node, "UserspaceTimestamp", CAME)
         world.says(node, "/proc/uptime", "100\n")
+    packs(world, {OVERRIDE.lstrip("/"): UNIT})
+    world.says("sms", f"^cd {CHROOT} .*slurmd.service.d", UNIT)
+    world.says("login", "^systemd-analyze condition", status=1)
+    for node in ("c1", "c2"):
+        world.says(node, "^systemd-analyze condition")
+    for node in ("login", "c1"):
+        world.says(node, "^systemctl is-system-running", "running\n")
+    world.says("sms", "^wwsh file show slurm.conf.login . md5sum", "aaaa  -\n")
     world.says("sms", "^date", "1767225700\n")  # c1's BootTime in test_checks_login.NODES, and 100 s
     line = "NodeName=c1 State=DOWN CPUTot=2 RealMemory=1024 BootTime=2026-01-01T00:00:00\n"
     return world.says("sms", "scontrol -o show node c1", line)
@@ -134,8 +147,9 @@ def test_login_no_slurmd_takes_other_ways_of_refusing(state: str) -> None:
 def test_login_no_slurmd_takes_a_file_of_warewulfs() -> None:
     world = conditioned().says("sms", f"^grep -rlsE .*{CHROOT}", "", 1)
     row = f"slurmd.login            :  rw-r--r-- 1   root root                38 {OVERRIDE}\n"
-    world.says("sms", "^wwsh file list", row)
-    gives(world, "login", FILES=f"{SIX},slurmd.login")
+    world.says("sms", "^wwsh file list", row + world.answer("sms", "wwsh file list", 1.0).output)
+    gives(world, "login", FILES=f"{SEVEN},slurmd.login")
+    packs(world, {}).says("sms", f"^cd {CHROOT} .*slurmd.service.d", "[Unit]\nDescription=slurmd\n")
     world.says("c1", "UserspaceTimestamp", NONE)
     found = judge("login_no_slurmd", world)
     assert len(outcomes(found, Outcome.PASSED)) == len(found)
@@ -157,24 +171,62 @@ def test_login_no_slurmd_takes_a_file_of_warewulfs() -> None:
         ("c1", "UserspaceTimestamp", NONE, "compute_node_runs_slurmd", "has none"),
         ("c1", "^systemctl show slurmd", REFUSED, "compute_node_runs_slurmd", "condition is unmet"),
         ("c1", "/proc/uptime", "10\n", "slurm_knows_of_the_reboot", "not registered"),
+        ("c2", "^systemd-analyze", "", "condition_sorts_the_nodes", "does not meet: ConditionHost=|c*"),
+        ("login", "^systemd-analyze", "", "condition_sorts_the_nodes", "it meets: ConditionHost=|c*"),
     ],
 )
 def test_login_no_slurmd_names_what_went_wrong(
     node: str, pattern: str, said: str, check: str, part: str
 ) -> None:
-    status = 1 if "fatal" in said else 0
+    status = 1 if "fatal" in said or (node, check) == ("c2", "condition_sorts_the_nodes") else 0
     found = judge("login_no_slurmd", conditioned().says(node, pattern, said, status))
     assert outcomes(found, Outcome.FAILED) == [check]
     assert part in found[check].actual
 
 
+def test_login_no_slurmd_wants_the_condition_in_the_image_and_says_so_at_once() -> None:
+    found = judge("login_no_slurmd", packs(conditioned(), {OVERRIDE.lstrip("/"): None}))
+    assert outcomes(found, Outcome.FAILED) == ["image_is_packed"]
+    assert OVERRIDE in found["image_is_packed"].actual
+
+
+def test_login_no_slurmd_wants_a_configuration_that_a_boot_brings() -> None:
+    found = judge("login_no_slurmd", gives(conditioned(), "login"))
+    assert outcomes(found, Outcome.FAILED) == ["sinfo_works_all_the_same"]
+    assert "memory of login" in found["sinfo_works_all_the_same"].actual
+
+
+@pytest.mark.parametrize(
+    ("text", "merged"),
+    [
+        ("[Unit]\nConditionHost=a\n ConditionPathExists = /x \n", "ConditionHost=a ConditionPathExists=/x"),
+        (
+            "[Unit]\nConditionHost=a\nAssertHost=b\nConditionHost=\nConditionHost=c\n",
+            "AssertHost=b ConditionHost=c",
+        ),
+        ("[Unit]\n#ConditionHost=a\n[Service]\nExecCondition=/bin/false\n", ""),
+    ],
+)
+def test_conditions_are_merged_as_systemd_does(text: str, merged: str) -> None:
+    world = World().says("sms", "^cd /tree .*x.service", text)
+    view = ClusterView(world.room(), TimeBudget(9.0))
+    assert " ".join(conditions(view, "/tree", "x.service")) == merged
+
+
 def test_login_no_slurmd_asks_whether_the_folder_was_packed() -> None:
-    found = judge("login_no_slurmd", conditioned().says("login", "^systemctl show slurmd", ACTIVE))
-    assert "wwvnfs" in found["login_refuses_slurmd"].hint
+    world = conditioned().says("login", "^systemctl show slurmd", ACTIVE)
+    assert "Reboot login" in judge("login_no_slurmd", world)["login_refuses_slurmd"].hint
+    packs(world, {OVERRIDE.lstrip("/"): None})
+    assert "wwvnfs" in judge("login_no_slurmd", world)["login_refuses_slurmd"].hint
 
 
 DENIED = "Access denied: user user1 (uid=1001) has no active jobs on this node.\n"
-IMAGES, OWN = "aaaa  -\n", "bbbb  -\n"
+PAM = "/etc/pam.d/sshd"
+ASKS, OPEN = "account required pam_slurm.so\n", "#account required pam_slurm.so\n"
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Doors(World):
@@ -196,8 +248,15 @@ def doors() -> World:
     row = "sshd.login              :  rw-r--r-- 1   root root                38 /etc/pam.d/sshd\n"
     world.says("sms", "^wwsh file list", row)
     gives(world, "login", FILES=f"{SEVEN},sshd.login")
-    world.says("sms", "^wwsh file show 'sshd.login'", OWN).says("login", "^md5sum", OWN)
-    world.says("sms", f"^md5sum <{CHROOT}/etc/pam.d/sshd", IMAGES)
+    world.says("sms", "^wwsh file show sshd.login", OPEN)
+    world.says("sms", "^wwsh file show sshd.login . md5sum", f"{md5(OPEN)}  -\n")
+    world.says("login", "UserspaceTimestamp --value", "@2000\n").says("login", "^find /etc/pam.d", "")
+    world.says("login", "^md5sum", f"{md5(OPEN)}  {PAM}\n")
+    for node in ("c1", "c2"):
+        world.says(node, "^md5sum", f"{md5(ASKS)}  {PAM}\n")
+    packs(world, {PAM.lstrip("/"): ASKS})
+    world.says("sms", f"^md5sum <{CHROOT}{PAM}", f"{md5(ASKS)}  -\n")
+    world.says("sms", f"^md5sum {CHROOT}{PAM}", f"{md5(ASKS)}  {CHROOT}{PAM}\n")
     world.says("login", "^true$")
     return world.says("sms", "^squeue", "")
 
@@ -216,8 +275,11 @@ def test_login_access_passes_when_solved() -> None:
 
 
 def test_login_access_takes_a_line_that_the_image_itself_decides() -> None:
-    world = doors().says("sms", f"^md5sum <{CHROOT}/etc/pam.d/sshd", OWN)
+    world = packs(doors(), {PAM.lstrip("/"): OPEN})
+    world.says("sms", f"^md5sum <{CHROOT}{PAM}", f"{md5(OPEN)}  -\n")
     gives(world, "login", FILES=SEVEN)
+    for node in ("c1", "c2"):  # they refuse users in another way
+        world.says(node, "^md5sum", f"{md5(OPEN)}  {PAM}\n")
     found = judge("login_access", world)
     assert len(outcomes(found, Outcome.PASSED)) == len(found)
 
@@ -248,13 +310,38 @@ def test_login_access_tells_a_node_that_is_off_from_a_lock_out() -> None:
     ],
 )
 def test_login_access_wants_it_from_the_sms(files: str, listed: bool, part: str) -> None:
-    world = doors().says("login", "^md5sum", "cccc  -\n")
+    world = doors().says("login", "^md5sum", f"cccc  {PAM}\n")
     gives(world, "login", FILES=files)
     if not listed:
         world.says("sms", "^wwsh file list", "")
     found = judge("login_access", world)
     assert outcomes(found, Outcome.FAILED) == ["a_boot_will_not_undo_it"]
     assert part in found["a_boot_will_not_undo_it"].hint
+
+
+def test_login_access_wants_the_chroots_file_packed() -> None:
+    world = gives(doors(), "login", FILES=SEVEN).says("sms", "^wwsh file list", "")
+    world.says("sms", f"^md5sum {CHROOT}{PAM}", f"{md5(OPEN)}  {CHROOT}{PAM}\n")
+    found = judge("login_access", world)
+    assert outcomes(found, Outcome.FAILED) == ["a_boot_will_not_undo_it"]
+    assert "packed before" in found["a_boot_will_not_undo_it"].hint
+
+
+def test_login_access_finds_another_file_that_admits_users_until_the_boot() -> None:
+    own = "/etc/ssh/sshd_config.d/00-users.conf"
+    world = doors().says("login", "^find /etc/pam.d", f"{own}\n")
+    world.says("login", "^md5sum", f"{md5(OPEN)}  {PAM}\ncccc  {own}\n")
+    found = judge("login_access", world)
+    assert outcomes(found, Outcome.FAILED) == ["a_boot_will_not_undo_it"]
+    assert own in found["a_boot_will_not_undo_it"].expected
+
+
+def test_login_access_finds_a_compute_node_that_its_next_boot_opens() -> None:
+    found = judge("login_access", gives(doors(), "c2", FILES=f"{SIX},sshd.login"))
+    assert outcomes(found, Outcome.FAILED) == ["their_next_boot_refuses_users"]
+    assert "c2 boots with" in found["their_next_boot_refuses_users"].expected
+    packed = packs(doors(), {PAM.lstrip("/"): OPEN}).says("sms", "^md5sum <", f"{md5(OPEN)}  -\n")
+    assert outcomes(judge("login_access", packed), Outcome.FAILED) == ["their_next_boot_refuses_users"]
 
 
 def test_login_access_finds_an_open_compute_node() -> None:

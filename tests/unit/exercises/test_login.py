@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +43,24 @@ def provision_print(vnfs: str = "debian13", bootstrap: str = "6.12.0", files: st
     rows = {"MASTER": "UNDEF", "BOOTSTRAP": bootstrap, "VNFS": vnfs, "FILES": files, "KARGS": '"quiet"'}
     lines = [f"{'login':>15}: {key:<16} = {value}" for key, value in rows.items()]
     return "\n".join([f"#### login {'#' * 68}", *lines]) + "\n"
+
+
+def packs(world: World, files: dict[str, str | None], tree: str = "/opt/ohpc/admin/images/debian13") -> World:
+    """The VNFS holds these small files with this text, as the chroot does; None: only the chroot has it."""
+
+    def state(text: str) -> dict[str, object]:
+        return {"mode": 0o100644, "uid": 0, "gid": 0, "size": len(text), "text": text}
+
+    both = {
+        path: {
+            "image": None if text is None else state(text),
+            "tree": state(text or ""),
+            "same": text is not None,
+        }
+        for path, text in files.items()
+    }
+    told = {"tree": tree, "packed": 1, "files": both, "changes": {}, "count": 0}
+    return world.says("sms", "^python3 -I -c", json.dumps(told))
 
 
 def handed_out() -> World:
@@ -187,6 +206,27 @@ def test_a_node_that_does_not_come_up_tells_how_far_it_got() -> None:
     assert found["login_answers"].actual == "stage vnfs: fetching debian13"
 
 
+def test_an_address_that_was_mended_after_the_boot_is_told_at_once() -> None:
+    world = registered(handed_out())
+    del world.down["login"]
+    shown = "2: eth0    inet 172.16.0.20/16 scope global eth0\n"
+    world.says("login", "^ip -c=never -4", shown)
+    notices: list[Notice] = []
+    verdict = judge("login_node", world, patience=1.0, notice=notices.append)["login_answers"]
+    assert verdict.actual == "it is up with 172.16.0.20"
+    assert "lab reset login" in verdict.hint
+    assert not [notice for notice in notices if notice.check.name == "login_answers" and notice.found]
+
+
+def test_a_booted_login_node_that_refuses_ssh_is_not_sent_to_its_console() -> None:
+    world = registered(handed_out())
+    del world.down["login"]
+    world.says("login", "^ip -c=never -4", "2: eth0    inet 172.16.0.2/16 scope global eth0\n")
+    verdict = judge("login_node", world)["login_answers"]
+    assert "No route to host" in verdict.actual
+    assert verdict.look == "sudo ssh login true"
+
+
 def test_a_login_node_without_power_is_not_waited_for() -> None:
     world = registered(handed_out())
     world.down["login"] = NodeStatus("login", Power.OFF, "off")
@@ -254,9 +294,11 @@ def without_sinfo() -> World:
     world.says("sms", "^sinfo -h -o", SINFO_ROWS)
     world.says("sms", "scontrol -o show nodes", NODES)
     world.says("sms", "scontrol show config", "ClusterName             = cluster\n")
-    world.says("sms", "^grep -Eqi .*NodeName", "", 1)
     world.says("sms", "^sinfo -hN -n login", "")
     world.says("sms", "^wwsh file list", FILE_LIST)
+    packs(world, {})
+    world.says("sms", "^scontrol show hostnames", "c1\nc2\n")
+    world.says("login", "^! test -e", "", 1).says("login", "^test -e", "", 1)
     world.says("login", "^grep -qi .*SlurmctldHost", "", 2)
     world.says("login", "systemctl show slurmd", "Id=slurmd.service\nActiveState=failed\n")
     world.says("login", "sinfo", "sinfo: fatal: Could not establish a configuration source\n", 1)
@@ -270,9 +312,9 @@ def with_option_one() -> World:
     world.says(
         "sms", "scontrol -o show nodes", NODES + "NodeName=login State=IDLE CPUTot=2 RealMemory=1024\n"
     )
-    world.says("sms", "^grep -Eqi .*NodeName")
+    world.says("sms", "^scontrol show hostnames", "c1\nc2\nlogin\n")
     world.says("login", "systemctl show slurmd", "Id=slurmd.service\nActiveState=active\n")
-    world.says("login", "sinfo", "PARTITION AVAIL\nnormal* up\n")
+    world.says("login", "sinfo", "PARTITION AVAIL\nnormal* up\n").says("login", "^! test -e", "", 1)
     world.says("login", "^sinfo -h -o '%P.", SINFO_ROWS)
     return world
 
@@ -283,13 +325,13 @@ TWO_LINES = "ClusterName=cluster\nSlurmctldHost=sms\n"
 def with_option_two(text: str = TWO_LINES, *, perms: str = "-rw-r--r--") -> World:
     """login has a file of its own; slurmd is off, and nothing of option one is left."""
     world = without_sinfo()
-    world.says("login", "^grep -qi .*SlurmctldHost")
+    world.says("login", "^grep -qi .*SlurmctldHost").says("login", "^test -e")
     world.says("login", "systemctl show slurmd", "Id=slurmd.service\nActiveState=inactive\n")
     world.says("login", "sinfo", "PARTITION AVAIL\nnormal* up\n")
     world.says("login", "^sinfo -h -o '%P.", SINFO_ROWS)
     world.says("login", "^stat", f"{perms}\n")
     world.says("login", "^cat /etc/slurm/slurm.conf", text)
-    world.says("login", "^SLURM_CONF=", "normal*\n")
+    world.says("login", "^SLURM_CONF=", "normal*\n").says("login", r"^\( f=", "normal* up\n")
     return world
 
 
@@ -308,14 +350,57 @@ def test_login_slurm_fails_at_its_start_for_one_reason() -> None:
     assert outcomes(found, Outcome.PASSED) == []
 
 
-@pytest.mark.parametrize("world", [with_option_one(), with_option_two()], ids=["option 1", "option 2"])
-def test_login_slurm_takes_both_ways(world: World) -> None:
+def with_file_assigned() -> World:
+    """Option two, and the file is login's in Warewulf."""
+    world = kept(with_option_two())
+    world.says("sms", "^wwsh provision print login", provision_print(files=f"{SIX},slurm.conf.login"))
+    return world.says("sms", "^wwsh file show slurm.conf.login . md5sum", "aaaa  -\n")
+
+
+def with_a_record_in_the_name_service() -> World:
+    """Neither slurmd nor a file: the name service says where the controller is."""
+    world = (
+        without_sinfo().says("login", "^! test -e").says("login", "sinfo", "PARTITION AVAIL\nnormal* up\n")
+    )
+    return world.says("login", "^sinfo -h -o '%P.", SINFO_ROWS)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        with_option_one(),
+        with_file_assigned(),
+        packs(with_option_two(), {"etc/slurm/slurm.conf": "ClusterName=cluster\nSlurmctldHost=sms\n"}),
+        with_a_record_in_the_name_service(),
+    ],
+    ids=["option 1", "option 2 in Warewulf", "option 2 in the VNFS", "name service"],
+)
+def test_login_slurm_takes_every_way_that_lasts(world: World) -> None:
     found = judge("login_slurm", world)
     assert len(outcomes(found, Outcome.PASSED)) == len(found)
 
 
+@pytest.mark.parametrize(
+    ("world", "part"),
+    [
+        (with_option_two(), "only in the memory of login"),
+        (packs(with_option_two(), {"etc/slurm/slurm.conf": None}), "only in the memory of login"),
+        (kept(with_option_two()), "Warewulf has slurm.conf.login, but it is not assigned"),
+        (
+            with_option_one().says("sms", "^scontrol show hostnames", "c1\nc2\n"),
+            "only the running controller",
+        ),
+    ],
+    ids=["by hand", "not packed", "not assigned", "line deleted"],
+)
+def test_login_slurm_takes_nothing_that_a_boot_or_a_restart_undoes(world: World, part: str) -> None:
+    found = judge("login_slurm", world)
+    assert outcomes(found, Outcome.FAILED) == ["a_boot_will_not_undo_it"]
+    assert part in found["a_boot_will_not_undo_it"].actual
+
+
 def test_login_slurm_tells_which_link_is_missing() -> None:
-    world = without_sinfo().says("sms", "^grep -Eqi .*NodeName")
+    world = without_sinfo().says("sms", "^scontrol show hostnames", "c1\nc2\nlogin\n")
     assert "scontrol reconfigure" in judge("login_slurm", world)["login_has_a_way_to_the_configuration"].hint
     world = with_option_one().says("login", "systemctl show slurmd", "ActiveState=failed\n")
     assert (
@@ -374,6 +459,23 @@ def test_login_client_says_what_is_wrong_with_a_file(text: str, part: str) -> No
         "kept_file_says_the_same",
     ]
     assert part in found["kept_file_says_the_same"].expected
+
+
+def test_login_client_wants_a_stored_file_that_works() -> None:
+    world = kept(with_option_two(), text="ClusterName=cluster\nSlurmctldHost=sns\n")
+    world.says("login", r"^\( f=", "slurm_load_partitions: Unable to contact slurm controller\n", 1)
+    found = judge("login_client", world)
+    assert outcomes(found, Outcome.FAILED) == ["kept_file_says_the_same"]
+    assert "wwsh file sync" in found["kept_file_says_the_same"].hint
+
+
+def test_login_client_takes_a_second_file_object_after_a_first_that_is_wrong() -> None:
+    world = kept(with_option_two())
+    row = "a.conf                  :  rw-r--r-- 1   root root                99 /etc/slurm/slurm.conf\n"
+    listed = world.answer("sms", "wwsh file list", 1.0).output
+    world.says("sms", "^wwsh file list", row + listed).says("sms", "^wwsh file show a.conf", "NodeName=c1\n")
+    found = judge("login_client", world)
+    assert len(outcomes(found, Outcome.PASSED)) == len(found)
 
 
 def test_login_client_wants_the_path_on_the_node() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from lab.checks.api import Outcome
 from lab.model import ClusterSpec, Interface, Network, Node, Role, Tag
-from tests.unit.checks_world import World, small_spec
-from tests.unit.exercises.test_login import judge, outcomes, provision_print
+from tests.unit.checks_world import Said, World, small_spec
+from tests.unit.exercises.test_login import judge, outcomes, packs, provision_print
 from tests.unit.next_boot_world import with_bootstrap
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
@@ -52,6 +52,9 @@ def quiet() -> World:
     world = a_cluster()
     world.says("sms", "^cat ~user1/listening.txt", LISTENING)
     world.says("sms", "^grep -rqsE", status=1)
+    world.says("sms", "^wwsh file list", "")
+    packs(world, {"etc/systemd/system/sockets.target.wants/ssh.socket": "x"})
+    world.says("login", "^systemctl is-system-running", "running\n")
     world.says("sms", "is-enabled", "disabled\n", 1)
     world.says("login", "^systemctl show", "ActiveState=inactive\nActiveEnterTimestampMonotonic=0\n" * 2)
     return world.says("login", "^ss ", SSH_ONLY)
@@ -97,6 +100,24 @@ def test_what_still_listens_is_named(node: str, pattern: str, output: str, check
     assert part in found[check].actual
 
 
+def test_a_chroot_that_was_not_packed_is_told() -> None:
+    wants = "etc/systemd/system/sockets.target.wants/rpcbind.socket"
+    found = judge("listening_services", packs(quiet(), {wants: None}))
+    assert outcomes(found, Outcome.FAILED) == ["image_is_packed"]
+    assert wants in found["image_is_packed"].actual
+
+
+def test_units_that_warewulf_masks_on_login_count_too() -> None:
+    rows = "".join(
+        f"{unit}:  lrwxrwxrwx 1   root root                 9 /etc/systemd/system/{unit}\n"
+        for unit in ("rpcbind.socket", "rpcbind.service")
+    )
+    world = quiet().says("sms", "is-enabled", "enabled\n").says("sms", "^wwsh file list", rows)
+    assert not passes("listening_services", world)
+    given = provision_print(files="rpcbind.socket,rpcbind.service")
+    assert passes("listening_services", world.says("sms", "^wwsh provision print login", given))
+
+
 def test_what_only_the_machine_itself_can_reach_does_not_count() -> None:
     local = SSH_ONLY + "tcp LISTEN 0 9 127.0.0.1:25 0.0.0.0:*\nudp UNCONN 0 0 [::1]:323 [::]:*\n"
     assert passes("listening_services", quiet().says("login", "^ss ", local))
@@ -119,9 +140,15 @@ def jailed() -> World:
     )
     world.says("login", "^systemctl show", unit("active"))
     world.says("login", "^fail2ban-client status sshd", "Status for the jail: sshd\n")
-    world.says("login", "^stat ", "312\n")
+    sizes = iter(range(1, 1000))
+    world.does("login", "^stat ", lambda _command, _timeout: Said(0, f"{next(sizes)}\n"))
+    world.says("sms", f"^cd {CHROOT} .*service.d", "[Unit]\nConditionHost=|login*\n")
+    packs(world, {"etc/fail2ban/jail.d/sshd.local": "[sshd]\n"})
+    world.says("login", "^systemctl is-system-running", "running\n").says("login", "^systemd-analyze")
     for node in ("c1", "c2"):
         world.says(node, "^systemctl show", unit("inactive", "not-found"))
+        world.says(node, "^systemd-analyze", status=1)
+        world.says("sms", f"^wwsh provision print {node}", provision_print().replace("login", node))
     return world
 
 
@@ -153,6 +180,9 @@ def test_intruder_ban_passes_when_solved() -> None:
         ("login", "^systemctl show", unit("inactive", condition="no"), 0, "login_watches_logins", "unmet"),
         ("login", "^fail2ban-client", "ERROR no such jail", 255, "login_watches_logins", "no such jail"),
         ("login", "^stat ", "0\n", 0, "logins_are_written_there", "empty"),
+        ("login", "^stat ", "9\n", 0, "logins_are_written_there", "did not make it longer"),
+        ("c2", "^systemd-analyze", "", 0, "conditions_sort_the_nodes", "it meets: ConditionHost=|login*"),
+        ("login", "^systemd-analyze", "", 1, "conditions_sort_the_nodes", "does not meet"),
         ("c2", "^systemctl show", unit("failed"), 0, "compute_nodes_do_not", "was started"),
     ],
 )
@@ -162,6 +192,30 @@ def test_what_keeps_logins_unwatched_is_named(
     found = judge("intruder_ban", jailed().says(node, pattern, output, status))
     assert outcomes(found, Outcome.FAILED) == [check]
     assert part in found[check].actual
+
+
+def test_an_image_without_what_the_chroot_has_is_told_at_once() -> None:
+    found = judge("intruder_ban", packs(jailed(), {"etc/fail2ban/jail.d/sshd.local": None}))
+    assert outcomes(found, Outcome.FAILED) == ["image_is_packed"]
+    assert "sshd.local" in found["image_is_packed"].actual
+
+
+def test_fail2ban_may_read_another_log_or_the_journal() -> None:
+    journal = "[sshd]\nenabled = true\nbackend = systemd\n"
+    world = jailed().says("sms", "cat jail.conf", journal).says("sms", "^grep -qsE", status=1)
+    assert passes("intruder_ban", world)
+    other = "[sshd]\nenabled = true\nlogpath = /var/log/auth.log\n"
+    world = jailed().says("sms", "cat jail.conf", other).says("sms", "^grep -qsE", status=1)
+    world.says("sms", "^grep -qsE .*/var/log/auth.log")
+    assert passes("intruder_ban", world)
+
+
+def test_a_login_node_with_a_vnfs_of_its_own_needs_no_condition() -> None:
+    world = jailed().says("sms", "^grep -rqsE", status=1).says("sms", f"^cd {CHROOT} .*service.d", "")
+    for node in ("c1", "c2"):
+        other = provision_print(vnfs="compute").replace("login", node)
+        world.says("sms", f"^wwsh provision print {node}", other)
+    assert passes("intruder_ban", world)
 
 
 # missing_modules
