@@ -31,7 +31,12 @@ DEVICE = NetDev(
     bonddevs=("eth1", "eth2"),
     bondmode="1",
 )
-KEYS = {"NODENAME": "c1", "ARCH": "x86_64", "ENABLED": "1", "GROUPS": ("a", "b")}
+KEYS: Mapping[str, str | tuple[str, ...]] = {
+    "NODENAME": "c1",
+    "ARCH": "x86_64",
+    "ENABLED": "1",
+    "GROUPS": ("a", "b"),
+}
 NODE = with_node_names(Record(Kind.NODE, {**KEYS, "CLUSTER": "alpha", "DOMAIN": "d.e"}, (DEVICE,)))
 Want = Mapping[str, "str | tuple[str, ...]"]
 
