@@ -31,7 +31,7 @@ DEVICE = NetDev(
     bonddevs=("eth1", "eth2"),
     bondmode="1",
 )
-KEYS: dict[str, str | tuple[str, ...]] = {
+KEYS: Mapping[str, str | tuple[str, ...]] = {
     "NODENAME": "c1",
     "ARCH": "x86_64",
     "ENABLED": "1",

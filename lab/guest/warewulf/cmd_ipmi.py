@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.guest.warewulf.addresses import counted, is_address
-from lab.guest.warewulf.edits import Edit, persist, setting
+from lab.guest.warewulf.edits import Edit, applied, persist, setting
 from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed, parse
@@ -120,12 +120,13 @@ def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     wrong = _wrong(parsed)
     if wrong:
         return session.error(wrong)
-    if parsed.has("autoconfig") and _wanted(parsed) and not all(map(_reachable, nodes)):
+    edits = [_edit(key, parsed.one(key)) for key in KEYS if parsed.has(key) and key != "autoconfig"]
+    ready = [applied(node, edits, number) for number, node in enumerate(nodes)]
+    if _wanted(parsed) and not all(map(_reachable, ready)):
         return session.error(
             "The IPMI network is not properly configured for this node!"
-            "\nhint: wwsh ipmi set NODE --ipaddr=... --netmask=..., then --autoconfig=1"
+            "\nhint: wwsh ipmi set NODE --ipaddr=ADDRESS --netmask=MASK --autoconfig=1"
         )
-    edits = [_edit(key, parsed.one(key)) for key in KEYS if parsed.has(key) and key != "autoconfig"]
     if parsed.has("autoconfig") or parsed.has("noautoconfig"):
         edits.append(_autoconfig(_wanted(parsed)))
     if not edits:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.guest.warewulf import conf
-from lab.guest.warewulf.edits import Edit, persist
+from lab.guest.warewulf.edits import applied, persist
 from lab.guest.warewulf.lookup import expand, select
 from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Kind, NetDev, Record, Value, order, with_node_names
 from lab.guest.warewulf.node_options import OPTIONS, changes, name_problem
@@ -92,7 +92,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
         return False
     ready = []
     for number, node in enumerate(sorted(nodes, key=order)):
-        ready.append(_applied(node, edits, number))
+        ready.append(applied(node, edits, number))
     if not _unique(session, ready, "add"):
         return False
     with session.store.transaction():
@@ -131,16 +131,10 @@ def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
         return False
     if not _agreed(session, lines, len(nodes)):
         return False
-    if not _unique(session, [_applied(node, edits, number) for number, node in enumerate(nodes)], "modify"):
+    if not _unique(session, [applied(node, edits, number) for number, node in enumerate(nodes)], "modify"):
         return False
     persist(session, nodes, edits)
     return True
-
-
-def _applied(node: Record, edits: Sequence[Edit], number: int) -> Record:
-    for edit in edits:
-        node = edit.apply(node, number)
-    return node
 
 
 def _agreed(session: Session, lines: Sequence[str], count: int) -> bool:

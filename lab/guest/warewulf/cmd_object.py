@@ -55,7 +55,7 @@ def run(session: Session, words: Sequence[str]) -> bool:
     parsed = parse(OPTIONS, words, session.warning)
     if not parsed.words or parsed.words[0] == "help" or parsed.has("help"):
         session.row(HELP)
-        return bool(parsed.words)
+        return bool(parsed.words) or parsed.has("help")
     name, targets = parsed.words[0], parsed.words[1:]
     commands = {"print": _print, "modify": _modify, "delete": _delete, "dump": _dump, "jsondump": _jsondump,
                 "canonicalize": _canonicalize}  # fmt: skip

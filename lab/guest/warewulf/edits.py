@@ -22,6 +22,13 @@ def setting(line: str, key: str, value: str | tuple[str, ...]) -> Edit:
     return Edit(line, lambda record, _: record.put(key, value))
 
 
+def applied(record: Record, edits: Sequence[Edit], number: int) -> Record:
+    """The object as it will be after the edits; `number` is its place among the selected ones."""
+    for edit in edits:
+        record = edit.apply(record, number)
+    return record
+
+
 def persist(session: Session, records: Sequence[Record], edits: Sequence[Edit]) -> None:
     """Applies edits to the objects as the store holds them now: another program may have changed them."""
     store = session.store
@@ -31,7 +38,5 @@ def persist(session: Session, records: Sequence[Record], edits: Sequence[Edit]) 
             if record is None:
                 session.warning(f"{old.kind.value} {old.name} was deleted in the meantime")
                 continue
-            for edit in edits:
-                record = edit.apply(record, number)
-            store.put(record)
+            store.put(applied(record, edits, number))
     session.changed()

@@ -19,8 +19,8 @@ USAGE = """USAGE: /usr/bin/wwbootstrap [options] kernel_version
 Builds a bootstrap, the kernel and drivers that nodes boot, as configured in /etc/warewulf/bootstrap.conf.
 
    -c, --chroot DIR    take kernel, modules and firmware from DIR (also -r, --root)
-   -k, --kernel FILE   use this kernel image
-   -u, --ucode NAME    processor microcode
+   -k, --kernel NAME   look for boot/NAME-VERSION (default: vmlinuz); also the path of a file
+   -u, --ucode FILE    processor microcode; has no effect in this lab
        --config NAME   read /etc/warewulf/bootstrap/NAME, not bootstrap.conf; also a path
    -n, --name NAME     name of the bootstrap (default: the kernel version)
    -o, --output FILE   write the bootstrap to FILE, not to the data store (also -f)
@@ -72,7 +72,12 @@ def _make(session: Session, parsed: Parsed) -> bool:
     if not system.is_root:
         raise WarewulfError("Only root can make bootstraps\nhint: use sudo")
     chroot = os.path.abspath(parsed.one("chroot", "/"))
-    kernel = parsed.one("kernel") or os.path.join(chroot, "boot", f"vmlinuz-{version}")
+    kernel = parsed.one("kernel", "vmlinuz")
+    if "/" not in kernel:
+        # Warewulf's --kernel is the beginning of the file's name; here it may also be a path.
+        kernel = os.path.join(chroot, "boot", f"{kernel}-{version}")
+    if parsed.has("ucode") and not system.is_file(parsed.one("ucode")):
+        raise WarewulfError(f"Can't locate the specified CPU microcode initrd: {parsed.one('ucode')}")
     if not system.is_file(kernel):
         raise WarewulfError(f"Can't locate the boot kernel: {kernel}\nhint: ls {os.path.dirname(kernel)}")
     # Always the SMS's configuration, also for a kernel from a chroot.

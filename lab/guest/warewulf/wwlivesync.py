@@ -48,7 +48,7 @@ OPTIONS = (
     Option("files", ("files", "f")),
     Option("logdir", ("logdir",)),
 )
-ALWAYS_LEFT = ("/proc", "/sys", "/dev", "/run", "/tmp")  # noqa: S108 (a path that is not touched)
+ALWAYS_LEFT = ("/etc/machine-id", "/proc", "/sys", "/dev", "/run", "/tmp")  # noqa: S108 (a path that is not touched)
 REMOTE_ROOT = "/"
 Kept = Mapping[bytes, "tuple[str, ...]"]
 """What a node has: each path with its attributes."""
@@ -154,7 +154,7 @@ def _sync(session: Session, job: Job, logs: str, *, show: bool) -> bool:
     paths = [
         one.entry.path
         for one in job.items
-        if one.entry.path != b"." and kept.get(one.entry.path) != _looks(one)
+        if one.entry.path != b"." and kept.get(one.entry.path) != _looks(job.chroot, one)
     ]
     names = [os.fsdecode(path) for path in paths]
     if show:
@@ -198,7 +198,7 @@ _KINDS = {
 }
 
 
-def _looks(item: Item) -> tuple[str, ...]:
+def _looks(chroot: str, item: Item) -> tuple[str, ...]:
     """The attributes of a file of the chroot, as `find` prints those of the node's."""
     entry = item.entry
     kind, owner = _KINDS.get(stat.S_IFMT(entry.mode), "?"), (str(entry.uid), str(entry.gid))
@@ -206,7 +206,9 @@ def _looks(item: Item) -> tuple[str, ...]:
         return (kind, *owner, os.fsdecode(item.data))
     mode = f"{stat.S_IMODE(entry.mode):o}"
     if kind == "f":
-        return (kind, mode, *owner, str(os.lstat(item.source).st_size), str(item.mtime_ns // 10**9))
+        # Not the entry's size: of a file with several names, only one entry has it.
+        info = os.lstat(os.path.join(os.fsencode(chroot), entry.path))
+        return (kind, mode, *owner, str(info.st_size), str(int(info.st_mtime)))
     return (kind, mode, *owner)
 
 
