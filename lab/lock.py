@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.errors import Exit, LabError
 from lab.paths import private_folder
+from lab.system_errors import writing
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def hold(
 def _take(
     path: Path, lab: str, command: str, clock: Callable[[], float], wait: Callable[[str], None] | None
 ) -> Lock:
-    private_folder(path.parent)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with writing(path):
+        private_folder(path.parent)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -73,8 +75,9 @@ def _take(
         wait(f"waiting: {refusal.message}: {refusal.evidence}")
         fcntl.flock(file, fcntl.LOCK_EX)  # the kernel keeps the queue; Ctrl-C ends the wait
     me = Holder(os.getpid(), command, clock())
-    os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps({"pid": me.pid, "command": me.command, "since": me.since}).encode(), 0)
+    with writing(path):
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps({"pid": me.pid, "command": me.command, "since": me.since}).encode(), 0)
     return Lock(file)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
+
 PACKAGE = Path(__file__).resolve().parent
 CONFIG_NAME = "lab.toml"
 SCHEMA = PACKAGE / "config" / "schema.json"
@@ -35,15 +37,25 @@ class Paths:
 
 def user_paths(environ: Mapping[str, str]) -> Paths:
     """Finds the folders of a user by the XDG rules; creates none."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = home_folder(environ)
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
     return Paths(state=_state(environ), data=data / "rackling", cache=cache / "rackling")
 
 
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """Returns the user's home folder; raises LabError if there is none."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError as problem:
+        raise LabError(
+            "this account has no home folder", evidence=str(problem), hint="export HOME=FOLDER, then repeat"
+        ) from problem
+
+
 def kept_state(environ: Mapping[str, str]) -> Path:
     """Returns the folder for state that outlives a reboot of the host, by the XDG rules."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = home_folder(environ)
     return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
 
 

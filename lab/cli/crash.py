@@ -8,21 +8,21 @@ import traceback
 from collections.abc import Mapping
 
 from lab.errors import LabError
-from lab.paths import Paths, private_folder
+from lab.paths import private_folder, user_paths
 
 
-def report(paths: Paths, problem: Exception, environ: Mapping[str, str]) -> LabError:
+def report(environ: Mapping[str, str], problem: Exception) -> LabError:
     """Writes the traceback to a file in the user's data folder and returns an error that names the file."""
     text = "".join(traceback.format_exception(problem))
     message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
     if environ.get("LAB_DEBUG") == "1":
         return LabError(message, evidence=text.rstrip())
-    place = paths.crash(f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
     try:
+        place = user_paths(environ).crash(f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
         private_folder(place.parent)
         with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
-    except OSError as trouble:
+    except (OSError, LabError) as trouble:
         return LabError(message, evidence=f"the traceback cannot be saved: {trouble}\n{text.rstrip()}")
     return LabError(
         message,

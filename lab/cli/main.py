@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -108,9 +109,10 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Runs a command and ends the process with its exit status; catches every error."""
         del standalone_mode, windows_expand_args
-        app = extra.pop("obj", None) or _app()
+        app: App | None = extra.pop("obj", None)
         code: int
         try:
+            app = app or _app()
             value = super().main(
                 args, prog_name or "lab", complete_var, standalone_mode=False, obj=app, **extra
             )
@@ -124,7 +126,7 @@ class LazyGroup(click.Group):
             code = _failed(app, problem)
         except Exception as problem:
             code = _crashed(app, problem)
-        _leave(code)
+        _leave(app, code)
 
 
 @click.group(
@@ -156,15 +158,25 @@ def main(app: App, backend: str | None) -> None:
 def _app() -> App:
     from lab.cli.app import App
 
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from lab.cli.streams import open_missing
+
+        open_missing()
     return App(os.environ)
 
 
-def _leave(code: int) -> NoReturn:
-    """Flushes before exit, so that a closed pipe causes no traceback."""
+def _leave(app: App | None, code: int) -> NoReturn:
+    """Flushes before exit, so that a closed pipe causes no traceback, and a full disk is told."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as problem:
+        code = _crashed(app, problem)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(int(code))
 
 
@@ -172,27 +184,35 @@ def _colour(environ: MutableMapping[str, str] | Any) -> bool | None:
     return False if environ.get("NO_COLOR") else None
 
 
-def _failed(app: App, problem: LabError) -> int:
+def _failed(app: App | None, problem: LabError) -> int:
     from lab.cli.output import show_error
 
-    show_error(problem, color=_colour(app.environ))
-    if app.environ.get("LAB_DEBUG") == "1":
-        import traceback
+    environ = os.environ if app is None else app.environ
+    with suppress(OSError):  # nobody can read it: the exit status must do
+        show_error(problem, color=_colour(environ))
+        if environ.get("LAB_DEBUG") == "1":
+            import traceback
 
-        click.echo("".join(traceback.format_exception(problem)), err=True)
+            click.echo("".join(traceback.format_exception(problem)), err=True)
     return problem.code
 
 
-def _interrupted(app: App) -> int:
-    if app.interrupted:
+def _interrupted(app: App | None) -> int:
+    if app is not None and app.interrupted:
         click.echo(f"\ninterrupted: {app.interrupted}", err=True, color=_colour(app.environ))
     return Exit.INTERRUPTED
 
 
-def _crashed(app: App, problem: Exception) -> int:
+def _crashed(app: App | None, problem: Exception) -> int:
+    """Tells what the system refused in one error; all else is a mistake of ours."""
+    from lab.cli import streams
     from lab.cli.crash import report
 
-    _failed(app, report(app.paths, problem, app.environ))
+    told = streams.told(problem) if isinstance(problem, OSError) else None
+    if told is None:
+        environ = os.environ if app is None else app.environ
+        told = report(environ, problem)
+    _failed(app, told)
     return Exit.BROKEN
 
 

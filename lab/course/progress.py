@@ -16,6 +16,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.paths import private_folder
+from lab.system_errors import writing
 
 SCHEMA = 1
 FILE_NAME = "progress.json"
@@ -182,8 +183,9 @@ class ProgressFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Locks the file against other commands; the kernel unlocks it when the process ends."""
-        private_folder(self.path.parent)
-        handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with writing(self.path):
+            private_folder(self.path.parent)
+            handle = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -193,7 +195,7 @@ class ProgressFile:
     def _write(self, labs: Labs) -> None:
         fresh = self.path.with_suffix(".new")
         text = json.dumps(as_data(labs), indent=1, ensure_ascii=False) + "\n"
-        try:
+        with writing(self.path):
             with fresh.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
@@ -201,8 +203,6 @@ class ProgressFile:
             if self.path.exists():  # a damaged file must not replace the good copy
                 self.path.replace(self._previous if _readable(self.path) else self._damaged)
             fresh.replace(self.path)
-        except OSError as error:
-            raise LabError(f"cannot write {self.path}", evidence=str(error)) from error
 
 
 def _readable(path: Path) -> bool:

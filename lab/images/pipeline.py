@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.images import packages, stages
 from lab.images.bundle import write_bundle
 from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
+from lab.system_errors import writing
 
 Say = Callable[[str], None]
 
@@ -104,7 +105,8 @@ def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> P
     found = packages.made_store(store, cache)
     if not found.exists():
         say(f"{store.name}: downloading packages for the package store")
-        packages.make_store(store, tars, found)
+        with writing(found):
+            packages.make_store(store, tars, found)
     return found
 
 
@@ -125,10 +127,12 @@ def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Sa
         if not _has_base(recipe, store):
             say(f"{recipe.name}: building the base image")
             parent = _base_tag(_image(recipe.parent)) if recipe.parent else "scratch"
-            stages.base_context(recipe, parent, tars, context)
+            with writing(context):
+                stages.base_context(recipe, parent, tars, context)
             store.build(context, base, {})
         say(f"{recipe.name}: adding files and installing")
-        stages.top_context(recipe, context)
+        with writing(context):
+            stages.top_context(recipe, context)
         store.build(context, _tag(recipe.name, top_key(recipe)), _arguments(recipe, base))
     say(f"{recipe.name}: done")
 

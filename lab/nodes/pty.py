@@ -17,6 +17,7 @@ from lab.nodes.child import PtyChild
 from lab.paths import private_folder
 from lab.polling import Limit, with_reason
 from lab.process import LOOK_AGAIN, short
+from lab.system_errors import writing
 
 CONNECT = 10.0  # seconds a shell may take to answer for the first time
 NUDGE = 1.5  # seconds after which the opening lines are typed again: a slow start may drop them
@@ -48,13 +49,16 @@ class PtyTransport:
         self.argv = list(argv)
         self._speed = speed
         self._buffer = bytearray()
-        self._child = self._spawn()
+        self._transcript_path = transcript
         self._transcript = _open_private(transcript)
+        self._child = self._spawn()
 
     def _spawn(self) -> PtyChild:
         try:
             return PtyChild(self.argv)
         except OSError as problem:
+            if self._transcript is not None:
+                self._transcript.close()
             raise ConsoleLost(f"cannot start {short(self.argv)}", str(problem)) from problem
 
     def send(self, data: bytes) -> None:
@@ -135,8 +139,9 @@ class PtyTransport:
 
     def note(self, data: bytes) -> None:
         """Writes to the transcript."""
-        if self._transcript is not None:
-            self._transcript.write(data)
+        if self._transcript is not None and self._transcript_path is not None:
+            with writing(self._transcript_path):
+                self._transcript.write(data)
 
     def close(self) -> None:
         """Ends the process, whatever it is doing; never raises, and returns within seconds.
@@ -144,7 +149,7 @@ class PtyTransport:
         The shell is asked first: killing an engine's client leaves what it started in the node running.
         """
         farewell = Limit(min(FAREWELL * self._speed.timeout_scale, LONGEST_FAREWELL))
-        with suppress(ConsoleLost, OSError):
+        with suppress(LabError, OSError):
             self._child.write(CTRL_C + b"\nexit\n")
             self.read_until(NEVER, farewell)
         self._child.end()
@@ -156,8 +161,9 @@ def _open_private(path: Path | None) -> BinaryIO | None:
     """Opens a transcript for its owner only, to add to it."""
     if path is None:
         return None
-    private_folder(path.parent)
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with writing(path):
+        private_folder(path.parent)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return os.fdopen(file, "ab", buffering=0)
 
 

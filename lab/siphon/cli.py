@@ -34,18 +34,64 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     try:
         status = _main(words).status
-        sys.stdout.flush()
+        _print("")
+    except OutputError as error:
+        return _no_output(str(error))
     except BrokenPipeError:
         # The reader has ended, as with `| head`. All files are written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return errors.OK.status
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the directory contains its old files or the new ones\n")
+        _complain("interrupted; the directory contains its old files or the new ones")
         return errors.INTERRUPTED.status
     except Exception as error:
-        sys.stderr.write(f"error: siphon itself failed: {type(error).__name__} at {_where(error)}\n")
+        _complain(f"error: siphon itself failed: {type(error).__name__} at {_where(error)}")
         return errors.BUG.status
     return status
+
+
+class OutputError(Exception):
+    """Standard output takes nothing: it leads to a full disk, or is closed."""
+
+
+def _print(text: str) -> None:
+    """Writes to standard output at once. Raises `OutputError`."""
+    if sys.stdout is None:  # closed by the caller
+        if text:
+            raise OutputError("it is closed")
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror or str(error)) from None
+
+
+def _no_output(why: str) -> int:
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # leaving must not fail once more
+    _complain(
+        report.error_text(
+            SiphonError(
+                errors.WRITE,
+                "cannot write to standard output",
+                evidence=f"{why}; the directory is as it was or has the new files: siphon --check tells",
+                hint="send the output elsewhere: >FILE, or print nothing: --quiet",
+            )
+        )
+    )
+    return errors.WRITE.status
+
+
+def _complain(text: str) -> None:
+    """Writes a line to standard error; if nobody can read it, the exit status must do."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")
+    except OSError:
+        return
 
 
 def _where(error: BaseException) -> str:
@@ -62,13 +108,13 @@ def _main(words: list[str]) -> Kind:
     try:
         arguments = options.parse(words)
         if arguments.help:
-            sys.stdout.write(options.make_parser().format_help())
+            _print(options.make_parser().format_help())
             return errors.OK
         if arguments.version:
-            sys.stdout.write(f"siphon {VERSION}\n")
+            _print(f"siphon {VERSION}\n")
             return errors.OK
         if arguments.list:
-            sys.stdout.write("".join(f"{v.release}\n" for v in reversed(VERSIONS)))
+            _print("".join(f"{v.release}\n" for v in reversed(VERSIONS)))
             return errors.OK
         output = Output(json=arguments.json, quiet=arguments.quiet, verbose=arguments.verbose)
         return _run(arguments, output)
@@ -89,19 +135,19 @@ class Output:
 
     def error(self, error: SiphonError) -> None:
         """A failure, with `--json` on standard output, too."""
-        sys.stderr.write(f"{report.error_text(error)}\n")
+        _complain(report.error_text(error))
         if self.json:
             self.line(report.error_json(error))
 
     def warning(self, text: str) -> None:
         """A warning, unless `--quiet`."""
         if not self.quiet:
-            sys.stderr.write(f"warning: {text}\n")
+            _complain(f"warning: {text}")
 
     def log(self, text: str) -> None:
         """A line of the log, with `--verbose`."""
         if self.verbose:
-            sys.stderr.write(f"{text}\n")
+            _complain(text)
 
     def result(self, text: str) -> None:
         """A result as text, unless `--quiet` or `--json`."""
@@ -110,8 +156,7 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line on standard output."""
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        _print(f"{text}\n")
 
 
 def _run(arguments: Arguments, output: Output) -> Kind:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
+from lab.paths import home_folder
 
 SOCKET = "/var/run/docker.sock"
 NO_SETTINGS = Path(__file__).parent / "settings"
@@ -69,7 +70,7 @@ class Endpoint:
 
 def resolve(environ: Mapping[str, str]) -> Endpoint:
     """Finds the engine; raises LabError if the user names one that cannot be found."""
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
+    folder = Path(environ.get("DOCKER_CONFIG") or home_folder(environ) / ".docker")
     host = environ.get("DOCKER_HOST", "")
     if not host:
         name, origin = environ.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"

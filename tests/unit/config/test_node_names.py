@@ -32,3 +32,11 @@ def test_the_names_of_the_default_lab_are_free() -> None:
 def test_a_name_with_a_dash_at_its_end_needs_a_number() -> None:
     assert name_fault("rack-", numbered=True) == ""
     assert name_fault("rack-", numbered=False) == "the name of a machine cannot end with a dash"
+
+
+@pytest.mark.parametrize("name", ["partitions", "login-node"])
+def test_a_node_cannot_have_the_name_of_an_exercise(name: str) -> None:
+    assert name_fault(name, numbered=False) == (
+        f"the name {name} is reserved: it is an exercise, and lab reset takes either"
+    )
+    assert name_fault(name, numbered=True) == ""

@@ -61,6 +61,41 @@ def test_list_and_version_and_help() -> None:
         assert f"{option} " in shown or f"{option}\n" in shown
 
 
+@pytest.mark.parametrize(
+    "words", ["-V", "-l", "--help", "--json -o {conf} {server} 22.05", "-o {conf} {server} 22.05"]
+)
+@pytest.mark.parametrize(("end", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_an_output_that_takes_nothing_is_one_error(tmp_path: Path, words: str, end: str, why: str) -> None:
+    with running(released("22.05")) as one:
+        line = words.format(conf=tmp_path / "conf", server=one.server)
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{sys.executable} -m lab.siphon {line} {end}"],
+            cwd=ROOT,
+            env={**os.environ, "SLURM_JWT": TOKEN},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    told = done.stderr.splitlines()
+    assert told[-3] == "error: cannot write to standard output"
+    assert told[-2].strip().startswith(why)
+    assert told[-1].startswith("hint: ")
+    assert done.returncode == errors.WRITE.status
+
+
+@pytest.mark.parametrize("end", ["2>/dev/full", "2>&-", "2>&- >&-"])
+def test_messages_that_nobody_can_read_leave_the_status(tmp_path: Path, end: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m lab.siphon -o {tmp_path} 127.0.0.1:1 {end}"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == errors.CREDENTIAL.status
+
+
 def test_the_project_installs_the_command() -> None:
     tomllib = pytest.importorskip("tomllib", reason="Python 3.9 has no TOML parser")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
