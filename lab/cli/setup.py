@@ -99,6 +99,8 @@ def _require_engine(app: App) -> None:
     try:
         app.backend.labs()
     except LabError as problem:
+        if problem.hint.startswith("newgrp"):
+            raise
         refused = "Permission denied" in problem.evidence
         hint = _installation(name, app.folder, refused=refused)
         raise LabError(problem.message, evidence=problem.evidence, hint=hint) from problem

@@ -228,6 +228,16 @@ def test_without_an_engine_an_installed_package_names_debians(
     assert f"hint: {hint}" in newcomer("setup").stderr
 
 
+def test_a_login_that_predates_the_membership_is_not_told_to_install(
+    newcomer: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise LabError("no answer", evidence="Permission denied", hint="newgrp docker   (later)")
+
+    monkeypatch.setattr(newcomer.backend, "labs", refuse)
+    assert "hint: newgrp docker   (later)\n" in newcomer("setup").stderr
+
+
 @pytest.mark.parametrize("backend", sorted(setup.PACKAGES))
 def test_quickstart_installs_the_same_packages(backend: str) -> None:
     script = (ROOT / "quickstart").read_text(encoding="utf-8")
