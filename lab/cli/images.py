@@ -38,11 +38,16 @@ def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mod
 def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force: bool = False) -> None:
     """Builds the named images, or those a lab needs on this backend, and shows the progress."""
     from lab.cli.progress_display import showing
+    from lab.cli.signals import ended_in_order
     from lab.images.provider import images_of
     from lab.paths import private_folder
 
     app.interrupted = "finished images are kept; lab images build continues"
-    with showing(mode, app.environ) as progress, app.lock(LOCK, wait=progress.say):
+    with (
+        ended_in_order(),
+        showing(mode, app.environ) as progress,
+        app.lock(LOCK, wait=progress.say),
+    ):
         cache = private_folder(app.paths.cache)
         images_of(app.backend).build(names, cache, progress.say, force=force)
 

@@ -65,8 +65,11 @@ def command(  # noqa: PLR0917 - click hands each option over by name
         with app.cluster(spec) as cluster:
             _show_plan(cluster, nodes, as_json=as_json)
         return
-    readings = bring_up(app, spec, mode, nodes, yes=yes, wait=wait, timeout=timeout)
+    made: list[str] = []
+    readings = bring_up(app, spec, mode, nodes, yes=yes, wait=wait, timeout=timeout, made=made)
     _show(spec, readings, as_json=as_json)
+    if made and not as_json:
+        _offer_sizes(spec, made)
 
 
 def bring_up(
@@ -78,15 +81,33 @@ def bring_up(
     yes: bool,
     wait: bool = True,
     timeout: float | None = None,
+    made: list[str] | None = None,
 ) -> Sequence[Reading]:
-    """Makes the lab what its specification says, and shows the progress; asks before something is lost."""
+    """Makes the lab what its specification says, and shows the progress; asks before something is lost.
+
+    Adds to `made` the nodes that it makes.
+    """
+    from lab.backends.actions import Verb, nodes_of
     from lab.cli.progress_display import showing
+
+    def confirm(actions: Sequence[Action]) -> None:
+        _confirm(app, actions, spec, yes=yes)
+        if made is not None:
+            made.extend(nodes_of(actions, Verb.CREATE, Verb.REMAKE))
 
     app.interrupted = f"lab {spec.lab} is incomplete; lab up completes it, lab down removes it"
     with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster, app.lock(spec.lab):
         if timeout is not None:
             cluster.timeout = timeout
-        return cluster.up(nodes, wait=wait, confirm=lambda actions: _confirm(app, actions, spec, yes=yes))
+        return cluster.up(nodes, wait=wait, confirm=confirm)
+
+
+def _offer_sizes(spec: ClusterSpec, made: Sequence[str]) -> None:
+    from lab.cli.output import note
+    from lab.cli.sizes import available_memory, offer
+
+    if line := offer(spec, made, available_memory()):
+        note(line)
 
 
 def wanted_spec(app: App, config: Path | None, sets: Sequence[str], lab: str | None) -> ClusterSpec:

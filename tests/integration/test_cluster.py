@@ -53,9 +53,12 @@ def test_a_node_looks_as_the_course_shows_it(lab: Lab) -> None:
     df = lab.on("c1", "df -h")
     assert re.search(r"^172\.16\.0\.1:/home\s", df, re.MULTILINE)
     assert re.search(r"^172\.16\.0\.1:/opt/ohpc/pub\s", df, re.MULTILINE)
-    kind, size = lab.on("c1", "df --output=fstype,size / | tail -n 1").split()
-    assert kind == "tmpfs"
-    assert int(size) == 512 * 1024
+    for path in ("/", "/dev/shm"):
+        seen = lab.on("c1", f"df --output=source,fstype,size {path} | tail -n 1").split()
+        assert seen == ["tmpfs", "tmpfs", str(512 * 1024)], path
+    # systemd must know it as a network file system from the first moment: else a boot may stand still.
+    for path in ("/home", "/opt/ohpc/pub"):
+        assert lab.on("c1", f"findmnt -no FSTYPE {path}").strip() == "fuse.nfs4"
     assert lab.on("c1", "hostname").strip() == "c1"
     assert "172.16.0.2" not in lab.on("c1", "cat /etc/hosts")
     assert "172.16.1.2" in lab.on("c1", "getent hosts c2")

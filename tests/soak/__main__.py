@@ -1,6 +1,6 @@
 """Restores one start state many times, and keeps what a node says that did not come up.
 
-    python -m tests.soak --lab LAB STATE [--runs 200] [--folder DIR] [--stop]
+    python -m tests.soak --lab LAB STATE [--runs 200] [--boots] [--folder DIR] [--stop]
 
 The lab must exist. STATE is the beginning of a state's name, such as `after-missing_modules`. A loaded host
 helps: what this looks for is rare.
@@ -12,15 +12,16 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from lab.backends import open_backend
 from lab.cluster.cluster import Cluster
 from lab.errors import LabError
 from lab.lock import hold
-from lab.model import BOOTED
+from lab.model import BOOTED, Role
 from lab.paths import user_paths
 
 EVIDENCE = """\
@@ -40,6 +41,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--lab", required=True, help="name of a lab that exists")
     parser.add_argument("--backend", default="docker")
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--boots", action="store_true", help="restore once, then only cut the nodes' power")
     parser.add_argument("--timeout", type=float, default=180.0, help="seconds after which a node hangs")
     parser.add_argument("--folder", type=Path, default=Path("soak"), help="where evidence is kept")
     parser.add_argument(
@@ -62,8 +64,11 @@ def main(argv: Sequence[str]) -> int:
         cluster = stack.enter_context(Cluster(spec, backend))
         cluster.timeout = options.timeout
         state = next(name for name in cluster.states() if name.startswith(options.state))
+        nodes = [node.name for node in spec.nodes if node.role is Role.COMPUTE]
         for run in range(1, options.runs + 1):
-            hung = restore(cluster, state, options.folder / f"run-{run}.txt")
+            boots = options.boots and run > 1
+            act = partial(cluster.cycle, *nodes) if boots else partial(cluster.restore, state)
+            hung = hangs(cluster, act, options.folder / f"run-{run}.txt")
             found += hung
             print(f"{run} of {options.runs}: {found} with a node that hung", flush=True)
             if hung and options.stop:
@@ -75,8 +80,8 @@ class StandsStill(LabError):
     """A boot without a job that runs; raised before the lab cuts the power, so that it can be looked at."""
 
 
-def restore(cluster: Cluster, state: str, file: Path) -> bool:
-    """Restores the state once; keeps the evidence and returns True when a node did not come up by itself."""
+def hangs(cluster: Cluster, act: Callable[[], object], file: Path) -> bool:
+    """Restores or boots once; keeps the evidence and returns True when a node did not come up by itself."""
     told: list[str] = []
 
     def say(line: str) -> None:
@@ -87,7 +92,7 @@ def restore(cluster: Cluster, state: str, file: Path) -> bool:
     cluster.say = say
     began = time.monotonic()
     try:
-        cluster.restore(state)
+        act()
     except LabError as problem:
         lines = [*told, str(problem), *evidence(cluster)]
         file.write_text("\n".join(lines), encoding="utf-8")

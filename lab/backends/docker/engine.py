@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import grp
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.peek import Peek
 
+GROUP = "docker"
+"""The host's group whose members may use the engine's socket (dockerd, --group)."""
 LAB = f"{PREFIX}.lab"
 PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "booting", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
@@ -62,9 +66,25 @@ def connect(endpoint: Endpoint | None = None, timeout: int = ANSWER_SECONDS) -> 
         raise LabError(
             "Docker's engine does not answer",
             evidence=f"{endpoint.shown}: {str(problem).splitlines()[0]}",
-            hint=NOT_RUNNING if endpoint.socket else NOT_REACHED,
+            hint=no_answer_hint(str(problem)) if endpoint.socket else NOT_REACHED,
         ) from problem
     return client
+
+
+def no_answer_hint(evidence: str) -> str:
+    """The next command where the engine does not answer: one that may not be asked needs no start."""
+    if "Permission denied" not in evidence:
+        return NOT_RUNNING
+    user = getpass.getuser()
+    try:
+        member = user in grp.getgrnam(GROUP).gr_mem
+    except KeyError:
+        member = False
+    if member:  # a login keeps the groups that it began with
+        return f"newgrp {GROUP}   ({user} became a member of the group {GROUP} after this login had begun)"
+    return (
+        f"./quickstart; or: sudo usermod -aG {GROUP} {user}, then newgrp {GROUP}; its members can become root"
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from lab.backends.docker.engine import no_answer_hint
 from lab.errors import LabError
 
 API = "/v1.41"
@@ -101,7 +102,7 @@ class Peek:
             raise LabError(
                 "Docker's engine does not answer",
                 evidence=f"{self._path}: {problem}",
-                hint="./quickstart starts it; lab doctor shows details",
+                hint=no_answer_hint(str(problem)),
             ) from problem
         finally:
             line.close()

@@ -161,6 +161,28 @@ def test_a_proof_that_is_ended_leaves_no_throw_away_lab(
     assert number != signal.SIGINT or "interrupted: the lab is up" in done.stderr
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_build_whose_terminal_is_closed_ends_what_it_started(
+    newcomer: Desk, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    ended: list[str] = []
+
+    class Images:
+        @staticmethod
+        def build(*_: object, force: bool) -> None:
+            del force
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                ended.append("the programs of the build")
+
+    monkeypatch.setattr("lab.images.provider.images_of", lambda _: Images)
+    before = signal.getsignal(number)
+    assert newcomer("images", "build").exit_code == code
+    assert ended == ["the programs of the build"]
+    assert signal.getsignal(number) == before
+
+
 def test_a_lab_that_cannot_be_removed_does_not_hide_why_the_proof_failed(
     newcomer: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +248,16 @@ def test_without_an_engine_an_installed_package_names_debians(
     monkeypatch.setattr("lab.paths.PACKAGE", tmp_path / "site-packages" / "lab")
     silent_engine(newcomer, monkeypatch, evidence)
     assert f"hint: {hint}" in newcomer("setup").stderr
+
+
+def test_a_login_that_predates_the_membership_is_not_told_to_install(
+    newcomer: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise LabError("no answer", evidence="Permission denied", hint="newgrp docker   (later)")
+
+    monkeypatch.setattr(newcomer.backend, "labs", refuse)
+    assert "hint: newgrp docker   (later)\n" in newcomer("setup").stderr
 
 
 @pytest.mark.parametrize("backend", sorted(setup.PACKAGES))

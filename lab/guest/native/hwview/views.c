@@ -31,7 +31,8 @@ static struct view {
 
 int views_mount(const char *folder) {
     char options[96];
-    int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    /* Without O_NONBLOCK, a read whose request was withdrawn would wait, and with it every answer to a system call. */
+    int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fuse < 0)
         return -1;
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);

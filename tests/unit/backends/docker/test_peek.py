@@ -14,6 +14,7 @@ import pytest
 
 from lab.backends.docker import node_exec
 from lab.backends.docker.backend import DockerBackend
+from lab.backends.docker.engine import no_answer_hint
 from lab.backends.docker.peek import Peek
 from lab.errors import LabError
 from tests.unit.backends.docker.conftest import Played
@@ -69,6 +70,32 @@ def test_a_refusal_and_a_silent_engine_are_told_apart(played: Played, tmp_path: 
     with pytest.raises(LabError, match="does not answer") as caught:
         Peek(str(tmp_path / "nobody")).volumes(filters={})
     assert "quickstart" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("evidence", "members", "hint"),
+    [
+        ("[Errno 2] No such file or directory", ["me"], "./quickstart starts it; "),
+        ("[Errno 13] Permission denied", ["you", "me"], "newgrp docker "),
+        (
+            "[Errno 13] Permission denied",
+            ["you"],
+            "./quickstart; or: sudo usermod -aG docker me, then newgrp docker",
+        ),
+        ("PermissionError(13, 'Permission denied')", None, "./quickstart; or: sudo usermod -aG docker me"),
+    ],
+)
+def test_who_may_not_ask_the_engine_learns_how_to_be_allowed(
+    monkeypatch: pytest.MonkeyPatch, evidence: str, members: list[str] | None, hint: str
+) -> None:
+    def group(name: str) -> SimpleNamespace:
+        if members is None:
+            raise KeyError(name)
+        return SimpleNamespace(gr_mem=members)
+
+    monkeypatch.setattr("getpass.getuser", lambda: "me")
+    monkeypatch.setattr("grp.getgrnam", group)
+    assert no_answer_hint(evidence).startswith(hint)
 
 
 @pytest.mark.parametrize(

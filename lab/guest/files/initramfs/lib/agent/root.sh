@@ -8,7 +8,7 @@ make_memory_root() {
         mkdir -p /upper && mount -t tmpfs -o "$options" upper /upper
         return
     fi
-    mount -t tmpfs -o "$options" none $NEWROOT
+    mount -t tmpfs -o "$options" tmpfs $NEWROOT
 }
 
 get_vnfs() {
