@@ -5,12 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +16,7 @@ from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 from lab.cli.output import note
 from lab.errors import LabError, UsageError
+from lab.foreground import ended_by_exit
 from lab.printable import console_text
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def command(
     app: App = ctx.obj
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
-    with _ended_in_order():
+    with ended_by_exit():
         _run(ctx, lab, mode, proof=proof, yes=yes, as_json=as_json)
 
 
@@ -183,21 +182,6 @@ def _show(text: str) -> None:
 
 def _hide(text: str) -> None:
     del text
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP, which a closed terminal sends, unwind the stack: nothing half made stays."""
-
-    def end(number: int, _: object) -> NoReturn:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _close(ctx: click.Context, spec: ClusterSpec, exercise: Exercise, *, proven: bool, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from lab.backends.docker.container_spec import EPHEMERAL, IDENTITY, Chassis, cab
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
+from lab.backends.hang_up import HANG_UP
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.host_speed import HostSpeed
@@ -155,18 +156,15 @@ class DockerBackend:
         button = "off" if hard else "soft"
         for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, button))
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
-        flags = ["-it", "-e", "TERM"] if tty else ["-i"]
-        return [
-            "docker",
-            "exec",
-            *flags,
-            container_name(lab, node),
-            "/chassis/enter",
-            user,
-            *(command or ()),
-        ]
+        return node_exec.shell(lab, node, command, user=user, tty=tty, mark=mark)
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        """Returns the argument list of a host process that ends a command, from outside the node."""
+        return ["docker", "exec", container_name(lab, node), *HANG_UP, mark]
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the node wrote to its console."""
