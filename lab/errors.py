@@ -16,6 +16,7 @@ class Exit(IntEnum):
     LOCKED = 4
     UNKNOWN = 5
     INTERRUPTED = 130
+    UNREAD = 141  # 128 + SIGPIPE: whoever read the output has gone, as in `lab ls | head -1`
 
 
 class LabError(Exception):

@@ -1,4 +1,4 @@
-"""Tar archives: of a single file, and the commands that unpack and pack them in a node."""
+"""Tar archives: of a single file, and the command that unpacks one in a node."""
 
 from __future__ import annotations
 
@@ -36,12 +36,6 @@ def read_single_file(data: bytes) -> bytes | None:
 def unpack_command(folder: str) -> list[str]:
     """What a node runs to unpack the archive on its standard input into a folder."""
     return ["tar", "-x", "-f", "-", "-C", folder]
-
-
-def pack_command(path: str) -> list[str]:
-    """What a node runs to write a file or folder to its standard output as an archive."""
-    parent, _, name = path.rstrip("/").rpartition("/")
-    return ["tar", "-c", "-f", "-", "-C", parent or "/", "--", name or "."]
 
 
 def description_refused(sms: str, problem: LabError) -> LabError:

@@ -122,10 +122,20 @@ class Lifecycle(Protocol):
 class Access(Protocol):
     """Ways into a node and to its console."""
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command.
 
-        The process enters with the limits of a login. `command` None: a login shell.
+        The process enters with the limits of a login. Words may hold bytes that are not UTF-8, as surrogate
+        escapes. `command` None: a login shell, which without a terminal reads a script from its input. The
+        status is the command's, or 128 + N after signal N. With a `mark`, `hang_up` finds the command.
+        """
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        """Returns the argument list of a host process that ends the command with this mark in the node.
+
+        Its last word is yet to be added: the number of the signal to begin with.
         """
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:

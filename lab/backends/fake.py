@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.backends import unmanaged
 from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
 from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
+from lab.backends.hang_up import HANG_UP, MARK
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
 from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role, Root
@@ -37,6 +38,9 @@ esac""",
 esac""",
     "journalctl": 'echo "journal of $NODE: $*"',
 }
+# The shell in front is the client; the one behind it is what `enter` leaves in a node.
+WAITING = "trap : HUP INT QUIT TERM; setsid env -u " + MARK + ' "$@"; exit'
+MARKED = f"exec 3<&0; {MARK}=$0 setsid sh -c '{WAITING}' sh \"$@\" <&3 3<&- & wait $!"
 NODE_LINE = (
     "NodeName={name} Arch=x86_64 CoresPerSocket=1 CPUTot=2 Gres={gres} RealMemory=900 "
     "State={state} ThreadsPerCore=1 BootTime={since} SlurmdStartTime={since} {reason}"
@@ -206,8 +210,13 @@ class FakeBackend:
                 self._lab(lab).power[node] = Power.OFF
                 self._lab(lab).stage[node] = "off"
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
-        """A real shell of this machine that finds the node's programs first."""
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
+        """A real shell of this machine that finds the node's programs first.
+
+        With a mark, it outlives its client and reports its command's end, as in a node.
+        """
         del tty
         found = self._lab(lab)
         if found.power.get(node) is not Power.ON or found.stage.get(node) != BOOTED:
@@ -215,7 +224,13 @@ class FakeBackend:
         folder = self.folder(lab, node)
         path = f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"
         surroundings = [f"PATH={path}", f"NODE={folder}", f"RACKLING_ROOT={folder}", f"WHO={user}"]
-        return ["/usr/bin/env", *surroundings, *(command or ("/bin/bash", "--norc"))]
+        words = ["/usr/bin/env", *surroundings, *(command or ("/bin/bash", "--norc"))]
+        return ["/bin/sh", "-c", MARKED, mark, *words] if mark else words
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        """Ends a command on this machine."""
+        del lab, node
+        return [*HANG_UP, mark]
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what a test wrote as the node's console."""

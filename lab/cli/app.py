@@ -31,6 +31,12 @@ def _open_backend(name: str) -> Backend:
     return open_backend(name)
 
 
+def _attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
+    from lab.foreground import attend
+
+    return attend(argv, hang_up)
+
+
 def _replace(argv: Sequence[str]) -> NoReturn:
     from lab.process import replace
 
@@ -47,12 +53,14 @@ class App:
         *,
         open_backend: Callable[[str], Backend] = _open_backend,
         replace: Callable[[Sequence[str]], NoReturn] = _replace,
+        attend: Callable[[Sequence[str], Sequence[str]], int] = _attend,
         argv: Sequence[str] | None = None,
     ) -> None:
         self.environ = environ
         self.folder = folder or Path.cwd()
         self.open_backend = open_backend
         self.replace = replace
+        self._attend = attend
         self.argv = sys.argv[1:] if argv is None else argv
         self.interrupted = (
             "nothing was changed"  # what to print after Ctrl-C; commands that change something set it
@@ -124,6 +132,20 @@ class App:
                 hint=f"lab down -l {record.lab} removes it",
             )
         return record.spec
+
+    def enter(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool = False
+    ) -> int:
+        """Runs a command or a shell in a node on our own terminal; returns its status, as ssh does.
+
+        Whatever ends us also ends the command in the node.
+        """
+        from lab.backends.hang_up import new_mark
+
+        mark = new_mark()
+        self.interrupted = ""  # the command says itself what it did
+        argv = self.backend.shell(lab, node, command, user=user, tty=tty, mark=mark)
+        return self._attend(argv, self.backend.hang_up(lab, node, mark))
 
     @contextmanager
     def cluster(self, spec: ClusterSpec, progress: ProgressReporter | None = None) -> Iterator[Cluster]:

@@ -23,7 +23,7 @@ from lab.cli.options import lab_option, node_argument
 @click.option("-u", "--unit", metavar="UNIT", help="Show only this unit, such as slurmctld.")
 @lab_option
 @click.pass_obj
-def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab: str | None) -> None:
+def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab: str | None) -> int:
     """Show a node's journal, or its console if the node has not booted yet."""
     from lab.cli.console import show_console
     from lab.cli.output import note
@@ -38,7 +38,7 @@ def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab
     if stage != BOOTED:
         note(f"{node} has no journal yet (stage {stage or 'unknown'}); showing its console")
         show_console(app, spec.lab, node, follow=follow, lines=lines)
-        return
+        return 0
     words = ["journalctl", "--no-pager", "-n", str(lines), *(["-f"] if follow else [])]
     words += [f"--unit={unit}"] if unit else []
-    app.replace(app.backend.shell(spec.lab, node, words, user="root", tty=False))
+    return app.enter(spec.lab, node, words, user="root")

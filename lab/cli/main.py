@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from lab.cli.arguments import UnreadError, command_first, unread_as_error
 from lab.errors import Exit, LabError, closest
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ SECTIONS: dict[str, dict[str, str]] = {
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one only to run it."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parses the command line; what is printed there, such as the help, may find no reader."""
+        with unread_as_error():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Accepts a command's options before the command, too: lab -l mine up."""
+        return super().parse_args(ctx, command_first(args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command, whose output may find no reader."""
+        with unread_as_error():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists every command, in the order of the help."""
@@ -113,20 +130,31 @@ class LazyGroup(click.Group):
         code: int
         try:
             app = app or _app()
-            value = super().main(
-                args, prog_name or "lab", complete_var, standalone_mode=False, obj=app, **extra
-            )
-            code = value if isinstance(value, int) else Exit.OK
-        except click.ClickException as problem:
-            problem.show()
-            code = problem.exit_code
-        except (click.Abort, KeyboardInterrupt):
-            code = _interrupted(app)
-        except LabError as problem:
-            code = _failed(app, problem)
+            code = self._status(app, args, prog_name or "lab", complete_var, **extra)
+        except (BrokenPipeError, UnreadError):
+            code = Exit.UNREAD
         except Exception as problem:
             code = _crashed(app, problem)
         _leave(app, code)
+
+    def _status(
+        self, app: App, args: Sequence[str] | None, prog_name: str, complete_var: str | None, **extra: Any
+    ) -> int:
+        """Runs a command; every error becomes its status, except that nobody reads the output."""
+        try:
+            value = super().main(args, prog_name, complete_var, standalone_mode=False, obj=app, **extra)
+            return value if isinstance(value, int) else Exit.OK
+        except click.ClickException as problem:
+            problem.show()
+            return problem.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            return _interrupted(app)
+        except LabError as problem:
+            return _failed(app, problem)
+        except UnreadError:
+            raise
+        except Exception as problem:
+            return _crashed(app, problem)
 
 
 @click.group(
@@ -151,7 +179,7 @@ def main(app: App, backend: str | None) -> None:
     """Rackling: an emulated HPC cluster and a course about running it. Start with: lab setup."""
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
-    if app.environ.get("NO_COLOR"):
+    if _colour(app.environ) is False:
         click.get_current_context().color = False
 
 
@@ -170,6 +198,7 @@ def _leave(app: App | None, code: int) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        code = code or Exit.UNREAD
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as problem:
         code = _crashed(app, problem)
@@ -181,7 +210,7 @@ def _leave(app: App | None, code: int) -> NoReturn:
 
 
 def _colour(environ: MutableMapping[str, str] | Any) -> bool | None:
-    return False if environ.get("NO_COLOR") else None
+    return False if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" else None
 
 
 def _failed(app: App | None, problem: LabError) -> int:

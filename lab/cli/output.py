@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from lab.errors import LabError
 from lab.printable import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 SCHEMA = 1
@@ -35,6 +37,18 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
+def is_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal gets text without styles: NO_COLOR is set, or it shows none (TERM=dumb)."""
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+
+
+def rich_screen(environ: Mapping[str, str], *, stderr: bool = False) -> Console:
+    """Rich's way to a terminal; a plain one gets no escape sequence."""
+    from rich.console import Console
+
+    return Console(highlight=False, stderr=stderr, color_system=None if is_plain(environ) else "auto")
+
+
 def load_tables() -> None:
     """Loads rich if a table will be shown on a terminal; call it while something else is awaited."""
     if sys.stdout.isatty():
@@ -43,8 +57,7 @@ def load_tables() -> None:
 
 
 def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # only here: rich takes a tenth of a second to load
-    from rich.table import Table
+    from rich.table import Table  # only here: rich takes a tenth of a second to load
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -53,7 +66,7 @@ def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
     table.add_column(headings[-1], overflow="fold", min_width=LAST_COLUMN)
     for row in rows:
         table.add_row(*map(Text, row))  # Text: what a node prints is no markup
-    screen = Console(highlight=False)
+    screen = rich_screen(os.environ)
     others = sum(max(map(len, column)) + 2 for column in list(zip(headings, *rows, strict=True))[:-1])
     screen.width = max(screen.width, others + LAST_COLUMN)  # rich would cut the other columns
     screen.print(table, crop=False)
@@ -61,10 +74,7 @@ def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def show_text(text: Text, environ: Mapping[str, str]) -> None:
     """Prints styled text whose lines are already folded: styles only on a terminal that shows them."""
-    from rich.console import Console
-
-    screen = Console(highlight=False, no_color=bool(environ.get("NO_COLOR")))
-    screen.print(text, soft_wrap=True)
+    rich_screen(environ).print(text, soft_wrap=True)
 
 
 def show_error(problem: LabError, *, color: bool | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
+from lab.cli.output import rich_screen
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.polling import Clock, monotonic
 from lab.printable import printable
@@ -40,7 +41,7 @@ def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> 
         live = sys.stderr.isatty() and environ.get("TERM") != "dumb"
         mode = "tty" if live else "plain"
     if mode == "tty":
-        with _Terminal(clock, colour=not environ.get("NO_COLOR")) as terminal:
+        with _Terminal(clock, environ) as terminal:
             yield terminal
     else:
         kinds: Mapping[str, Callable[[Clock], ProgressReporter]] = {
@@ -133,10 +134,10 @@ class _Json:
 class _Terminal:
     """Prints the steps, and below them a table of the nodes that changes in place."""
 
-    def __init__(self, clock: Clock, *, colour: bool) -> None:
+    def __init__(self, clock: Clock, environ: Mapping[str, str]) -> None:
         self._clock = clock
         self._start = clock()
-        self._colour = colour
+        self._environ = environ
         self._console: Console | None = None
         self._live: Live | None = None
 
@@ -163,9 +164,7 @@ class _Terminal:
 
     def _screen(self) -> Console:
         if self._console is None:
-            from rich.console import Console
-
-            self._console = Console(stderr=True, no_color=not self._colour, highlight=False)
+            self._console = rich_screen(self._environ, stderr=True)
         return self._console
 
     def _table(self, readings: Sequence[Reading], seconds: float) -> Table:

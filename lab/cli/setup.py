@@ -15,8 +15,8 @@ import click
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 from lab.cli.output import note
-from lab.cli.signals import ended_in_order
 from lab.errors import LabError, UsageError
+from lab.foreground import ended_by_exit
 from lab.printable import console_text
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def command(
     app: App = ctx.obj
     if backend:
         app.environ = {**app.environ, "LAB_BACKEND": backend}
-    with ended_in_order():
+    with ended_by_exit():
         _run(ctx, lab, mode, proof=proof, yes=yes, as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -57,11 +57,13 @@ def split_command(args: list[str]) -> tuple[list[str], list[str]]:
 )
 @lab_option
 @click.pass_obj
-def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: str | None) -> None:
+def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: str | None) -> int:
     """Open a shell in a node, or run one command there.
 
     A CMD of one word goes through the node's shell, so that 'ls | wc -l' works; several words run
-    as they are. The exit status is that of the command.
+    as they are. Without CMD and without a terminal, the node's shell reads a script: lab shell sms
+    <script. The exit status is that of the command, or 128 + N if signal N ended it. What ends this
+    command, as Ctrl-C does, also ends the one in the node.
     """
     from lab.cluster.plan import check_names
 
@@ -71,8 +73,14 @@ def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: 
     argv: tuple[str, ...] | None = words or None
     if len(words) == 1:
         argv = ("/bin/sh", "-c", words[0])
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
-    app.replace(app.backend.shell(spec.lab, node, argv, user=who, tty=tty))
+    # As with ssh, a shell needs a terminal only to read from; a command's output to a file stays unchanged.
+    tty = _is_terminal(sys.stdin) and (argv is None or _is_terminal(sys.stdout))
+    return app.enter(spec.lab, node, argv, user=who, tty=tty)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is one; Python has no stream at all where the caller had closed it."""
+    return stream is not None and stream.isatty()
 
 
 def default_user(role: Role) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import click
 
 from lab.cli.app import App
 from lab.cli.context import PROSE, ExerciseContext, exercise_argument
 from lab.cli.options import lab_option
+from lab.cli.output import rich_screen
 
 WHERE = {"host": "on the host", "output": "it prints"}
 
@@ -25,17 +27,16 @@ def command(app: App, exercise: str | None, lab: str | None, *, raw: bool) -> in
     if raw or not sys.stdout.isatty():
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        render(text, colour=not app.environ.get("NO_COLOR"))
+        render(text, app.environ)
     return 0
 
 
-def render(text: str, *, colour: bool) -> None:
+def render(text: str, environ: Mapping[str, str]) -> None:
     """Writes Markdown on a terminal; each command stays on one line, so that it can be copied."""
-    from rich.console import Console
     from rich.markdown import Markdown
     from rich.text import Text
 
-    screen = Console(no_color=not colour, highlight=False)
+    screen = rich_screen(environ)
     width = min(PROSE, screen.width)
     for number, part in enumerate(text.split("\n```")):
         head, _, rest = part.partition("\n")

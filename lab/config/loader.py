@@ -150,8 +150,9 @@ class _ConfigBuilder:
 
     def _origin(self, path: KeyPath) -> str:
         while path:
-            if path in self._origins:
-                return self._origins[path]
+            for known in (path, (*path[:-1], "mac") if path[-1] == "macs" else path):
+                if known in self._origins:
+                    return self._origins[known]
             path = path[:-1]
         return "built-in defaults"
 
@@ -214,7 +215,7 @@ class _ConfigBuilder:
             path = ("nodes", heads[-1], "role")
             self._report(Problem(path, f"a lab has exactly one SMS; this one has {', '.join(heads)}"))
         elif not heads and not invalid:
-            self._report(Problem(("nodes",), 'a lab needs a node with role = "sms"'))
+            self._report(Problem(("nodes", "sms", "role"), 'a lab needs a node with role = "sms"'))
 
 
 def _parse(path: Path) -> tuple[str, Table]:

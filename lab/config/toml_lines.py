@@ -20,17 +20,23 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
     open_value = _OpenValue()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # TOML knows no other line ends
         if open_value:
             open_value.feed(line)
         elif header := _HEADER.match(line):
             table = _split(header.group(1))
-            found.setdefault(table, number)
+            _note(found, table, number)
         elif assignment := _ASSIGNMENT.match(line):
             path = table + _split(assignment.group(1))
-            found.setdefault(path, number)
+            _note(found, path, number)
             open_value.feed(assignment.group(2))
     return found
+
+
+def _note(found: dict[KeyPath, int], path: KeyPath, number: int) -> None:
+    """Notes the line of a key, and of the tables around it that begin with it."""
+    for length in range(1, len(path) + 1):
+        found.setdefault(path[:length], number)
 
 
 def _split(dotted: str) -> KeyPath:

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from lab.backends.archives import pack_command, unpack_command
+from lab.backends.archives import unpack_command
 from lab.backends.base import Backend
+from lab.backends.hang_up import new_mark
 from lab.facts.fact import Fact
+from lab.foreground import Guard
 from lab.model import Node
+from lab.nodes import copying
 from lab.nodes.interactive import Session
 from lab.nodes.shell import Console, Result
+from lab.nodes.unpacking import LeftOut
 from lab.polling import Sleep, pause
-from lab.process import Done, run, run_bytes
+from lab.process import Done, ProcessTimeout, run, run_bytes
 
 T = TypeVar("T")
 SHELL = ("/bin/sh",)
@@ -73,8 +77,12 @@ class NodeClient:
 
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
         """Runs one command without a terminal, in a process of its own: quicker for a single question."""
-        argv = self._backend.shell(self._lab, self.name, ("/bin/sh", "-c", command), user=user, tty=False)
-        return run(argv, timeout=self._backend.host_speed.limit(timeout), check=check)
+        way = self._way(["/bin/sh", "-c", command], user)
+        try:
+            return run(way.argv, timeout=self._backend.host_speed.limit(timeout), check=check)
+        except ProcessTimeout:
+            Guard(way.hang_up).hang_up()  # the client is gone, and the command is not
+            raise
 
     def copy_in(self, tar: bytes, folder: str) -> None:
         """Unpacks a tar archive into a folder of the node's running system."""
@@ -84,11 +92,15 @@ class NodeClient:
             timeout=self._backend.host_speed.limit(COPY_SECONDS),
         )
 
-    def copy_out(self, path: str) -> bytes:
-        """Returns a tar archive of a file or folder of the node's running system."""
-        return run_bytes(
-            self._command(pack_command(path)), timeout=self._backend.host_speed.limit(COPY_SECONDS)
-        )
+    def send(self, source: str, target: str) -> list[str]:
+        """Copies a file or folder of the host into the node's running system; returns what tar remarked."""
+        way = self._way(copying.unpack_command(source, target))
+        return copying.send(source, way, f"{self.name}:{target}")
+
+    def receive(self, source: str, target: str) -> list[LeftOut]:
+        """Copies a file or folder of the node's running system to the host; returns what was left out."""
+        way = self._way(copying.pack_command(source))
+        return copying.receive(source, target, way, f"{self.name}:{source}")
 
     def update_nodes(self, names: tuple[str, ...], order: str) -> Result:
         """On the SMS: sets the state of nodes in Slurm, e.g. with `state=resume`."""
@@ -100,6 +112,12 @@ class NodeClient:
             for console in self._consoles.values():
                 console.close()
             self._consoles.clear()
+
+    def _way(self, words: list[str], user: str = "root") -> copying.Way:
+        """A process that runs a command without a terminal, and one that ends the command in the node."""
+        mark = new_mark()
+        argv = self._backend.shell(self._lab, self.name, words, user=user, tty=False, mark=mark)
+        return copying.Way(argv, self._backend.hang_up(self._lab, self.name, mark))
 
     def _command(self, words: list[str]) -> list[str]:
         """A process that runs a command as root without a terminal, so that all bytes pass unchanged."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import subprocess
 import tarfile
 import time
@@ -15,6 +17,7 @@ import pytest
 
 from lab.backends.actions import Action, Verb, nodes_of
 from lab.backends.base import Backend, Say
+from lab.backends.hang_up import new_mark
 from lab.cluster.cluster import Cluster
 from lab.cluster.plan import work
 from lab.config.loader import load
@@ -107,17 +110,6 @@ def packed(name: str, data: bytes, mode: int) -> bytes:
     return buffer.getvalue()
 
 
-def unpacked(data: bytes) -> dict[str, tuple[bytes, int]]:
-    """Content and mode of each file in an archive."""
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for entry in archive:
-            file = archive.extractfile(entry)
-            if file is not None:
-                found[entry.name] = (file.read(), entry.mode & 0o7777)
-    return found
-
-
 class Contract:
     """The tests; `up` is a bed whose nodes have all booted, at the start of each."""
 
@@ -152,17 +144,63 @@ class Contract:
     def test_shell_takes_stdin_to_its_end(self, up: Bed) -> None:
         assert up.run("sms", "cat", stdin=BYTES).stdout == BYTES
 
+    def test_shell_hands_over_bytes_that_are_not_utf8(self, up: Bed) -> None:
+        argv = up.backend.shell(up.name, "c1", ["printf", "%s", "lat\udce9in\n"], user="root", tty=False)
+        assert subprocess.run(argv, capture_output=True, timeout=60, check=True).stdout == b"lat\xe9in\n"
+
+    def test_a_script_on_standard_input_is_run_and_gives_its_status(self, up: Bed) -> None:
+        argv = up.backend.shell(up.name, "c1", None, user="root", tty=False)
+        done = subprocess.run(argv, input=b"echo ran; exit 4\n", capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (4, b"ran\n")
+
+    def test_a_command_whose_client_is_killed_is_ended_by_its_mark(self, up: Bed) -> None:
+        mark = new_mark()
+        script = ["sh", "-c", "echo $$; exec sleep 1000"]
+        argv = up.backend.shell(up.name, "c1", script, user="root", tty=False, mark=mark)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as client:
+            assert client.stdout
+            pid = client.stdout.readline().decode().strip()
+            client.kill()
+        up.must("c1", f"test -d /proc/{pid}")
+        subprocess.run([*up.backend.hang_up(up.name, "c1", mark), "2"], timeout=60, check=False)
+        assert up.run("c1", f"test -d /proc/{pid}").returncode == 1
+
     @pytest.mark.parametrize("words", [["printf", "%s|", "a b", "$HOME", "'", '"', "", "*", "\\"]])
     def test_shell_hands_over_words_as_they_are(self, up: Bed, words: Sequence[str]) -> None:
         argv = up.backend.shell(up.name, "c1", words, user="root", tty=False)
         done = subprocess.run(argv, capture_output=True, timeout=60, check=True, stdin=subprocess.DEVNULL)
         assert done.stdout.decode() == "|".join([*words[2:], ""])
 
-    def test_copies_come_back_as_they_went(self, up: Bed, folder: str) -> None:
+    def test_copies_come_back_as_they_went(self, up: Bed, folder: str, tmp_path: Path) -> None:
         node = up.cluster.node("c1")
         node.copy_in(packed("strange name", BYTES, 0o750), folder)
-        back = unpacked(node.copy_out(f"{folder}/strange name"))
-        assert back == {"strange name": (BYTES, 0o750)}
+        assert node.receive(f"{folder}/strange name", str(tmp_path / "back")) == []
+        assert (tmp_path / "back").read_bytes() == BYTES
+        assert stat.S_IMODE((tmp_path / "back").stat().st_mode) == 0o750
+
+    def test_a_folder_comes_back_with_links_holes_and_times(
+        self, up: Bed, folder: str, tmp_path: Path
+    ) -> None:
+        source = tmp_path / "lat\udce9in"
+        (source / "sub").mkdir(parents=True)
+        (source / "file").write_bytes(BYTES)
+        (source / "sub" / "hard").hardlink_to(source / "file")
+        (source / "sub" / "soft").symlink_to("../file")
+        with (source / "sparse").open("wb") as file:
+            file.truncate(30 << 20)
+        os.utime(source / "sub", (1e9, 1e9))
+        node = up.cluster.node("c1")
+        assert node.send(str(source), f"{folder}/") == []
+        back = tmp_path / "back"
+        assert node.receive(f"{folder}/lat\udce9in", str(back)) == []
+        assert sorted(found.name for found in back.rglob("*")) == ["file", "hard", "soft", "sparse", "sub"]
+        assert (back / "sub" / "hard").samefile(back / "file")
+        assert (back / "sub" / "soft").readlink() == Path("../file")
+        assert (back / "file").read_bytes() == BYTES
+        assert (back / "sub").stat().st_mtime == 1e9
+        assert ((back / "sparse").stat().st_size, (back / "sparse").stat().st_blocks) == (30 << 20, 0)
+        node.send(f"{source}/.", f"{folder}/lat\udce9in")  # into the folder that is there
+        assert node.receive(f"{folder}/lat\udce9in/.", str(back)) == []
 
     def test_plug_pulled_and_power_on_again(self, up: Bed) -> None:
         up.backend.stop(up.name, ["c1"], hard=True)
@@ -329,6 +367,10 @@ class RealContract(Contract):
         assert up.run("c1", "cat >copied; exit 3", user=user, stdin=b"x\0y").returncode == 3
         assert up.run("c1", "cat copied", user=user).stdout == b"x\0y"
 
+    def test_shell_tells_by_which_signal_a_command_ended(self, up: Bed) -> None:
+        done = up.run("c1", "kill -TERM $$")
+        assert (done.returncode, done.stderr) == (143, b"")
+
     def test_a_command_on_a_terminal_hears_ctrl_c(self, up: Bed) -> None:
         argv = up.backend.shell(
             up.name, "c1", ["sh", "-c", "tty; echo going; sleep 1000"], user="user1", tty=True
@@ -352,11 +394,11 @@ class RealContract(Contract):
         child.sendline("sh -c 'echo going-$((1 + 1)); exec sleep 1000'")
         child.expect_exact("going-2")
         child.sendintr()
-        child.sendline("echo again-$((6 * 7)); exit")
+        child.sendline("echo again-$((6 * 7)); exit 5")
         child.expect_exact("again-42")
         child.expect(pexpect.EOF)
         child.close()
-        assert child.exitstatus == 0
+        assert child.exitstatus == 5
 
     def test_a_program_that_outgrows_its_node_is_killed_alone(self, up: Bed) -> None:
         argv = up.backend.shell(up.name, "c1", ["sleep", "1000"], user="root", tty=False)
@@ -374,9 +416,9 @@ class RealContract(Contract):
         assert last
         assert text.endswith(last)
 
-    def test_copying_what_is_not_there_says_so(self, up: Bed) -> None:
+    def test_copying_what_is_not_there_says_so(self, up: Bed, tmp_path: Path) -> None:
         with pytest.raises(LabError) as caught:
-            up.cluster.node("c1").copy_out("/no/such/file")
+            up.cluster.node("c1").receive("/no/such/file", str(tmp_path))
         assert "/no/such" in str(caught.value)
 
     def test_restore_brings_back_disk_and_shared_storage(self, up: Bed) -> None:

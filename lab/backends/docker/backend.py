@@ -26,6 +26,7 @@ from lab.backends.docker.endpoint import Endpoint, resolve
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
+from lab.backends.hang_up import HANG_UP
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.host_speed import HostSpeed
@@ -166,18 +167,16 @@ class DockerBackend:
         button = "off" if hard else "soft"
         for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, button))
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the node."""
-        flags = ["-it", "-e", "TERM"] if tty else ["-i"]
-        return [
-            *self._endpoint.command(os.environ),
-            "exec",
-            *flags,
-            container_name(lab, node),
-            "/chassis/enter",
-            user,
-            *(command or ()),
-        ]
+        client = self._endpoint.command(os.environ)
+        return node_exec.shell(client, lab, node, command, user=user, tty=tty, mark=mark)
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        """Returns the argument list of a host process that ends a command, from outside the node."""
+        return [*self._endpoint.command(os.environ), "exec", container_name(lab, node), *HANG_UP, mark]
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the node wrote to its console."""

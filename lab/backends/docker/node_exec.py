@@ -1,16 +1,58 @@
-"""Commands run in a lab's containers, outside the nodes themselves: cables, power buttons, boot stages."""
+"""Commands run in a lab's containers: in nodes, and outside them for cables, power buttons, boot stages."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lab.backends.docker.engine import container_name, translate_errors
+from lab.backends.hang_up import MARK
 from lab.errors import LabError
 from lab.model import NodeStatus, Power
 
 if TYPE_CHECKING:
     from lab.backends.docker.engine import Engine
+
+
+def shell(
+    client: Sequence[str],
+    lab: str,
+    node: str,
+    command: Sequence[str] | None,
+    *,
+    user: str,
+    tty: bool,
+    mark: str,
+) -> list[str]:
+    """The argument list of a host process that opens a shell or runs a command in a node.
+
+    `client` is the `docker` command with the options that lead to the engine.
+    """
+    flags = ["-it", "-e", "TERM"] if tty else ["-i"]
+    flags += ["-e", f"{MARK}={mark}"] if mark else []
+    words = as_utf8(command) if command else ()
+    return [*client, "exec", *flags, container_name(lab, node), "/chassis/enter", user, *words]
+
+
+def as_utf8(command: Sequence[str]) -> Sequence[str]:
+    """The same command in UTF-8: Docker's client sends JSON, which makes U+FFFD of all other bytes."""
+    raw = [os.fsencode(word) for word in command]
+    if all(_is_utf8(word) for word in raw):
+        return command
+    # A full stop at the end, since a command's substitution loses line ends there.
+    octal = ("".join(f"\\0{byte:03o}" for byte in word) for word in raw)
+    quoted = " ".join(f"\"$(printf %b '{word}.')\"" for word in octal)
+    script = f'set -- {quoted}; for word; do shift; set -- "$@" "${{word%.}}"; done; exec "$@"'
+    return ("/bin/sh", "-c", script)
+
+
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def execute(client: Engine, container: str, command: Sequence[str]) -> str:

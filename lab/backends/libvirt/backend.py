@@ -19,6 +19,7 @@ from lab.backends.archives import (
 )
 from lab.backends.base import HANDOUT, Capabilities, ImageFormat, Say, Storage
 from lab.backends.editions import edition
+from lab.backends.hang_up import HANG_UP
 from lab.backends.libvirt import (
     assembly,
     console_log,
@@ -185,9 +186,15 @@ class LibvirtBackend:
         """Powers machines off."""
         for_each_parallel(nodes, lambda node: self._stop(lab, node, hard=hard))
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
         """Returns the argument list of a host process that opens a shell or runs a command in the machine."""
-        return ssh_channel.argv(lab, node, command, user=user, tty=tty)
+        return ssh_channel.argv(lab, node, command, user=user, tty=tty, mark=mark)
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        """Returns the argument list of a host process that ends a command in the machine."""
+        return ssh_channel.argv(lab, node, (*HANG_UP, mark), user="root", tty=False)
 
     def console(self, lab: str, node: str, *, follow: bool, tail: int | None = None) -> Iterator[bytes]:
         """Yields what the machine wrote to its console."""

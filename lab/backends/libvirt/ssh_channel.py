@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.backends.hang_up import MARK
 from lab.backends.libvirt.storage import LabFolder
 from lab.host_speed import TRIVIAL, measured_limit, time_trivial_process
 from lab.process import ProcessTimeout, run
@@ -78,9 +79,9 @@ class Door:
         self._control.unlink(missing_ok=True)
         return True
 
-    def argv(self, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def argv(self, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = "") -> list[str]:
         """The argument list that opens a shell or runs a command over the connection."""
-        words = ["sh", ENTER, user, *(command or ())]
+        words = [*(["env", f"{MARK}={mark}"] if mark else []), "sh", ENTER, user, *(command or ())]
         return [*self._ssh("-tt" if tty else "-T"), shlex.join(words)]
 
     def _ssh(self, *flags: str, master: bool = False, slowness: float = 1.0) -> list[str]:
@@ -122,6 +123,9 @@ class Door:
             yield
 
 
-def argv(lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+def argv(
+    lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+) -> list[str]:
     """The argument list of a process that enters a machine, whenever it is started."""
-    return [sys.executable, str(PROGRAM), lab, node, user, "tty" if tty else "pipe", *(command or ())]
+    way = "tty" if tty else "pipe"
+    return [sys.executable, str(PROGRAM), lab, node, user, f"{way}:{mark}", *(command or ())]

@@ -104,8 +104,13 @@ class LocalBackend:
     def probe(self) -> Capabilities:
         return Capabilities("fake", True, (), frozenset({"kernel-version"}))
 
-    def shell(self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool) -> list[str]:
+    def shell(
+        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool, mark: str = ""
+    ) -> list[str]:
         return ["/bin/sh"] if command and "bash" not in command[0] else ["/bin/bash", "--norc"]
+
+    def hang_up(self, lab: str, node: str, mark: str) -> list[str]:
+        return ["true"]
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
         return tuple(self.kept)
@@ -370,7 +375,7 @@ def test_show_works_before_there_is_a_lab(bench: Bench) -> None:
 
 def test_on_a_terminal_commands_stay_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
     exercise = load(data_folder("exercises")).get("login_node")
-    render(exercise.readme(), colour=False)
+    render(exercise.readme(), {"NO_COLOR": "1"})
     lines = capsys.readouterr().out.splitlines()
     commands = [
         command for block in exercise.solution() for command in block.commands if "provision set" in command

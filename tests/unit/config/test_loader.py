@@ -193,6 +193,14 @@ def test_set_reaches_networks_and_families(prefix: str) -> None:
         ),
         ("lab = 7", "lab.toml:1: lab = 7: must be a string in quotes"),
         ("nodes = 3", "lab.toml:1: nodes = 3: must be a table"),
+        (
+            'lab = "x"\n[node.c]\ncount = 3',
+            "lab.toml:2: node: no such key; did you mean nodes?",
+        ),
+        (
+            "# a\u2028form\x0cfeed\nnode.c.count = 3".replace("\x0c", "\t"),
+            "lab.toml:2: node: no such key; did you mean nodes?",
+        ),
         ("[nodes.c]\ncount = 'two'", 'lab.toml:2: nodes.c.count = "two": must be a whole number'),
         ("[nodes.c]\ncount = true", "lab.toml:2: nodes.c.count = true: must be a whole number"),
         ("[nodes.c]\ncount = 251", "lab.toml:2: nodes.c.count = 251: must be at most 250"),
@@ -279,7 +287,7 @@ def test_set_reaches_networks_and_families(prefix: str) -> None:
         ),
         ("[networks.dmz]", "lab.toml:1: networks.dmz: no such key; there are: internal, external"),
         ("[nodes.head]\nrole = 'sms'", "lab.toml:2: a lab has exactly one SMS; this one has sms, head"),
-        ("[nodes.sms]\nrole = 'login'", 'built-in defaults: a lab needs a node with role = "sms"'),
+        ("[nodes.sms]\nrole = 'login'", 'lab.toml:2: a lab needs a node with role = "sms"'),
         (
             "[nodes.sms]\ncount = 1",
             "lab.toml:2: nodes.sms.count: the SMS takes no count, since a lab has exactly one",
@@ -390,7 +398,9 @@ last = 5
     tomllib.loads(text)
     assert lines == {
         ("a",): 2,
+        ("quoted key",): 3,
         ("quoted key", "x"): 3,
+        ("table",): 5,
         ("table", "sub.t"): 5,
         ("table", "sub.t", "list"): 6,
         ("table", "sub.t", "many"): 10,

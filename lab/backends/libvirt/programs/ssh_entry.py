@@ -1,4 +1,6 @@
-"""A program that opens a shell or runs a command in a machine: enter LAB NODE USER TTY [WORD...].
+"""A program that opens a shell or runs a command in a machine: enter LAB NODE USER WAY [WORD...].
+
+WAY is `tty:MARK` or `pipe:MARK`, with or without a terminal; MARK may be empty (lab/backends/hang_up.py).
 
 It looks for itself whether the machine is up, since whoever was given it as an argument list may start it
 much later, and again after each reboot. Then it becomes ssh.
@@ -24,7 +26,7 @@ OPEN, OFF, SILENT, BROKEN = range(4)
 WHY = {OFF: "its power is off", SILENT: "nobody answers at its door yet"}
 
 
-def main(lab: str, node: str, user: str, tty: str, *words: str) -> int:
+def main(lab: str, node: str, user: str, way: str, *words: str) -> int:
     """Becomes the shell or the command; or says why it cannot."""
     folder = LabFolder(lab)
     text = console_log.read_since_power_on(folder.console(node))
@@ -35,7 +37,8 @@ def main(lab: str, node: str, user: str, tty: str, *words: str) -> int:
     door = Door(folder, node)
     code = opened(door, console_log.booted_at(text))
     if code == OPEN:
-        replace(door.argv(words or None, user=user, tty=tty == "tty"))
+        kind, _, mark = way.partition(":")
+        replace(door.argv(words or None, user=user, tty=kind == "tty", mark=mark))
     return refused(node, WHY.get(code, "its door cannot be opened"))
 
 

@@ -1,0 +1,158 @@
+"""Runs a program in the foreground for a person or a script, and ends what it started elsewhere.
+
+A killed client of an engine leaves its command running in the node. So when the client or we are gone too
+early, a second program is started that ends the command. A guard starts it even after SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Self
+
+from lab.errors import LabError
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+CLIENT_SECONDS = 2.0  # that a client may take to end after a signal
+HANG_UP_SECONDS = 15.0  # that we wait until the command has ended in the node
+LOST = 255  # ssh's status when it lost the other side (ssh(1), EXIT STATUS)
+# An empty line dismisses the guard; a number is the signal to pass on; end of file: we are gone.
+_GUARD = 'read -r word || word=1; [ -z "$word" ] || exec "$@" "$word"'
+
+
+class Guard:
+    """Sees to it that a command in a node is ended; `argv` ends it, with a signal's number added to it."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "guard", *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C and a closed terminal do not reach it
+        )
+
+    def dismiss(self) -> None:
+        """Nothing is left to be ended."""
+        self._tell("")
+
+    def hang_up(self, number: int = signal.SIGHUP) -> None:
+        """Ends the command, by this signal first, and waits until that is done, though not for ever."""
+        self._tell(str(number))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.dismiss()
+        else:
+            self.hang_up()
+
+    def _tell(self, word: str) -> None:
+        if self._process.returncode is not None:
+            return  # it has been told
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._process.communicate(word.encode() + b"\n", timeout=HANG_UP_SECONDS)
+
+
+class _Heard:
+    """Signals that came while a client runs: passed on to it, which is killed if it does not end."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._client: subprocess.Popen[bytes] | None = None
+
+    def watch(self, client: subprocess.Popen[bytes]) -> None:
+        self._client = client
+        if self.first:
+            self._pass_on(self.first)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.first and (self._client is None or self._client.returncode is not None):
+            raise KeyboardInterrupt  # nobody waits for ever for the end in the node
+        self.first = self.first or number
+        self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        if self._client is not None:
+            self._client.send_signal(number)
+            killer = threading.Timer(CLIENT_SECONDS, self._client.kill)
+            killer.daemon = True
+            killer.start()
+
+
+def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
+    """Runs a client on our own input, output and terminal; returns the status as a shell reports it.
+
+    `hang_up` is what ends the command in the node (`Guard`). It runs when we hear SIGINT, SIGTERM, SIGHUP or
+    SIGQUIT or are killed, and when the client is killed, as by SIGPIPE once nobody reads any more.
+    """
+    heard = _Heard()
+    with _listening(heard), _same_terminal():
+        try:
+            client = subprocess.Popen(list(argv))
+        except OSError as problem:
+            raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+        guard = Guard(hang_up)
+        heard.watch(client)
+        status = client.wait()
+        if heard.first or status < 0 or status == LOST:
+            guard.hang_up(heard.first or signal.SIGHUP)
+        else:
+            guard.dismiss()
+    return 128 + (heard.first or -status) if heard.first or status < 0 else status
+
+
+@contextlib.contextmanager
+def _listening(heard: _Heard) -> Iterator[None]:
+    """Hears the signals that end a program, except those that somebody had us ignore, as nohup(1) does."""
+    before = {number: signal.getsignal(number) for number in ENDS}
+    heard_now = [number for number in ENDS if before[number] is not signal.SIG_IGN]
+    for number in heard_now:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number in heard_now:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def ended_by_exit() -> Iterator[None]:
+    """SIGTERM and SIGHUP end us as `exit` does, so that what was begun is tidied up."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    mine = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def _same_terminal() -> Iterator[None]:
+    """Returns the terminal to the mode it had: a client that was killed left it raw."""
+    mode = None
+    with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
+        mode = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        if mode is not None:
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, mode)

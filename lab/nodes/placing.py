@@ -1,0 +1,81 @@
+"""Decides where a copy goes on the host, as cp(1) does, and puts it there complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.errors import LabError, UsageError
+
+STAGE = ".lab-cp-"  # a folder for what is not complete yet, beside its place
+
+
+def own_name(path: str) -> str:
+    """The name of a copy in another folder; "" where only the content is meant, as with `folder/.`."""
+    name = os.path.basename(path.rstrip("/"))
+    return "" if name in (".", "..") else name
+
+
+def place_of(target: str, name: str, *, folder: bool) -> str:
+    """The path of the copy; UsageError where a file and a folder would replace each other."""
+    bare = target.rstrip("/") or "/"
+    if os.path.isdir(target):
+        place = os.path.join(target, name) if name else target
+    elif os.path.lexists(bare) and bare != target:
+        raise UsageError(f"{bare} is not a folder")
+    elif bare != target and not folder:
+        raise UsageError(f"there is no folder {bare}", hint=f"mkdir {bare}")
+    else:
+        place = bare
+    if os.path.lexists(place) and os.path.isdir(place) is not folder:
+        here, new = ("a file", "a folder") if folder else ("a folder", "a file")
+        raise UsageError(f"{place} is {here} on this host, and {new} cannot replace it")
+    parent = os.path.dirname(place) or "."
+    if not os.path.isdir(parent):
+        raise UsageError(f"there is no folder {parent} on this host", hint=f"mkdir -p {parent}")
+    return os.path.realpath(place) if os.path.exists(place) else place  # a link is followed, as by cp
+
+
+def is_stream(target: str) -> bool:
+    """Whether a target is there and can only be written to: a device, a pipe."""
+    try:
+        mode = os.stat(target).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def staged(place: str) -> Iterator[bytes]:
+    """A new folder on the file system of a place; it is removed with whatever is left in it."""
+    folder = place if os.path.isdir(place) else os.path.dirname(place) or "."
+    try:
+        stage = tempfile.mkdtemp(prefix=STAGE, dir=folder)
+    except OSError as problem:
+        raise LabError(f"cannot write to {folder}", evidence=problem.strerror or "") from problem
+    try:
+        yield os.fsencode(stage)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def put(new: bytes, place: bytes) -> None:
+    """Moves a complete copy to its place, and merges folders; UsageError on a conflict."""
+    waiting = [(new, place)]
+    while waiting:
+        source, target = waiting.pop()
+        is_folder = stat.S_ISDIR(os.lstat(source).st_mode)
+        if not os.path.lexists(target):
+            os.rename(source, target)
+        elif stat.S_ISDIR(os.lstat(target).st_mode) is not is_folder:
+            raise UsageError(
+                f"{os.fsdecode(target)} is in the way: a file and a folder do not replace each other"
+            )
+        elif is_folder:
+            waiting += [(entry.path, os.path.join(target, entry.name)) for entry in os.scandir(source)]
+        else:
+            os.replace(source, target)
