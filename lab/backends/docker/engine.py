@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import grp
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from lab.backends.docker.endpoint import Endpoint, resolve
+from lab.backends.docker.no_answer import NOT_REACHED, no_answer_hint
 from lab.backends.editions import edition
 from lab.backends.object_names import PREFIX, object_name
 from lab.errors import LabError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from lab.backends.docker.peek import Peek
 
-GROUP = "docker"
-"""The host's group whose members may use the engine's socket (dockerd, --group)."""
 LAB = f"{PREFIX}.lab"
 PART = f"{PREFIX}.part"  # "node", "switch", "volume", "spec", "restoring", "booting", "snapshot" or "state"
 NODE = f"{PREFIX}.node"
@@ -36,8 +33,6 @@ POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks
 ANSWER_SECONDS = 120  # how long the engine may be silent during one request, on a quiet host
-NOT_RUNNING = "./quickstart starts it; lab doctor shows details"
-NOT_REACHED = "docker version shows whether it answers; docker context ls lists other engines"
 Engine: TypeAlias = "APIClient | Peek"
 """Code that only reads from the engine or runs a command in a container accepts either."""
 
@@ -69,22 +64,6 @@ def connect(endpoint: Endpoint | None = None, timeout: int = ANSWER_SECONDS) -> 
             hint=no_answer_hint(str(problem)) if endpoint.socket else NOT_REACHED,
         ) from problem
     return client
-
-
-def no_answer_hint(evidence: str) -> str:
-    """The next command where the engine does not answer: one that may not be asked needs no start."""
-    if "Permission denied" not in evidence:
-        return NOT_RUNNING
-    user = getpass.getuser()
-    try:
-        member = user in grp.getgrnam(GROUP).gr_mem
-    except KeyError:
-        member = False
-    if member:  # a login keeps the groups that it began with
-        return f"newgrp {GROUP}   ({user} became a member of the group {GROUP} after this login had begun)"
-    return (
-        f"./quickstart; or: sudo usermod -aG {GROUP} {user}, then newgrp {GROUP}; its members can become root"
-    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from lab.backends.docker.engine import no_answer_hint
+from lab.backends.docker.no_answer import no_answer_hint
 from lab.errors import LabError
 
 API = "/v1.41"

@@ -450,8 +450,10 @@ def test_a_plain_terminal_gets_no_escape_sequence(
 ) -> None:
     code = "import sys; from lab.cli.main import main; main(sys.argv[1:])"
     environ = {**os.environ, "HOME": str(tmp_path), **how}
-    child = pexpect.spawn(sys.executable, ["-c", code, *args], cwd=str(ROOT), env=environ, timeout=30)
-    styled = b"\x1b[" in bytes(child.read())
+    child = pexpect.spawn(
+        sys.executable, ["-c", code, *args], cwd=str(ROOT), env=environ, timeout=30, encoding="utf-8"
+    )
+    styled = "\x1b[" in child.read()
     child.close()
     assert styled is (how == {"TERM": "xterm"} and "--nonsense" not in args)
 

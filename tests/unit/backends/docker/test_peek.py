@@ -14,7 +14,7 @@ import pytest
 
 from lab.backends.docker import node_exec
 from lab.backends.docker.backend import DockerBackend
-from lab.backends.docker.engine import no_answer_hint
+from lab.backends.docker.no_answer import no_answer_hint
 from lab.backends.docker.peek import Peek
 from lab.errors import LabError
 from tests.unit.backends.docker.conftest import Played
