@@ -51,7 +51,7 @@ def main() -> int:
     # Not by fcntl.ioctl, which begins anew when a signal interrupts it.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.ioctl(processor, RUN, 0) != 0:
-        sys.stderr.write("a loop of two million steps took more than a quarter of a second of processor time\n")
+        sys.stderr.write("two million steps took more than a quarter of a second of processor time\n")
         return 1
     reason = struct.unpack_from("=I", state, 8)[0]
     if reason != EXIT_IO:
