@@ -68,7 +68,7 @@ def command(  # noqa: PLR0917 - click hands each option over by name
     made: list[str] = []
     readings = bring_up(app, spec, mode, nodes, yes=yes, wait=wait, timeout=timeout, made=made)
     _show(spec, readings, as_json=as_json)
-    if made and not as_json:
+    if made and not as_json and mode != "json":
         _offer_sizes(spec, made)
 
 

@@ -52,5 +52,6 @@ def test_up_offers_it_in_one_line_once_and_never_asks(
     assert first.stderr.splitlines()[-1].endswith(OFFER)
     assert OFFER not in desk("up", "--progress", "quiet").stderr
     assert OFFER not in desk("up", "--json", "--set", "c.count=3").stderr
+    assert OFFER not in desk("up", "--progress", "json", "--set", "c.count=4").stderr
     backend.found.clear()
     assert OFFER in desk("up", "-y", "--progress", "quiet").stderr
