@@ -32,7 +32,9 @@ def system_error(problem: OSError, place: Path | None = None) -> LabError | None
     if number not in (*_NOT_WRITTEN, *_NOT_USED):
         return None
     verb = "write" if number in _NOT_WRITTEN or place is not None else "use"
-    return LabError(f"cannot {verb} {path or 'a file'}", evidence=evidence, hint=_hint(number, path))
+    return LabError(
+        f"cannot {verb} {path or 'a file'}", evidence=evidence, hint=_hint(number, path, place or path)
+    )
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def writing(place: Path) -> Iterator[None]:
         raise
 
 
-def _hint(number: int, path: Path | None) -> str:
+def _hint(number: int, path: Path | None, wanted: Path | None) -> str:
     folder = "." if path is None else _existing(path)
     command = {
         errno.ENOSPC: f"df -h {folder}",
@@ -54,7 +56,7 @@ def _hint(number: int, path: Path | None) -> str:
         errno.EROFS: f"findmnt -T {folder}",
         errno.EIO: "dmesg | tail",
     }.get(number, f"ls -ld {folder}")
-    if path is None or _OURS not in path.parts:
+    if wanted is None or _OURS not in wanted.parts:
         return command
     return f"{command}; to keep lab's files elsewhere: export HOME=FOLDER"
 

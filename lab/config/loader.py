@@ -223,7 +223,9 @@ def _parse(path: Path) -> tuple[str, Table]:
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except OSError as problem:
-        raise UsageError(f"cannot read {path}", evidence=str(problem.strerror)) from problem
+        raise UsageError(
+            f"cannot read {path}", evidence=str(problem.strerror), hint=f"ls -ld {path.parent} {path}"
+        ) from problem
     except UnicodeDecodeError as problem:
         raise UsageError(f"{path} is not UTF-8 text", evidence=f"at byte {problem.start}") from problem
     except tomllib.TOMLDecodeError as problem:

@@ -101,7 +101,11 @@ class ProgressFile:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 self._warn(f"{path} cannot be read ({error}); trying the earlier copy")
             except OSError as error:
-                raise LabError(f"cannot read {path}", evidence=str(error)) from error
+                raise LabError(
+                    f"cannot read {path}",
+                    evidence=error.strerror or str(error),
+                    hint=f"ls -ld {path.parent} {path}",
+                ) from error
         return {}
 
     def lab(self) -> LabProgress:

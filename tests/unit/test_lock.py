@@ -46,6 +46,19 @@ def test_it_is_free_afterwards_and_after_an_error(path: Path) -> None:
         pass
 
 
+def test_a_full_disk_takes_the_note_of_the_holder_and_not_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with hold(path, "lab", "lab down"):
+        with pytest.raises(LabError) as caught, hold(path, "lab", "lab up"):
+            pass
+        assert caught.value.code is Exit.LOCKED
+
+
 def test_it_can_be_released_early(path: Path) -> None:
     with hold(path, "lab", "lab start") as lock:
         lock.release()

@@ -103,6 +103,24 @@ def test_a_machine_beside_the_cluster_knows_its_place_and_nothing_of_the_cluster
     assert "cluster" not in told
 
 
+@pytest.mark.parametrize(
+    ("subnet", "client", "sms"),
+    [
+        ("10.0.0.0/8", "eth0=10.0.0.100/8", "10.0.0.1"),
+        ("192.168.7.0/24", "eth0=192.168.7.254/24", "192.168.7.1"),
+    ],
+)
+def test_machines_of_any_subnet_are_told_their_addresses(
+    folder: LabFolder, subnet: str, client: str, sms: str
+) -> None:
+    spec = load(None, [f"networks.internal.subnet={subnet}"], {}, "lab")
+    told = strings(described(spec, "client", folder))
+    assert (told["addresses"], told["server"]) == (client, sms)
+    assert f"{sms} sms" in told["names"].split(";")
+    packed = base64.b64decode(strings(described(spec, "sms", folder))["cluster"])
+    assert str(spec_from_json(gzip.decompress(packed).decode()).sms.address) == sms
+
+
 def test_a_node_is_told_the_addresses_that_come_with_its_cards(spec: ClusterSpec, folder: LabFolder) -> None:
     assert strings(described(spec, "login", folder))["addresses"].startswith("eth1=203.0.113.")
     assert "addresses" not in strings(described(spec, "c1", folder))
