@@ -87,7 +87,11 @@ stage=$(mktemp -d "${folder}.lab-cp-XXXXXX" 2>&1) || {
 }
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 129' HUP INT TERM PIPE
-tar -x -p --no-unquote -f - -C "$stage" || exit
+tar -x -p --no-unquote -f - -C "$stage" || {
+    status=$?
+    [ "$(stat -f -c %a "$stage")" -gt 64 ] || echo "no space is left in ${folder%/}" >&2
+    exit $status
+}
 [ -e "$stage/complete" ] || refuse "the copy was interrupted"
 new=$stage/new
 [ $kind = folder ] || new=$new/$base
