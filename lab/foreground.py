@@ -7,6 +7,8 @@ early, a second program is started that ends the command. A guard starts it even
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -98,7 +100,7 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
     heard = _Heard()
     with _listening(heard), _same_terminal():
         try:
-            client = subprocess.Popen(list(argv))
+            client = subprocess.Popen(list(argv), stdout=None if _takes_output() else subprocess.DEVNULL)
         except OSError as problem:
             raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
         guard = Guard(hang_up)
@@ -109,6 +111,11 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
         else:
             guard.dismiss()
     return 128 + (heard.first or -status) if heard.first or status < 0 else status
+
+
+def _takes_output() -> bool:
+    """Whether standard output is open for writing: one that was closed is opened for reading (cli/streams.py)."""
+    return fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 @contextlib.contextmanager

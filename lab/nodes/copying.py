@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -20,7 +21,7 @@ from typing import IO, cast
 
 from lab.errors import LabError, UsageError
 from lab.foreground import Guard
-from lab.nodes.placing import is_stream, own_name, place_of, put, staged
+from lab.nodes.placing import own_name, place_of, put, staged, stream_of
 from lab.nodes.unpacking import Archive, Damaged, LeftOut, fill
 
 REFUSED = 65  # EX_DATAERR of sysexits.h: the scripts' own refusals
@@ -30,11 +31,12 @@ PIPE = 1 << 20
 SHOWN = 5
 LONGEST = 1 << 16  # of what a program says
 END_SECONDS = 1.0
+SOCKET = re.compile(r"^tar: (.*): socket ignored$")
 TAR = ("tar", "-c", "-S", "--format=gnu", "--no-unquote", "-f", "-")
 
 # Sizes in /proc are not known before the files are read.
 PACK = r"""
-path=$1
+path=${1:-.}
 refuse() { printf '%s\n' "$1" >&2; exit 65; }
 [ -e "$path" ] || [ -L "$path" ] || refuse "there is no $path"
 pack() { tar -c -S --format=gnu --no-unquote -f - "$@"; }
@@ -79,10 +81,17 @@ fi
 case $place in */*) folder=${place%/*}/ ;; *) folder=./ ;; esac
 [ ! -d "$place" ] || folder=$place/
 [ -d "$folder" ] || refuse "there is no folder ${folder%/}"
-stage=$(mktemp -d "${folder}.lab-cp-XXXXXX") || exit
+stage=$(mktemp -d "${folder}.lab-cp-XXXXXX" 2>&1) || {
+    printf '%s\n' "cannot write to ${folder%/}: ${stage##*: }" >&2
+    exit 1
+}
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 129' HUP INT TERM PIPE
-tar -x -p --no-unquote -f - -C "$stage" || exit
+tar -x -p --no-unquote -f - -C "$stage" || {
+    status=$?
+    [ "$(stat -f -c %a "$stage")" -gt 64 ] || echo "no space is left in ${folder%/}" >&2
+    exit $status
+}
 [ -e "$stage/complete" ] || refuse "the copy was interrupted"
 new=$stage/new
 [ $kind = folder ] || new=$new/$base
@@ -131,7 +140,7 @@ def send(source: str, to: Way, shown: str) -> list[str]:
         guard.dismiss()
         if status != 0:
             raise _failure(f"cannot copy {source} to {shown}", status, _lines(told_there))
-        notes = _lines(told_here)
+        notes = [SOCKET.sub(r"not copied: \1 (a socket)", line) for line in _lines(told_here)]
         if here == INCOMPLETE:
             raise LabError(f"not all of {source} could be read; the rest was copied", evidence=_brief(notes))
         return notes
@@ -224,8 +233,8 @@ def _unpack(node: subprocess.Popen[bytes], name: str, target: str) -> list[LeftO
     first = archive.next()
     if first is None:
         raise Damaged("nothing came")
-    if first.isreg() and is_stream(target):
-        with open(target, "wb", buffering=0) as file:
+    if first.isreg() and (stream := stream_of(target)) is not None:
+        with open(stream, "wb", buffering=0) as file:
             archive.copy(first, file.fileno(), holes=False)
         return []
     place = place_of(target, name, folder=first.isdir())

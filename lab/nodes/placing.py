@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from lab.errors import LabError, UsageError
 
@@ -40,13 +40,21 @@ def place_of(target: str, name: str, *, folder: bool) -> str:
     return os.path.realpath(place) if os.path.exists(place) else place  # a link is followed, as by cp
 
 
-def is_stream(target: str) -> bool:
-    """Whether a target is there and can only be written to: a device, a pipe."""
+def stream_of(target: str) -> int | None:
+    """Opens a target that can only be written to: a device, a pipe, our own output as /dev/stdout.
+
+    None where the target is an ordinary file or folder, or does not exist.
+    """
     try:
-        mode = os.stat(target).st_mode
+        there = os.stat(target)
     except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        return None
+    with suppress(OSError):
+        if os.path.samestat(there, os.fstat(1)):
+            return os.dup(1)
+    if stat.S_ISREG(there.st_mode) or stat.S_ISDIR(there.st_mode):
+        return None
+    return os.open(target, os.O_WRONLY | os.O_CLOEXEC)
 
 
 @contextmanager
