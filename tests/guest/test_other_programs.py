@@ -184,3 +184,57 @@ def test_nhc_genconf_writes_checks_that_nhc_knows(tmp_path: Path) -> None:
     shown = subprocess.run(["sh", GENCONF, "-c", "-"], check=True, capture_output=True, text=True).stdout
     assert len(shown.splitlines()) == len(target.read_text().splitlines())
     assert subprocess.run(["sh", GENCONF, "-z"], check=False, capture_output=True).returncode == 1
+
+
+NHC_STUBS = {
+    "munge": "exit 0",
+    "unmunge": "cat >/dev/null",
+    "mountpoint": '[ "$2" != /gone ]',
+    "df": 'printf "Use%%\\n 40%%\\n"',
+    "findmnt": 'case "$4" in /ro) echo ro,relatime ;; *) echo rw,relatime ;; esac',
+    "nproc": "echo 4",
+    "hostname": "echo c1",
+    "systemctl": '[ "$3" = munge ]',
+    "scontrol": 'echo "$*" >>"$STUB_LOG"',
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", None),
+        ("* || check_fs_mount_rw -f /home", None),
+        ("* || check_fs_mount_rw /gone", "/gone is not mounted"),
+        ("c* || check_fs_mount_rw /ro", "/ro is mounted read-only"),
+        ("x* || check_fs_mount_rw /gone", None),
+        ("# c1 || check_fs_mount_rw /gone", None),
+        ("c1 || check_fs_used / 95%", None),
+        ("c1 || check_fs_used / 30%", "/ is 40% full"),
+        ("c1 || check_hw_cpuinfo 1 4 4", None),
+        ("c1 || check_hw_cpuinfo 2 8 8", "only 4 of 8 processors"),
+        ("c1 || check_hw_physmem 1kB", None),
+        ("c1 || check_hw_eth lo", None),
+        ("c1 || check_hw_eth nosuch9", "no network device nosuch9"),
+        ("c1 || check_ps_service -u root -S munge", None),
+        ("c1 || check_ps_service -u root -S slurmd", "slurmd does not run"),
+        ("c1 || check_moon_phase full", None),
+    ],
+)
+def test_nhc_runs_the_checks_of_its_configuration(tmp_path: Path, line: str, reason: str | None) -> None:
+    for name, body in NHC_STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "conf").write_text(f"{line}\n")
+    log = tmp_path / "log"
+    log.touch()
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "NHC_CONF": str(tmp_path / "conf"),
+        "STUB_LOG": str(log),
+    }
+    done = subprocess.run(
+        ["sh", GENCONF.parent / "nhc"], env=environment, check=False, capture_output=True, text=True
+    )
+    drains = [row for row in log.read_text().splitlines() if "state=drain" in row]
+    assert drains == ([] if reason is None else [f"update nodename=c1 state=drain reason=NHC: {reason}"])
+    assert done.returncode == (0 if reason is None else 1)

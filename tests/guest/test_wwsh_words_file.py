@@ -47,6 +47,7 @@ def state(sms: Sms, name: str = "f") -> Want:
         ("-m 0755", {"MODE": "0755"}),
         ("--mode=644", {"MODE": "0644"}),
         ("--mode=4755", {"MODE": "4755"}),
+        ("--mode=100644", {"MODE": "0644"}),
         ("--mode=undef", {"MODE": CLEARED}),
         ("-u 1000 -g 100", {"UID": "1000", "GID": "100"}),
         ("--uid=UNDEF --gid=undef", {"UID": CLEARED, "GID": CLEARED}),

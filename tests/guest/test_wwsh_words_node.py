@@ -157,6 +157,7 @@ def test_set(sms: Sms, options: str, want: Want) -> None:
         ("--netmask=16", "Option 'netmask' has invalid characters"),
         ("--network=x", "Option 'network' has invalid characters"),
         ("--gateway=none", "Option 'gateway' has invalid characters"),
+        ("--mtu=0", "Option 'mtu' has invalid characters"),
         ("--mtu=9k", "Option 'mtu' has invalid characters"),
         ("--fqdn=a/b", "Option 'fqdn' has invalid characters"),
         ("--bonddevs=ETH1", "Option 'bonddevs' has invalid characters"),
@@ -267,6 +268,7 @@ PRINT = ["object", "print", "-p", "nodename", "-t", "NODE", "--look"]
         ("bonddevs", "eth2"),
         ("fqdn", "/c1.*/"),
         ("master", "UNDEF"),
+        ("Master", "undef"),
     ],
 )
 def test_lookups_by_any_key_in_any_case(sms: Sms, verb: list[str], field: str, word: str) -> None:

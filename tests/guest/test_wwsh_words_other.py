@@ -27,6 +27,7 @@ BASE = NODE.put("COLOUR", ("red", "blue")).put("SPEED", "9")
         (["-s", "x='a,b',c"], {"X": ("a,b", "c")}),
         (["-s", 'x="a b"'], {"X": "a b"}),
         (["-s", "x=a=b"], {"X": "a=b"}),
+        (["-s", "x=a, b"], {"X": ("a", "b")}),
         (["-sx=1", "-s", "y=2"], {"X": "1", "Y": "2"}),
         (["-s", "SPEED="], {"SPEED": CLEARED}),
         *((["-s", f"speed={word}"], {"SPEED": CLEARED}) for word in ALL_UNDEF),

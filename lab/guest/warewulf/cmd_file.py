@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 
 from lab.guest.system import System
@@ -60,7 +61,7 @@ OPTIONS = (
 SHAPES = {
     "name": re.compile(r"^[A-Za-z0-9_.-]+$"),
     "path": re.compile(r"^/[A-Za-z0-9_/.-]+$"),
-    "mode": re.compile(r"^[0-7]{1,5}$"),
+    "mode": re.compile(r"^[0-7]{1,7}$"),
     "uid": re.compile(r"^[0-9]+$"),
     "gid": re.compile(r"^[0-9]+$"),
     "interpreter": re.compile(r"^/[A-Za-z0-9_/.-]+$"),
@@ -116,7 +117,7 @@ def _attributes(parsed: Parsed) -> dict[str, str]:
         if parsed.has(key):
             value = parsed.one(key)
             text = "" if cleared(value) else value
-            values[key.upper()] = f"{int(text, 8):04o}" if key == "mode" and text else text
+            values[key.upper()] = f"{stat.S_IMODE(int(text, 8)):04o}" if key == "mode" and text else text
     return values
 
 

@@ -113,7 +113,7 @@ def _modify(session: Session, parsed: Parsed, records: list[Record]) -> bool:
 def _edit(session: Session, what: str, text: str) -> Edit | None:
     """The edit for one KEY=VALUE; None after an error."""
     name, equals, value = text.partition("=")
-    key, values = name.strip().upper(), quoting.split(value, trim=False)
+    key, values = name.strip().upper(), quoting.split(value)
     if key.startswith("_"):
         session.error(f'Will not modify private object member "{name}".')
     elif key in DERIVED:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.model import NETDEV_FIELDS, Record
+from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Record, cleared
 from lab.guest.warewulf.store import INDEXED, lookup
 
 _BRACKET = re.compile(r"^(.*)\[([0-9,-]+)\]([^\[\]]*)$")
@@ -56,6 +56,8 @@ def pattern(word: str) -> re.Pattern[str]:
             return re.compile(f"^({word[1:-1]})$")
         except re.error as error:
             raise TargetError(f"Not a regular expression: {word}: {error}") from error
+    if cleared(word):
+        return re.compile(f"^{UNDEF}$")
     # Warewulf passes words to SQL LIKE, where `_` is a wildcard, too; here it stands for itself.
     return re.compile("^" + re.escape(word).replace(r"\*", ".*").replace(r"\?", ".") + "$", re.DOTALL)
 

@@ -53,7 +53,7 @@ _DEVICE = re.compile(r"^[a-z0-9]+[0-9]+$")
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]+$")
 _HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
 _SHAPES = {
-    "mtu": re.compile(r"^[0-9]+$"),
+    "mtu": re.compile(r"^[1-9][0-9]*$"),
     "hwprefix": re.compile(r"^([0-9A-Fa-f]{2}:){11}[0-9A-Fa-f]{2}$"),
     "bonddevs": re.compile(r"^[a-z0-9]+(,[a-z0-9]+)*$"),
     "bondmode": re.compile(r"^.+$"),

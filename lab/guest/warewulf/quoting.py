@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 
 _QUOTED = re.compile(r'"((?:[^\\"]|\\.)*)"|\'((?:[^\\\']|\\.)*)\'')
-_PLAIN = r"((?:\\.|[^\\\"'])*?)(\Z|%s|(?=[\"']))"
-_AROUND_COMMAS = re.compile(_PLAIN % r"\s*,\s*")
-_AT_COMMAS = re.compile(_PLAIN % ",")
+_PLAIN = re.compile(r"((?:\\.|[^\\\"'])*?)(\Z|\s*,\s*|(?=[\"']))")
 _ESCAPED = re.compile(r"\\(.)")
 
 
-def split(text: str, *, trim: bool = True) -> tuple[str, ...] | None:
-    """The words between commas, without the blanks around commas if `trim`; None if a quote is not closed."""
-    pattern = _AROUND_COMMAS if trim else _AT_COMMAS
+def split(text: str) -> tuple[str, ...] | None:
+    """The words between commas, without the blanks around commas; None if a quote is not closed."""
     words: list[str] = []
     word: str | None = None
     while text:
@@ -24,7 +21,7 @@ def split(text: str, *, trim: bool = True) -> tuple[str, ...] | None:
             piece = single if double is None else _ESCAPED.sub(r"\1", double)
             text, separator = text[quoted.end() :], ""
         else:
-            plain = pattern.match(text)
+            plain = _PLAIN.match(text)
             if plain is None or not (plain.group(1) or plain.group(2)):
                 return None
             piece, separator = _ESCAPED.sub(r"\1", plain.group(1)), plain.group(2)

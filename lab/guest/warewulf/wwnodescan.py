@@ -38,7 +38,7 @@ Waits for machines that ask for an address, and registers each under the next of
 It ends when every name is given, or with Ctrl-C.
 
 Example:
-   wwnodescan --netdev=eth0 --ipaddr=172.16.1.1 --netmask=255.255.0.0 --vnfs=debian13 c[1-4]
+   wwnodescan --netdev=eth0 --ipaddr=ADDRESS --netmask=MASK --vnfs=debian13 c[1-4]
 """
 
 OPTIONS = (
@@ -125,9 +125,9 @@ class Scan:
         if parsed.has("replace") or parsed.has("autoconfig"):
             return
         if not parsed.has("ipaddr"):
-            raise WarewulfError("Starting IP address is required (e.g., --ipaddr 172.16.1.1).")
+            raise WarewulfError("Starting IP address is required (--ipaddr ADDRESS).")
         if not parsed.has("netmask"):
-            raise WarewulfError("Netmask is required (e.g., --netmask 255.255.0.0).")
+            raise WarewulfError("Netmask is required (--netmask MASK).")
 
     def _wanted(self) -> int:
         """How many machines to give away; -1 for as many as come, until the names are used up."""
