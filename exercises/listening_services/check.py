@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, check, chroot_of, failed
+from lab.checks import ClusterView, check, chroot_of, failed, require_packed, stands
+from lab.facts import warewulf
 
 NOTES = "listening.txt"
 RPC = ("rpcbind.socket", "rpcbind.service")
 QUIET = ("disabled", "masked", "masked-runtime", "not-found")
+UNITS = ("etc/systemd/system", *(f"usr/lib/systemd/system/{unit}" for unit in RPC))  # in the chroot
 LOOK = "netstat -utlp"
 EPHEMERAL = 32768  # a UDP socket from this port on most likely only sends
 
@@ -49,12 +51,19 @@ def inventory_is_written_down(cluster: ClusterView) -> None:
         )
 
 
+def delivered(cluster: ClusterView) -> bool:
+    """Whether files of Warewulf's change both units on the login node, e.g. mask them."""
+    given = cluster.sms.fact(warewulf.provision_print("login")).files
+    paths = [row.path for row in cluster.sms.fact(warewulf.file_list) if row.name in given]
+    return all(any(f"/{unit}" in path for path in paths) for unit in RPC)
+
+
 @check(step="image")
 def image_keeps_rpcbind_quiet(cluster: ClusterView) -> None:
-    """In the chroot, neither rpcbind nor its socket is enabled."""
+    """In the chroot of the login node, neither rpcbind nor its socket is enabled."""
     root = chroot_of(cluster, "login")
     states = {unit: in_folder(cluster, root, unit) for unit in RPC}
-    if set(states.values()) <= set(QUIET):
+    if set(states.values()) <= set(QUIET) or delivered(cluster):
         return
     raise failed(
         expected="neither unit is enabled there",
@@ -65,7 +74,14 @@ def image_keeps_rpcbind_quiet(cluster: ClusterView) -> None:
     )
 
 
-@check(step="boot", needs=[image_keeps_rpcbind_quiet], settle=45)
+@check(step="image", needs=[image_keeps_rpcbind_quiet])
+def image_is_packed(cluster: ClusterView) -> None:
+    """The VNFS is packed with this change, so the next boot of a node brings it."""
+    if not delivered(cluster):
+        require_packed(cluster, "login", *UNITS)
+
+
+@check(step="boot", needs=[image_is_packed], settle=45)
 def login_booted_without_rpcbind(cluster: ClusterView) -> None:
     """The service rpcbind has not listened on the login node since it booted."""
     shown = cluster.login.run(f"systemctl show {' '.join(RPC)} -p ActiveState,ActiveEnterTimestampMonotonic")
@@ -73,9 +89,10 @@ def login_booted_without_rpcbind(cluster: ClusterView) -> None:
         raise failed(
             expected="port 111 is closed",
             actual="port 111 is open",
-            hint="Was the chroot packed since you changed it, and has the node booted since then?",
+            hint="The VNFS is packed with your change. Has the login node booted since then?",
             node="login",
             look=LOOK,
+            final=stands(cluster.login),
         )
     if re.search(r"Monotonic=[1-9]", shown.output):
         raise failed(
@@ -84,6 +101,7 @@ def login_booted_without_rpcbind(cluster: ClusterView) -> None:
             hint="Reboot the node to see what starts at boot.",
             node="login",
             look="systemctl status rpcbind.socket",
+            final=stands(cluster.login),
         )
 
 

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lab.checks import ClusterView, check, chroot_of, failed
-from lab.checks.cluster_view import NodeView
+from lab.checks import (
+    ClusterView,
+    NodeView,
+    changed_since_packed,
+    check,
+    chroot_of,
+    coming,
+    conditions,
+    failed,
+    meets,
+    of_each_kind,
+    require_packed,
+    stands,
+)
 from lab.facts import slurm, warewulf
 
 UNIT = "slurmd.service"
@@ -17,6 +29,8 @@ PLACES = tuple(
 )
 CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
 SHOWN = "ActiveState,ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic,Result"
+IN_TREE = ("etc/systemd/system", *(place.lstrip("/") for place in PLACES if place.startswith("/usr")))
+CONFIGURATION = "/etc/slurm/slurm.conf"
 LOOK = f"systemctl --no-pager status {UNIT.removesuffix('.service')}"
 SAME_BOOT = 10  # seconds that two accounts of one boot may differ
 
@@ -83,7 +97,12 @@ def login_refuses_slurmd(cluster: ClusterView) -> None:
     if found.active not in ("inactive", "failed"):
         hint = "`systemctl edit slurmd` adds conditions; systemd tests them when the service starts."
         if kept:
-            hint = "The chroot has a condition. Was it packed with `sudo wwvnfs`, and has login booted since?"
+            older = in_the_image(cluster) and changed_since_packed(cluster, "login", *IN_TREE)
+            hint = (
+                "The chroot has a condition, but the VNFS was packed before. `sudo wwvnfs` packs it."
+                if older
+                else "The VNFS is packed with a condition. Reboot login: it runs what it booted before."
+            )
         raise failed(
             expected="slurmd is skipped: its start condition is unmet",
             actual=f"slurmd is {found.active}",
@@ -115,22 +134,55 @@ def image_has_the_condition(cluster: ClusterView) -> None:
     )
 
 
-@check(step="boot", needs=[login_refuses_slurmd, image_has_the_condition], settle=45)
+@check(step="image", needs=[image_has_the_condition])
+def image_is_packed(cluster: ClusterView) -> None:
+    """The VNFS is packed with the condition, so the next boot of a node brings it."""
+    if in_the_image(cluster):
+        require_packed(cluster, "login", *IN_TREE)
+
+
+@check(step="image", needs=[image_has_the_condition], settle=45)
+def condition_sorts_the_nodes(cluster: ClusterView) -> None:
+    """The condition is met on compute nodes, also on those that have not booted since, but not on login."""
+    tests = conditions(cluster, chroot_of(cluster, "login"), UNIT)
+    for node in of_each_kind(cluster.compute):
+        if not meets(node, tests):
+            raise failed(
+                expected=f"conditions that {node.name} meets",
+                actual=f"it does not meet: {', '.join(tests)}",
+                hint="All conditions must be met, unless each begins with `|`. Which names do they match?",
+                node=node.name,
+                look=f"systemd-analyze condition {' '.join(map(repr, tests))}",
+                final=True,
+            )
+    if tests and not delivered(cluster) and meets(cluster.login, tests):
+        raise failed(
+            expected="conditions that login does not meet",
+            actual=f"it meets: {', '.join(tests)}",
+            hint="Which names do they match?",
+            node="login",
+            look=f"systemd-analyze condition {' '.join(map(repr, tests))}",
+            final=True,
+        )
+
+
+@check(step="boot", needs=[login_refuses_slurmd, image_is_packed], settle=45)
 def login_booted_with_it(cluster: ClusterView) -> None:
     """The login node booted with the condition."""
     if not came_with_the_boot(cluster.login):
         raise failed(
             expected="a condition that was in the VNFS",
             actual="a condition that was added after the node had booted",
-            hint="Pack the VNFS, and reboot the node.",
+            hint="The VNFS is packed with it. Reboot the node.",
             node="login",
             look="systemctl cat slurmd",
+            final=stands(cluster.login),
         )
 
 
 @check(step="boot", needs=[login_booted_with_it], settle=15)
 def sinfo_works_all_the_same(cluster: ClusterView) -> None:
-    """The command sinfo works on the login node without slurmd."""
+    """The command sinfo works on the login node without slurmd, also after the next boot."""
     answer = cluster.login.run("sinfo", timeout=15)
     if answer.exit_status != 0 or "error:" in answer.output:
         raise failed(
@@ -140,9 +192,19 @@ def sinfo_works_all_the_same(cluster: ClusterView) -> None:
             node="login",
             look="sinfo",
         )
+    own = cluster.login.run(f"test -e {CONFIGURATION}").exit_status == 0
+    if own and not coming(cluster, "login", CONFIGURATION)[CONFIGURATION].digest:
+        raise failed(
+            expected=f"{CONFIGURATION} that the node gets at each boot",
+            actual="a file that is only in the memory of login",
+            hint="Without slurmd, sinfo needs this file: is it in the FILES of the node?",
+            node="sms",
+            look="wwsh provision print login",
+            final=True,
+        )
 
 
-@check(step="boot", needs=[image_has_the_condition], settle=45)
+@check(step="boot", needs=[image_is_packed], settle=45)
 def compute_node_runs_slurmd(cluster: ClusterView) -> None:
     """The first compute node has booted with the condition too, and runs slurmd."""
     node = cluster.compute[0]
@@ -150,9 +212,10 @@ def compute_node_runs_slurmd(cluster: ClusterView) -> None:
         raise failed(
             expected=f"{node.name} booted a VNFS with the condition",
             actual="the VNFS it booted has none",
-            hint="Was the chroot packed since you changed it, and has the node booted since then?",
+            hint=f"The VNFS is packed with it now. Reboot {node.name}.",
             node=node.name,
             look="systemctl cat slurmd",
+            final=stands(node),
         )
     found = daemon(node)
     if found.active != "active":

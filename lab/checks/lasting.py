@@ -7,8 +7,9 @@ import shlex
 import stat
 from dataclasses import dataclass
 
+from lab.checks.api import failed
 from lab.checks.cluster_view import ClusterView, NodeView
-from lab.checks.next_boot import image_of, not_packed
+from lab.checks.next_boot import UNPACKED, image_of, not_packed
 from lab.facts import systemd, warewulf
 from lab.facts.next_boot import Packed
 
@@ -22,17 +23,26 @@ class Coming:
     text: str = ""  # of a small file
 
 
-def changed_since_packed(cluster: ClusterView, node: str, *paths: str) -> list[str]:
+def changed_since_packed(cluster: ClusterView, node: str, *paths: str) -> dict[str, Packed]:
     """The files below these paths, relative to the root, that differ between a node's chroot and image."""
     image = image_of(cluster, node, *_with_all_below(paths))
-    return sorted(path for path, both in image.files.items() if not both.same and not _is_folder(both))
+    changed = {path: both for path, both in image.files.items() if not both.same and not _is_folder(both)}
+    return dict(sorted(changed.items()))
 
 
 def require_packed(cluster: ClusterView, node: str, *paths: str) -> None:
     """Fails when the image of a node is not as its chroot below these paths, relative to the root."""
-    changed = changed_since_packed(cluster, node, *paths)
-    if changed:
-        raise not_packed(cluster, node, changed[0])
+    for path, both in changed_since_packed(cluster, node, *paths).items():
+        if both.tree is not None:
+            raise not_packed(cluster, node, path)
+        raise failed(
+            expected=f"no /{path} in the image that {node} boots, as in the chroot",
+            actual=f"the image is older than the chroot: it still has /{path}",
+            hint=UNPACKED,
+            node="sms",
+            look="wwsh vnfs list",
+            final=True,
+        )
 
 
 def coming(cluster: ClusterView, node: str, *paths: str) -> dict[str, Coming]:
@@ -70,9 +80,9 @@ def _stored(cluster: ClusterView, name: str) -> Coming:
 
 
 def _packed(cluster: ClusterView, both: Packed | None, in_tree: str) -> Coming:
-    source = "the one in the VNFS"
     if both is None or both.image is None:
-        return Coming(source, "")
+        return Coming("none, neither from Warewulf nor from the VNFS", "")
+    source = "the one in the VNFS"
     if both.same:  # then the chroot has its content, whatever its size
         return Coming(
             source, _md5(cluster.sms.run(f"md5sum <{shlex.quote(in_tree)}").output), both.image.text

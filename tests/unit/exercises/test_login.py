@@ -45,8 +45,13 @@ def provision_print(vnfs: str = "debian13", bootstrap: str = "6.12.0", files: st
     return "\n".join([f"#### login {'#' * 68}", *lines]) + "\n"
 
 
-def packs(world: World, files: dict[str, str | None], tree: str = "/opt/ohpc/admin/images/debian13") -> World:
-    """The VNFS holds these small files with this text, as the chroot does; None: only the chroot has it."""
+def packs(
+    world: World, files: dict[str, str | None], tree: str = "/opt/ohpc/admin/images/debian13", gone: str = ""
+) -> World:
+    """The VNFS holds these small files with this text, as the chroot does; None: only the chroot has it.
+
+    Only the VNFS still has the file that is `gone`.
+    """
 
     def state(text: str) -> dict[str, object]:
         return {"mode": 0o100644, "uid": 0, "gid": 0, "size": len(text), "text": text}
@@ -59,6 +64,8 @@ def packs(world: World, files: dict[str, str | None], tree: str = "/opt/ohpc/adm
         }
         for path, text in files.items()
     }
+    if gone:
+        both[gone] = {"image": state("x"), "tree": None, "same": False}
     told = {"tree": tree, "packed": 1, "files": both, "changes": {}, "count": 0}
     return world.says("sms", "^python3 -I -c", json.dumps(told))
 

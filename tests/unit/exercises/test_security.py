@@ -107,6 +107,13 @@ def test_a_chroot_that_was_not_packed_is_told() -> None:
     assert wants in found["image_is_packed"].actual
 
 
+def test_a_link_that_only_the_image_still_has_is_told_as_such() -> None:
+    link = "etc/systemd/system/sockets.target.wants/rpcbind.socket"
+    found = judge("listening_services", packs(quiet(), {}, gone=link))
+    assert outcomes(found, Outcome.FAILED) == ["image_is_packed"]
+    assert f"still has /{link}" in found["image_is_packed"].actual
+
+
 def test_units_that_warewulf_masks_on_login_count_too() -> None:
     rows = "".join(
         f"{unit}:  lrwxrwxrwx 1   root root                 9 /etc/systemd/system/{unit}\n"
