@@ -204,6 +204,23 @@ def the_others_keep_theirs(cluster: ClusterView) -> None:
             )
 
 
+@check(step="boot", needs=[the_others_keep_theirs, base_tree_is_as_it_was])
+def their_image_has_no_driver(cluster: ClusterView) -> None:
+    """The image that nodes without GPUs boot contains no driver."""
+    gpus = {node.name for node in gpu_nodes(cluster)}
+    others = [node for node in cluster.compute if node.name not in gpus]
+    for name in one_for_each_vnfs(cluster, others):
+        if image_of(cluster, name, SMI).has(SMI):
+            raise failed(
+                expected=f"no /{SMI} in the image that {name} boots",
+                actual="it is there, although the chroot has none",
+                hint="The image was packed while the driver was in the chroot. Pack it again.",
+                node="sms",
+                look="ls -l --time-style=full-iso /srv/warewulf/vnfs/*",
+                final=True,
+            )
+
+
 def packed(cluster: ClusterView, node: str) -> VnfsImage:
     """The image that a GPU node boots next."""
     return image_of(cluster, node, SMI, f"usr/lib/modules/*/{MODULE}", INSTALLERS)

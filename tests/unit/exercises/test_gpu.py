@@ -44,6 +44,7 @@ def solved() -> World:
     world.says("sms", "srun --immediate", "mine=0\nGPU 0\n")
     world.says("c2", "^nvidia-smi", "GPU 0: emulated\n").says("c2", "^find / ", "")
     world.says("c2", "uptime -s", "1000\n").says("c2", "is-system-running", "running\n")
+    with_image(world, {}, name="debian13")
     return with_image(with_bootstrap(world), DRIVER, name="gpu")
 
 
@@ -84,6 +85,11 @@ def test_an_installer_in_the_image_is_told() -> None:
     found = judge("gpu_driver", with_image(solved(), held, name="gpu"))
     assert outcomes(found, Outcome.FAILED) == ["image_has_no_installer"]
     assert found["image_has_no_installer"].actual == "/root/x.run"
+
+
+def test_a_driver_that_is_left_in_the_image_of_the_others_is_told() -> None:
+    found = judge("gpu_driver", with_image(solved(), {SMI: ("smi", None)}, name="debian13"))
+    assert outcomes(found, Outcome.FAILED) == ["their_image_has_no_driver"]
 
 
 def test_an_image_that_cannot_be_read_is_told() -> None:
