@@ -114,7 +114,7 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
 
 
 def _takes_output() -> bool:
-    """Whether standard output is open for writing: one that was closed is opened for reading (cli/streams.py)."""
+    """Whether standard output is open for writing: a closed one is opened for reading (cli/streams.py)."""
     return fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
