@@ -18,8 +18,10 @@ from lab.paths import home_folder
 
 SOCKET = "/var/run/docker.sock"
 NO_SETTINGS = Path(__file__).parent / "settings"
-"""A folder with an empty config.json: the user's proxies, passwords and headers are for other containers.
-In a node, a proxy keeps the boot agent from the SMS."""
+"""A folder with a config.json of ours: the user's proxies, passwords and headers are for other containers.
+In a node, a proxy keeps the boot agent from the SMS. Its keys to detach are such that nobody types; Docker's
+own begin with Ctrl-P, which shells and editors want.
+"""
 _ENDS_WITHOUT_TLS = ("unix", "ssh", "fd")
 _FROM_ENVIRONMENT = ("DOCKER_TLS_VERIFY", "DOCKER_TLS")
 """Variables that turn on TLS and that no option of the command can overrule."""

@@ -114,7 +114,9 @@ def test_the_command_needs_nothing_of_the_environment_and_of_the_users_files(fol
         "--tlskey",
     ]
     assert resolve({}).command({}) == ["docker", "--config", str(NO_SETTINGS), "--host", DEFAULT]
-    assert json.loads((NO_SETTINGS / "config.json").read_text()) == {}
+    found = json.loads((NO_SETTINGS / "config.json").read_text())
+    assert set(found) == {"detachKeys"}
+    assert "ctrl-p" not in found["detachKeys"]  # a shell's key for the command before
 
 
 def test_shells_go_to_the_engine_that_the_api_talks_to(
