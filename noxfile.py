@@ -53,6 +53,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "slurm": QUICK,
     "backends": (),
     "integration": (),
+    "cases": QUICK,
     "smoke": (),
     "bench": QUICK,
     "record": QUICK,
@@ -231,6 +232,14 @@ def integration(session: nox.Session) -> None:
     """Real labs: nodes idle, jobs, reboots, isolation, crashes, leaks."""
     need_images(session)
     pytest(session, "tests/integration", "--timeout=900", "--durations=10")
+
+
+@nox.session
+def cases(session: nox.Session) -> None:
+    """Faults that users met in public reports, each on a real lab; `-- --quick` runs what needs no lab."""
+    if QUICK[0] not in session.posargs:
+        need_images(session)
+    pytest(session, "tests/cases", "--timeout=900", "--durations=5")
 
 
 @nox.session
