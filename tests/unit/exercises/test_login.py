@@ -217,7 +217,7 @@ def test_an_address_that_was_mended_after_the_boot_is_told_at_once() -> None:
     world = registered(handed_out())
     del world.down["login"]
     shown = "2: eth0    inet 172.16.0.20/16 scope global eth0\n"
-    world.says("login", "^ip -c=never -4", shown)
+    world.says("login", "^ip -c=never -4", shown).says("login", "^systemctl is-system-running", "running\n")
     notices: list[Notice] = []
     verdict = judge("login_node", world, patience=1.0, notice=notices.append)["login_answers"]
     assert verdict.actual == "it is up with 172.16.0.20"
