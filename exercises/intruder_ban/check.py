@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, NodeView, check, chroot_of, failed
-from lab.facts import systemd
+from lab.checks import (
+    ClusterView,
+    NodeView,
+    check,
+    chroot_of,
+    conditions,
+    failed,
+    meets,
+    of_each_kind,
+    require_packed,
+    stands,
+)
+from lab.facts import systemd, warewulf
 
 SERVICES = ("fail2ban", "firewalld")
 CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
-LOG = "/var/log/secure"
+LOG = "/var/log/secure"  # of the cluster's jail.local
+MADE = (  # what the steps change in the chroot; what tells most comes first
+    "etc/fail2ban/jail.d",
+    "etc/fail2ban",
+    "etc/firewalld",
+    "etc/rsyslog.conf",
+    "etc/rsyslog.d",
+    "etc/systemd/system",
+    "usr/bin/fail2ban-server",
+    "usr/lib/systemd/system/fail2ban.service",
+    "usr/lib/systemd/system/firewalld.service",
+    "usr/sbin/firewalld",
+)
 
 
 def unit_files(root: str, service: str) -> str:
@@ -48,28 +71,48 @@ def image_has_both_services(cluster: ClusterView) -> None:
     )
 
 
-@check(step="jail", needs=[image_has_both_services])
-def jail_for_ssh_is_on(cluster: ClusterView) -> None:
-    """fail2ban's jail for ssh is enabled in the chroot."""
+def jail_settings(cluster: ClusterView) -> dict[str, str]:
+    """The settings of the jail for ssh in the chroot, with those of all jails below them."""
     root = chroot_of(cluster, "login")
     # In the order in which fail2ban reads them: the last setting wins (jail.conf(5)).
     words = cluster.sms.run(
         f"cd {root}/etc/fail2ban && cat jail.conf jail.d/*.conf jail.local jail.d/*.local 2>/dev/null"
     ).output
-    section, state = "", {"": "false", "DEFAULT": "false"}
+    section = ""
+    found: dict[str, dict[str, str]] = {"DEFAULT": {"enabled": "false"}, "sshd": {}}
     for line in words.splitlines():
-        if found := re.match(r"\s*\[(.+?)\]", line):
-            section = found[1]
-        elif found := re.match(r"\s*enabled\s*=\s*(\S+)", line):
-            state[section] = found[1].lower()
-    if state.get("sshd", state["DEFAULT"]) not in ("true", "yes", "on", "1"):
+        if head := re.match(r"\s*\[(.+?)\]", line):
+            section = head[1]
+        elif setting := re.match(r"\s*([a-z]+)\s*=\s*(\S+)", line):
+            found.setdefault(section, {})[setting[1]] = setting[2]
+    return found["DEFAULT"] | found["sshd"]
+
+
+def log_of(cluster: ClusterView) -> str:
+    """The file that the jail for ssh reads; "" if it reads the journal."""
+    settings = jail_settings(cluster)
+    own = settings.get("logpath", "")
+    return "" if settings.get("backend") == "systemd" else own if own.startswith("/") else LOG
+
+
+@check(step="jail", needs=[image_has_both_services])
+def jail_for_ssh_is_on(cluster: ClusterView) -> None:
+    """fail2ban's jail for ssh is enabled in the chroot."""
+    if jail_settings(cluster).get("enabled", "").lower() not in ("true", "yes", "on", "1"):
         raise failed(
             expected="[sshd] has enabled = true",
             actual="the jail is disabled",
             hint="Put your own settings into a file in jail.d whose name ends with .local.",
             node="sms",
-            look=f"ls {root}/etc/fail2ban/jail.d",
+            look=f"ls {chroot_of(cluster, 'login')}/etc/fail2ban/jail.d",
         )
+
+
+def neighbours(cluster: ClusterView) -> tuple[NodeView, ...]:
+    """Compute nodes that boot the same VNFS as the login node."""
+    own = cluster.sms.fact(warewulf.provision_print("login")).vnfs
+    nodes = of_each_kind(cluster.compute)
+    return tuple(node for node in nodes if cluster.sms.fact(warewulf.provision_print(node.name)).vnfs == own)
 
 
 @check(step="where", needs=[image_has_both_services])
@@ -81,7 +124,7 @@ def services_are_for_login_only(cluster: ClusterView) -> None:
         for service in SERVICES
         if cluster.sms.run(f"grep -rqsE '{CONDITION}' {unit_files(root, service)}").exit_status != 0
     ]
-    if lacking:
+    if lacking and neighbours(cluster):
         raise failed(
             expected="a condition in an override of each service",
             actual=f"no condition for {', '.join(lacking)}",
@@ -91,15 +134,44 @@ def services_are_for_login_only(cluster: ClusterView) -> None:
         )
 
 
+@check(step="where", needs=[services_are_for_login_only], settle=45)
+def conditions_sort_the_nodes(cluster: ClusterView) -> None:
+    """The login node meets these conditions, and no compute node does, so its next boot starts neither."""
+    root = chroot_of(cluster, "login")
+    for service in SERVICES:
+        tests = conditions(cluster, root, f"{service}.service")
+        told = ", ".join(tests)
+        look = f"systemd-analyze condition {' '.join(map(repr, tests))}"
+        for node in neighbours(cluster) if tests else ():
+            if meets(node, tests):
+                raise failed(
+                    expected=f"conditions of {service} that {node.name} does not meet",
+                    actual=f"it meets: {told}",
+                    hint="It would start the service at its next boot. Which host names do they allow?",
+                    node=node.name,
+                    look=look,
+                    final=True,
+                )
+        if not meets(cluster.login, tests):
+            raise failed(
+                expected=f"conditions of {service} that login meets",
+                actual=f"it does not meet: {told}",
+                hint="All conditions must be met, unless each begins with `|`.",
+                node="login",
+                look=look,
+                final=True,
+            )
+
+
 @check(step="log")
 def image_keeps_logins_in_a_log(cluster: ClusterView) -> None:
-    """In the chroot, rsyslog is configured to write login messages to /var/log/secure."""
-    root = chroot_of(cluster, "login")
-    line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{LOG}"
+    """In the chroot, rsyslog is configured to write login messages to the log that fail2ban reads."""
+    root, log = chroot_of(cluster, "login"), log_of(cluster)
+    line = rf"^\s*[^#]*(authpriv|\*)\.[^#]*{log}"
     places = f"{root}/etc/rsyslog.conf {root}/etc/rsyslog.d/*.conf"
-    if cluster.sms.run(f"grep -qsE '{line}' {places}").exit_status != 0:
+    if log and cluster.sms.run(f"grep -qsE '{line}' {places}").exit_status != 0:
         raise failed(
-            expected=f"a line authpriv.* {LOG}",
+            expected=f"a line authpriv.* {log}",
             actual="none that is not commented out",
             hint="Without it the node only sends such messages to the SMS; fail2ban cannot read them.",
             node="sms",
@@ -110,8 +182,13 @@ def image_keeps_logins_in_a_log(cluster: ClusterView) -> None:
 @check(
     step="boot",
     needs=[jail_for_ssh_is_on, services_are_for_login_only, image_keeps_logins_in_a_log],
-    settle=60,
 )
+def image_is_packed(cluster: ClusterView) -> None:
+    """The VNFS is packed with all of this, so the next boot of the login node brings it."""
+    require_packed(cluster, "login", *MADE)
+
+
+@check(step="boot", needs=[image_is_packed, conditions_sort_the_nodes], settle=60)
 def login_watches_logins(cluster: ClusterView) -> None:
     """fail2ban runs on the login node and has a jail for ssh."""
     unit = cluster.login.fact(systemd.unit("fail2ban.service"))
@@ -119,15 +196,16 @@ def login_watches_logins(cluster: ClusterView) -> None:
         raise failed(
             expected="fail2ban on the login node",
             actual="the VNFS it booted has none",
-            hint="Was the chroot packed with `sudo wwvnfs`, and has login booted since then?",
+            hint="The VNFS is packed with it now. Reboot the login node.",
             node="login",
             look="systemctl status fail2ban",
+            final=stands(cluster.login),
         )
     if unit.active != "active":
         raise failed(
             expected="fail2ban is active",
             actual=f"fail2ban is {unit.active}" + ("" if unit.condition else ": its condition is unmet"),
-            hint="`journalctl -u fail2ban` says why." if unit.condition else "Which names does it allow?",
+            hint="`journalctl -u fail2ban` says why." if unit.condition else "Which names did it boot with?",
             node="login",
             look="systemctl status fail2ban",
         )
@@ -136,7 +214,7 @@ def login_watches_logins(cluster: ClusterView) -> None:
         raise failed(
             expected="a jail called sshd",
             actual=output,
-            hint="Did the node boot before the jail was enabled and the VNFS packed?",
+            hint="The VNFS is packed with the jail. Did the node boot before that?",
             node="login",
             look="fail2ban-client status sshd",
         )
@@ -145,16 +223,25 @@ def login_watches_logins(cluster: ClusterView) -> None:
 @check(step="boot", needs=[login_watches_logins], settle=20)
 def logins_are_written_there(cluster: ClusterView) -> None:
     """On the login node, rsyslog writes logins to the log that fail2ban reads."""
+    log = log_of(cluster)
+    if not log:
+        return  # the journal has every login
+    size = f"stat -c %s {log}"
+    before = cluster.login.run(size)
     cluster.sms.run("ssh -o BatchMode=yes -o ConnectTimeout=5 login true")  # must be written there
-    size = cluster.login.run(f"stat -c %s {LOG}")
-    if size.exit_status != 0 or size.output.strip() == "0":
-        raise failed(
-            expected=f"lines in {LOG}",
-            actual="it is empty" if size.exit_status == 0 else "there is no such file",
-            hint="We have just logged in by ssh. Does rsyslog write logins to this file?",
-            node="login",
-            look=f"ls -l {LOG}",
-        )
+    if before.exit_status != 0:
+        actual = "there is no such file"
+    elif cluster.login.run(size).output != before.output:
+        return
+    else:
+        actual = "it is empty" if before.output.strip() == "0" else "a login did not make it longer"
+    raise failed(
+        expected=f"lines in {log}",
+        actual=actual,
+        hint="We have just logged in by ssh. Does rsyslog write logins to this file?",
+        node="login",
+        look=f"ls -l {log}",
+    )
 
 
 @check(step="boot", needs=[login_watches_logins])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, check, failed
+from lab.checks import ClusterView, check, failed, stands
 from lab.facts import storage, systemd, warewulf
 
 FILES = ("dynamic_hosts", "passwd", "group", "shadow", "munge.key", "network")
@@ -177,7 +177,7 @@ def require_planned_address(cluster: ClusterView) -> None:
             "`lab reset login` power-cycles it.",
             node="login",
             look="ip address show",
-            final=True,
+            final=stands(login),
         )
 
 

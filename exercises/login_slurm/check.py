@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 
-from lab.checks import ClusterView, check, coming, failed
+from lab.checks import ClusterView, check, coming, failed, slurm_conf_of
 from lab.facts import slurm, systemd, warewulf
 
 OWN_FILE = "/etc/slurm/slurm.conf"
@@ -12,9 +13,9 @@ CACHE = "/run/slurm/conf"  # slurmd writes there what it received from the contr
 
 
 def is_written_down(cluster: ClusterView) -> bool:
-    """Whether slurm.conf on the SMS, or a file that it may include, has the login node now."""
-    lists = r"sed -nE 's/^\s*nodename\s*=\s*([^[:space:]#]+).*/\1/Ip' /etc/slurm/*.conf | paste -sd,"
-    return "login" in cluster.sms.run(f"scontrol show hostnames $({lists})").output.split()
+    """Whether slurm.conf on the SMS, with what it includes, has the login node."""
+    lists = ",".join(slurm_conf_of(cluster).nodes)
+    return "login" in cluster.sms.run(f"scontrol show hostnames {shlex.quote(lists)}").output.split()
 
 
 def asks_the_name_service(cluster: ClusterView) -> bool:

@@ -24,10 +24,17 @@ class Coming:
 
 
 def changed_since_packed(cluster: ClusterView, node: str, *paths: str) -> dict[str, Packed]:
-    """The files below these paths, relative to the root, that differ between a node's chroot and image."""
+    """The files below these paths that differ between a node's chroot and image, in the order of the paths.
+
+    Paths are relative to the root.
+    """
     image = image_of(cluster, node, *_with_all_below(paths))
     changed = {path: both for path, both in image.files.items() if not both.same and not _is_folder(both)}
-    return dict(sorted(changed.items()))
+
+    def place(path: str) -> tuple[int, str]:
+        return next(at for at, asked in enumerate(paths) if f"{path}/".startswith(f"{asked}/")), path
+
+    return {path: changed[path] for path in sorted(changed, key=place)}
 
 
 def require_packed(cluster: ClusterView, node: str, *paths: str) -> None:

@@ -131,6 +131,7 @@ def login_world(sms: Sms) -> World:
     world.says(
         "login", "^ip -c=never -4", "2: eth0    inet 172.16.0.20/16 brd 172.16.255.255 scope global eth0\n"
     )
+    world.says("login", "^systemctl is-system-running", "running\n")
     return over(world, sms)
 
 

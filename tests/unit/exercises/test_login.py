@@ -217,7 +217,7 @@ def test_an_address_that_was_mended_after_the_boot_is_told_at_once() -> None:
     world = registered(handed_out())
     del world.down["login"]
     shown = "2: eth0    inet 172.16.0.20/16 scope global eth0\n"
-    world.says("login", "^ip -c=never -4", shown)
+    world.says("login", "^ip -c=never -4", shown).says("login", "^systemctl is-system-running", "running\n")
     notices: list[Notice] = []
     verdict = judge("login_node", world, patience=1.0, notice=notices.append)["login_answers"]
     assert verdict.actual == "it is up with 172.16.0.20"
@@ -295,6 +295,9 @@ NODES = "".join(
 )
 
 
+BOTH = "NodeName=c[1-2] CPUs=2\nNodeName = login CPUs=2\n"
+
+
 def without_sinfo() -> World:
     """The login node as the first exercise leaves it."""
     world = booted(registered(handed_out()))
@@ -304,7 +307,9 @@ def without_sinfo() -> World:
     world.says("sms", "^sinfo -hN -n login", "")
     world.says("sms", "^wwsh file list", FILE_LIST)
     packs(world, {})
-    world.says("sms", "^scontrol show hostnames", "c1\nc2\n")
+    world.says("sms", "^cat /etc/slurm/slurm.conf", "NodeName=c[1-2] CPUs=2\n")
+    world.says("sms", "^scontrol show hostnames 'c.1-2.'$", "c1\nc2\n")
+    world.says("sms", "^scontrol show hostnames 'c.1-2.,login'$", "c1\nc2\nlogin\n")
     world.says("login", "^! test -e", "", 1).says("login", "^test -e", "", 1)
     world.says("login", "^grep -qi .*SlurmctldHost", "", 2)
     world.says("login", "systemctl show slurmd", "Id=slurmd.service\nActiveState=failed\n")
@@ -319,7 +324,7 @@ def with_option_one() -> World:
     world.says(
         "sms", "scontrol -o show nodes", NODES + "NodeName=login State=IDLE CPUTot=2 RealMemory=1024\n"
     )
-    world.says("sms", "^scontrol show hostnames", "c1\nc2\nlogin\n")
+    world.says("sms", "^cat /etc/slurm/slurm.conf", BOTH)
     world.says("login", "systemctl show slurmd", "Id=slurmd.service\nActiveState=active\n")
     world.says("login", "sinfo", "PARTITION AVAIL\nnormal* up\n").says("login", "^! test -e", "", 1)
     world.says("login", "^sinfo -h -o '%P.", SINFO_ROWS)
@@ -394,7 +399,7 @@ def test_login_slurm_takes_every_way_that_lasts(world: World) -> None:
         (packs(with_option_two(), {"etc/slurm/slurm.conf": None}), "only in the memory of login"),
         (kept(with_option_two()), "Warewulf has slurm.conf.login, but it is not assigned"),
         (
-            with_option_one().says("sms", "^scontrol show hostnames", "c1\nc2\n"),
+            with_option_one().says("sms", "^cat /etc/slurm/slurm.conf", "NodeName=c[1-2]\n"),
             "only the running controller",
         ),
     ],
@@ -407,7 +412,7 @@ def test_login_slurm_takes_nothing_that_a_boot_or_a_restart_undoes(world: World,
 
 
 def test_login_slurm_tells_which_link_is_missing() -> None:
-    world = without_sinfo().says("sms", "^scontrol show hostnames", "c1\nc2\nlogin\n")
+    world = without_sinfo().says("sms", "^cat /etc/slurm/slurm.conf", BOTH)
     assert "scontrol reconfigure" in judge("login_slurm", world)["login_has_a_way_to_the_configuration"].hint
     world = with_option_one().says("login", "systemctl show slurmd", "ActiveState=failed\n")
     assert (
