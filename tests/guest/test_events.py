@@ -112,6 +112,15 @@ def test_new_nodes_get_the_defaults_of_node_conf(sms: Sms) -> None:
         sms.must("node", "set", name, "-H", "52:54:00:00:00:01")
 
 
+def test_a_line_of_the_configuration_that_says_nothing_is_told(sms: Sms) -> None:
+    text = sms.read("/etc/warewulf/provision.conf")
+    sms.write("/etc/warewulf/provision.conf", f"{text}update hostfile: no\n")
+    sms.write("/etc/warewulf/defaults/node.conf", "groups = 'a\n")
+    done = sms.wwsh("node", "new", "c1")
+    assert "WARNING:  provision.conf line 4: cannot parse: update hostfile: no\n" in done.err
+    assert "WARNING:  defaults/node.conf line 1: a quote is not closed" in done.err
+
+
 def test_genders(sms: Sms) -> None:
     sms.must("node", "new", "c1", "-g", "cpu,rack1")
     sms.must("node", "new", "c2")

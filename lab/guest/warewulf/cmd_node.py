@@ -84,6 +84,8 @@ def run(session: Session, words: Sequence[str]) -> bool:
 
 
 def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
+    for problem in conf.read(session.system, "defaults/node.conf", "defaults/provision.conf").problems:
+        session.warning(problem)
     names = expand(targets)
     if not names:
         return session.error("To create nodes, you must provide a list of names.")

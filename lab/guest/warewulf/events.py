@@ -22,6 +22,8 @@ def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bo
     """Updates all generated files; returns whether the boot configuration is up to date."""
     nodes = store.records(Kind.NODE)
     done = True
+    for problem in conf.read(system, "provision.conf").problems:
+        warn(problem)
     try:
         network: BootNetwork | None = boot_network(system)
     except NetworkError as error:
