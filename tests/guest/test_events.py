@@ -80,6 +80,47 @@ def test_hosts_keep_what_an_administrator_wrote_above_the_marker(sms: Sms) -> No
     assert sms.read("/etc/hosts").splitlines()[-1] == render.MARKER
 
 
+def test_a_nodes_own_name_is_its_address_on_the_boot_network(sms: Sms) -> None:
+    """Provision/HostsFile.pm (generate): not the first device, and none if no device is on that network."""
+    sms.must("node", "new", "c1", "-D", "bond0", "-I", "192.0.2.1", "--domain=d.e")
+    sms.must("node", "set", "c1", "-D", "eth0", "-I", "172.16.1.1")
+    sms.must("node", "new", "c2", "-D", "eth0", "-I", "192.0.2.2")
+    sms.must("node", "new", "c3", "-D", "ib0", "-I", "192.0.2.3")
+    sms.must("node", "set", "c3", "-D", "ib1", "-I", "192.0.2.4")
+    sms.must("node", "new", "DEFAULT", "-D", "eth0", "-I", "172.16.1.9")
+    rows = sms.read("/etc/hosts").split(render.MARKER + "\n")[1].splitlines()
+    assert [row.split() for row in rows] == [
+        ["192.0.2.1", "c1-bond0", "c1-bond0.localdomain", "c1-bond0.d.e"],
+        ["172.16.1.1", "c1", "c1.localdomain", "c1.d.e", "c1-eth0", "c1-eth0.localdomain", "c1-eth0.d.e"],
+        ["192.0.2.2", "c2", "c2.localdomain", "c2-eth0", "c2-eth0.localdomain"],
+        ["192.0.2.3", "c3-ib0", "c3-ib0.localdomain"],
+        ["192.0.2.4", "c3-ib1", "c3-ib1.localdomain"],
+    ]
+
+
+def test_new_nodes_get_the_defaults_of_node_conf(sms: Sms) -> None:
+    """Event/DefaultNode.pm, and Event/UniqueNode.pm for `unique hwaddrs`."""
+    rows = ("netdev = eth0", "groups = x, y", "cluster = k", "netmask = 255.255.0.0", "gateway = 192.0.2.9")
+    sms.write("/etc/warewulf/defaults/node.conf", "\n".join((*rows, "unique hwaddrs = no", "")))
+    sms.must("node", "new", "c[1-2]", "-I", "172.16.1.1", "-g", "a", "-G", "192.0.2.8")
+    shown = sms.must("node", "print", "c2")
+    for row in ("GROUPS           = a,x,y", "CLUSTER          = k", "eth0.IPADDR      = 172.16.1.2"):
+        assert f"c2: {row}\n" in shown
+    for row in ("eth0.NETMASK     = 255.255.0.0", "eth0.GATEWAY     = 192.0.2.8"):
+        assert f"c2: {row}\n" in shown
+    for name in ("c1", "c2"):
+        sms.must("node", "set", name, "-H", "52:54:00:00:00:01")
+
+
+def test_a_line_of_the_configuration_that_says_nothing_is_told(sms: Sms) -> None:
+    text = sms.read("/etc/warewulf/provision.conf")
+    sms.write("/etc/warewulf/provision.conf", f"{text}update hostfile: no\n")
+    sms.write("/etc/warewulf/defaults/node.conf", "groups = 'a\n")
+    done = sms.wwsh("node", "new", "c1")
+    assert "WARNING:  provision.conf line 4: cannot parse: update hostfile: no\n" in done.err
+    assert "WARNING:  defaults/node.conf line 1: a quote is not closed" in done.err
+
+
 def test_genders(sms: Sms) -> None:
     sms.must("node", "new", "c1", "-g", "cpu,rack1")
     sms.must("node", "new", "c2")

@@ -18,7 +18,7 @@ from dataclasses import replace
 from lab.guest.system import System
 from lab.guest.warewulf import cpio
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.model import Kind, Record, cleared
 from lab.guest.warewulf.store import Store
 from lab.guest.warewulf.tree import Item, Rules, scan
 
@@ -41,7 +41,7 @@ class BootstrapError(WarewulfError):
 
 def check_name(name: str) -> None:
     """Raises BootstrapError for a name that no bootstrap can have."""
-    if not NAME.match(name):
+    if not NAME.match(name) or cleared(name):
         raise BootstrapError(f"Bootstrap name '{name}' contains invalid characters")
 
 

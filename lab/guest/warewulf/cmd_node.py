@@ -8,7 +8,17 @@ from dataclasses import replace
 from lab.guest.warewulf import conf
 from lab.guest.warewulf.edits import applied, persist
 from lab.guest.warewulf.lookup import expand, select
-from lab.guest.warewulf.model import NETDEV_FIELDS, UNDEF, Kind, NetDev, Record, Value, order, with_node_names
+from lab.guest.warewulf.model import (
+    NETDEV_FIELDS,
+    TEMPLATE,
+    UNDEF,
+    Kind,
+    NetDev,
+    Record,
+    Value,
+    order,
+    with_node_names,
+)
 from lab.guest.warewulf.node_options import OPTIONS, changes, name_problem
 from lab.guest.warewulf.options import Parsed, parse
 from lab.guest.warewulf.session import Session, change_line, print_line, shortened, title_line
@@ -74,6 +84,8 @@ def run(session: Session, words: Sequence[str]) -> bool:
 
 
 def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
+    for problem in conf.read(session.system, "defaults/node.conf", "defaults/provision.conf").problems:
+        session.warning(problem)
     names = expand(targets)
     if not names:
         return session.error("To create nodes, you must provide a list of names.")
@@ -92,7 +104,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
         return False
     ready = []
     for number, node in enumerate(sorted(nodes, key=order)):
-        ready.append(applied(node, edits, number))
+        ready.append(with_defaults(session, applied(node, edits, number)))
     if not _unique(session, ready, "add"):
         return False
     with session.store.transaction():
@@ -105,7 +117,7 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
 def blank(session: Session, name: str) -> Record:
     """A new node with default values: from the object DEFAULT, then from defaults/*.conf."""
     store, system = session.store, session.system
-    template = store.named(Kind.NODE, "DEFAULT")
+    template = store.named(Kind.NODE, TEMPLATE)
     values: dict[str, Value] = dict(template.values) if template else {}
     values.update({"NODENAME": name, "ENABLED": "1"})
     values.setdefault("ARCH", "x86_64")
@@ -123,6 +135,24 @@ def blank(session: Session, name: str) -> Record:
         if found is not None:
             values.setdefault(f"{key.upper()}ID", str(found.id))
     return with_node_names(Record(Kind.NODE, values))
+
+
+def with_defaults(session: Session, node: Record) -> Record:
+    """A new node with what defaults/node.conf adds to the line (common/lib/Warewulf/Event/DefaultNode.pm)."""
+    settings = conf.read(session.system, "defaults/node.conf")
+    groups = dict.fromkeys((*node.many("GROUPS"), *settings.many("groups")))
+    node = node.put("GROUPS", tuple(groups))
+    device = node.netdev(settings.one("netdev"))
+    if device is None:
+        return node
+    return node.put_netdev(
+        replace(
+            device,
+            netmask=device.netmask or settings.one("netmask"),
+            network=device.network or settings.one("network"),
+            gateway=device.gateway or settings.one("gateway"),
+        )
+    )
 
 
 def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
@@ -144,6 +174,7 @@ def _agreed(session: Session, lines: Sequence[str], count: int) -> bool:
 
 def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
     """Refuses a name or hardware address that another node has; warns of a shared IP address."""
+    distinct = conf.read(session.system, "defaults/node.conf").yes("unique hwaddrs", default=True)
     changed = {node.id for node in nodes if node.id}
     others = [node for node in session.store.records(Kind.NODE) if node.id not in changed]
     for node in nodes:
@@ -151,7 +182,7 @@ def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
             if node.name == other.name:
                 return session.error(f"Could not {what} node {node.name}: it already exists")
             shared = sorted(set(node.hwaddrs) & set(other.hwaddrs))
-            if shared:
+            if shared and distinct:
                 return session.error(
                     f"Could not {what} node {node.name}: Existing HW address exists for"
                     f" {other.name} ({', '.join(shared)})"

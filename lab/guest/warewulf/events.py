@@ -22,14 +22,16 @@ def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bo
     """Updates all generated files; returns whether the boot configuration is up to date."""
     nodes = store.records(Kind.NODE)
     done = True
-    reload = write_hosts(system, store, nodes)
-    system.write(GENDERS, render.genders(nodes).encode())
+    for problem in conf.read(system, "provision.conf").problems:
+        warn(problem)
     try:
-        network = boot_network(system)
+        network: BootNetwork | None = boot_network(system)
     except NetworkError as error:
         warn(f"DHCP and iPXE are not up to date. {error}")
-        done = False
-    else:
+        done, network = False, None
+    reload = write_hosts(system, store, nodes, network)
+    system.write(GENDERS, render.genders(nodes).encode())
+    if network is not None:
         write_ipxe(system, store, nodes, network)
         if dhcp:
             reload = write_dhcp(system, nodes, network) or reload
@@ -39,12 +41,12 @@ def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bo
     return done
 
 
-def write_hosts(system: System, store: Store, nodes: list[Record]) -> bool:
+def write_hosts(system: System, store: Store, nodes: list[Record], network: BootNetwork | None) -> bool:
     """Rewrites /etc/hosts and the file object dynamic_hosts; returns whether /etc/hosts changed."""
     settings = conf.read(system, "provision.conf")
     before = system.text("/etc/hosts", "")
     localdomain = settings.yes("use localdomain", default=True)
-    text = render.hosts(before, nodes, localdomain=localdomain).encode("utf-8", "surrogateescape")
+    text = render.hosts(before, nodes, network, localdomain=localdomain).encode("utf-8", "surrogateescape")
     if settings.yes("generate dynamic_hosts", default=True):
         contents.store_generated(store, "dynamic_hosts", "/etc/hosts", text)
     return settings.yes("update hostfile", default=True) and system.write("/etc/hosts", text)

@@ -14,7 +14,7 @@ import shutil
 
 from lab.guest.system import System
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.model import Kind, Record
+from lab.guest.warewulf.model import Kind, Record, cleared
 from lab.guest.warewulf.store import Store
 
 FOLDER = "/srv/warewulf/vnfs"
@@ -30,7 +30,7 @@ class ImageError(WarewulfError):
 
 def folder(name: str) -> str:
     """The folder with the images of a VNFS; raises ImageError for a name that no VNFS can have."""
-    if not NAME.match(name):
+    if not NAME.match(name) or cleared(name):
         raise ImageError(f"VNFS name '{name}' contains invalid characters")
     return f"{FOLDER}/{name}"
 

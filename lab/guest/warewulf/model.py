@@ -15,6 +15,8 @@ UNDEF = "UNDEF"
 
 
 DEFAULT_KARGS = "net.ifnames=0 biosdevname=0 quiet"
+TEMPLATE = "DEFAULT"
+"""The name of the object whose keys new nodes get; it is no node itself."""
 MACHINE_KARGS = "/etc/rackling/kargs"
 """File with kernel arguments that all nodes need because of their hardware; only the set-up writes it."""
 

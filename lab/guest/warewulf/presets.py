@@ -79,6 +79,8 @@ netdev = eth0
 # groups = compute
 # cluster = cluster1
 # domain = example
+# netmask = MASK, network = ADDRESS, gateway = ADDRESS: of the device `netdev`, each on a line of its own
+# unique hwaddrs = yes
 """,
     "defaults/provision.conf": """\
 # Default files and images of new nodes.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.guest.warewulf.model import DEFAULT_KARGS, NETDEV_FIELDS, NetDev, Record
+from lab.guest.warewulf.model import DEFAULT_KARGS, NETDEV_FIELDS, TEMPLATE, NetDev, Record, with_node_names
 from lab.guest.warewulf.network import BootNetwork
 
 MARKER = "### ALL ENTRIES BELOW THIS LINE WILL BE OVERWRITTEN BY WAREWULF ###"
@@ -69,24 +69,39 @@ def dnsmasq_options(nodes: Iterable[Record]) -> str:
 # Names
 
 
-def hosts(before: str, nodes: Iterable[Record], *, localdomain: bool) -> str:
-    """A hosts file: the lines above the marker are kept, then follow all nodes."""
+def hosts(before: str, nodes: Iterable[Record], network: BootNetwork | None, *, localdomain: bool) -> str:
+    """A hosts file: the lines above the marker are kept, then follow all nodes.
+
+    A node's own name stands for its address on the boot network, as in Provision/HostsFile.pm (generate);
+    without a boot network, for its first address.
+    """
     kept = before.split(MARKER, 1)[0].rstrip("\n")
     lines = [kept, ""] if kept else []
     lines.append(MARKER)
     for node in nodes:
-        for number, device in enumerate(one for one in node.netdevs if one.ipaddr):
-            names = _names(node, device, first=number == 0, localdomain=localdomain)
-            lines.append(f"{device.ipaddr:<23} {' '.join(names)}")
+        main = _main_device(node, network)
+        for device in node.netdevs if node.name != TEMPLATE else ():
+            if device.ipaddr:
+                names = _names(node, device, own=device is main, localdomain=localdomain)
+                lines.append(f"{device.ipaddr:<23} {' '.join(names)}")
     return "\n".join(lines) + "\n"
 
 
-def _names(node: Record, device: NetDev, *, first: bool, localdomain: bool) -> list[str]:
-    bare = [*node.many("NAME")] if first else []
+def _main_device(node: Record, network: BootNetwork | None) -> NetDev | None:
+    """The device whose address the node's own name stands for; None if it has none on the boot network."""
+    devices = [device for device in node.netdevs if device.ipaddr]
+    if len(node.netdevs) > 1 and network is not None:
+        devices = [device for device in devices if network.contains(device.ipaddr)]
+    return next(iter(devices), None)
+
+
+def _names(node: Record, device: NetDev, *, own: bool, localdomain: bool) -> list[str]:
+    bare = [*node.many("NAME")] if own else []
     if device.fqdn:
         bare.insert(0, device.fqdn)
     names: list[str] = []
-    for name in (*bare, f"{node.name}-{device.name}"):
+    with_device = with_node_names(node.put("NODENAME", f"{node.name}-{device.name}"))
+    for name in (*bare, *with_device.many("NAME")):
         names.append(name)
         if localdomain and "." not in name:
             names.append(f"{name}.localdomain")

@@ -66,9 +66,9 @@ def _make(session: Session, parsed: Parsed) -> bool:
     system = session.system
     version = parsed.words[0]
     name = parsed.one("name") or version
-    for word in (version, name):
-        if not bootstraps.NAME.match(word):
-            raise WarewulfError(f"'{word}' contains invalid characters")
+    if not bootstraps.NAME.match(version):
+        raise WarewulfError(f"'{version}' contains invalid characters")
+    bootstraps.check_name(name)
     if not system.is_root:
         raise WarewulfError("Only root can make bootstraps\nhint: use sudo")
     chroot = os.path.abspath(parsed.one("chroot", "/"))

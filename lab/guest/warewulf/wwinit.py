@@ -11,7 +11,7 @@ from lab.guest.system import System
 from lab.guest.warewulf import conf, contents, events, presets, store
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind, Record
-from lab.guest.warewulf.network import NetworkError, boot_network
+from lab.guest.warewulf.network import BootNetwork, NetworkError, boot_network
 
 USAGE = """USAGE: wwinit [options] MODULE|TAG ...
 
@@ -103,9 +103,16 @@ def _configs(*names: str) -> SetupStep:
 def _hosts(system: System) -> bool:
     opened = store.Store(system)
     try:
-        return events.write_hosts(system, opened, opened.records(Kind.NODE))
+        return events.write_hosts(system, opened, opened.records(Kind.NODE), _network(system))
     finally:
         opened.close()
+
+
+def _network(system: System) -> BootNetwork | None:
+    try:
+        return boot_network(system)
+    except NetworkError:
+        return None  # while an image is built, the card does not exist yet
 
 
 def _dhcp(system: System) -> bool:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from lab.guest.system import System
 from lab.guest.warewulf import dhcp_requests
 from lab.guest.warewulf.addresses import as_address, as_number, is_address
-from lab.guest.warewulf.cmd_node import blank
+from lab.guest.warewulf.cmd_node import blank, with_defaults
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.lookup import expand
-from lab.guest.warewulf.model import Kind, NetDev, Record, with_node_names
+from lab.guest.warewulf.model import TEMPLATE, Kind, NetDev, Record, with_node_names
 from lab.guest.warewulf.node_options import DEFAULT_DEVICE, name_problem
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Flags, Session
@@ -143,7 +143,7 @@ class Scan:
     def _bare(self) -> list[Record]:
         """The nodes without a hardware address."""
         found = self._store.find(Kind.NODE, "_hwaddr", "UNDEF")
-        return [node for node in found if node.name != "DEFAULT"]
+        return [node for node in found if node.name != TEMPLATE]
 
     def run(self, hwaddrs: Iterable[str]) -> None:
         """Takes machines until none is wanted any more."""
@@ -210,7 +210,7 @@ class Scan:
             if parsed.has("groups"):
                 node = node.put("GROUPS", parsed.listed("groups"))
             device = NetDev(self._device, hwaddr=(hwaddr,), ipaddr=address, netmask=netmask)
-            self._persist(with_node_names(node.put_netdev(device)))
+            self._persist(with_node_names(with_defaults(session, node.put_netdev(device))))
             session.row(f"Added to data store:  {told}")
         sys.stdout.flush()
         return True
