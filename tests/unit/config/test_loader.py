@@ -357,12 +357,14 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not valid TOML") as caught:
         configured(tmp_path, "lab = lab\n")
-    assert "line 1" in caught.value.evidence
+    assert f"{tmp_path}/lab.toml:1: " in caught.value.evidence
+    assert caught.value.evidence.endswith("lab = lab")
     with pytest.raises(UsageError, match="cannot read"):
         load(tmp_path / "none.toml", (), {}, None)
-    (tmp_path / "latin").write_bytes(b"lab = '\xe9'")
-    with pytest.raises(UsageError, match="is not UTF-8 text"):
+    (tmp_path / "latin").write_bytes(b"# two\nlab = '\xe9'")
+    with pytest.raises(UsageError, match="is not UTF-8 text") as caught:
         load(tmp_path / "latin", (), {}, None)
+    assert caught.value.evidence == f"{tmp_path}/latin:2: byte 0xe9"
 
 
 def test_peek_reads_one_key_and_nothing_else(tmp_path: Path) -> None:
