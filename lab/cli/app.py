@@ -115,7 +115,7 @@ class App:
         others = ", ".join(record.lab for record in records)
         raise UsageError(
             f"there is no lab called {name}",
-            evidence=f"existing labs: {others}" if others else f"{self.backend_name} has no lab",
+            evidence=f"existing labs: {others}" if others else "",
             hint="lab up creates it" if name == DEFAULT_LAB else f"lab up -l {name} creates it",
         )
 

@@ -151,9 +151,8 @@ class _ConfigBuilder:
 
     def _origin(self, path: KeyPath) -> str:
         while path:
-            for known in (path, (*path[:-1], "mac") if path[-1] == "macs" else path):
-                if known in self._origins:
-                    return self._origins[known]
+            if path in self._origins:
+                return self._origins[path]
             path = path[:-1]
         return "built-in defaults"
 

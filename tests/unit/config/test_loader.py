@@ -201,6 +201,13 @@ def test_set_reaches_networks_and_families(prefix: str) -> None:
             "# a\u2028form\x0cfeed\nnode.c.count = 3".replace("\x0c", "\t"),
             "lab.toml:2: node: no such key; did you mean nodes?",
         ),
+        (
+            "[nodes.c]\nmacs = [  # two\n  '52:54:00:00:00:01',\n  'zz',\n]",
+            (
+                'lab.toml:4: nodes.c: MAC "zz" must be six pairs of hexadecimal digits with colons, '
+                "such as 52:54:00:12:34:56"
+            ),
+        ),
         ("[nodes.c]\ncount = 'two'", 'lab.toml:2: nodes.c.count = "two": must be a whole number'),
         ("[nodes.c]\ncount = true", "lab.toml:2: nodes.c.count = true: must be a whole number"),
         ("[nodes.c]\ncount = 251", "lab.toml:2: nodes.c.count = 251: must be at most 250"),
@@ -405,6 +412,8 @@ last = 5
         ("table",): 5,
         ("table", "sub.t"): 5,
         ("table", "sub.t", "list"): 6,
+        ("table", "sub.t", "list", "1"): 7,
+        ("table", "sub.t", "list", "2"): 8,
         ("table", "sub.t", "many"): 10,
         ("table", "sub.t", "inline"): 13,
         ("table", "sub.t", "other"): 14,
