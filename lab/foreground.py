@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Self
 
-from lab.errors import LabError
+from lab.process import not_started
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 CLIENT_SECONDS = 2.0  # that a client may take to end after a signal
@@ -102,7 +102,7 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
         try:
             client = subprocess.Popen(list(argv), stdout=None if _takes_output() else subprocess.DEVNULL)
         except OSError as problem:
-            raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+            raise not_started(argv, problem) from problem
         guard = Guard(hang_up)
         heard.watch(client)
         status = client.wait()

@@ -94,7 +94,7 @@ def _run(
             process_group=0,
         )
     except OSError as problem:
-        raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+        raise not_started(argv, problem) from problem
     limit = timeout if isinstance(timeout, Limit) else Limit(timeout)
     out, err = _wait(process, argv, stdin, limit, stop)
     status = process.returncode
@@ -108,7 +108,14 @@ def replace(argv: Sequence[str]) -> NoReturn:
     try:
         os.execvp(argv[0], list(argv))
     except OSError as problem:
-        raise LabError(f"cannot start {argv[0]}", evidence=str(problem)) from problem
+        raise not_started(argv, problem) from problem
+
+
+def not_started(argv: Sequence[str], problem: OSError) -> LabError:
+    """What to say of a program that the system did not start."""
+    missing = isinstance(problem, FileNotFoundError)
+    hint = "./quickstart installs what labs need; lab doctor shows what is missing" if missing else ""
+    return LabError(f"cannot start {argv[0]}", evidence=str(problem), hint=hint)
 
 
 def short(argv: Sequence[str]) -> str:

@@ -17,6 +17,6 @@ def command(ctx: click.Context, shell: str) -> None:
 
     found = get_completion_class(shell)
     if found is None:
-        raise click.UsageError(f"there is no completion script for {shell}")
+        raise click.UsageError(f"there is no completion script for {shell}, only for bash, zsh and fish")
     root = ctx.find_root()
     click.echo(found(root.command, {}, root.info_name or "lab", "_LAB_COMPLETE").source())

@@ -28,7 +28,9 @@ def command(app: App, node: str, follow: bool, lines: int | None, attach: bool, 
     from lab.cluster.plan import check_names
 
     if attach and (follow or lines is not None):
-        raise UsageError("--attach cannot be combined with --follow or --lines")
+        raise UsageError(
+            "--attach cannot be combined with --follow or --lines", hint=f"lab console {node} --attach"
+        )
     spec = app.known_spec(lab)
     check_names(spec, [node])
     app.interrupted = ""

@@ -30,7 +30,7 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
     (from_node, from_path), (to_node, to_path) = _split(source, names), _split(target, names)
     if bool(from_node) == bool(to_node):
         raise UsageError(
-            "exactly one of SRC and DST must be NODE:PATH",
+            "exactly one of SRC and DST must be NODE:PATH" + _nearly(source, target, names),
             evidence=f"nodes: {', '.join(names)}",
             hint="lab cp notes.txt sms:/tmp/",
         )
@@ -47,6 +47,15 @@ def _split(text: str, names: list[str]) -> tuple[str, str]:
     """Splits `NODE:PATH` if NODE is a node of the lab; anything else is a path on the host."""
     node, colon, path = text.partition(":")
     return (node, path) if colon and node in names else ("", text)
+
+
+def _nearly(source: str, target: str, names: list[str]) -> str:
+    """The end of the error where somebody mistyped a node."""
+    from lab.errors import did_you_mean
+
+    prefixes = [text.partition(":")[0] for text in (source, target) if ":" in text]
+    wrong = [prefix for prefix in prefixes if prefix not in names and "/" not in prefix]
+    return f"; {wrong[0]} is no node{did_you_mean(wrong[0], names)}" if wrong else ""
 
 
 def _tell(lines: list[str]) -> None:

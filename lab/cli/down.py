@@ -38,7 +38,9 @@ def command(
     from lab.errors import UsageError
 
     if (everything or orphans) and (nodes or (everything and orphans)):
-        raise UsageError("--all, --orphans and NODE exclude each other")
+        raise UsageError(
+            "--all, --orphans and NODE exclude each other", hint="lab down NODE, or: lab down --all"
+        )
     labs = _meant(app, lab, everything=everything, orphans=orphans)
     if not labs:
         note("there is nothing to remove")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from lab.backends.actions import Action, Stale, Verb, nodes_of
-from lab.errors import UsageError
+from lab.errors import UsageError, did_you_mean
 from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, NodeStatus, Power, Role
 
 LOSING = (Verb.REMOVE, Verb.REMAKE)
@@ -65,8 +65,10 @@ def check_names(spec: ClusterSpec, names: Iterable[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         noun = "node" if len(unknown) == 1 else "nodes"
+        near = did_you_mean(unknown[0], known) if len(unknown) == 1 else ""
         raise UsageError(
-            f"lab {spec.lab} has no {noun} {', '.join(unknown)}", evidence=f"there are: {', '.join(known)}"
+            f"lab {spec.lab} has no {noun} {', '.join(unknown)}{near}",
+            evidence=f"there are: {', '.join(known)}",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,9 +151,8 @@ class _ConfigBuilder:
 
     def _origin(self, path: KeyPath) -> str:
         while path:
-            for known in (path, (*path[:-1], "mac") if path[-1] == "macs" else path):
-                if known in self._origins:
-                    return self._origins[known]
+            if path in self._origins:
+                return self._origins[path]
             path = path[:-1]
         return "built-in defaults"
 
@@ -227,13 +227,28 @@ def _parse(path: Path) -> tuple[str, Table]:
             f"cannot read {path}", evidence=str(problem.strerror), hint=f"ls -ld {path.parent} {path}"
         ) from problem
     except UnicodeDecodeError as problem:
-        raise UsageError(f"{path} is not UTF-8 text", evidence=f"at byte {problem.start}") from problem
+        line = problem.object[: problem.start].count(b"\n") + 1
+        raise UsageError(
+            f"{path} is not UTF-8 text",
+            evidence=f"{path}:{line}: byte {problem.object[problem.start]:#04x}",
+            hint=f"iconv -f latin1 -t utf-8 {path} >NEW, if it was written so",
+        ) from problem
     except tomllib.TOMLDecodeError as problem:
         raise UsageError(
             f"{path} is not valid TOML",
-            evidence=str(problem),
+            evidence=_shown_line(path, text, str(problem)),
             hint="compare with lab.toml.example: strings need quotes, tables begin with [name]",
         ) from problem
+
+
+def _shown_line(path: Path, text: str, problem: str) -> str:
+    """A problem of tomllib's (which ends in "at line 3, column 5"), with the line itself."""
+    found = re.search(r" \(at line (\d+), column \d+\)$", problem)
+    if found is None:
+        return problem
+    number = int(found[1])
+    line = text.split("\n")[number - 1].strip()
+    return f"{path}:{number}: {problem[: found.start()]}\n{line}".rstrip()
 
 
 def _merge(below: Table, above: Mapping[str, Any]) -> None:

@@ -87,9 +87,9 @@ def group_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
         yield Problem((*path, "mac"), f"{where}.mac: {len(found.names)} nodes need a list of MACs; use macs")
     elif len(found.macs) > len(found.names):
         yield Problem((*path, "macs"), f"{where}.macs: {len(found.macs)} MACs for {len(found.names)} nodes")
-    for mac in found.macs:
+    for number, mac in enumerate(found.macs):
         if words := _mac_fault(mac):
-            yield Problem((*path, found.mac_key), f'{where}: MAC "{mac}" {words}')
+            yield Problem(_mac_path(found, number), f'{where}: MAC "{mac}" {words}')
     if found.first_address is not None and _address(found.first_address) is None:
         yield Problem(
             (*path, "first_address"),
@@ -155,6 +155,12 @@ def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
         yield Problem(
             (*path, "memory"), f"{where}.memory = {found.memory}: an SMS needs at least {SMALLEST_SMS}"
         )
+
+
+def _mac_path(found: NodeGroup, number: int) -> tuple[str, ...]:
+    """The key of a node's MAC: with `macs`, the member of the list."""
+    member = (str(number + 1),) if found.mac_key == "macs" else ()
+    return ("nodes", found.name, found.mac_key, *member)
 
 
 def _mac_fault(mac: str) -> str:
@@ -276,7 +282,7 @@ def _clashes(
             yield _shared_address(found, node.name, other, card, by_node)
         if (other := seen.setdefault(card.mac, node.name)) != node.name:
             yield Problem(
-                (*path, found.mac_key),
+                _mac_path(found, found.names.index(node.name)),
                 f"nodes.{found.name}: MAC {card.mac} of {node.name} belongs to {other}",
             )
 

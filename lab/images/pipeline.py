@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.backends.docker.images import ImageStore
-from lab.errors import LabError
+from lab.errors import LabError, did_you_mean
 from lab.images import packages, stages
 from lab.images.bundle import write_bundle
 from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
@@ -44,7 +44,8 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
     """Builds the named images and their parents; without names, the images that a lab needs."""
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
-        raise LabError(f"there is no image called {unknown[0]}", hint="lab images ls")
+        near = did_you_mean(unknown[0], names())
+        raise LabError(f"there is no image called {unknown[0]}{near}", hint="lab images ls")
     chosen = [name for name in names() if name in _with_parents(wanted or names(optional=False))]
     recipes = [_image(name) for name in chosen]
     stale = [recipe for recipe in recipes if force or not store.look(_tag(recipe.name, top_key(recipe)))[0]]

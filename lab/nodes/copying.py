@@ -23,6 +23,7 @@ from lab.errors import LabError, UsageError
 from lab.foreground import Guard
 from lab.nodes.placing import own_name, place_of, put, staged, stream_of
 from lab.nodes.unpacking import Archive, Damaged, LeftOut, fill
+from lab.process import not_started
 
 REFUSED = 65  # EX_DATAERR of sysexits.h: the scripts' own refusals
 CHANGED = 1  # a file grew or shrank while tar read it, as logs do (GNU tar's manual, 3.1 "Synopsis")
@@ -265,7 +266,7 @@ def _started(argv: Sequence[str], **streams: IO[bytes] | int) -> Iterator[subpro
     try:
         process = subprocess.Popen(list(argv), env=environ, process_group=0, bufsize=0, **streams)  # type: ignore[call-overload]
     except OSError as problem:
-        raise LabError(f"cannot start {argv[0]}", evidence=str(problem.strerror)) from problem
+        raise not_started(argv, problem) from problem
     try:
         yield process
     finally:

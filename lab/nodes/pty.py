@@ -35,7 +35,11 @@ class ConsoleLost(LabError):
 
     def __init__(self, message: str, output: str = "", limit: Limit | None = None) -> None:
         evidence = last_lines(output)
-        super().__init__(message, evidence=evidence if limit is None else with_reason(evidence, limit))
+        super().__init__(
+            message,
+            evidence=evidence if limit is None else with_reason(evidence, limit),
+            hint="lab status shows whether the node is up, lab console NODE what it does",
+        )
         self.output = output
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from tests.bench.bed import LAB, Bed
@@ -15,6 +18,7 @@ from tests.bench.figures import Figure, ratio
 Subject = Callable[[Bed], list[Figure]]
 
 CROWD = 10
+COPIED = 256  # MiB
 VNFS = 'CHROOT=/opt/ohpc/admin/images/debian13; wwvnfs --chroot "$CHROOT" '
 BASELINE = "cd /opt/ohpc/admin/images/debian13 && find . | cpio --quiet -o -H newc | gzip -6 | cat"
 
@@ -87,6 +91,38 @@ def vnfs(bed: Bed) -> list[Figure]:
     return [*figures, ratio("`wwvnfs --full` over `find \\| cpio \\| gzip`", 0.2, figures[1], figures[2])]
 
 
+def copies(bed: Bed) -> list[Figure]:
+    """`lab cp` both ways, beside `docker cp`, which sees only the chassis: the same bytes, in turn."""
+    with TemporaryDirectory(prefix="bench-cp-") as folder:
+        here, chassis = f"{folder}/here", f"rackling-{bed.lab}-c1"
+        Path(here).write_bytes(os.urandom(1 << 20) * COPIED)
+        subprocess.run(["docker", "cp", here, f"{chassis}:/bench-cp"], check=True, capture_output=True)
+        commands = {
+            "`lab cp` into a node": [str(LAB), "cp", "-l", bed.lab, here, "c1:/tmp/bench-cp"],
+            "`lab cp` out of a node": [str(LAB), "cp", "-l", bed.lab, "c1:/tmp/bench-cp", f"{folder}/there"],
+            "`docker cp` out of its chassis": ["docker", "cp", f"{chassis}:/bench-cp", f"{folder}/chassis"],
+        }
+        values: dict[str, list[float]] = {what: [] for what in commands}
+        for _ in range(bed.runs):
+            bed.inside(
+                "c1", "rm -f /tmp/bench-cp"
+            )  # a copy is complete before it replaces another: no room for both
+            for what, command in commands.items():
+                start = time.monotonic()
+                subprocess.run(command, check=True, capture_output=True)
+                values[what].append(time.monotonic() - start)
+                bed.say(f"{what}: {values[what][-1]:.3f}")
+        bed.inside("c1", "rm -f /tmp/bench-cp")
+        subprocess.run(["docker", "exec", chassis, "rm", "-f", "/bench-cp"], check=True, capture_output=True)
+    most = COPIED / 100  # seconds at 100 MB/s
+    promises = (most, most, None)
+    figures = [
+        Figure(f"{what}, {COPIED} MiB", "s", promise, tuple(values[what]))
+        for what, promise in zip(commands, promises, strict=True)
+    ]
+    return [*figures, ratio("`lab cp` out over `docker cp` out", None, figures[1], figures[2])]
+
+
 def memory(bed: Bed) -> list[Figure]:
     """Memory of a whole lab in overlay mode: what its containers cannot give back."""
     bed.run("down", "-y")
@@ -128,4 +164,4 @@ def working_set(lab: str) -> float:
     return total / 2**30
 
 
-SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, memory, crowd)
+SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, copies, memory, crowd)

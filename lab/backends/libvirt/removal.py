@@ -30,7 +30,14 @@ def lab(connection: Any, name: str, say: Say) -> None:
             network(wire.thing)
         user_network.stop_switch(LabFolder(name))
         LabFolder(name).remove()
-    raise LabError(f"lab {name} could not be removed completely", hint=f"lab down -l {name} again")
+    left = [str(one.thing.name()) for one in (*found, *wires)]
+    raise LabError(
+        f"lab {name} could not be removed completely",
+        evidence=f"libvirt still has: {', '.join(left)}"
+        if left
+        else f"{LabFolder(name).path} is still there",
+        hint=f"lab down -l {name} again",
+    )
 
 
 def machine(name: str, domain: Any) -> None:

@@ -67,6 +67,11 @@ class Door:
                 raise Closed(off=self._is_off())
             known.write_text(boot)
 
+    def last_words(self) -> str:
+        """The last line that ssh wrote about the connection."""
+        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return (said.strip().splitlines() or [""])[-1]
+
     def _is_off(self) -> bool:
         said = self._log.read_text(errors="replace") if self._log.exists() else ""
         return "Connection refused" in said or "No such file" in said

@@ -44,7 +44,12 @@ def stop_switch(folder: LabFolder) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if wait_for(partial(_ended, folder.path, number), measured_limit(STOP_SECONDS)):
             return
-    raise LabError("the lab's switch does not end", evidence=str(folder.path / socket_names.PID))
+    file = folder.path / socket_names.PID
+    raise LabError(
+        "the lab's switch does not end",
+        evidence=f"{file} names its process",
+        hint=f'kill -KILL "$(cat {file})", then repeat the command',
+    )
 
 
 def _ended(folder: Path, number: signal.Signals) -> bool:

@@ -201,6 +201,13 @@ def test_set_reaches_networks_and_families(prefix: str) -> None:
             "# a\u2028form\x0cfeed\nnode.c.count = 3".replace("\x0c", "\t"),
             "lab.toml:2: node: no such key; did you mean nodes?",
         ),
+        (
+            "[nodes.c]\nmacs = [  # two\n  '52:54:00:00:00:01',\n  'zz',\n]",
+            (
+                'lab.toml:4: nodes.c: MAC "zz" must be six pairs of hexadecimal digits with colons, '
+                "such as 52:54:00:12:34:56"
+            ),
+        ),
         ("[nodes.c]\ncount = 'two'", 'lab.toml:2: nodes.c.count = "two": must be a whole number'),
         ("[nodes.c]\ncount = true", "lab.toml:2: nodes.c.count = true: must be a whole number"),
         ("[nodes.c]\ncount = 251", "lab.toml:2: nodes.c.count = 251: must be at most 250"),
@@ -357,12 +364,14 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not valid TOML") as caught:
         configured(tmp_path, "lab = lab\n")
-    assert "line 1" in caught.value.evidence
+    assert f"{tmp_path}/lab.toml:1: " in caught.value.evidence
+    assert caught.value.evidence.endswith("lab = lab")
     with pytest.raises(UsageError, match="cannot read"):
         load(tmp_path / "none.toml", (), {}, None)
-    (tmp_path / "latin").write_bytes(b"lab = '\xe9'")
-    with pytest.raises(UsageError, match="is not UTF-8 text"):
+    (tmp_path / "latin").write_bytes(b"# two\nlab = '\xe9'")
+    with pytest.raises(UsageError, match="is not UTF-8 text") as caught:
         load(tmp_path / "latin", (), {}, None)
+    assert caught.value.evidence == f"{tmp_path}/latin:2: byte 0xe9"
 
 
 def test_peek_reads_one_key_and_nothing_else(tmp_path: Path) -> None:
@@ -403,6 +412,8 @@ last = 5
         ("table",): 5,
         ("table", "sub.t"): 5,
         ("table", "sub.t", "list"): 6,
+        ("table", "sub.t", "list", "1"): 7,
+        ("table", "sub.t", "list", "2"): 8,
         ("table", "sub.t", "many"): 10,
         ("table", "sub.t", "inline"): 13,
         ("table", "sub.t", "other"): 14,

@@ -39,7 +39,9 @@ def main(lab: str, node: str, user: str, way: str, *words: str) -> int:
     if code == OPEN:
         kind, _, mark = way.partition(":")
         replace(door.argv(words or None, user=user, tty=kind == "tty", mark=mark))
-    return refused(node, WHY.get(code, "its door cannot be opened"))
+    return refused(
+        node, WHY.get(code) or f"its door cannot be opened: {door.last_words() or 'no reason given'}"
+    )
 
 
 def refused(node: str, why: str, attach: str = "") -> int:
