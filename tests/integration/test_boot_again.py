@@ -57,9 +57,9 @@ def lab(nothing_left: None) -> Iterator[Lab]:
         made.command("down", "-y")
 
 
-def killed(lab: Lab, said: str) -> None:
+def killed(lab: Lab, said: str, *more: str) -> None:
     """Kills `lab up` when it says that."""
-    argv = [*LAB, "up", "-l", lab.name, "--progress", "plain"]
+    argv = [*LAB, "up", "-l", lab.name, "--progress", "plain", *more]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     with process.stderr:
@@ -82,6 +82,13 @@ def test_an_up_that_was_killed_after_the_host_rebooted_is_finished_by_the_next(l
     killed(lab, said)
     lab.command("up")
     assert lab.states() == {"c1": "idle", "c2": "drained"}
+
+
+def test_a_node_that_a_killed_up_added_is_known_to_warewulf_after_the_next(lab: Lab) -> None:
+    more = ("--set", "c.count=3", "--set", "g.count=0")
+    killed(lab, "connecting cables", *more)
+    lab.command("up", *more)
+    assert lab.states() == dict.fromkeys(("c1", "c2", "c3"), "idle")
 
 
 def test_a_boot_that_stands_still_is_powered_off_and_on_once(lab: Lab) -> None:
