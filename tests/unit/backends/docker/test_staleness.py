@@ -14,7 +14,7 @@ import pytest
 from lab.backends import unmanaged
 from lab.backends.actions import Verb
 from lab.backends.archives import tar_single_file
-from lab.backends.docker import assembly, engine, inspection, staleness
+from lab.backends.docker import assembly, engine, inspection, node_exec, staleness
 from lab.backends.docker.container_spec import chassis_of, processor_time
 from lab.config.loader import load
 from lab.model import ClusterSpec
@@ -149,7 +149,7 @@ def test_a_description_counts_as_known_when_the_set_up_has_read_it(
             disk.files.pop(command[-1], None)
         return ""
 
-    monkeypatch.setattr(assembly.node_exec, "execute", execute)
+    monkeypatch.setattr(node_exec, "execute", execute)
     monkeypatch.setattr(assembly, "_is_up", lambda *_: up)
     client, spec, larger = cast("Any", disk), spec_of(), spec_of("c.count=3")
     assembly.hand_specification(client, spec)
