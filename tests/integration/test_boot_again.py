@@ -22,7 +22,7 @@ HELPER = """\
 #!/bin/sh
 if [ "$2" = /home ] && [ ! -e /run/nfs/home/.stood ]; then
     touch /run/nfs/home/.stood
-    mkdir -p /run/plain && mount --bind /run/plain /home && touch /run/bound && sleep 6
+    mount -t tmpfs "$1" /home && touch /run/bound && sleep 6
     exit 0
 fi
 exec /usr/sbin/mount.nfs.first "$@"
@@ -46,7 +46,7 @@ wwvnfs --chroot={CHROOT}
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(nothing_left: None) -> Iterator[Lab]:
     del nothing_left
     made = Lab(leaks.LABS[2])
@@ -57,9 +57,9 @@ def lab(nothing_left: None) -> Iterator[Lab]:
         made.command("down", "-y")
 
 
-def killed(lab: Lab, said: str) -> None:
+def killed(lab: Lab, said: str, *more: str) -> None:
     """Kills `lab up` when it says that."""
-    argv = [*LAB, "up", "-l", lab.name, "--progress", "plain"]
+    argv = [*LAB, "up", "-l", lab.name, "--progress", "plain", *more]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     with process.stderr:
@@ -81,7 +81,14 @@ def test_an_up_that_was_killed_after_the_host_rebooted_is_finished_by_the_next(l
     host_reboots(lab)
     killed(lab, said)
     lab.command("up")
-    assert lab.states() == {"c1": "idle", "c2": "drained"}
+    assert lab.states() == {"c1": "idle", "c2": "drained"}, "and what a person took out stays out"
+
+
+def test_a_node_that_a_killed_up_added_is_known_to_warewulf_after_the_next(lab: Lab) -> None:
+    more = ("--set", "c.count=3", "--set", "g.count=0")
+    killed(lab, "connecting cables", *more)
+    lab.command("up", *more)
+    assert (lab.states()["c1"], lab.states()["c3"]) == ("idle", "idle")
 
 
 def test_a_boot_that_stands_still_is_powered_off_and_on_once(lab: Lab) -> None:

@@ -38,6 +38,8 @@ DISK = "/disk"
 CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
 HOSTS = "127.0.0.1 localhost\n"
+UNREAD = "cluster.unread"
+"""Beside the description on the SMS's disk, from the moment it changes until the set-up has read it."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,20 @@ def hand_specification(client: APIClient, spec: ClusterSpec) -> None:
         )
 
 
+def change_specification(client: APIClient, spec: ClusterSpec) -> None:
+    """Replaces the description of its cluster on an SMS that exists; `set_up_again` completes this."""
+    with translate_errors(f"writing the description of the cluster to {spec.sms.name}"):
+        container = container_name(spec.lab, spec.sms.name)
+        client.put_archive(container, DISK + SPEC_FOLDER, tar_single_file(UNREAD, ""))
+    hand_specification(client, spec)
+
+
 def knows(client: APIClient, spec: ClusterSpec) -> bool:
-    """Whether the description on the SMS's disk is this one."""
-    found = _read_file(client, spec.lab, spec.sms.name, f"{DISK}{SPEC_FOLDER}/{SPEC_FILE}")
-    return found == spec_to_json(spec).encode()
+    """Whether the description on the SMS's disk is this one, and its set-up has read it."""
+    folder = f"{DISK}{SPEC_FOLDER}"
+    if _read_file(client, spec.lab, spec.sms.name, f"{folder}/{SPEC_FILE}") != spec_to_json(spec).encode():
+        return False
+    return _read_file(client, spec.lab, spec.sms.name, f"{folder}/{UNREAD}") is None
 
 
 def known_names(client: APIClient, lab: str, node: str) -> tuple[str, ...] | None:
@@ -196,13 +208,14 @@ def resize(client: APIClient, spec: ClusterSpec, host_cpus: int) -> None:
 def set_up_again(client: APIClient, spec: ClusterSpec) -> None:
     """Has an SMS that is up read its new description; one that is not reads it when it boots."""
     name = spec.sms.name
-    if not _is_up(client, spec.lab, name):
-        return
-    command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
-    try:
-        node_exec.execute(client, container_name(spec.lab, name), command)
-    except LabError as problem:
-        raise description_refused(name, problem) from problem
+    container = container_name(spec.lab, name)
+    if _is_up(client, spec.lab, name):
+        command = ["/chassis/enter", "root", "systemctl", "restart", "rackling-handout"]
+        try:
+            node_exec.execute(client, container, command)
+        except LabError as problem:
+            raise description_refused(name, problem) from problem
+    node_exec.execute(client, container, ["rm", "-f", f"{DISK}{SPEC_FOLDER}/{UNREAD}"])
 
 
 def _is_up(client: APIClient, lab: str, node: str) -> bool:

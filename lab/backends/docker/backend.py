@@ -281,7 +281,7 @@ class DockerBackend:
         """Changes nodes in place: the SMS's size and description, the names that unmanaged nodes know."""
         for name in names:
             if name == spec.sms.name:
-                assembly.hand_specification(self.client, spec)
+                assembly.change_specification(self.client, spec)
                 assembly.resize(self.client, spec, self._host_cpus)
             else:
                 assembly.hand_names(self.client, spec, spec.node(name))

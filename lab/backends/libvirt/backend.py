@@ -128,12 +128,15 @@ class LibvirtBackend:
             say("creating " + " ".join(node.name for node in made))
         for_each_parallel(made, lambda node: self._define(spec, node, folder, kvm=kvm))
         changed = [(spec.node(name), present[name]) for name in nodes_of(actions, Verb.CHANGE)]
+        # A running machine is told first: what is interrupted in between must still count as stale.
         for node, found in changed:
-            self._redefine(spec, node, found, folder)
+            if not found.active:
+                self._redefine(spec, node, found, folder)
         powered = [*(node.name for node in made), *nodes_of(actions, Verb.POWER_ON)]
         self._power_on(spec, powered, say, kvm=kvm)
         for node, found in changed:
             self._tell(spec, node, found, say)
+            self._redefine(spec, node, found, folder)
 
     def note_boot(self, spec: ClusterSpec, boot: PendingBoot | None) -> None:
         """Keeps in the lab's folder what a command has begun; None: it is completed."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import docker
 import pytest
 
 from lab.backends import unmanaged
 from lab.backends.actions import Verb
-from lab.backends.docker import assembly, engine, inspection, staleness
+from lab.backends.archives import tar_single_file
+from lab.backends.docker import assembly, engine, inspection, node_exec, staleness
 from lab.backends.docker.container_spec import chassis_of, processor_time
 from lab.config.loader import load
 from lab.model import ClusterSpec
@@ -112,3 +116,46 @@ def test_running_nodes_restart_when_their_switch_is_gone(lab: Containers) -> Non
     found = lab.stale(lab.spec)
     assert set(found) == {node.name for node in lab.spec.nodes} - {"c1"}
     assert {verb for verb, _ in found.values()} == {Verb.RESTART}
+
+
+class Disk:
+    """The SMS's disk, as the engine's archives show it."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put_archive(self, _name: str, folder: str, data: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for entry in archive:
+                file = archive.extractfile(entry)
+                assert file is not None
+                self.files[f"{folder}/{entry.name}"] = file.read()
+
+    def get_archive(self, _name: str, path: str) -> tuple[list[bytes], None]:
+        if path not in self.files:
+            raise docker.errors.NotFound(path)
+        return [tar_single_file("x", self.files[path].decode())], None
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_description_counts_as_known_when_the_set_up_has_read_it(
+    monkeypatch: pytest.MonkeyPatch, up: bool
+) -> None:
+    disk, ran = Disk(), []
+
+    def execute(_client: object, _container: str, command: list[str]) -> str:
+        ran.append(command)
+        if command[0] == "rm":
+            disk.files.pop(command[-1], None)
+        return ""
+
+    monkeypatch.setattr(node_exec, "execute", execute)
+    monkeypatch.setattr(assembly, "_is_up", lambda *_: up)
+    client, spec, larger = cast("Any", disk), spec_of(), spec_of("c.count=3")
+    assembly.hand_specification(client, spec)
+    assert assembly.knows(client, spec)
+    assembly.change_specification(client, larger)
+    assert not assembly.knows(client, larger), "killed now, the next command must do this again"
+    assembly.set_up_again(client, larger)
+    assert assembly.knows(client, larger)
+    assert ["systemctl" in command for command in ran] == ([True, False] if up else [False])
