@@ -33,6 +33,16 @@ def test_words_arrive_as_they_are(door: Door) -> None:
     assert shlex.split(argv[-1]) == ["sh", ENTER, "user1", *words]
 
 
+def test_a_mark_is_in_the_surroundings_of_what_enters(door: Door) -> None:
+    argv = door.argv(["true"], user="root", tty=False, mark="m")
+    assert shlex.split(argv[-1]) == ["env", "RACKLING_SHELL=m", "sh", ENTER, "root", "true"]
+    assert doors.argv("mine", "c1", ["true"], user="root", tty=False, mark="m")[-3:] == [
+        "root",
+        "pipe:m",
+        "true",
+    ]
+
+
 def test_a_terminal_is_asked_for_only_where_one_is_wanted(door: Door) -> None:
     assert "-tt" in door.argv(None, user="root", tty=True)
     assert "-tt" not in door.argv(["true"], user="root", tty=False)
