@@ -21,12 +21,15 @@ BANNED_NAMES = ("utils", "helpers", "common", "misc")
 # Text that a fact sends to the SMS, where it runs as a program of its own.
 SENT = ("lab.facts.provisioned",)
 
+# They hold the other end of a running program's streams; `lab.process` runs programs to their end.
+AT_THE_OTHER_END = ("lab.foreground", "lab.nodes.copying")
+
 # What may be imported only behind one door. A door covers the modules below it.
 DOORS = {
     "docker": ("lab.backends",),
     "libvirt": ("lab.backends",),
     "pexpect": ("lab.nodes.child",),
-    "subprocess": ("lab.process", "lab.guest.system", "lab.siphon.pack", *SENT),
+    "subprocess": ("lab.process", *AT_THE_OTHER_END, "lab.guest.system", "lab.siphon.pack", *SENT),
     "sqlite3": ("lab.guest.warewulf",),
 }
 

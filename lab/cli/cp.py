@@ -22,8 +22,8 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
     folder. Modes, times, sparse files and links in folders are kept; a link that is SRC is followed. What
     a node sends is written only to DST: links out of the folder and devices are left out.
     """
+    from lab.cli.signals import ended_by_exit
     from lab.errors import UsageError
-    from lab.foreground import ended_by_exit
 
     spec = app.known_spec(lab)
     names = [node.name for node in spec.nodes]

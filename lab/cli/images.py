@@ -38,7 +38,7 @@ def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mod
 def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force: bool = False) -> None:
     """Builds the named images, or those a lab needs on this backend, and shows the progress."""
     from lab.cli.progress_display import showing
-    from lab.foreground import ended_by_exit
+    from lab.cli.signals import ended_by_exit
     from lab.images.provider import images_of
     from lab.paths import private_folder
 

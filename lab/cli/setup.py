@@ -15,8 +15,8 @@ import click
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 from lab.cli.output import note
+from lab.cli.signals import ended_by_exit
 from lab.errors import LabError, UsageError
-from lab.foreground import ended_by_exit
 from lab.printable import console_text
 
 if TYPE_CHECKING:
