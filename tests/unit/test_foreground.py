@@ -35,7 +35,7 @@ class Stay:
         client = ["/bin/sh", "-c", MARKED, self.mark, "/bin/sh", "-c", told]
         code = (
             "import signal, sys; from lab.foreground import ENDS, attend; "
-            "[signal.signal(one, signal.SIG_DFL) for one in ENDS]; "  # a background job of a shell ignores some
+            "[signal.signal(one, signal.SIG_DFL) for one in ENDS]; "  # a background job ignores some
             f"sys.exit(attend({client!r}, {[*HANG_UP, self.mark]!r}))"
         )
         return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **how)  # type: ignore[call-overload,no-any-return]
