@@ -34,7 +34,8 @@ class Stay:
         told = f"echo $$ >{shlex.quote(str(self.pid_file))}; {script}"
         client = ["/bin/sh", "-c", MARKED, self.mark, "/bin/sh", "-c", told]
         code = (
-            "import sys; from lab.foreground import attend; "
+            "import signal, sys; from lab.foreground import ENDS, attend; "
+            "[signal.signal(one, signal.SIG_DFL) for one in ENDS]; "  # a background job ignores some
             f"sys.exit(attend({client!r}, {[*HANG_UP, self.mark]!r}))"
         )
         return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **how)  # type: ignore[call-overload,no-any-return]

@@ -345,7 +345,9 @@ def test_an_attached_console_cannot_be_shown_as_well(up: Desk, other: list[str])
     up.someone = True
     result = up("console", "c1", "--attach", *other)
     assert result.exit_code == Exit.USAGE
-    assert result.stderr.startswith("error: --attach cannot be combined with --follow or --lines\n")
+    assert result.stderr == (
+        "error: --attach cannot be combined with --follow or --lines\nhint: lab console c1 --attach\n"
+    )
     assert not up.became
 
 
