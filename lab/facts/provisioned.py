@@ -108,9 +108,13 @@ def stored(kind: str, name: str) -> dict[str, str]:
         ["wwsh", "object", "print", name, "-t", kind, "-p", ":all"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    # A line is "ID: KEY = VALUE" (Warewulf 3, lib/Warewulf/Module/Cli/Object.pm, exec).
-    lines = [re.match(r"\s*(\d+):\s+(\S+)\s+= (.*)", line) for line in done.stdout.splitlines()]
-    found = {name: value for line in lines if line for name, value in (("_ID", line[1]), (line[2], line[3]))}
+    found: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        # "ID: KEY = VALUE" (Warewulf 3, lib/Warewulf/Module/Cli/Object.pm, exec); without the number, and
+        # with _ID among the keys, in labs of older images.
+        if shown := re.match(r"\s*(?:(\d+):\s+)?(\w+)\s*= (.*)", line):
+            found[shown[2]] = shown[3]
+            found["_ID"] = shown[1] or found.get("_ID", "")
     if found.get("NAME") != name:
         raise UnreadableError(f"Warewulf has no {kind} called {name}")
     return found
