@@ -33,14 +33,14 @@ SHOWN = 5
 LONGEST = 1 << 16  # of what a program says
 END_SECONDS = 1.0
 SOCKET = re.compile(r"^tar: (.*): socket ignored$")
-TAR = ("tar", "-c", "-S", "--format=gnu", "--no-unquote", "-f", "-")
+TAR = ("tar", "-c", "-S", "-b", "128", "--format=gnu", "--no-unquote", "-f", "-")
 
-# Sizes in /proc are not known before the files are read.
+# Records of 64 KiB fit the pipes. Sizes in /proc are not known before the files are read.
 PACK = r"""
 path=${1:-.}
 refuse() { printf '%s\n' "$1" >&2; exit 65; }
 [ -e "$path" ] || [ -L "$path" ] || refuse "there is no $path"
-pack() { tar -c -S --format=gnu --no-unquote -f - "$@"; }
+pack() { tar -c -S -b 128 --format=gnu --no-unquote -f - "$@"; }
 [ ! -d "$path" ] || { cd -- "$path" && pack . ; exit; }
 [ -f "$path" ] || [ ! -e "$path" ] || refuse "$path is neither a file nor a folder"
 case $path in */*) folder=${path%/*}/ ;; *) folder=./ ;; esac
