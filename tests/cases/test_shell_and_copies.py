@@ -62,7 +62,15 @@ def test_what_is_cancelled_ends_in_the_node(
     lab: Lab, words: tuple[str, ...], program: str, signal: str
 ) -> None:
     runs = f"pgrep -fc {shlex.quote(f'^[^ ]*{program}')}"
-    argv = [*COMMAND, words[0], "-l", lab.name, *words[1:]]
+    argv = [
+        "env",
+        "--default-signal",
+        *COMMAND,
+        words[0],
+        "-l",
+        lab.name,
+        *words[1:],
+    ]  # a background job ignores some
     with subprocess.Popen(
         argv,
         env=dict(lab.environ),
