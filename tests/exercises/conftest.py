@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 from lab.cli.app import App
 from lab.course.catalog import Catalog, Exercise, load
+from lab.course.lint import Wrong, wrongs
 from lab.paths import data_folder
 from tests.exercises.labs import PLAIN, SECONDS, Lab
 
 CATALOG = load(data_folder("exercises"))
 FIRST = 3  # exercises of the first chapter that belong to the quick selection
+BY_DAY = 2  # wrong ways of an exercise that the quick selection proves; others have their turn on other days
 LONG = 12  # exercises of a chain that one worker takes
 
 
@@ -86,6 +89,27 @@ def proves(item: pytest.Item) -> str | None:
     )
     exercise = parameters.get("proven")
     return exercise.name if isinstance(exercise, Exercise) else None
+
+
+def in_turn(ways: Sequence[Wrong], day: int) -> tuple[Wrong, ...]:
+    """The wrong ways whose turn it is on a day, in their own order; within some days each has its turn."""
+    turn = {(day * BY_DAY + number) % len(ways) for number in range(min(BY_DAY, len(ways)))}
+    return tuple(way for number, way in enumerate(ways) if number in turn)
+
+
+@pytest.fixture
+def ways(request: pytest.FixtureRequest) -> Callable[[Exercise], Sequence[Wrong]]:
+    """The wrong ways of an exercise that this run proves; LAB_TEST_DAY repeats those of an earlier day."""
+
+    def proven(exercise: Exercise) -> Sequence[Wrong]:
+        found = wrongs(exercise.folder, [])
+        if not request.config.getoption("--smoke"):
+            return found
+        day = int(os.environ.get("LAB_TEST_DAY") or date.today().toordinal())
+        print(f"LAB_TEST_DAY={day}")
+        return in_turn(found, day)
+
+    return proven
 
 
 def smoke(catalog: Catalog) -> tuple[Exercise, ...]:

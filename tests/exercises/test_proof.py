@@ -6,12 +6,13 @@ import json
 import os
 import random
 import secrets
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from lab.course.catalog import Exercise, load
-from lab.course.lint import Wrong, wrongs
+from lab.course.lint import Wrong
 from lab.paths import data_folder
 from tests.exercises.labs import Lab
 
@@ -38,7 +39,9 @@ def unsolved(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("proven", CATALOG.exercises, ids=lambda exercise: exercise.name)
-def test_an_exercise_is_proven(lab: Lab, proven: Exercise) -> None:
+def test_an_exercise_is_proven(
+    lab: Lab, proven: Exercise, ways: Callable[[Exercise], Sequence[Wrong]]
+) -> None:
     exercise = proven  # the parameter's own name tells conftest.py what a test proves
     if lacking := lab.lacks(exercise):
         pytest.skip(f"this backend has no {', '.join(lacking)}")
@@ -46,7 +49,7 @@ def test_an_exercise_is_proven(lab: Lab, proven: Exercise) -> None:
     reasons = unsolved(lab.check(exercise, *BRIEFLY, code=1))
     assert reasons
     assert len(set(reasons.values())) == len(reasons), "each check fails for a reason of its own"
-    for wrong in wrongs(exercise.folder, []):
+    for wrong in ways(exercise):
         prove_wrong(lab, exercise, wrong)
         lab.run("reset", exercise.name, "-y")
     lab.run("solve", exercise.name)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.exercises.conftest import CATALOG, LONG, ByChain, smoke
+from lab.course.lint import wrongs
+from tests.exercises.conftest import BY_DAY, CATALOG, LONG, ByChain, in_turn, smoke
 
 
 def scope(test: str) -> str:
@@ -31,6 +32,14 @@ def test_the_quick_selection_has_some_of_each_chapter_and_needs_little_replaying
     for chapter in CATALOG.chapters:
         if any(exercise.builds_on is None for exercise in chapter.exercises):
             assert any(exercise.chapter == chapter.id for exercise in quick)
+
+
+def test_each_wrong_way_has_its_turn_within_a_week() -> None:
+    for exercise in CATALOG.exercises:
+        ways = wrongs(exercise.folder, [])
+        days = [in_turn(ways, day) for day in range(739000, 739007)]
+        assert {len(turn) for turn in days} == {min(BY_DAY, len(ways))}
+        assert {way.script for turn in days for way in turn} == {way.script for way in ways}
 
 
 def collected(*options: str) -> subprocess.CompletedProcess[str]:
