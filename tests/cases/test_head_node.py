@@ -86,7 +86,7 @@ def test_the_head_node_does_as_warewulf_does(lab: Lab, script: str, wanted: str)
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        pytest.param("wwsh -y node set case --name=UNDEF", "UNDEF", id="renamed to UNDEF"),
+        pytest.param("wwsh -y node set case --name=UNDEF", "define the name", id="renamed to UNDEF"),
         pytest.param("wwsh -y node set case --name=a.b.c", "a.b.c", id="renamed to a dotted name"),
         pytest.param(
             "wwsh -y node set case --netdev nosuch0 --netrename eth5", "nosuch0", id="no such device"

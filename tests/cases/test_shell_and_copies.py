@@ -117,7 +117,7 @@ def test_a_large_file_passes_both_ways(lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        pytest.param("c1:/etc/hostname", "/proc/x", "/proc/x", id="a target that cannot be written"),
+        pytest.param("c1:/etc/hostname", "/proc/x", "/proc", id="a target that cannot be written"),
         pytest.param("c1:/etc/cron.d", "{tmp}/file", "file", id="a folder onto a file"),
         pytest.param("c1:/etc/nosuch", "{tmp}", "/etc/nosuch", id="a source that is not there"),
         pytest.param("{tmp}/nosuch", "c1:/tmp", "nosuch", id="a file of ours that is not there"),
