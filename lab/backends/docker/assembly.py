@@ -94,10 +94,14 @@ def record(client: APIClient, spec: ClusterSpec) -> None:
 
 
 def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
-    """Creates the missing volumes of the lab."""
+    """Creates the missing volumes of the lab, before the containers, for which Docker would make bare ones.
+
+    A volume of that name without our labels is left over from another lab: nobody inherits its files.
+    """
     there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
     for name in (volume_name(spec.lab, use) for use in VOLUMES):
         if name not in there:
+            removal.volumes(client, [name])  # one that is in use stays
             with translate_errors(f"creating the volume {name}"):
                 client.create_volume(name, labels=labels(spec, "volume"))
 

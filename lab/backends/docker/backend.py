@@ -259,6 +259,7 @@ class DockerBackend:
         present = inspection.containers(self.client, spec.lab)
         if "switch" in _running(present):
             return
+        assembly.make_volumes(self.client, spec)
         if "switch" not in present:
             say("creating the switch")
             assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)

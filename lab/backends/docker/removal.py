@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
-from lab.backends.docker.engine import lab_filter, translate_errors
+from lab.backends.docker.container_spec import VOLUMES
+from lab.backends.docker.engine import lab_filter, translate_errors, volume_name
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
@@ -55,6 +56,7 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     wanted = lab_filter(name)
     found_containers = [entry["Id"] for entry in client.containers(all=True, filters=wanted)]
     found_volumes = [entry["Name"] for entry in client.volumes(filters=wanted)["Volumes"] or ()]
+    found_volumes += _bare_volumes(client, name)
     # By tag: if a shared start state was built on an image, only its name can be removed.
     found_images = [name for entry in client.images(filters=wanted) for name in _names(entry)]
     if found_containers:
@@ -63,6 +65,13 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     volumes(client, found_volumes)
     images(client, found_images, force=True)
     return [*found_containers, *found_volumes, *found_images]
+
+
+def _bare_volumes(client: APIClient, lab: str) -> list[str]:
+    """Volumes with the names of the lab's that have no label: the engine makes them for a container."""
+    names = {volume_name(lab, use) for use in VOLUMES}
+    like = client.volumes(filters={"name": [volume_name(lab, "")]})["Volumes"] or ()
+    return [entry["Name"] for entry in like if entry["Name"] in names and not entry["Labels"]]
 
 
 def _names(image: dict[str, Any]) -> list[str]:

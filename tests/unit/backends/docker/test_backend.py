@@ -97,7 +97,13 @@ class Engine:
             key, _, value = wanted.partition("=")
             return key in entry["Labels"] and (not value or entry["Labels"][key] == value)
 
-        return [entry for entry in objects if all(fits(entry, wanted) for wanted in filters["label"])]
+        named = filters.get("name", [""])
+        return [
+            entry
+            for entry in objects
+            if all(fits(entry, wanted) for wanted in filters.get("label", ()))
+            and any(part in entry.get("Name", "") for part in named)
+        ]
 
     def add_container(self, spec: ClusterSpec, part: str, created: str, state: str = "running") -> None:
         node = {} if part == "switch" else {engine.NODE: part}
@@ -257,6 +263,22 @@ def test_removal_takes_everything_of_that_lab_only(there: Engine) -> None:
     assembly.make_volumes(client(there), load(None, (), {}, "other"))
     removal.lab(client(there), "mine", lambda _line: None)
     assert [record.lab for record in inspection.labs(client(there))] == ["other"]
+
+
+def test_removal_takes_volumes_that_the_engine_made_without_labels(there: Engine) -> None:
+    for name in ("rackling-mine-home", "rackling-mine-2-home", "rackling-mine-notes"):
+        there.volume_list.append({"Name": name, "Labels": None})
+    removal.lab(client(there), "mine", lambda _line: None)
+    left = {entry["Name"] for entry in there.volume_list}
+    assert left == {"rackling-mine-2-home", "rackling-mine-notes"}
+
+
+def test_nobody_inherits_files_that_another_lab_left(there: Engine) -> None:
+    there.volume_list.append({"Name": "rackling-mine-home", "Labels": None})
+    there.volume_list = [one for one in there.volume_list if one["Labels"] is None]
+    assembly.make_volumes(client(there), OLD)
+    assert "rackling-mine-home" in there.removed
+    assert all(entry["Labels"] for entry in there.volume_list)
 
 
 def test_removal_looks_again_for_what_a_killed_up_still_made(there: Engine) -> None:
