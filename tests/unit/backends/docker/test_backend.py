@@ -95,7 +95,8 @@ class Engine:
     def _matching(objects: list[dict[str, Any]], filters: dict[str, list[str]]) -> list[dict[str, Any]]:
         def fits(entry: dict[str, Any], wanted: str) -> bool:
             key, _, value = wanted.partition("=")
-            return key in entry["Labels"] and (not value or entry["Labels"][key] == value)
+            labels = entry["Labels"] or {}
+            return key in labels and (not value or labels[key] == value)
 
         named = filters.get("name", [""])
         return [
