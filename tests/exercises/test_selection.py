@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lab.course.lint import wrongs
-from tests.exercises.conftest import BY_DAY, CATALOG, LONG, ByChain, in_turn, smoke
+from tests.exercises.conftest import BY_DAY, CATALOG, FIRST, LONG, ByChain, in_turn, smoke
 
 
 def scope(test: str) -> str:
@@ -26,7 +26,7 @@ def test_a_chain_of_exercises_is_one_workers() -> None:
 
 def test_the_quick_selection_has_some_of_each_chapter_and_needs_little_replaying() -> None:
     quick = smoke(CATALOG)
-    assert quick[:3] == CATALOG.exercises[:3]
+    assert quick[:FIRST] == CATALOG.exercises[:FIRST]
     for exercise in quick:
         assert set(CATALOG.chain(exercise)) <= set(quick), "else solutions are typed that nobody asked for"
     for chapter in CATALOG.chapters:
