@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Self
 
@@ -98,7 +98,7 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
     SIGQUIT or are killed, and when the client is killed, as by SIGPIPE once nobody reads any more.
     """
     heard = _Heard()
-    with _listening(heard), _same_terminal():
+    with hearing(ENDS, heard), _same_terminal():
         try:
             client = subprocess.Popen(list(argv), stdout=None if _takes_output() else subprocess.DEVNULL)
         except OSError as problem:
@@ -119,12 +119,14 @@ def _takes_output() -> bool:
 
 
 @contextlib.contextmanager
-def _listening(heard: _Heard) -> Iterator[None]:
-    """Hears the signals that end a program, except those that somebody had us ignore, as nohup(1) does."""
-    before = {number: signal.getsignal(number) for number in ENDS}
-    heard_now = [number for number in ENDS if before[number] is not signal.SIG_IGN]
+def hearing(
+    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], object]
+) -> Iterator[None]:
+    """Handles these signals, except those that somebody had us ignore, as nohup(1) does."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard_now = [number for number in numbers if before[number] is not signal.SIG_IGN]
     for number in heard_now:
-        signal.signal(number, heard)
+        signal.signal(number, handler)
     try:
         yield
     finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from lab.cli.arguments import UnreadError, command_first, unread_as_error
+from lab.cli.colour import is_plain
 from lab.errors import Exit, LabError, closest
 
 if TYPE_CHECKING:
@@ -199,18 +200,24 @@ def _leave(app: App | None, code: int) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         code = code or Exit.UNREAD
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
     except OSError as problem:
         code = _crashed(app, problem)
     try:
         sys.stderr.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        _silence(sys.stderr)
     sys.exit(int(code))
 
 
-def _colour(environ: MutableMapping[str, str] | Any) -> bool | None:
-    return False if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" else None
+def _silence(stream: TextIO) -> None:
+    from lab.cli.streams import silence
+
+    silence(stream)
+
+
+def _colour(environ: Mapping[str, str]) -> bool | None:
+    return False if is_plain(environ) else None
 
 
 def _failed(app: App | None, problem: LabError) -> int:

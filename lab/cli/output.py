@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lab.cli.colour import is_plain
 from lab.errors import LabError
 from lab.printable import printable
 
@@ -35,11 +36,6 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in [headings, *safe]) for i in range(len(headings))]
     for row in [headings, *safe]:
         click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
-
-
-def is_plain(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal gets text without styles: NO_COLOR is set, or it shows none (TERM=dumb)."""
-    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
 
 
 def rich_screen(environ: Mapping[str, str], *, stderr: bool = False) -> Console:

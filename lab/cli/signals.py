@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from lab.foreground import hearing
+
 
 @contextlib.contextmanager
 def ended_by_exit() -> Iterator[None]:
@@ -17,12 +19,5 @@ def ended_by_exit() -> Iterator[None]:
         del frame
         sys.exit(128 + number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    mine = [number for number, handler in before.items() if handler is signal.SIG_DFL]
-    for number in mine:
-        signal.signal(number, leave)
-    try:
+    with hearing((signal.SIGTERM, signal.SIGHUP), leave):
         yield
-    finally:
-        for number in mine:
-            signal.signal(number, before[number])

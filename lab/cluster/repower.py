@@ -30,8 +30,8 @@ def waiting_jobs(output: str) -> int:
 class Repower:
     """Watches the nodes of one wait; each gets power again at most once.
 
-    `ask` runs a command in a node and returns its output; `cut` cuts a node's power and gives it back. All
-    seconds are of a quiet host, of which `slowness` seconds of this host are one.
+    `ask` runs a command in a node and returns its output; `cut` cuts a node's power and gives it back. The
+    module's seconds are of a quiet host; the measured speed of this one makes them longer.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -40,7 +41,7 @@ PACK = r"""
 path=${1:-.}
 refuse() { printf '%s\n' "$1" >&2; exit 65; }
 [ -e "$path" ] || [ -L "$path" ] || refuse "there is no $path"
-pack() { tar -c -S -b 128 --format=gnu --no-unquote -f - "$@"; }
+pack() { TAR "$@"; }
 [ ! -d "$path" ] || { cd -- "$path" && pack . ; exit; }
 [ -f "$path" ] || [ ! -e "$path" ] || refuse "$path is neither a file nor a folder"
 case $path in */*) folder=${path%/*}/ ;; *) folder=./ ;; esac
@@ -54,7 +55,7 @@ if [ ! -s "$path" ]; then
     folder=$copy
 fi
 pack -h -C "$folder" -- "./$base"
-"""
+""".replace("TAR", shlex.join(TAR))
 
 # Unpacks beside the place, and moves what is complete. The last member of the archive says that it is.
 UNPACK = r"""

@@ -96,7 +96,7 @@ class NewFolder:
         parts = _parts(member.name)
         reason = _why_not(member, parts)
         if parts is None or reason:
-            self.left_out.append(LeftOut(member.name, reason or "a name out of the folder"))
+            self.left_out.append(LeftOut(member.name, reason))
             return
         path = b"/".join((self._path, *parts))
         self._close_all_but(path)

@@ -259,8 +259,8 @@ class DockerBackend:
         present = inspection.containers(self.client, spec.lab)
         if "switch" in _running(present):
             return
-        assembly.make_volumes(self.client, spec)
         if "switch" not in present:
+            assembly.make_volumes(self.client, spec)
             say("creating the switch")
             assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)
         assembly.start(self.client, spec.lab, "switch")
@@ -274,7 +274,6 @@ class DockerBackend:
         if not nodes:
             return
         images = assembly.images(self.client)
-        assembly.make_volumes(self.client, spec)
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
 
