@@ -1,11 +1,11 @@
-"""What click does not expect: options before the command, and readers that go away."""
+"""What click leaves to us: options before the command, readers that go away, terminals without styles."""
 
 from __future__ import annotations
 
 import contextlib
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 OWN = frozenset({"--backend", "--version", "-h", "--help"})
 # `lab` must not import its commands, so their options that take a value are repeated; a test compares them.
@@ -42,6 +42,11 @@ def command_first(args: Sequence[str]) -> list[str]:
         if rest and not equals and (name in TAKE_VALUE or name == "--backend"):
             kept.append(rest.pop(0))
     return [*ours, rest[0], *moved, *rest[1:]] if rest else list(args)
+
+
+def is_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal gets text without styles: NO_COLOR is set, or it shows none (TERM=dumb)."""
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
 
 
 def _is_unread() -> bool:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from lab.cli.arguments import UnreadError, command_first, unread_as_error
-from lab.cli.colour import is_plain
+from lab.cli.arguments import UnreadError, command_first, is_plain, unread_as_error
 from lab.errors import Exit, LabError, closest
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lab.cli.colour import is_plain
+from lab.cli.arguments import is_plain
 from lab.errors import LabError
 from lab.printable import printable
 
