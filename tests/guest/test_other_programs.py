@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf import absent, wwlivesync, wwmkchroot
+from lab.guest.warewulf import absent, tree, wwlivesync, wwmkchroot
 from lab.guest.warewulf.model import Kind, NetDev, Record
 from tests.guest.conftest import ROOT
 from tests.guest.test_wwsh_words_node import NODE, add
@@ -131,6 +131,32 @@ def test_wwlivesync_tells_why_a_node_got_nothing(sms: Sms, node: Path) -> None:
     done = sms.run("wwlivesync", "c1")
     assert (done.status, done.out, done.err) == (1, "c1: fail\n", "ERROR:  c1: no route\nhint: ssh c1 true\n")
     assert sms.run("wwlivesync", "nosuch").out == "No nodes found\n"
+
+
+def test_wwlivesync_takes_a_file_that_no_image_can_hold(sms: Sms, node: Path) -> None:
+    with sms.path("/srv/chroot/etc/huge").open("wb") as file:
+        file.truncate(5 << 30)  # sparse
+    done = sms.run("wwlivesync", "--show", "--files=etc/huge", "c1")
+    assert (done.status, done.out) == (0, "c1: /etc/huge\n"), done.err
+
+
+def test_wwlivesync_reads_a_chroot_once_for_nodes_that_get_the_same(
+    sms: Sms, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned: list[bytes] = []
+
+    def scan(root: bytes, rules: tree.Rules) -> list[tree.Item]:
+        scanned.append(root)
+        return tree.scan(root, rules)
+
+    monkeypatch.setattr(wwlivesync, "scan", scan)
+    like = NODE.put("VNFSID", "1")
+    twin = like.put("NAME", "c2").put("NODENAME", "c2").put("FILEIDS", ("2",))
+    other = like.put("NAME", "c3").put("NODENAME", "c3")  # without the file passwd
+    add(sms, twin, other)
+    done = sms.run("wwlivesync", "--show", "--files=etc/passwd,etc/new", "c[1-3]")
+    assert done.out.splitlines() == ["c1: /etc/new", "c2: /etc/new", "c3: /etc/new", "c3: /etc/passwd"]
+    assert len(scanned) == 2
 
 
 @pytest.mark.parametrize(
