@@ -183,6 +183,17 @@ def test_a_program_that_is_not_here_says_what_to_use(sms: Sms, name: str) -> Non
     assert hint.startswith("hint: ")
 
 
+def test_a_users_machine_has_none_of_these_programs(tmp_path: Path) -> None:
+    """It is a copy of the SMS's disk, and they speak of the head node."""
+    for folder in ("etc/update-motd.d", "etc/ssh/ssh_config.d", "usr/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("siphon", "wwsh", *absent.PROGRAMS):
+        (tmp_path / "usr/bin" / name).touch()
+    library = ROOT / "lab/guest/files/sms/usr/lib/rackling/unmanaged_node.sh"
+    subprocess.run(["sh", "-c", f"mount() {{ :; }}; . {library}; hide_cluster {tmp_path}"], check=True)
+    assert [path.name for path in (tmp_path / "usr/bin").iterdir()] == ["siphon"]
+
+
 def test_the_image_has_every_program() -> None:
     """The image's list is shell, the guest's is Python; both must hold the same names."""
     from lab.guest.main import PROGRAMS
