@@ -11,8 +11,7 @@ import pytest
 
 from lab.guest.warewulf import absent, tree, wwlivesync, wwmkchroot
 from lab.guest.warewulf.model import Kind, NetDev, Record
-from tests.guest.conftest import ROOT
-from tests.guest.test_wwsh_words_node import NODE, add
+from tests.guest.conftest import NODE, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +78,7 @@ def node(sms: Sms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     vnfs = Record(Kind.VNFS, {"NAME": "image", "CHROOT": "/srv/chroot"})
     passwd = Record(Kind.FILE, {"NAME": "passwd", "PATH": "/etc/passwd"})
     device = NetDev("eth0", ipaddr="172.16.1.1")
-    add(sms, vnfs, passwd, replace(NODE.put("VNFSID", "1").put("FILEIDS", ("2",)), netdevs=(device,)))
+    sms.add(vnfs, passwd, replace(NODE.put("VNFSID", "1").put("FILEIDS", ("2",)), netdevs=(device,)))
     return root
 
 
@@ -121,7 +120,7 @@ def test_wwlivesync_of_some_files(sms: Sms, node: Path) -> None:
 
 
 def test_wwlivesync_tells_why_a_node_got_nothing(sms: Sms, node: Path) -> None:
-    add(sms, NODE.put("NAME", "c2").put("NODENAME", "c2"))
+    sms.add(NODE.put("NAME", "c2").put("NODENAME", "c2"))
     done = sms.run("wwlivesync", "c2")
     assert (done.status, done.err) == (
         1,
@@ -153,7 +152,7 @@ def test_wwlivesync_reads_a_chroot_once_for_nodes_that_get_the_same(
     like = NODE.put("VNFSID", "1")
     twin = like.put("NAME", "c2").put("NODENAME", "c2").put("FILEIDS", ("2",))
     other = like.put("NAME", "c3").put("NODENAME", "c3")  # without the file passwd
-    add(sms, twin, other)
+    sms.add(twin, other)
     done = sms.run("wwlivesync", "--show", "--files=etc/passwd,etc/new", "c[1-3]")
     assert done.out.splitlines() == ["c1: /etc/new", "c2: /etc/new", "c3: /etc/new", "c3: /etc/passwd"]
     assert len(scanned) == 2
