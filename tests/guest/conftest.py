@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,38 @@ import pytest
 from lab.guest import main as entry
 from lab.guest.system import System
 from lab.guest.warewulf import store
+from lab.guest.warewulf.model import Kind, NetDev, Record, with_node_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVISION = "network device = eth1\nip address = 172.16.0.1\nip netmask = 255.255.0.0\n"
+
+# A node with a value under every key, and what `set` may do to it.
+MAC, OTHER = "52:54:00:aa:bb:01", "52:54:00:aa:bb:02"
+PREFIX = "80:00:00:48:fe:80:00:00:00:00:00:00"
+DEVICE = NetDev(
+    "eth0",
+    hwaddr=(MAC,),
+    hwprefix=PREFIX,
+    ipaddr="172.16.1.1",
+    netmask="255.255.0.0",
+    network="172.16.0.0",
+    gateway="172.16.0.1",
+    mtu="1500",
+    fqdn="c1.x",
+    bonddevs=("eth1", "eth2"),
+    bondmode="1",
+)
+KEYS: Mapping[str, str | tuple[str, ...]] = {
+    "NODENAME": "c1",
+    "ARCH": "x86_64",
+    "ENABLED": "1",
+    "GROUPS": ("a", "b"),
+}
+NODE = with_node_names(Record(Kind.NODE, {**KEYS, "CLUSTER": "alpha", "DOMAIN": "d.e"}, (DEVICE,)))
+Want = Mapping[str, "str | tuple[str, ...]"]
+"""Keys of an object; of those that a command is to change, CLEARED stands for none."""
+CLEARED = ""
+ALL_UNDEF = ("UNDEF", "undef", "Undef")
 
 
 @dataclass(frozen=True)
@@ -78,6 +108,49 @@ class Sms:
 
     def store(self) -> store.Store:
         return store.Store(self.system)
+
+    def add(self, *records: Record) -> None:
+        with closing(self.store()) as opened, opened.transaction():
+            for record in records:
+                opened.add(record)
+
+    def named(self, kind: Kind, name: str) -> Record | None:
+        with closing(self.store()) as opened:
+            return opened.named(kind, name)
+
+    def values(self, name: str = "c1", kind: Kind = Kind.NODE) -> Want:
+        """All keys of an object, those of its devices as eth0.ipaddr; empty if there is no such object."""
+        record = self.named(kind, name)
+        if record is None:
+            return {}
+        # A node's NAME follows from its other keys.
+        found = {key: value for key, value in record.values.items() if kind is not Kind.NODE or key != "NAME"}
+        for device in record.netdevs:
+            for field in vars(device):
+                values = device.values(field)
+                if values and field != "name":
+                    found[f"{device.name}.{field}"] = (
+                        values if isinstance(getattr(device, field), tuple) else values[0]
+                    )
+        return found
+
+
+def accepts(sms: Sms, words: Sequence[str], want: Want, name: str = "c1", kind: Kind = Kind.NODE) -> None:
+    """Runs wwsh, which is to change exactly these keys of an object."""
+    before = sms.values(name, kind)
+    done = sms.wwsh("-y", *words)
+    assert done.status == 0, done.err
+    changed = {**before, **want}
+    assert sms.values(name, kind) == {key: value for key, value in changed.items() if value != CLEARED}
+
+
+def refuses(sms: Sms, words: Sequence[str], message: str, name: str = "c1", kind: Kind = Kind.NODE) -> None:
+    """Runs wwsh, which is to say why it refuses, and to leave the object as it is."""
+    before = sms.values(name, kind)
+    done = sms.wwsh("-y", *words)
+    assert f"ERROR:  {message}" in done.err
+    assert done.status == 1
+    assert sms.values(name, kind) == before
 
 
 @pytest.fixture

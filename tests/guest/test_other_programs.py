@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf import absent, wwlivesync, wwmkchroot
+from lab.guest.warewulf import absent, tree, wwlivesync, wwmkchroot
 from lab.guest.warewulf.model import Kind, NetDev, Record
-from tests.guest.conftest import ROOT
-from tests.guest.test_wwsh_words_node import NODE, add
+from tests.guest.conftest import NODE, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +78,7 @@ def node(sms: Sms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     vnfs = Record(Kind.VNFS, {"NAME": "image", "CHROOT": "/srv/chroot"})
     passwd = Record(Kind.FILE, {"NAME": "passwd", "PATH": "/etc/passwd"})
     device = NetDev("eth0", ipaddr="172.16.1.1")
-    add(sms, vnfs, passwd, replace(NODE.put("VNFSID", "1").put("FILEIDS", ("2",)), netdevs=(device,)))
+    sms.add(vnfs, passwd, replace(NODE.put("VNFSID", "1").put("FILEIDS", ("2",)), netdevs=(device,)))
     return root
 
 
@@ -121,7 +120,7 @@ def test_wwlivesync_of_some_files(sms: Sms, node: Path) -> None:
 
 
 def test_wwlivesync_tells_why_a_node_got_nothing(sms: Sms, node: Path) -> None:
-    add(sms, NODE.put("NAME", "c2").put("NODENAME", "c2"))
+    sms.add(NODE.put("NAME", "c2").put("NODENAME", "c2"))
     done = sms.run("wwlivesync", "c2")
     assert (done.status, done.err) == (
         1,
@@ -131,6 +130,32 @@ def test_wwlivesync_tells_why_a_node_got_nothing(sms: Sms, node: Path) -> None:
     done = sms.run("wwlivesync", "c1")
     assert (done.status, done.out, done.err) == (1, "c1: fail\n", "ERROR:  c1: no route\nhint: ssh c1 true\n")
     assert sms.run("wwlivesync", "nosuch").out == "No nodes found\n"
+
+
+def test_wwlivesync_takes_a_file_that_no_image_can_hold(sms: Sms, node: Path) -> None:
+    with sms.path("/srv/chroot/etc/huge").open("wb") as file:
+        file.truncate(5 << 30)  # sparse
+    done = sms.run("wwlivesync", "--show", "--files=etc/huge", "c1")
+    assert (done.status, done.out) == (0, "c1: /etc/huge\n"), done.err
+
+
+def test_wwlivesync_reads_a_chroot_once_for_nodes_that_get_the_same(
+    sms: Sms, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned: list[bytes] = []
+
+    def scan(root: bytes, rules: tree.Rules) -> list[tree.Item]:
+        scanned.append(root)
+        return tree.scan(root, rules)
+
+    monkeypatch.setattr(wwlivesync, "scan", scan)
+    like = NODE.put("VNFSID", "1")
+    twin = like.put("NAME", "c2").put("NODENAME", "c2").put("FILEIDS", ("2",))
+    other = like.put("NAME", "c3").put("NODENAME", "c3")  # without the file passwd
+    sms.add(twin, other)
+    done = sms.run("wwlivesync", "--show", "--files=etc/passwd,etc/new", "c[1-3]")
+    assert done.out.splitlines() == ["c1: /etc/new", "c2: /etc/new", "c3: /etc/new", "c3: /etc/passwd"]
+    assert len(scanned) == 2
 
 
 @pytest.mark.parametrize(
@@ -155,6 +180,17 @@ def test_a_program_that_is_not_here_says_what_to_use(sms: Sms, name: str) -> Non
     first, hint = done.err.splitlines()
     assert first.startswith(f"ERROR:  {name} is not part of this lab: ")
     assert hint.startswith("hint: ")
+
+
+def test_a_users_machine_has_none_of_these_programs(tmp_path: Path) -> None:
+    """It is a copy of the SMS's disk, and they speak of the head node."""
+    for folder in ("etc/update-motd.d", "etc/ssh/ssh_config.d", "usr/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("siphon", "wwsh", *absent.PROGRAMS):
+        (tmp_path / "usr/bin" / name).touch()
+    library = ROOT / "lab/guest/files/sms/usr/lib/rackling/unmanaged_node.sh"
+    subprocess.run(["sh", "-c", f"mount() {{ :; }}; . {library}; hide_cluster {tmp_path}"], check=True)
+    assert [path.name for path in (tmp_path / "usr/bin").iterdir()] == ["siphon"]
 
 
 def test_the_image_has_every_program() -> None:

@@ -44,6 +44,19 @@ def test_everything_of_an_object_comes_back(sms: Sms) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    ("number", "name"), [("1", "image"), ("2", None), ("", None), ("x", None), ("²", None), ("9" * 30, None)]
+)
+def test_a_key_may_refer_to_nothing(sms: Sms, number: str, name: str | None) -> None:
+    store = sms.store()
+    with store.transaction():
+        store.add(Record(Kind.VNFS, {"NAME": "image"}))
+        store.add(Record(Kind.FILE, {"NAME": "f"}))
+    found = store.referred(Kind.VNFS, number)
+    assert (found.name if found else None) == name
+    store.close()
+
+
 def test_timestamps_grow_with_changes_only_and_never_repeat(sms: Sms) -> None:
     store = Store(System(str(sms.root), uid=0, clock=lambda: 1000.0))
     with store.transaction():

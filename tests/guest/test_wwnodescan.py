@@ -10,7 +10,7 @@ import pytest
 
 from lab.guest.warewulf import dhcp_requests
 from lab.guest.warewulf.model import Kind, NetDev, Record
-from tests.guest.test_wwsh_words_node import NODE, add, state
+from tests.guest.conftest import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,13 +68,13 @@ NEW = ("--ipaddr=172.16.1.1", "--netmask=255.255.0.0")
 def test_machines_get_names_and_addresses_in_the_order_in_which_they_ask(
     sms: Sms, scan: Callable[..., Done]
 ) -> None:
-    add(sms, *(Record(kind, {"NAME": "image", "ARCH": "x86_64"}) for kind in (Kind.VNFS, Kind.BOOTSTRAP)))
+    sms.add(*(Record(kind, {"NAME": "image", "ARCH": "x86_64"}) for kind in (Kind.VNFS, Kind.BOOTSTRAP)))
     done = scan(*NEW, "--vnfs=image", "-b", "image", "-g", "a,b", "--domain=x.y", "c[1-3]")
     assert done.status == 0, done.err
     assert done.out.splitlines()[1:] == [
         f"Added to data store:  c{n}:  172.16.1.{n}/255.255.0.0/{MACS[n - 1]}" for n in (1, 2, 3)
     ]
-    found = state(sms, "c3")
+    found = sms.values("c3")
     assert (found["VNFSID"], found["BOOTSTRAPID"], found["DOMAIN"]) == ("1", "2", "x.y")
     assert (found["GROUPS"], found["eth0.hwaddr"], found["eth0.ipaddr"]) == (
         ("a", "b"),
@@ -86,17 +86,17 @@ def test_machines_get_names_and_addresses_in_the_order_in_which_they_ask(
 
 def test_known_machines_and_taken_addresses_are_skipped(sms: Sms, scan: Callable[..., Done]) -> None:
     known = NetDev("eth0", hwaddr=(MACS[0],), ipaddr="172.16.1.1")
-    add(sms, replace(NODE, netdevs=(known,)))
+    sms.add(replace(NODE, netdevs=(known,)))
     done = scan(*NEW, "-v", "-n", "eth1", "c9")
     assert "Node is known" in done.out
     assert "WARNING:  Node c1 already uses IP address 172.16.1.1; skipping." in done.err
-    assert state(sms, "c9")["eth1.ipaddr"] == "172.16.1.2"
+    assert sms.values("c9")["eth1.ipaddr"] == "172.16.1.2"
 
 
 def test_an_address_of_a_node_without_a_machine_is_a_case_for_autoconfig(
     sms: Sms, scan: Callable[..., Done]
 ) -> None:
-    add(sms, replace(NODE, netdevs=(NetDev("eth0", ipaddr="172.16.1.1"),)))
+    sms.add(replace(NODE, netdevs=(NetDev("eth0", ipaddr="172.16.1.1"),)))
     done = scan(*NEW, "c9")
     assert done.status == 1
     assert (
@@ -105,27 +105,27 @@ def test_an_address_of_a_node_without_a_machine_is_a_case_for_autoconfig(
     )
     done = scan("--autoconfig", "--max")
     assert done.out.splitlines()[1:] == [f"Configured c1.eth0.hwaddr:  {MACS[0]}"]
-    assert state(sms)["eth0.hwaddr"] == (MACS[0],)
+    assert sms.values()["eth0.hwaddr"] == (MACS[0],)
 
 
 def test_replace_gives_a_node_another_machine(sms: Sms, scan: Callable[..., Done]) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     done = scan("-r", "c1")
     assert done.out.splitlines()[1:] == [f"Updated c1.eth0.hwaddr:  52:54:00:aa:bb:01 -> {MACS[0]}"]
-    assert state(sms)["eth0.ipaddr"] == "172.16.1.1"
+    assert sms.values()["eth0.ipaddr"] == "172.16.1.1"
     scan("-r", "-i", "172.16.7.7", "c1")
-    assert state(sms)["eth0.ipaddr"] == "172.16.7.7"
+    assert sms.values()["eth0.ipaddr"] == "172.16.7.7"
 
 
 def test_max_test_and_file(sms: Sms, scan: Callable[..., Done]) -> None:
     assert len(scan(*NEW, "-t", "-x2", "c[1-4]").out.splitlines()) == 3
-    assert state(sms, "c1") == {}
+    assert sms.values("c1") == {}
     done = scan(*NEW, "-f", "/opt/nodes", "-g", "a", "c1")
     assert f"Added to script file:  c1:  172.16.1.1/255.255.0.0/{MACS[0]}" in done.out
     script = sms.path("/opt/nodes")
     assert script.stat().st_mode & 0o777 == 0o755
     assert sms.wwsh(str(script)).status == 0
-    assert (state(sms, "c1")["eth0.hwaddr"], state(sms, "c1")["GROUPS"]) == ((MACS[0],), ("a",))
+    assert (sms.values("c1")["eth0.hwaddr"], sms.values("c1")["GROUPS"]) == ((MACS[0],), ("a",))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_max_test_and_file(sms: Sms, scan: Callable[..., Done]) -> None:
     ],
 )
 def test_mistakes(sms: Sms, scan: Callable[..., Done], words: list[str], message: str) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     done = scan(*words)
     assert f"ERROR:  {message}" in done.err
     assert done.status == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.guest.warewulf.model import Kind, Record
-from tests.guest.test_wwsh_words_node import ALL_UNDEF, CLEARED, Want, add
+from tests.guest.conftest import ALL_UNDEF, CLEARED, Want, accepts, refuses
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Sms
@@ -28,13 +28,6 @@ FILE = Record(
         "CHECKSUM": "d41d8cd98f00b204e9800998ecf8427e",
     },
 )
-
-
-def state(sms: Sms, name: str = "f") -> Want:
-    store = sms.store()
-    record = store.named(Kind.FILE, name)
-    store.close()
-    return dict(record.values) if record is not None else {}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +57,8 @@ def state(sms: Sms, name: str = "f") -> Want:
     ],
 )
 def test_set(sms: Sms, options: str, want: Want) -> None:
-    add(sms, FILE)
-    before = state(sms)
-    done = sms.wwsh("-y", "file", "set", "f", *options.split())
-    assert done.status == 0, done.err
-    changed = {**before, **want}
-    assert state(sms) == {key: value for key, value in changed.items() if value != CLEARED}
+    sms.add(FILE)
+    accepts(sms, ["file", "set", "f", *options.split()], want, "f", Kind.FILE)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +80,8 @@ def test_set(sms: Sms, options: str, want: Want) -> None:
     ],
 )
 def test_set_refuses(sms: Sms, options: str, message: str) -> None:
-    add(sms, FILE, Record(Kind.FILE, {"NAME": "other"}))
-    before = state(sms)
-    done = sms.wwsh("-y", "file", "set", "f", *options.split())
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
-    assert state(sms) == before
+    sms.add(FILE, Record(Kind.FILE, {"NAME": "other"}))
+    refuses(sms, ["file", "set", "f", *options.split()], message, "f", Kind.FILE)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +100,14 @@ def test_import(sms: Sms, options: str, want: Want) -> None:
     done = sms.wwsh("-y", "file", "import", "/etc/x", *options.split())
     assert done.status == 0, done.err
     name = want.get("NAME", "x")
-    found = state(sms, str(name))
+    found = sms.values(str(name), Kind.FILE)
     assert {key: found.get(key, CLEARED) for key in want} == want
 
 
 def test_import_takes_the_paths_of_origin_when_the_line_has_none(sms: Sms) -> None:
     sms.write("/etc/x", "content")
     sms.must("file", "import", "--origin=/etc/x")
-    assert state(sms, "x")["ORIGIN"] == ("/etc/x",)
+    assert sms.values("x", Kind.FILE)["ORIGIN"] == ("/etc/x",)
 
 
 @pytest.mark.parametrize("target", ["/nowhere/unit.service", "gone"])
@@ -130,7 +115,7 @@ def test_a_link_that_leads_nowhere_is_imported_as_a_link(sms: Sms, target: str) 
     """Units are delivered so: what they name is on the nodes only."""
     sms.path("/etc/unit").symlink_to(target)
     sms.must("file", "import", "/etc/unit")
-    found = state(sms, "unit")
+    found = sms.values("unit", Kind.FILE)
     assert (found["FILETYPE"], found["PATH"]) == ("link", "/etc/unit")
     assert sms.must("file", "show", "unit") == target
 
@@ -139,7 +124,7 @@ def test_a_link_that_leads_nowhere_is_imported_as_a_link(sms: Sms, target: str) 
 @pytest.mark.parametrize("name", [*ALL_UNDEF, "a/b"])
 def test_names_that_no_file_can_get(sms: Sms, command: list[str], name: str) -> None:
     sms.write("/etc/x", "content")
-    add(sms, FILE)
+    sms.add(FILE)
     assert sms.wwsh("-y", "file", *command, name).status == 1
     assert [line.split(":")[0].strip() for line in sms.must("file", "list").splitlines()] == ["f"]
 
@@ -150,7 +135,7 @@ def test_names_that_no_file_can_get(sms: Sms, command: list[str], name: str) -> 
 )
 @pytest.mark.parametrize("verb", ["list", "print", "export"])
 def test_lookups(sms: Sms, verb: str, field: str, word: str) -> None:
-    add(sms, FILE)
+    sms.add(FILE)
     target = ["/opt/out"] if verb == "export" else []
     done = sms.wwsh("file", verb, "-l", field, word, *target)
     assert done.status == 0, done.err
@@ -161,8 +146,8 @@ def test_sync_with_overwrite_also_reads_mode_and_owner(sms: Sms) -> None:
     path = sms.write("/etc/x", "content", 0o644)
     sms.must("file", "import", "/etc/x", "--mode=0600")
     sms.must("file", "sync", "x")
-    assert state(sms, "x")["MODE"] == "0600"
+    assert sms.values("x", Kind.FILE)["MODE"] == "0600"
     path.chmod(0o755)
     sms.must("file", "sync", "--over", "x")
-    assert state(sms, "x")["MODE"] == "0755"
-    assert state(sms, "x")["UID"] == str(os.getuid())
+    assert sms.values("x", Kind.FILE)["MODE"] == "0755"
+    assert sms.values("x", Kind.FILE)["UID"] == str(os.getuid())

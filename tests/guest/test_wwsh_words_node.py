@@ -5,72 +5,17 @@ Where Warewulf tells of an invalid value and goes on without it, nothing is chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.guest.warewulf.model import Kind, NetDev, Record, with_node_names
+from tests.guest.conftest import ALL_UNDEF, CLEARED, MAC, NODE, OTHER, PREFIX, Want, accepts, refuses
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Sms
 
-MAC, OTHER = "52:54:00:aa:bb:01", "52:54:00:aa:bb:02"
-PREFIX = "80:00:00:48:fe:80:00:00:00:00:00:00"
-DEVICE = NetDev(
-    "eth0",
-    hwaddr=(MAC,),
-    hwprefix=PREFIX,
-    ipaddr="172.16.1.1",
-    netmask="255.255.0.0",
-    network="172.16.0.0",
-    gateway="172.16.0.1",
-    mtu="1500",
-    fqdn="c1.x",
-    bonddevs=("eth1", "eth2"),
-    bondmode="1",
-)
-KEYS: Mapping[str, str | tuple[str, ...]] = {
-    "NODENAME": "c1",
-    "ARCH": "x86_64",
-    "ENABLED": "1",
-    "GROUPS": ("a", "b"),
-}
-NODE = with_node_names(Record(Kind.NODE, {**KEYS, "CLUSTER": "alpha", "DOMAIN": "d.e"}, (DEVICE,)))
-Want = Mapping[str, "str | tuple[str, ...]"]
-
-
-def add(sms: Sms, *records: Record) -> None:
-    store = sms.store()
-    with store.transaction():
-        for record in records:
-            store.add(record)
-    store.close()
-
-
-def state(sms: Sms, name: str = "c1") -> Want:
-    """All keys of a node, those of its devices as eth0.ipaddr; empty if there is no such node."""
-    store = sms.store()
-    node = store.named(Kind.NODE, name)
-    store.close()
-    if node is None:
-        return {}
-    keys: dict[str, str | tuple[str, ...]] = {
-        key: value for key, value in node.values.items() if key != "NAME"
-    }
-    for device in node.netdevs:
-        for field in vars(device):
-            values = device.values(field)
-            if values and field != "name":
-                keys[f"{device.name}.{field}"] = (
-                    values if isinstance(getattr(device, field), tuple) else values[0]
-                )
-    return keys
-
-
-CLEARED = ""
-ALL_UNDEF = ("UNDEF", "undef", "Undef")
 SET_ROWS: list[tuple[str, Want]] = [
     ("--enabled=0", {"ENABLED": "0"}),
     ("-e false", {"ENABLED": "0"}),
@@ -132,12 +77,8 @@ SET_ROWS: list[tuple[str, Want]] = [
 
 @pytest.mark.parametrize(("options", "want"), SET_ROWS)
 def test_set(sms: Sms, options: str, want: Want) -> None:
-    add(sms, NODE)
-    before = state(sms)
-    done = sms.wwsh("-y", "node", "set", "c1", *options.split())
-    assert done.status == 0, done.err
-    changed = {**before, **want}
-    assert state(sms) == {key: value for key, value in changed.items() if value != CLEARED}
+    sms.add(NODE)
+    accepts(sms, ["node", "set", "c1", *options.split()], want)
 
 
 @pytest.mark.parametrize(
@@ -183,28 +124,24 @@ def test_set(sms: Sms, options: str, want: Want) -> None:
     ],
 )
 def test_set_refuses(sms: Sms, options: str, message: str) -> None:
-    add(sms, NODE, with_node_names(Record(Kind.NODE, {"NODENAME": "c2", "ARCH": "x86_64"})))
-    before = state(sms)
-    done = sms.wwsh("-y", "node", "set", "c1", *options.split())
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
-    assert state(sms) == before
+    sms.add(NODE, with_node_names(Record(Kind.NODE, {"NODENAME": "c2", "ARCH": "x86_64"})))
+    refuses(sms, ["node", "set", "c1", *options.split()], message)
 
 
 def test_renames(sms: Sms) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     sms.must("node", "set", "c1", "--netrename=ETH3")
-    assert state(sms)["eth3.ipaddr"] == "172.16.1.1"
+    assert sms.values()["eth3.ipaddr"] == "172.16.1.1"
     sms.must("node", "set", "c1", "-D", "eth4")
     done = sms.wwsh("node", "set", "c1", "-D", "eth3", "--netrename", "eth4")
     assert 'ERROR:  Object c1 has a netdev "eth4" already' in done.err
     sms.must("node", "set", "c1", "-n", "c9")
-    assert state(sms, "c9")["NODENAME"] == "c9"
-    assert state(sms) == {}
+    assert sms.values("c9")["NODENAME"] == "c9"
+    assert sms.values() == {}
 
 
 def test_two_nodes_cannot_get_one_name_or_hardware_address(sms: Sms) -> None:
-    add(sms, NODE, with_node_names(Record(Kind.NODE, {"NODENAME": "c2"})))
+    sms.add(NODE, with_node_names(Record(Kind.NODE, {"NODENAME": "c2"})))
     assert "Can not rename more then 1 node at a time!" in sms.wwsh("node", "set", "c*", "--name=x").err
     assert "Can not set HWADDR on more then 1 node!" in sms.wwsh("node", "set", "c*", "-H", OTHER).err
 
@@ -212,7 +149,7 @@ def test_two_nodes_cannot_get_one_name_or_hardware_address(sms: Sms) -> None:
 @pytest.mark.parametrize("name", ["UNDEF", "undef", "a.b", "a b", "c1"])
 @pytest.mark.parametrize("command", [["new"], ["clone", "c1"], ["new", "zz", "--name"]])
 def test_names_that_no_node_can_get(sms: Sms, command: list[str], name: str) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     assert sms.wwsh("-y", "node", *command, name).status == 1
     assert sms.must("node", "list", "-1").split() == ["c1"]
 
@@ -234,12 +171,12 @@ def test_the_device_that_a_line_means_without_netdev(
     sms: Sms, default: str, devices: tuple[str, ...], device: str | None
 ) -> None:
     sms.write("/etc/warewulf/defaults/node.conf", f"netdev = {default}\n")
-    add(sms, replace(NODE, netdevs=tuple(NetDev(name) for name in devices)))
+    sms.add(replace(NODE, netdevs=tuple(NetDev(name) for name in devices)))
     done = sms.wwsh("node", "set", "c1", "-G", "10.0.0.1")
     if device is None:
         assert done.err == "ERROR:  Option --gateway requires the --netdev option for: c1\n"
     else:
-        assert state(sms)[f"{device}.gateway"] == "10.0.0.1"
+        assert sms.values()[f"{device}.gateway"] == "10.0.0.1"
 
 
 LIST = ["node", "list", "-1", "-l"]
@@ -272,8 +209,7 @@ PRINT = ["object", "print", "-p", "nodename", "-t", "NODE", "--look"]
     ],
 )
 def test_lookups_by_any_key_in_any_case(sms: Sms, verb: list[str], field: str, word: str) -> None:
-    add(
-        sms,
+    sms.add(
         NODE,
         with_node_names(Record(Kind.NODE, {"NODENAME": "x9", "MASTER": "10.0.0.1", "ENABLED": "0"})),
     )
@@ -281,16 +217,16 @@ def test_lookups_by_any_key_in_any_case(sms: Sms, verb: list[str], field: str, w
 
 
 def test_clone_and_its_devices(sms: Sms) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     sms.must("node", "clone", "c1", "c2", "--netdel")
-    assert [key for key in state(sms, "c2") if "." in key] == []
+    assert [key for key in sms.values("c2") if "." in key] == []
     sms.must("node", "clone", "c1", "c3")
-    assert "eth0.netmask" in state(sms, "c3")
-    assert "eth0.hwaddr" not in state(sms, "c3")
+    assert "eth0.netmask" in sms.values("c3")
+    assert "eth0.hwaddr" not in sms.values("c3")
 
 
 def test_flags_in_one_word(sms: Sms) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     assert sms.must("-qy", "node", "list", "c1").splitlines()[0].startswith("c1")
     assert sms.must("node", "list", "-yqv", "c1").splitlines()[0].startswith("c1")
     assert sms.must("node", "list", "-1", "--quie").split() == ["c1"]

@@ -11,7 +11,7 @@ import pytest
 
 from lab.guest.system import System
 from lab.guest.warewulf.model import Kind, Record
-from tests.guest.test_wwsh_words_node import ALL_UNDEF, CLEARED, NODE, Want, add, state
+from tests.guest.conftest import ALL_UNDEF, CLEARED, NODE, Want, accepts, refuses
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Sms
@@ -45,12 +45,8 @@ BASE = NODE.put("COLOUR", ("red", "blue")).put("SPEED", "9")
     ],
 )
 def test_object_modify(sms: Sms, options: list[str], want: Want) -> None:
-    add(sms, BASE)
-    before = state(sms)
-    done = sms.wwsh("-y", "object", "modify", "-t", "node", *options, "c1")
-    assert done.status == 0, done.err
-    changed = {**before, **want}
-    assert state(sms) == {key: value for key, value in changed.items() if value != CLEARED}
+    sms.add(BASE)
+    accepts(sms, ["object", "modify", "-t", "node", *options, "c1"], want)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +65,8 @@ def test_object_modify(sms: Sms, options: list[str], want: Want) -> None:
     ],
 )
 def test_object_modify_refuses(sms: Sms, options: list[str], message: str) -> None:
-    add(sms, BASE)
-    before = state(sms)
-    done = sms.wwsh("-y", "object", "modify", *options, "c1")
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
-    assert state(sms) == before
+    sms.add(BASE)
+    refuses(sms, ["object", "modify", *options, "c1"], message)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +89,12 @@ def test_object_modify_refuses(sms: Sms, options: list[str], message: str) -> No
     ],
 )
 def test_object_print_of_one_field(sms: Sms, fields: str, shown: str) -> None:
-    add(sms, BASE.put("VNFSID", "2"), Record(Kind.VNFS, {"NAME": "image"}))
+    sms.add(BASE.put("VNFSID", "2"), Record(Kind.VNFS, {"NAME": "image"}))
     assert sms.must("object", "print", "-t", "node", "-p", fields, "c1").rstrip() == shown
 
 
 def test_object_print_all_shows_the_devices_and_private_keys_only_on_request(sms: Sms) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     plain, long = (sms.must(*words, "object", "print", "-p", ":all").splitlines() for words in ((), ("-v",)))
     assert plain[0] == "#### node c1 " + "#" * 66
     assert plain[1] == "       1: NAME       = c1,c1.alpha,c1.alpha.d.e"
@@ -114,7 +106,7 @@ def test_object_print_all_shows_the_devices_and_private_keys_only_on_request(sms
 
 
 def test_object_finds_a_key_that_only_some_types_have(sms: Sms) -> None:
-    add(sms, NODE, Record(Kind.FILE, {"NAME": "f", "PATH": "/etc/f"}), Record(Kind.VNFS, {"NAME": "v"}))
+    sms.add(NODE, Record(Kind.FILE, {"NAME": "f", "PATH": "/etc/f"}), Record(Kind.VNFS, {"NAME": "v"}))
     assert sms.must("object", "print", "-p", "nodename", "-l", "groups", "a").rstrip() == "c1"
     assert sms.must("object", "print", "-p", "name", "-l", "PATH", "/etc/*").rstrip() == "f"
     done = sms.wwsh("object", "print", "-l", "colour", "red")
@@ -129,18 +121,11 @@ IMAGE = {"NAME": "image", "ARCH": "x86_64", "CHECKSUM": "abc", "SIZE": "1048576"
 def images(sms: Sms) -> Sms:
     """A VNFS and a bootstrap named `image`, and a second of each."""
     kinds = (Kind.VNFS, Kind.BOOTSTRAP)
-    add(sms, *(Record(kind, {**IMAGE, "NAME": name}) for kind in kinds for name in ("image", "second")))
+    sms.add(*(Record(kind, {**IMAGE, "NAME": name}) for kind in kinds for name in ("image", "second")))
     for name in ("image", "second"):
         sms.path(f"/srv/warewulf/vnfs/{name}").mkdir(parents=True)
     sms.path("/srv/chroot").mkdir()
     return sms
-
-
-def image(sms: Sms, kind: Kind, name: str = "image") -> Want:
-    store = sms.store()
-    record = store.named(kind, name)
-    store.close()
-    return dict(record.values) if record is not None else {}
 
 
 @pytest.mark.parametrize(
@@ -156,12 +141,7 @@ def image(sms: Sms, kind: Kind, name: str = "image") -> Want:
     ],
 )
 def test_image_set(images: Sms, module: str, options: str, want: Want) -> None:
-    kind = Kind(module)
-    before = image(images, kind)
-    done = images.wwsh("-y", module, "set", "image", *options.split())
-    assert done.status == 0, done.err
-    changed = {**before, **want}
-    assert image(images, kind) == {key: value for key, value in changed.items() if value != CLEARED}
+    accepts(images, [module, "set", "image", *options.split()], want, "image", Kind(module))
 
 
 @pytest.mark.parametrize(
@@ -187,11 +167,7 @@ def test_image_set(images: Sms, module: str, options: str, want: Want) -> None:
     ],
 )
 def test_image_set_refuses(images: Sms, module: str, options: str, message: str) -> None:
-    before = image(images, Kind(module))
-    done = images.wwsh("-y", module, "set", "image", *options.split())
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
-    assert image(images, Kind(module)) == before
+    refuses(images, [module, "set", "image", *options.split()], message, "image", Kind(module))
 
 
 @pytest.mark.parametrize("module", ["vnfs", "bootstrap"])
@@ -222,11 +198,8 @@ def test_image_lists_and_lookups(images: Sms, module: str) -> None:
     ],
 )  # fmt: skip
 def test_ipmi_set(sms: Sms, options: str, want: Want) -> None:
-    add(sms, NODE)
-    before = state(sms)
-    done = sms.wwsh("-y", "ipmi", "set", "c1", *options.split())
-    assert done.status == 0, done.err
-    assert state(sms) == {**before, **want}
+    sms.add(NODE)
+    accepts(sms, ["ipmi", "set", "c1", *options.split()], want)
 
 
 @pytest.mark.parametrize(
@@ -246,10 +219,8 @@ def test_ipmi_set(sms: Sms, options: str, want: Want) -> None:
     ],
 )  # fmt: skip
 def test_ipmi_refuses(sms: Sms, words: str, message: str) -> None:
-    add(sms, NODE)
-    done = sms.wwsh("-y", "ipmi", *words.split())
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
+    sms.add(NODE)
+    refuses(sms, ["ipmi", *words.split()], message)
 
 
 def test_ipmi_names_the_power_button_to_use_instead(sms: Sms) -> None:
@@ -259,7 +230,7 @@ def test_ipmi_names_the_power_button_to_use_instead(sms: Sms) -> None:
 
 
 def test_ipmi_shows_what_is_set(sms: Sms) -> None:
-    add(sms, NODE, NODE.put("NODENAME", "c2").put("NAME", "c2"))
+    sms.add(NODE, NODE.put("NODENAME", "c2").put("NAME", "c2"))
     sms.must("ipmi", "set", "c*", "--ipaddr=10.0.0.9", "--netmask=255.0.0.0")
     rows = [line.split() for line in sms.must("-q", "ipmi", "list").splitlines()]
     assert rows == [["c1", "no", "10.0.0.9", "255.0.0.0"], ["c2", "no", "10.0.0.10", "255.0.0.0"]]
@@ -280,7 +251,7 @@ def test_ipmi_shows_what_is_set(sms: Sms) -> None:
     ],
 )
 def test_small_modules(sms: Sms, words: str, first: str) -> None:
-    add(sms, NODE)
+    sms.add(NODE)
     assert sms.must(*words.split()).splitlines()[0] == first
 
 
@@ -306,6 +277,6 @@ def test_ssh(sms: Sms, monkeypatch: pytest.MonkeyPatch, words: str, called: list
         return Outcome(0, b"answer\n", b"")
 
     monkeypatch.setattr(System, "run", run)
-    add(sms, NODE)
+    sms.add(NODE)
     assert sms.must("ssh", *words.split()) == "c1: answer\n"
     assert [command[-2:] for command in seen] == [called]

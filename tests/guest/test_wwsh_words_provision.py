@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.guest.warewulf.model import Kind, Record
-from tests.guest.test_wwsh_words_node import ALL_UNDEF, CLEARED, NODE, Want, add, state
+from tests.guest.conftest import ALL_UNDEF, CLEARED, NODE, Want, accepts, refuses
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Sms
@@ -39,7 +39,7 @@ def cluster(sms: Sms) -> Sms:
     sms.write("/etc/warewulf/filesystem/one.cmds", "select /dev/vda\nmkfs 1 ext4\n")
     files = [Record(Kind.FILE, {"NAME": name, "PATH": f"/etc/{name}"}) for name in ("passwd", "group")]
     images = [Record(kind, {"NAME": "image", "ARCH": "x86_64"}) for kind in (Kind.VNFS, Kind.BOOTSTRAP)]
-    add(sms, FULL, *files, *images)
+    sms.add(FULL, *files, *images)
     return sms
 
 
@@ -105,11 +105,7 @@ ROWS: list[tuple[str, Want]] = [
 
 @pytest.mark.parametrize(("options", "want"), ROWS)
 def test_set(cluster: Sms, options: str, want: Want) -> None:
-    before = state(cluster)
-    done = cluster.wwsh("-y", "provision", "set", "c1", *options.split())
-    assert done.status == 0, done.err
-    changed = {**before, **want}
-    assert state(cluster) == {key: value for key, value in changed.items() if value != CLEARED}
+    accepts(cluster, ["provision", "set", "c1", *options.split()], want)
 
 
 @pytest.mark.parametrize(
@@ -137,11 +133,7 @@ def test_set(cluster: Sms, options: str, want: Want) -> None:
     ],
 )
 def test_set_refuses(cluster: Sms, options: str, message: str) -> None:
-    before = state(cluster)
-    done = cluster.wwsh("-y", "provision", "set", "c1", *options.split())
-    assert f"ERROR:  {message}" in done.err
-    assert done.status == 1
-    assert state(cluster) == before
+    refuses(cluster, ["provision", "set", "c1", *options.split()], message)
 
 
 @pytest.mark.parametrize("word", ["TRUE", "yes", "on"])
@@ -149,7 +141,7 @@ def test_a_word_that_seems_on_is_off_and_warned_of(cluster: Sms, word: str) -> N
     done = cluster.wwsh("provision", "set", "c1", f"--preshell={word}")
     assert done.status == 0
     assert f"WARNING:  --preshell={word} means off" in done.err
-    assert "PRESHELL" not in state(cluster)
+    assert "PRESHELL" not in cluster.values()
 
 
 def test_print_shows_ucode_as_a_truth_value(cluster: Sms) -> None:

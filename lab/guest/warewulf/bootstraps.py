@@ -144,6 +144,7 @@ def base_archive(system: System) -> bytes:
 
 def archive(items: Sequence[Item]) -> bytes:
     """A cpio archive of these files without the trailer."""
+    cpio.check_sizes(item.entry for item in items)
     return b"".join(cpio.member(item.entry, _data(item)) for item in items)
 
 

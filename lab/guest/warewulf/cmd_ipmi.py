@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lab.guest.warewulf.addresses import counted, is_address
-from lab.guest.warewulf.edits import Edit, applied, persist, setting
+from lab.guest.warewulf.edits import Edit, agreed_and_kept, applied, setting
 from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed, parse
-from lab.guest.warewulf.session import Session, print_line, shortened, title_line
+from lab.guest.warewulf.session import Session, change_line, print_line, shortened, title_line
 
 HELP = """USAGE: wwsh ipmi COMMAND [options] [node ...]
 
@@ -59,28 +58,20 @@ SHAPES = {
     "password": _WORD,
     "target": re.compile(r"^0x[0-9A-Fa-f]{2}$"),
     "proto": re.compile(f"^(?:{'|'.join(PROTOCOLS)})$"),
-    "autoconfig": re.compile(r"^[0-9]+$"),
+    "autoconfig": _DIGITS,
 }
 """The patterns of Warewulf's Ipmi.pm (ipmi/lib/Warewulf/Ipmi.pm)."""
 
 
-@dataclass(frozen=True)
-class Instead:
-    """What to type on one's own machine instead of a command that needs a management controller."""
-
-    command: str
-
-
 _POWER = {"poweron": "on", "poweroff": "off", "powercycle": "cycle"}
-INSTEAD = {
-    **{name: Instead(f"lab power {word}") for name, word in _POWER.items()},
-    "powerstatus": Instead("lab status"),
-    "console": Instead("lab console"),
-    **dict.fromkeys(
-        ("forcepxe", "forcedisk", "forcecdrom", "forcebios"), Instead("wwsh provision set --bootlocal")
-    ),
-    **dict.fromkeys(("ident", "noident", "printsel", "clearsel", "printsdr"), Instead("lab logs")),
+INSTEAD: dict[str, str] = {
+    **{name: f"lab power {word}" for name, word in _POWER.items()},
+    "powerstatus": "lab status",
+    "console": "lab console",
+    **dict.fromkeys(("forcepxe", "forcedisk", "forcecdrom", "forcebios"), "wwsh provision set --bootlocal"),
+    **dict.fromkeys(("ident", "noident", "printsel", "clearsel", "printsdr"), "lab logs"),
 }
+"""What to type instead of a command that needs a management controller; mostly on one's own machine."""
 
 
 def run(session: Session, words: Sequence[str]) -> bool:
@@ -107,7 +98,7 @@ def run(session: Session, words: Sequence[str]) -> bool:
 
 
 def _absent(session: Session, name: str, targets: Sequence[str]) -> bool:
-    command = INSTEAD[name].command
+    command = INSTEAD[name]
     where = "" if command.startswith("wwsh") else " (on your own machine)"
     nodes = " ".join(targets) or "NODE"
     return session.error(
@@ -128,14 +119,10 @@ def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
             "\nhint: wwsh ipmi set NODE --ipaddr=ADDRESS --netmask=MASK --autoconfig=1"
         )
     if parsed.has("autoconfig") or parsed.has("noautoconfig"):
-        edits.append(_autoconfig(_wanted(parsed)))
+        edits.append(_edit("autoconfig", "1" if _wanted(parsed) else UNDEF))
     if not edits:
         return session.error("To change settings, you must say what to change\nhint: wwsh ipmi help")
-    question = f"Are you sure you want to make the following changes to {len(nodes)} node(s):"
-    if not session.sure(question, [edit.line for edit in edits], "Yes/No> "):
-        return False
-    persist(session, nodes, edits)
-    return True
+    return agreed_and_kept(session, nodes, edits)
 
 
 def _wrong(parsed: Parsed) -> str:
@@ -144,13 +131,11 @@ def _wrong(parsed: Parsed) -> str:
         if not value or cleared(value):
             continue
         fits = is_address(value) if key in ("ipaddr", "netmask") else SHAPES[key].match(value)
+        if not fits and key == "proto":
+            return f"IPMI protocol {value} is not supported."
         if not fits:
-            return f"IPMI protocol {value} is not supported." if key == "proto" else _invalid(key)
+            return f"Option '{'vlan' if key == 'vlanid' else key}' has invalid characters"
     return ""
-
-
-def _invalid(key: str) -> str:
-    return f"Option '{'vlan' if key == 'vlanid' else key}' has invalid characters"
 
 
 def _wanted(parsed: Parsed) -> bool:
@@ -165,19 +150,12 @@ def _reachable(node: Record) -> bool:
 def _edit(key: str, value: str) -> Edit:
     field = f"IPMI_{key.upper()}"
     if cleared(value):
-        return setting(f"   UNDEF: {field:<20}", field, "")
+        return setting(change_line("UNDEF", field), field, "")
     value = value.lower() if key == "proto" else value
-    line = f"     SET: {field:<20} = {value}"
+    line = change_line("SET", field, value)
     if key == "ipaddr":
         return Edit(line, lambda node, n: node.put(field, counted(value, n)))
     return setting(line, field, value)
-
-
-def _autoconfig(wanted: bool) -> Edit:  # noqa: FBT001 (the one thing that it says)
-    field = "IPMI_AUTOCONFIG"
-    if wanted:
-        return setting(f"     SET: {field:<20} = 1", field, "1")
-    return setting(f"   UNDEF: {field:<20}", field, "")
 
 
 def _list(session: Session, nodes: list[Record]) -> None:

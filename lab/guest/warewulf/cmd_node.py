@@ -13,7 +13,6 @@ from lab.guest.warewulf.model import (
     TEMPLATE,
     UNDEF,
     Kind,
-    NetDev,
     Record,
     Value,
     order,
@@ -117,12 +116,13 @@ def _new(session: Session, parsed: Parsed, targets: Sequence[str]) -> bool:
 def blank(session: Session, name: str) -> Record:
     """A new node with default values: from the object DEFAULT, then from defaults/*.conf."""
     store, system = session.store, session.system
+    settings = conf.read(system, "defaults/node.conf")
     template = store.named(Kind.NODE, TEMPLATE)
     values: dict[str, Value] = dict(template.values) if template else {}
     values.update({"NODENAME": name, "ENABLED": "1"})
     values.setdefault("ARCH", "x86_64")
     for key in ("groups", "cluster", "domain", "arch"):
-        words = conf.read(system, "defaults/node.conf").many(key)
+        words = settings.many(key)
         if words:
             values.setdefault(key.upper(), words if key == "groups" else words[0])
     provision = conf.read(system, "defaults/provision.conf")
@@ -259,10 +259,5 @@ def _rows(node: Record) -> list[tuple[str, str]]:
     rows.append(("ENABLED", "TRUE" if node.enabled else "FALSE"))
     for device in node.netdevs:
         for field in NETDEV_FIELDS:
-            rows.append((f"{device.name}.{field.upper()}", _text(device, field)))
+            rows.append((f"{device.name}.{field.upper()}", ",".join(device.values(field))))
     return rows
-
-
-def _text(device: NetDev, field: str) -> str:
-    value = getattr(device, field)
-    return value if isinstance(value, str) else ",".join(value)

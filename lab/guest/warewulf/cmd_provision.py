@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.guest.warewulf import conf
-from lab.guest.warewulf.edits import persist
+from lab.guest.warewulf.edits import agreed_and_kept
 from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import DEFAULT_KARGS, UNDEF, Kind, Record
 from lab.guest.warewulf.options import Parsed, parse
@@ -80,12 +80,7 @@ def _set(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
         return session.error(str(error))
     if not edits:
         return False
-    lines = [line for edit in edits for line in edit.line.splitlines()]
-    question = f"Are you sure you want to make the following changes to {len(nodes)} node(s):"
-    if not session.sure(question, lines, "Yes/No> "):
-        return False
-    persist(session, nodes, edits)
-    return True
+    return agreed_and_kept(session, nodes, edits)
 
 
 # Showing

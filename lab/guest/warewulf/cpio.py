@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.guest.warewulf.errors import WarewulfError
@@ -55,6 +56,13 @@ def header(entry: Entry) -> bytes:
         raise too_large(entry)
     head = b"070701" + b"".join(b"%08x" % number for number in numbers) + entry.path + b"\0"
     return head + padding(len(head))
+
+
+def check_sizes(entries: Iterable[Entry]) -> None:
+    """Raises TooLargeError for a file that the format cannot hold, before anything is packed."""
+    for entry in entries:
+        if entry.size > LARGEST:
+            raise too_large(entry)
 
 
 def too_large(entry: Entry) -> TooLargeError:

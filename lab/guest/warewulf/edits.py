@@ -40,3 +40,13 @@ def persist(session: Session, records: Sequence[Record], edits: Sequence[Edit]) 
                 continue
             store.put(applied(record, edits, number))
     session.changed()
+
+
+def agreed_and_kept(session: Session, nodes: Sequence[Record], edits: Sequence[Edit]) -> bool:
+    """Shows the changes to nodes and asks, as `ipmi set` and `provision set` do; then applies them."""
+    lines = [line for edit in edits for line in edit.line.splitlines()]
+    question = f"Are you sure you want to make the following changes to {len(nodes)} node(s):"
+    if not session.sure(question, lines, "Yes/No> "):
+        return False
+    persist(session, nodes, edits)
+    return True

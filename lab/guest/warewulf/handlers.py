@@ -10,7 +10,7 @@ from lab.guest.system import System
 from lab.guest.warewulf import images, render
 from lab.guest.warewulf.contents import LETTERS
 from lab.guest.warewulf.model import Kind, Record
-from lab.guest.warewulf.store import Store
+from lab.guest.warewulf.store import NUMBER, Store
 
 PREFIX = "/WW/"
 PRIVILEGED = 1024
@@ -18,7 +18,6 @@ PRIVILEGED = 1024
 INTERPRETER_SECONDS = 10.0
 
 _HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
-_NUMBER = re.compile(r"^[0-9]{1,18}$")
 _SCRIPTS = {"pre": "PRESCRIPT", "post": "POSTSCRIPT", "runtime": "RUNTIMESCRIPT"}
 
 
@@ -65,8 +64,7 @@ def _nodeconfig(system: System, store: Store, node: Record, request: Request) ->
 
 
 def _vnfs_of(store: Store, node: Record) -> Record | None:
-    number = node.one("VNFSID")
-    return store.get(Kind.VNFS, int(number)) if _NUMBER.match(number) else None
+    return store.referred(Kind.VNFS, node.one("VNFSID"))
 
 
 def _vnfs(system: System, store: Store, node: Record, request: Request) -> Response:
@@ -89,9 +87,9 @@ def _file(system: System, store: Store, node: Record, request: Request) -> Respo
     if "fileid" in request.query:
         return _file_content(system, store, node, request.query["fileid"])
     since = request.query.get("timestamp") or "0"
-    if not _NUMBER.match(since):
+    if not NUMBER.match(since):
         return Response(400)
-    files = [store.get(Kind.FILE, int(number)) for number in node.many("FILEIDS") if _NUMBER.match(number)]
+    files = [store.referred(Kind.FILE, number) for number in node.many("FILEIDS")]
     newer = [one for one in files if one is not None and one.timestamp > int(since)]
     newer.sort(key=lambda one: (one.timestamp, one.id))
     return Response(200, "".join(map(_listed, newer)).encode("utf-8", "surrogateescape"))
@@ -108,7 +106,7 @@ def _listed(record: Record) -> str:
 
 
 def _file_content(system: System, store: Store, node: Record, number: str) -> Response:
-    if not _NUMBER.match(number):
+    if not NUMBER.match(number):
         return Response(400)
     record = store.get(Kind.FILE, int(number))
     if record is None:

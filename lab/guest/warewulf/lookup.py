@@ -67,19 +67,14 @@ def select(records: Sequence[Record], words: Sequence[str], field: str = "name")
 
     The field is any key of the records or of their devices, in any case, with or without a leading `_`.
     """
-    check_field(records, field)
-    return matching(records, words, field)
-
-
-def matching(records: Sequence[Record], words: Sequence[str], field: str = "name") -> list[Record]:
-    """As `select`, but a field that no record has matches none of them."""
+    _check_field(records, field)
     if not words:
         return list(records)
     patterns = [pattern(name) for word in words for name in ([word] if _is_regex(word) else expand([word]))]
-    return [one for one in records if any(p.match(value) for p in patterns for value in _values(one, field))]
+    return [one for one in records if any(p.match(value) for value in _values(one, field) for p in patterns)]
 
 
-def check_field(records: Sequence[Record], field: str) -> None:
+def _check_field(records: Sequence[Record], field: str) -> None:
     """Raises TargetError for a field that none of the records can be looked up by: most likely a slip."""
     if not records or any(_index(record, field) or _values(record, field) for record in records):
         return

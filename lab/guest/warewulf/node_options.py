@@ -9,7 +9,7 @@ from typing import Optional
 
 from lab.guest.warewulf import conf, truth
 from lab.guest.warewulf.addresses import counted, is_address
-from lab.guest.warewulf.edits import Edit
+from lab.guest.warewulf.edits import Edit, setting
 from lab.guest.warewulf.model import LIST_FIELDS, NetDev, Record, cleared, with_node_names
 from lab.guest.warewulf.options import Option, Parsed
 from lab.guest.warewulf.session import Session, change_line
@@ -144,12 +144,12 @@ def _node_edits(parsed: Parsed) -> list[Edit]:
     if parsed.has("groups"):
         groups = tuple(word for word in parsed.listed("groups") if not cleared(word))
         line = change_line("SET", "GROUPS", ",".join(groups)) if groups else change_line("UNDEF", "GROUPS")
-        edits.append(Edit(line, lambda node, _: node.put("GROUPS", groups)))
+        edits.append(setting(line, "GROUPS", groups))
     edits.extend(_group(parsed.listed(key), what) for key, what in _GROUP_EDITS if parsed.has(key))
     if parsed.has("enabled"):
         enabled = truth.enabled(parsed.one("enabled"))
         line = change_line("SET", "ENABLED", "TRUE" if enabled else "FALSE")
-        edits.append(Edit(line, lambda node, _: node.put("ENABLED", "1" if enabled else "0")))
+        edits.append(setting(line, "ENABLED", "1" if enabled else "0"))
     return edits
 
 

@@ -24,8 +24,7 @@ def value(session: Session, record: Record, field: str) -> str:
 
 
 def _referred(session: Session, record: Record, key: str, kind: Kind) -> str:
-    number = record.one(key)
-    found = session.store.get(kind, int(number)) if number.isdigit() else None
+    found = session.store.referred(kind, record.one(key))
     return UNDEF if found is None else found.name
 
 
@@ -40,9 +39,7 @@ def _of_devices(record: Record, key: str) -> list[str]:
 
 
 def _device_values(device: NetDev, field: str) -> tuple[str, ...]:
-    if field == "name":
-        return (device.name,)
-    return device.values(field) if field in NETDEV_FIELDS else ()
+    return device.values(field) if field in ("name", *NETDEV_FIELDS) else ()
 
 
 def lines(record: Record, *, private: bool) -> Iterator[str]:

@@ -62,11 +62,11 @@ def changes(session: Session, parsed: Parsed, nodes: Sequence[Record]) -> list[E
 
 
 def _set_line(key: str, value: str) -> str:
-    return f"     SET: {key:<20} = {value}"
+    return change_line("SET", key, value)
 
 
 def _undef_line(key: str) -> str:
-    return f"   UNDEF: {key:<20}"
+    return change_line("UNDEF", key)
 
 
 def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:

@@ -170,9 +170,9 @@ def _kernel_arguments(node: Record, device: NetDev, hwaddr: str, kernels: Kernel
     yield f"wwnetdev={device.name}"
     yield f"wwhwaddr={hwaddr}"
     for key in ("bonddevs", "bondmode", "gateway", "mtu"):
-        value = getattr(device, key)
-        if value:
-            yield f"ww{key}={value if isinstance(value, str) else ','.join(value)}"
+        values = device.values(key)
+        if values:
+            yield f"ww{key}={','.join(values)}"
 
 
 # What nodes read
@@ -190,8 +190,7 @@ def node_config(node: Record, vnfs: Record | None) -> str:
     values["_NETDEVLIST"] = ",".join(f"{device.name}={device.ipaddr}" for device in node.netdevs)
     for device in node.netdevs:
         for field in NETDEV_FIELDS:
-            value = getattr(device, field)
-            text = value if isinstance(value, str) else ",".join(value)
+            text = ",".join(device.values(field))
             if text:
                 values[f"NETDEVS_{re.sub('[^A-Z0-9]', '_', device.name.upper())}_{field.upper()}"] = text
     if vnfs is not None:
@@ -232,7 +231,5 @@ def _variables(node: Record) -> dict[str, Sequence[str]]:
     known["_HWADDR"], known["_IPADDR"] = node.hwaddrs, node.ipaddrs
     for device in node.netdevs:
         for field in ("name", *NETDEV_FIELDS):
-            value = getattr(device, field)
-            values = (value,) if isinstance(value, str) and value else tuple(value)
-            known[f"NETDEVS::{device.name.upper()}::{field.upper()}"] = values
+            known[f"NETDEVS::{device.name.upper()}::{field.upper()}"] = device.values(field)
     return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ OBJECTS = f"{FOLDER}/warewulf.db"
 CONTENTS = f"{FOLDER}/content.db"
 """Holds files such as shadow and munge.key: mode 0640, group `warewulf`, which wwserver belongs to."""
 GROUP = "warewulf"
+NUMBER = re.compile(r"^[0-9]{1,18}$")
+"""The number of an object as text; SQLite holds no more digits."""
 WAIT = 30.0
 """How many seconds a program waits until another one has finished writing."""
 
@@ -99,6 +102,10 @@ class Store:
             (number, kind.value),
         )
         return _record(*rows[0]) if rows else None
+
+    def referred(self, kind: Kind, number: str) -> Record | None:
+        """The object that a key such as VNFSID refers to; None if its value is no number of one."""
+        return self.get(kind, int(number)) if NUMBER.match(number) else None
 
     def find(self, kind: Kind, field: str, value: str) -> list[Record]:
         """Objects of a kind that have the value in an indexed field."""

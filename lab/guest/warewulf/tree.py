@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.warewulf.cpio import LARGEST, Entry, too_large
+from lab.guest.warewulf.cpio import Entry
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,6 @@ def _item(path: bytes, info: os.stat_result, source: bytes) -> Item:
         inode=zlib.crc32(path),
         rdev=rdev,
     )
-    if size > LARGEST:
-        raise too_large(entry)  # before anything is packed
     return Item(entry, source, data, info.st_mtime_ns)
 
 

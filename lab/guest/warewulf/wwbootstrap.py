@@ -55,8 +55,7 @@ def main(arguments: Sequence[str], system: System) -> int:
             return 1
         return 0 if _make(session, parsed) else 1
     except (WarewulfError, OSError) as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"ERROR:  {error}\n")
+        session.error(str(error))
         return 1
     finally:
         session.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from lab.guest.system import System
@@ -101,11 +102,8 @@ def _configs(*names: str) -> SetupStep:
 
 
 def _hosts(system: System) -> bool:
-    opened = store.Store(system)
-    try:
+    with closing(store.Store(system)) as opened:
         return events.write_hosts(system, opened, opened.records(Kind.NODE), _network(system))
-    finally:
-        opened.close()
 
 
 def _network(system: System) -> BootNetwork | None:
@@ -116,15 +114,13 @@ def _network(system: System) -> BootNetwork | None:
 
 
 def _dhcp(system: System) -> bool:
-    opened = store.Store(system)
-    try:
-        changed = events.write_dhcp(system, opened.records(Kind.NODE), boot_network(system))
-    except NetworkError as error:
-        # While an image is built, the card does not exist yet; dnsmasq still needs its files.
-        sys.stderr.write(f"WARNING:  {error}\n")
-        changed = events.write_empty_dhcp(system)
-    finally:
-        opened.close()
+    with closing(store.Store(system)) as opened:
+        try:
+            changed = events.write_dhcp(system, opened.records(Kind.NODE), boot_network(system))
+        except NetworkError as error:
+            # While an image is built, the card does not exist yet; dnsmasq still needs its files.
+            sys.stderr.write(f"WARNING:  {error}\n")
+            changed = events.write_empty_dhcp(system)
     if changed:
         events.reload_dhcp(system)
     return changed
@@ -192,17 +188,14 @@ def _node_host_keys(system: System) -> bool:
 
 def _auth_files(system: System) -> bool:
     """Imports the users' files that the data store does not have (wwinit/40-authfiles.init)."""
-    opened = store.Store(system)
-    try:
+    with closing(store.Store(system)) as opened:
         missing = [name for name in ("passwd", "group") if opened.named(Kind.FILE, name) is None]
         with opened.transaction():
             for name in missing:
-                attributes, content = contents.from_path(system, f"/etc/{name}")
                 path = f"/etc/{name}"
+                attributes, content = contents.from_path(system, path)
                 record = Record(Kind.FILE, {"NAME": name, "PATH": path, "ORIGIN": (path,), **attributes})
                 contents.save(opened, record, content)
-    finally:
-        opened.close()
     return bool(missing)
 
 
@@ -213,6 +206,7 @@ def _by_the_lab(text: str) -> SetupStep:
 
 _PROVISION = ("provision.conf", "defaults/node.conf", "defaults/provision.conf")
 _LAYOUTS = tuple(name for name in presets.FILES if name.startswith("filesystem/"))
+_MASTER = ("ALL", "MASTER", "PROVISION")
 MODULES = (
     Module(
         10, "database", ("ALL", "DATABASE", "DATASTORE"), (SetupStep("Creating the datastore", store.create),)
@@ -225,16 +219,9 @@ MODULES = (
         ("ALL", "DATASTORE", "PROVISION", "AUTH"),
         (SetupStep("Importing /etc/passwd and /etc/group", _auth_files),),
     ),
-    Module(
-        50,
-        "dhcp",
-        ("ALL", "MASTER", "PROVISION"),
-        (SetupStep("Writing the reservations of all nodes", _dhcp),),
-    ),
-    Module(
-        50, "network", ("ALL", "MASTER", "PROVISION", "NFS"), (_by_the_lab("The lab configures the cards"),)
-    ),
-    Module(50, "nfsd", ("ALL", "MASTER", "PROVISION", "NFS"), (_by_the_lab("The lab exports the folders"),)),
+    Module(50, "dhcp", _MASTER, (SetupStep("Writing the reservations of all nodes", _dhcp),)),
+    Module(50, "network", (*_MASTER, "NFS"), (_by_the_lab("The lab configures the cards"),)),
+    Module(50, "nfsd", (*_MASTER, "NFS"), (_by_the_lab("The lab exports the folders"),)),
     Module(
         50,
         "ssh_keys",
@@ -244,22 +231,10 @@ MODULES = (
             SetupStep("Checking for default ssh host keys for nodes", _node_host_keys),
         ),
     ),
-    Module(
-        50,
-        "tftp",
-        ("ALL", "MASTER", "PROVISION"),
-        (SetupStep("Installing the network boot loaders", _loaders),),
-    ),
-    Module(
-        51, "chrony", ("ALL", "MASTER", "PROVISION", "TIME"), (_by_the_lab("Nodes have the host's clock"),)
-    ),
-    Module(52, "ntp", ("ALL", "MASTER", "PROVISION", "TIME"), (_by_the_lab("Nodes have the host's clock"),)),
-    Module(
-        60,
-        "hostfile",
-        ("ALL", "MASTER", "PROVISION"),
-        (SetupStep("Updating /etc/hosts and dynamic_hosts", _hosts),),
-    ),
+    Module(50, "tftp", _MASTER, (SetupStep("Installing the network boot loaders", _loaders),)),
+    Module(51, "chrony", (*_MASTER, "TIME"), (_by_the_lab("Nodes have the host's clock"),)),
+    Module(52, "ntp", (*_MASTER, "TIME"), (_by_the_lab("Nodes have the host's clock"),)),
+    Module(60, "hostfile", _MASTER, (SetupStep("Updating /etc/hosts and dynamic_hosts", _hosts),)),
     Module(90, "bootstrap", ("ALL", "PROVISION", "BOOTSTRAP"), (_configs("bootstrap.conf"),)),
     Module(91, "vnfs", ("ALL", "PROVISION", "VNFS"), (_configs("vnfs.conf"),)),
 )

@@ -63,6 +63,10 @@ class Job:
     items: tuple[Item, ...]
 
 
+Scans = dict[tuple[str, ...], list[Item]]
+"""The files of a chroot, by it and the paths that are left out: most nodes have both in common."""
+
+
 def main(arguments: Sequence[str], system: System) -> int:
     """Runs wwlivesync."""
     session = Session(system, Flags(yes=True), out=sys.stdout, err=sys.stderr, terminal=False)
@@ -87,19 +91,19 @@ def _synced(session: Session, parsed: Parsed) -> bool:
     if not nodes:
         session.notice("No nodes found")
         return False
-    jobs = [_job(session, parsed, node) for node in nodes]
-    settings = conf.read(session.system, "livesync.conf")
-    logs = parsed.one("logdir") or settings.one("logdir", "/var/log/wwlivesync")
+    live = conf.read(session.system, "livesync.conf")
+    scans: Scans = {}
+    jobs = [_job(session, parsed, node, live, scans) for node in nodes]
+    logs = parsed.one("logdir") or live.one("logdir", "/var/log/wwlivesync")
     ready = [job for job in jobs if job is not None]
     done = [_sync(session, job, logs, show=parsed.has("show")) for job in ready]
     return all(done) and len(ready) == len(nodes)
 
 
-def _job(session: Session, parsed: Parsed, node: Record) -> Job | None:
+def _job(session: Session, parsed: Parsed, node: Record, live: conf.Config, scans: Scans) -> Job | None:
     """The files that a node may get; None, after a warning, if it has no chroot."""
-    system, store = session.system, session.store
-    number = node.one("VNFSID")
-    vnfs = store.get(Kind.VNFS, int(number)) if number.isdigit() else None
+    system = session.system
+    vnfs = session.store.referred(Kind.VNFS, node.one("VNFSID"))
     if vnfs is None:
         session.warning(
             f"VNFS not defined for node: {node.name}\nhint: wwsh provision set {node.name} --vnfs=NAME"
@@ -112,7 +116,6 @@ def _job(session: Session, parsed: Parsed, node: Record) -> Job | None:
             f"Unknown VNFS chroot location for VNFS: {vnfs.name}\nhint: wwsh vnfs list {vnfs.name}"
         )
         return None
-    live = conf.read(system, "livesync.conf")
     left = [*ALWAYS_LEFT, *_mount_points(system, chroot), *_delivered(session, node)]
     left += [
         path
@@ -120,14 +123,13 @@ def _job(session: Session, parsed: Parsed, node: Record) -> Job | None:
         for path in settings.many(key)
     ]
     left += [path for key in ("exclude", "skip list") for path in live.many(key)]
-    items = scan(os.fsencode(system.path(chroot)), Rules(left))
-    wanted = [os.fsencode(path.strip("/").removeprefix("./")) for path in parsed.listed("files")]
+    key = (chroot, *left)
+    if key not in scans:
+        scans[key] = scan(os.fsencode(system.path(chroot)), Rules(left))
+    items = scans[key]
+    wanted = tuple(os.fsencode(path.strip("/").removeprefix("./")) + b"/" for path in parsed.listed("files"))
     if wanted:
-        items = [
-            one
-            for one in items
-            if any(f"{os.fsdecode(one.entry.path)}/".startswith(f"{os.fsdecode(w)}/") for w in wanted)
-        ]
+        items = [one for one in items if (one.entry.path + b"/").startswith(wanted)]
     return Job(node.name, system.path(chroot), tuple(items))
 
 
@@ -140,8 +142,7 @@ def _mount_points(system: System, chroot: str) -> list[str]:
 
 def _delivered(session: Session, node: Record) -> list[str]:
     """The paths of the files that the node gets from the data store."""
-    numbers = [int(number) for number in node.many("FILEIDS") if number.isdigit()]
-    files = [session.store.get(Kind.FILE, number) for number in numbers]
+    files = [session.store.referred(Kind.FILE, number) for number in node.many("FILEIDS")]
     return [one.one("PATH") for one in files if one is not None and one.one("PATH")]
 
 
@@ -188,27 +189,18 @@ def _attributes(text: bytes) -> tuple[str, ...]:
     return (kind, uid, gid, target) if kind == "l" else (kind, mode, uid, gid)
 
 
-_KINDS = {
-    stat.S_IFREG: "f",
-    stat.S_IFLNK: "l",
-    stat.S_IFDIR: "d",
-    stat.S_IFBLK: "b",
-    stat.S_IFCHR: "c",
-    stat.S_IFIFO: "p",
-}
-
-
 def _looks(chroot: str, item: Item) -> tuple[str, ...]:
     """The attributes of a file of the chroot, as `find` prints those of the node's."""
     entry = item.entry
-    kind, owner = _KINDS.get(stat.S_IFMT(entry.mode), "?"), (str(entry.uid), str(entry.gid))
+    kind, owner = stat.filemode(entry.mode)[0].replace("-", "f"), (str(entry.uid), str(entry.gid))
     if kind == "l":
         return (kind, *owner, os.fsdecode(item.data))
     mode = f"{stat.S_IMODE(entry.mode):o}"
     if kind == "f":
-        # Not the entry's size: of a file with several names, only one entry has it.
-        info = os.lstat(os.path.join(os.fsencode(chroot), entry.path))
-        return (kind, mode, *owner, str(info.st_size), str(int(info.st_mtime)))
+        # Of a file with several names, only one entry has the size.
+        path = os.path.join(os.fsencode(chroot), entry.path)
+        size = entry.size if entry.nlink == 1 else os.lstat(path).st_size
+        return (kind, mode, *owner, str(size), str(entry.mtime))
     return (kind, mode, *owner)
 
 

@@ -68,9 +68,7 @@ def main(arguments: Sequence[str], system: System) -> int:
     session = Session(system, Flags(yes=True), out=sys.stdout, err=sys.stderr, terminal=False)
     try:
         parsed = parse(OPTIONS, arguments, session.warning)
-        session.flags = session.lasting = Flags(
-            yes=True, verbose=parsed.has("verbose"), debug=parsed.has("debug")
-        )
+        session.flags = Flags(yes=True, verbose=parsed.has("verbose"), debug=parsed.has("debug"))
         if parsed.has("help") or (not parsed.words and not parsed.has("autoconfig")):
             session.row(USAGE.rstrip())
             return 0
@@ -162,8 +160,9 @@ class Scan:
     def _take(self, hwaddr: str) -> bool:
         """Gives a machine to a node; returns whether there was one."""
         parsed = self._parsed
-        if parsed.has("autoconfig") and self._bare():
-            return self._configure(self._bare()[0], hwaddr)
+        bare = self._bare() if parsed.has("autoconfig") else []
+        if bare:
+            return self._configure(bare[0], hwaddr)
         if not self._names:
             self._session.warning(f"No node without a hardware address is left for {hwaddr}")
             return False

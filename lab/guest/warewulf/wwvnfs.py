@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lab.guest.system import System
 from lab.guest.warewulf import conf, images, segments
-from lab.guest.warewulf.cpio import TRAILER
+from lab.guest.warewulf.cpio import TRAILER, check_sizes
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.options import Option, Parsed, parse
@@ -229,6 +229,7 @@ def _archive(
     with timer.step("Building file list"):
         started = time.time_ns()
         items = scan(os.fsencode(system.path(job.chroot)), job.rules)
+        check_sizes(item.entry for item in items)
         cut = segments.cut(items, _salt(system, job))
     begun = time.perf_counter()
     digests = [segment.digest for segment in cut]
