@@ -78,7 +78,7 @@ class Bootstrap:
 
     def does_not_load(self, *modules: str) -> list[str]:
         """Which of these modules the initramfs has not loaded before it makes file systems."""
-        loaded = self.builtin | set(self.loads)
+        loaded = self.builtin | (set(self.loads) & self.modules)
         return [name for name in modules if name.replace("-", "_") not in loaded]
 
 
