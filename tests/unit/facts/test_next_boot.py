@@ -80,7 +80,7 @@ def sms(tmp_path: Path) -> Sms:
 
 
 def test_an_image_that_was_just_packed_holds_the_tree(sms: Sms) -> None:
-    image = sms.read(next_boot.vnfs_image("tree", "/etc/*", "usr/bin/tool"))
+    image = sms.read(next_boot.vnfs_image("tree", "/etc/*", "usr/bin/tool", changes=True))
     assert (image.problem, image.tree, image.count) == ("", f"/{CHROOT}", 0)
     assert image.text("/etc/motd") == "hello\n"
     assert image.text("etc/localtime") == "/usr/share/zoneinfo/UTC"
@@ -102,13 +102,14 @@ def test_what_has_changed_since_then_is_told(sms: Sms) -> None:
     sms.write(f"{CHROOT}/etc/new")
     (etc / "localtime").unlink()
     (etc / "localtime").symlink_to("/usr/share/zoneinfo/CET")
-    image = sms.read(next_boot.vnfs_image("tree", "etc/*"))
+    image = sms.read(next_boot.vnfs_image("tree", "etc/*", changes=True))
     told = dict.fromkeys(("etc/localtime", "etc/longer", "etc/mode", "etc/motd"), "changed")
     assert image.changes == {**told, "etc/gone": "removed", "etc/new": "added"}
     assert image.count == len(image.changes)
     assert {name for name, file in image.files.items() if not file.same} == set(image.changes)
+    assert sms.read(next_boot.vnfs_image("tree", "etc/*")).files == image.files
     sms.pack()
-    assert sms.read(next_boot.vnfs_image("tree")).count == 0
+    assert sms.read(next_boot.vnfs_image("tree", changes=True)).count == 0
 
 
 def test_logs_times_and_what_is_never_packed_are_no_changes(sms: Sms) -> None:
@@ -117,7 +118,7 @@ def test_logs_times_and_what_is_never_packed_are_no_changes(sms: Sms) -> None:
     for name in ("var/log/messages", "var/cache/apt/x", "root/.bash_history", "usr/include/new.h"):
         sms.write(f"{CHROOT}/{name}", "two\n")
     (sms.tree / "proc").mkdir()
-    assert sms.read(next_boot.vnfs_image("tree")).changes == {}
+    assert sms.read(next_boot.vnfs_image("tree", changes=True)).changes == {}
 
 
 def test_a_file_that_was_asked_for_is_told_from_both_sides(sms: Sms) -> None:
