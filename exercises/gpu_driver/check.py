@@ -17,6 +17,7 @@ from lab.checks import (
     image_of,
     not_packed,
     one_for_each_vnfs,
+    stands,
 )
 from lab.facts import slurm, systemd, warewulf
 from lab.facts.next_boot import VnfsImage
@@ -269,7 +270,7 @@ def gpus_answer(cluster: ClusterView) -> None:
                 else f"The image has the driver. `lab console {node.name}` shows which VNFS it unpacked.",
                 node=node.name,
                 look="uptime -s; nvidia-smi -L",
-                final=older and node.fact(systemd.system).up,  # or it may be on its way down
+                final=older and stands(node),
             )
 
 

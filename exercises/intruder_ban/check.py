@@ -11,6 +11,7 @@ from lab.checks import (
     chroot_of,
     conditions,
     failed,
+    files_with_conditions,
     meets,
     of_each_kind,
     require_packed,
@@ -19,7 +20,6 @@ from lab.checks import (
 from lab.facts import systemd, warewulf
 
 SERVICES = ("fail2ban", "firewalld")
-CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
 LOG = "/var/log/secure"  # of the cluster's jail.local
 MADE = (  # what the steps change in the chroot; what tells most comes first
     "etc/fail2ban/jail.d",
@@ -33,12 +33,6 @@ MADE = (  # what the steps change in the chroot; what tells most comes first
     "usr/lib/systemd/system/firewalld.service",
     "usr/sbin/firewalld",
 )
-
-
-def unit_files(root: str, service: str) -> str:
-    """Paths of a service's unit and its overrides under a root folder."""
-    places = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-    return " ".join(f"{root}{place}/{service}.service{more}" for place in places for more in ("", ".d"))
 
 
 def jail_answer(node: NodeView) -> tuple[int, str]:
@@ -122,7 +116,7 @@ def services_are_for_login_only(cluster: ClusterView) -> None:
     lacking = [
         service
         for service in SERVICES
-        if cluster.sms.run(f"grep -rqsE '{CONDITION}' {unit_files(root, service)}").exit_status != 0
+        if not cluster.sms.run(files_with_conditions(root, f"{service}.service")).output.strip()
     ]
     if lacking and neighbours(cluster):
         raise failed(
@@ -138,11 +132,12 @@ def services_are_for_login_only(cluster: ClusterView) -> None:
 def conditions_sort_the_nodes(cluster: ClusterView) -> None:
     """The login node meets these conditions, and no compute node does, so its next boot starts neither."""
     root = chroot_of(cluster, "login")
-    for service in SERVICES:
-        tests = conditions(cluster, root, f"{service}.service")
+    found = {service: conditions(cluster, root, f"{service}.service") for service in SERVICES}
+    others = neighbours(cluster) if any(found.values()) else ()
+    for service, tests in found.items():
         told = ", ".join(tests)
         look = f"systemd-analyze condition {' '.join(map(repr, tests))}"
-        for node in neighbours(cluster) if tests else ():
+        for node in others if tests else ():
             if meets(node, tests):
                 raise failed(
                     expected=f"conditions of {service} that {node.name} does not meet",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, check, chroot_of, failed, require_packed, stands
-from lab.facts import warewulf
+from lab.checks import ClusterView, check, chroot_of, failed, given_files, require_packed, stands
 
 NOTES = "listening.txt"
 RPC = ("rpcbind.socket", "rpcbind.service")
@@ -53,8 +52,7 @@ def inventory_is_written_down(cluster: ClusterView) -> None:
 
 def delivered(cluster: ClusterView) -> bool:
     """Whether files of Warewulf's change both units on the login node, e.g. mask them."""
-    given = cluster.sms.fact(warewulf.provision_print("login")).files
-    paths = [row.path for row in cluster.sms.fact(warewulf.file_list) if row.name in given]
+    paths = given_files(cluster, "login")
     return all(any(f"/{unit}" in path for path in paths) for unit in RPC)
 
 

@@ -153,7 +153,7 @@ def bootstrap_loads_the_drivers(cluster: ClusterView) -> None:
     """The bootstrap of both nodes loads the disk driver and the file system driver."""
     for node in nodes(cluster):
         bootstrap = bootstrap_of(cluster, node.name)
-        missing = list(dict.fromkeys([*bootstrap.does_not_load(*MODULES), *bootstrap.lacking(*MODULES)]))
+        missing = bootstrap.does_not_load(*MODULES)
         if not missing:
             continue
         listed = listed_modules(cluster.sms.run(f"cat {CONF}").output)

@@ -14,22 +14,18 @@ from lab.checks import (
     coming,
     conditions,
     failed,
+    files_with_conditions,
+    given_files,
     meets,
     of_each_kind,
     require_packed,
     stands,
 )
-from lab.facts import slurm, warewulf
+from lab.facts import slurm
 
 UNIT = "slurmd.service"
-PLACES = tuple(
-    f"{folder}/{UNIT}{more}"
-    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system")
-    for more in ("", ".d")
-)
-CONDITION = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"
 SHOWN = "ActiveState,ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic,Result"
-IN_TREE = ("etc/systemd/system", *(place.lstrip("/") for place in PLACES if place.startswith("/usr")))
+IN_TREE = ("etc/systemd/system", *(f"usr/lib/systemd/system/{UNIT}{more}" for more in ("", ".d")))
 CONFIGURATION = "/etc/slurm/slurm.conf"
 LOOK = f"systemctl --no-pager status {UNIT.removesuffix('.service')}"
 SAME_BOOT = 10  # seconds that two accounts of one boot may differ
@@ -57,28 +53,21 @@ def daemon(node: NodeView) -> Daemon:
     return Daemon(active, refused and active in ("inactive", "failed"))
 
 
-def with_condition(root: str) -> str:
-    """A command that lists the files of slurmd's unit which hold a condition, under a root folder."""
-    return f"grep -rlsE '{CONDITION}' {' '.join(root + place for place in PLACES)}"
-
-
 def in_the_image(cluster: ClusterView) -> list[str]:
     """Files in the chroot that hold a condition for slurmd."""
-    return cluster.sms.run(with_condition(chroot_of(cluster, "login"))).output.split()
+    return cluster.sms.run(files_with_conditions(chroot_of(cluster, "login"), UNIT)).output.split()
 
 
 def delivered(cluster: ClusterView) -> list[str]:
     """Overrides of slurmd's unit that are assigned to the login node as Warewulf files."""
-    given = cluster.sms.fact(warewulf.provision_print("login")).files
-    rows = cluster.sms.fact(warewulf.file_list)
-    return [row.path for row in rows if row.name in given and f"/{UNIT}" in row.path]
+    return [path for path in given_files(cluster, "login") if f"/{UNIT}" in path]
 
 
 def came_with_the_boot(node: NodeView) -> bool | None:
     """Whether a node's condition is as old as its boot; None when it has no condition at all."""
     output = node.run(
         "systemctl show --timestamp=unix -p UserspaceTimestamp;"
-        f" {with_condition('')} | xargs -r stat -L -c '%Z %n'"
+        f" {files_with_conditions('', UNIT)} | xargs -r stat -L -c '%Z %n'"
     ).output
     began = re.search(r"UserspaceTimestamp=@(\d+)", output)
     changed = [int(found[1]) for found in re.finditer(r"^(\d+) /", output, flags=re.MULTILINE)]
@@ -93,11 +82,11 @@ def login_refuses_slurmd(cluster: ClusterView) -> None:
     found = daemon(cluster.login)
     if found.refused:
         return
-    kept = in_the_image(cluster) or delivered(cluster)
     if found.active not in ("inactive", "failed"):
         hint = "`systemctl edit slurmd` adds conditions; systemd tests them when the service starts."
-        if kept:
-            older = in_the_image(cluster) and changed_since_packed(cluster, "login", *IN_TREE)
+        kept = in_the_image(cluster)
+        if kept or delivered(cluster):
+            older = kept and changed_since_packed(cluster, "login", *IN_TREE)
             hint = (
                 "The chroot has a condition, but the VNFS was packed before. `sudo wwvnfs` packs it."
                 if older

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, failed, not_in_bootstrap, stands
 from lab.facts import fail2ban, systemd
 
 CONF = "/etc/warewulf/bootstrap.conf"
@@ -105,7 +105,7 @@ def login_has_the_modules(cluster: ClusterView) -> None:
         else "`lab console login` shows which bootstrap it fetched.",
         node="login",
         look=f"uptime -s; modinfo -n {lacking[0]}",
-        final=older and cluster.login.fact(systemd.system).up,  # or it may be on its way down
+        final=older and stands(cluster.login),
     )
 
 
@@ -127,8 +127,7 @@ def firewall_runs(cluster: ClusterView) -> None:
 @check(step="boot", needs=[firewall_runs])
 def modules_come_with_the_bootstrap(cluster: ClusterView) -> None:
     """The login node has loaded only modules that its bootstrap contains, so the next boot has them too."""
-    loaded = [line.split()[0] for line in cluster.login.run("lsmod").output.splitlines()[1:]]
-    strange = bootstrap_of(cluster, "login").lacking(*loaded)
+    strange = not_in_bootstrap(cluster, cluster.login)
     if strange:
         raise failed(
             expected="every loaded module in the bootstrap",

@@ -6,7 +6,7 @@ that nodes have loaded must be in it.
 
 from __future__ import annotations
 
-from lab.checks import ClusterView, NodeView, bootstrap_of, check, chroot_of, failed
+from lab.checks import ClusterView, NodeView, bootstrap_of, check, chroot_of, failed, not_in_bootstrap
 from lab.facts import next_boot, slurm, systemd, warewulf
 
 
@@ -105,8 +105,7 @@ def nodes_run_it(cluster: ClusterView) -> None:
 def modules_come_with_the_bootstrap(cluster: ClusterView) -> None:
     """The login node and the compute nodes have loaded only modules that the bootstrap contains."""
     for node in [cluster.login, *cpu_nodes(cluster)]:
-        loaded = [line.split()[0] for line in node.run("lsmod").output.splitlines()[1:]]
-        strange = bootstrap_of(cluster, node.name).lacking(*loaded)
+        strange = not_in_bootstrap(cluster, node)
         if strange:
             raise failed(
                 expected="every loaded module in the bootstrap",

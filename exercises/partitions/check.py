@@ -196,7 +196,9 @@ def ordinary_jobs_fit(cluster: ClusterView) -> None:
     later = usual_memory(conf.queues, conf.setting)
     fault = memory_at_fault(cluster, now)
     other = failed(expected=now, actual=later) if now != later else None
-    require_both(fault, None if fault and other else fault or other, look=WRITTEN)
+    # Whether a job would fit as the file has it, only a controller that has read the file can say.
+    mended = fault and other and "all" not in later.values()
+    require_both(fault, None if mended else fault or other, look=WRITTEN)
 
 
 @check(step="try", needs=[ordinary_jobs_fit], settle=10)

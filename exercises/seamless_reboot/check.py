@@ -15,13 +15,14 @@ from lab.checks import (
     NodeView,
     check,
     failed,
+    given_files,
     image_of,
     require_both,
     slurm_conf_of,
+    stands,
 )
-from lab.facts import slurm, systemd, warewulf
+from lab.facts import slurm, slurm_conf
 
-CONF = "/etc/slurm/slurm.conf"
 LOG = "/var/log/slurm/slurmctld.log"
 # Words of slurmctld's log (slurmctld/proc_req.c, node_mgr.c): a request, and how it may end.
 QUEUED = "reboot request queued for nodes"
@@ -104,7 +105,7 @@ def node_is_in_service(cluster: ClusterView) -> None:
 def ignored(node: NodeView) -> int:
     """For how many seconds a node has run on since slurmd ran the program; 0 if it may still reboot."""
     times = [int(word) for word in node.run(ASKED).output.split() if word.isdecimal()]
-    if len(times) != 2 or not node.fact(systemd.system).up:
+    if len(times) != 2 or not stands(node):
         return 0
     seconds = times[1] - times[0]
     return seconds if seconds > PATIENCE else 0
@@ -131,7 +132,7 @@ def reboot_program_is_known(cluster: ClusterView) -> None:
             look="scontrol show config | grep RebootProgram",
         )
 
-    require_both(fault(running), fault(written), look="grep -i RebootProgram /etc/slurm/slurm.conf")
+    require_both(fault(running), fault(written), look=f"grep -i RebootProgram {slurm_conf.PATH}")
 
 
 def lasting(cluster: ClusterView, node: NodeView, path: str) -> bool:
@@ -143,9 +144,8 @@ def lasting(cluster: ClusterView, node: NodeView, path: str) -> bool:
     found = node.run(f"{places}; findmnt -nro SOURCE -T {quoted}").output.split()
     if any(":/" in word for word in found[2:]):
         return True
-    given = cluster.sms.fact(warewulf.provision_print(node.name)).files
-    files = {row.path for row in cluster.sms.fact(warewulf.file_list) if row.name in given}
-    names = [name for name in found[:2] if name not in files]
+    given = given_files(cluster, node.name)
+    names = [name for name in found[:2] if name not in given]
     image = image_of(cluster, node.name, *names)
     return all(image.has(name) for name in names)
 

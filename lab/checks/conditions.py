@@ -8,6 +8,7 @@ import shlex
 from lab.checks.cluster_view import ClusterView, NodeView
 
 _PLACES = ("etc/systemd/system", "usr/lib/systemd/system")
+_ANY = r"^\s*((Condition|Assert)[A-Za-z]+|ExecCondition)\s*=\s*[^[:space:]]"  # for grep -E
 _LINE = re.compile(r"^\s*((Condition|Assert)[A-Za-z]+)\s*=\s*(.*?)\s*$")
 
 
@@ -31,6 +32,15 @@ def conditions(cluster: ClusterView, root: str, unit: str) -> tuple[str, ...]:
         else:
             found = [one for one in found if one[0] != line[2]]
     return tuple(text for _, text in found)
+
+
+def files_with_conditions(root: str, unit: str) -> str:
+    """A command that lists the files of a unit and its overrides, below a folder, that hold a condition.
+
+    `ExecCondition=` is among the conditions. Tell by the output: some of the places may not exist.
+    """
+    places = (f"{root}/{place}/{unit}{more}" for place in _PLACES for more in ("", ".d"))
+    return f"grep -rlsE {shlex.quote(_ANY)} {' '.join(map(shlex.quote, places))}"
 
 
 def meets(node: NodeView, wanted: tuple[str, ...]) -> bool:

@@ -52,10 +52,15 @@ def require_packed(cluster: ClusterView, node: str, *paths: str) -> None:
         )
 
 
+def given_files(cluster: ClusterView, node: str) -> dict[str, str]:
+    """The files that Warewulf gives a node at each boot: the name of each in Warewulf, by its path."""
+    names = cluster.sms.fact(warewulf.provision_print(node)).files
+    return {row.path: row.name for row in cluster.sms.fact(warewulf.file_list) if row.name in names}
+
+
 def coming(cluster: ClusterView, node: str, *paths: str) -> dict[str, Coming]:
     """The files that a node has at absolute paths after its next boot."""
-    names = cluster.sms.fact(warewulf.provision_print(node)).files
-    given = {row.path: row.name for row in cluster.sms.fact(warewulf.file_list) if row.name in names}
+    given = given_files(cluster, node)
     found = {path: _stored(cluster, given[path]) for path in paths if path in given}
     others = [path for path in paths if path not in found]
     if others:

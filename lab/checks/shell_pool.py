@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 SHELLS_PER_NODE = 4
 WAIT_FOR_SHELL = 0.3  # seconds to wait for a busy shell before another one is opened
-FRESH = 1.0  # seconds for which a fact is not read again
+FRESH = 1.0  # seconds for which a fact is not read again, at least
 
 
 class Answer(Protocol):
@@ -54,7 +54,7 @@ class _NodeShells:
 
 
 class ShellPool:
-    """A few open shells for each node and user, and the facts read in the last second."""
+    """A few open shells for each node and user, and the facts read a moment ago."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ShellPool:
         self._open_shell = open_shell
         self._shells: dict[tuple[str, str], _NodeShells] = {}
         self._change = threading.Condition()
-        self._facts: dict[tuple[str, str, str], tuple[float, object]] = {}
+        self._facts: dict[tuple[str, str, str], tuple[float, object]] = {}  # fresh until then
         self._asking: dict[tuple[str, str, str], threading.Lock] = {}
 
     @contextmanager
@@ -115,15 +115,20 @@ class ShellPool:
             self._change.notify_all()
 
     def fact(self, key: tuple[str, str, str], ask: Callable[[], T]) -> T:
-        """Returns a fact that was read within the last second, else reads it with `ask`."""
+        """Returns a fact that is still fresh, else reads it with `ask`.
+
+        A fact stays fresh for a second, or for as long as it took to read it.
+        """
         with self._change:
             lock = self._asking.setdefault(key, threading.Lock())
         with lock:
             known = self._facts.get(key)
-            if known and self.clock() - known[0] < FRESH:
+            if known and self.clock() < known[0]:
                 return cast("T", known[1])
+            began = self.clock()
             answer = ask()
-            self._facts[key] = (self.clock(), answer)
+            now = self.clock()
+            self._facts[key] = (now + max(FRESH, now - began), answer)
             return answer
 
     def close(self) -> None:

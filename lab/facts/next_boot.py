@@ -48,7 +48,7 @@ class VnfsImage:
     packed: int  # seconds since 1970
     files: Mapping[str, Packed]  # paths, without a slash at the beginning, that match a pattern
     changes: Mapping[str, str]  # path: added, removed or changed in the tree since; the first of them
-    count: int  # of all changes
+    count: int  # of all changes; none are told unless they were asked for
 
     def has(self, path: str) -> bool:
         """Whether the image has a file that was asked for."""
@@ -78,7 +78,7 @@ class Bootstrap:
 
     def does_not_load(self, *modules: str) -> list[str]:
         """Which of these modules the initramfs has not loaded before it makes file systems."""
-        loaded = self.builtin | set(self.loads)
+        loaded = self.builtin | (set(self.loads) & self.modules)
         return [name for name in modules if name.replace("-", "_") not in loaded]
 
 
@@ -121,12 +121,13 @@ def _bootstrap(status: int, output: str) -> Bootstrap:
     )
 
 
-def vnfs_image(name: str, *patterns: str) -> Fact[VnfsImage]:
+def vnfs_image(name: str, *patterns: str, changes: bool = False) -> Fact[VnfsImage]:
     """The image of a VNFS, with the files whose paths match a pattern (`*` matches slashes, too).
 
-    A fact of its own about the same image is read again, so checks of one exercise ask with equal patterns.
+    With `changes`, all other files are compared with the tree, too. A fact of its own about the same image is
+    read again, so checks of one exercise ask with equal patterns.
     """
-    asking = _asking("vnfs", name, *(pattern.lstrip("/") for pattern in patterns))
+    asking = _asking("changes" if changes else "vnfs", name, *(pattern.lstrip("/") for pattern in patterns))
     return Fact(asking, _vnfs_image, f"zstd -dc /srv/warewulf/vnfs/{name}/image.* | cpio -it")
 
 

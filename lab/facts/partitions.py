@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.facts.fact import Fact, FactError, pairs, require_success
 
+_TRUE = ("yes", "up", "true", "1")  # s_p_handle_boolean in src/common/parse_config.c
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
@@ -38,24 +40,32 @@ def _queues(status: int, output: str) -> dict[str, Queue]:
         return {}
     require_success(_COMMAND, status, output)
     found = [pairs(line) for line in output.splitlines()]
-    return {record["PartitionName"]: _queue(record) for record in found if "PartitionName" in record}
+    return {record["PartitionName"]: _shown(record) for record in found if "PartitionName" in record}
 
 
-def _queue(record: dict[str, str]) -> Queue:
+def _shown(record: dict[str, str]) -> Queue:
     tier = record.get("PriorityTier", "")
     if not tier.isdecimal():
         raise FactError(f"`{_COMMAND}` printed {tier!r} as PriorityTier", 0, str(record))
+    return queue(record["PartitionName"], {key.lower(): value for key, value in record.items()})
+
+
+def queue(name: str, record: Mapping[str, str]) -> Queue:
+    """The rules of a partition as Slurm understands its keys, which are in lower case here."""
+    tier = record.get("prioritytier", record.get("priority", "1"))
+    allowed = accounts(record.get("allowaccounts", ""))
+    nodes = record.get("nodes", "")
     return Queue(
-        name=record["PartitionName"],
-        default=record.get("Default") == "YES",
-        default_minutes=minutes(record.get("DefaultTime", "NONE")),
-        max_minutes=minutes(record.get("MaxTime", "UNLIMITED")),
-        tier=int(tier),
-        allowed=accounts(record.get("AllowAccounts", "")),
-        denied=accounts(record.get("DenyAccounts", "")),
-        nodes="" if record.get("Nodes") == "(null)" else record.get("Nodes", ""),
-        memory_per_cpu=mebibytes(record.get("DefMemPerCPU", "")),
-        memory_per_node=mebibytes(record.get("DefMemPerNode", "")),
+        name=name,
+        default=record.get("default", "").lower() in _TRUE,
+        default_minutes=minutes(record.get("defaulttime", "")),
+        max_minutes=minutes(record.get("maxtime", "")),
+        tier=int(tier) if tier.isdecimal() else 1,
+        allowed=allowed,
+        denied=frozenset() if allowed else accounts(record.get("denyaccounts", "")),
+        nodes="" if nodes == "(null)" else nodes,
+        memory_per_cpu=mebibytes(record.get("defmempercpu", "")),
+        memory_per_node=mebibytes(record.get("defmempernode", "")),
     )
 
 

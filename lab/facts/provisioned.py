@@ -181,34 +181,42 @@ def left_out(name: str) -> re.Pattern[str]:
     return re.compile("|".join(fnmatch.translate(word) for word in words) or r"(?!)")
 
 
-def tree_names(root: str, leave: re.Pattern[str]) -> Iterator[str]:
-    """The paths of a chroot that are packed."""
+def tree_names(root: str, wanted: re.Pattern[str], leave: re.Pattern[str]) -> Iterator[str]:
+    """The wanted paths of a chroot that are packed."""
     device = os.lstat(root).st_dev
     for folder, folders, names in os.walk(root):
         place = os.path.relpath(folder, root)
         prefix = "" if place == "." else f"{place}/"
         folders[:] = [name for name in folders if not leave.match(prefix + name)]
         for name in [*folders, *names]:
-            info = os.lstat(os.path.join(folder, name))
-            if not leave.match(prefix + name) and not stat.S_ISSOCK(info.st_mode):
-                yield prefix + name
+            path = prefix + name
+            if not wanted.match(path) or leave.match(path):
+                continue
+            if not stat.S_ISSOCK(os.lstat(os.path.join(folder, name)).st_mode):
+                yield path
         folders[:] = [
             name for name in folders
             if os.lstat(os.path.join(folder, name)).st_dev == device  # wwvnfs packs no other file system
         ]  # fmt: skip
 
 
-def read_vnfs(name: str, patterns: list[str]) -> dict[str, Any]:
-    """The image of a VNFS: the files that match a pattern, and what has changed in its tree since."""
+def read_vnfs(name: str, patterns: list[str], *, compare: bool) -> dict[str, Any]:
+    """The image of a VNFS: the files that match a pattern.
+
+    With `compare`, all others are compared, too, and what has changed in the tree since is told.
+    """
     record = stored("vnfs", name)
     root, path = ROOT + record.get("CHROOT", ""), f"{STORE}/vnfs/{name}/image.{record.get('CHECKSUM')}"
     if not os.path.exists(path):
         raise UnreadableError(f"the image of {name} is gone: {path}")
     asked = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
+    seen_to = re.compile("") if compare else asked
     files: dict[str, Any] = {}
     changes: dict[str, str] = {}
     seen = set()
     for entry in unpacked(path):
+        if not seen_to.match(entry.name):
+            continue
         wanted, place = bool(asked.match(entry.name)), os.path.join(root, entry.name)
         there = tree_state(place, text=wanted)
         state, same = image_state(entry, there, place, asked=wanted)
@@ -217,7 +225,7 @@ def read_vnfs(name: str, patterns: list[str]) -> dict[str, Any]:
             files[entry.name] = {"image": state, "tree": there, "same": same}
         if not same:
             changes[entry.name] = "removed" if there is None else "changed"
-    for there_too in tree_names(root, left_out(name)):
+    for there_too in tree_names(root, seen_to, left_out(name)):
         if there_too not in seen:
             changes[there_too] = "added"
             if asked.match(there_too):
@@ -229,8 +237,7 @@ def read_vnfs(name: str, patterns: list[str]) -> dict[str, Any]:
         "tree": record.get("CHROOT", ""),
         "packed": packed,
         "files": files,
-        "changes": dict(told[:MOST]),
-        "count": len(told),
+        **({"changes": dict(told[:MOST]), "count": len(told)} if compare else {}),
     }
 
 
@@ -259,9 +266,14 @@ def read_bootstrap(name: str) -> dict[str, Any]:
 
 
 def main(words: list[str]) -> None:
-    """`vnfs NAME PATTERN…` or `bootstrap NAME`; prints what it has, or the problem."""
+    """`vnfs NAME PATTERN…`, `changes NAME PATTERN…` or `bootstrap NAME`; prints what it has, or the fault."""
+    kind, name, *patterns = words
     try:
-        found = read_vnfs(words[1], words[2:]) if words[0] == "vnfs" else read_bootstrap(words[1])
+        found = (
+            read_bootstrap(name)
+            if kind == "bootstrap"
+            else read_vnfs(name, patterns, compare=kind == "changes")
+        )
     except (UnreadableError, OSError) as problem:
         found = {"problem": str(problem)}
     print(json.dumps(found))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lab.facts.fact import Fact, require_success
-from lab.facts.partitions import Queue, accounts, mebibytes, minutes
+from lab.facts.partitions import Queue, queue
 
 PATH = "/etc/slurm/slurm.conf"
 DEFAULTS = {
@@ -27,7 +27,6 @@ _DEEP = 9  # files that include each other stop here; Slurm would not start with
 _PAIR = re.compile(r"(?:^|(?<=\s))([A-Za-z0-9_.]+)\s*\+?=\s*(?:\"([^\"]*)\"|(\S+))")
 _INCLUDE = re.compile(r"\s*include\s+(\S+)", re.IGNORECASE)
 _COMMENT = re.compile(r"(?<!\\)#.*")
-_TRUE = ("yes", "up", "true", "1")  # s_p_handle_boolean
 
 Record = Mapping[str, str]
 
@@ -47,9 +46,9 @@ class SlurmConf:
     @property
     def queues(self) -> dict[str, Queue]:
         """The partitions by name, as a controller shows them that has read the file."""
-        found = {name: _queue(name, record) for name, record in self.partitions.items()}
-        defaults = [name for name, queue in found.items() if queue.default]
-        return {name: replace(queue, default=name in defaults[-1:]) for name, queue in found.items()}
+        found = {name: queue(name, record) for name, record in self.partitions.items()}
+        defaults = [name for name, one in found.items() if one.default]
+        return {name: replace(one, default=name in defaults[-1:]) for name, one in found.items()}
 
 
 def parse(read: Callable[[str], str], path: str = PATH) -> SlurmConf:
@@ -81,25 +80,6 @@ def _lines(read: Callable[[str], str], path: str, depth: int = 0) -> Iterator[st
         elif depth < _DEEP:
             place = included[1] if included[1].startswith("/") else f"{path.rpartition('/')[0]}/{included[1]}"
             yield from _lines(read, place, depth + 1)
-
-
-def _queue(name: str, record: Record) -> Queue:
-    tier = record.get("prioritytier", record.get("priority", "1"))
-    allowed = accounts(record.get("allowaccounts", ""))
-    most = minutes(record.get("maxtime", ""))
-    usual = minutes(record.get("defaulttime", ""))
-    return Queue(
-        name=name,
-        default=record.get("default", "").lower() in _TRUE,
-        default_minutes=usual,
-        max_minutes=most,
-        tier=int(tier) if tier.isdecimal() else 1,
-        allowed=allowed,
-        denied=frozenset() if allowed else accounts(record.get("denyaccounts", "")),
-        nodes=record.get("nodes", ""),
-        memory_per_cpu=mebibytes(record.get("defmempercpu", "")),
-        memory_per_node=mebibytes(record.get("defmempernode", "")),
-    )
 
 
 def text(path: str) -> Fact[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,9 +18,9 @@ from lab.paths import data_folder
 from tests.exercises.labs import scripts
 from tests.unit.checks_world import Said, World
 from tests.unit.exercises.test_login import TWO_LINES, with_option_two
+from tests.unit.warewulf_root import Programs
 
 CATALOG = load(data_folder("exercises"))
-ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "6.12.0"
 CHROOT = "opt/ohpc/admin/images/debian13"
 HANDOUT = """\
@@ -42,8 +39,9 @@ class Sms:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
-        self.programs = folder / "bin"
         self._fill()
+        others = {"sudo": 'exec "$@"', "uname": f"echo {KERNEL}"}
+        self._programs = Programs(folder / "bin", self.root, others)
         self.type("wwinit database")
         self.type(f"wwbootstrap {KERNEL}")
         self.type(f"wwvnfs --chroot=/{CHROOT}")
@@ -67,35 +65,11 @@ class Sms:
         for name, text in files.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text(text)
-        self.programs.mkdir()
-        for name in ("wwsh", "wwvnfs", "wwbootstrap", "wwinit"):
-            self._program(name, f'exec {sys.executable} -m lab.guest.main {name} "$@"')
-        self._program("sudo", 'exec "$@"')
-        self._program("uname", f"echo {KERNEL}")
-
-    def _program(self, name: str, text: str) -> None:
-        path = self.programs / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
 
     def type(self, command: str, stdin: str = "") -> Said:
         """Runs a command as on the SMS; what `cat` reads lies under our root."""
         placed = re.sub(r"^cat /", f"cat {self.root}/", command)
-        done = subprocess.run(
-            ["/bin/sh", "-c", placed],
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=60,
-            env={
-                "PATH": f"{self.programs}:{os.environ['PATH']}",
-                "RACKLING_ROOT": str(self.root),
-                "PYTHONPATH": str(ROOT),
-            },
-        )
-        return Said(done.returncode, done.stdout)
+        return Said(*self._programs.type(placed, stdin))
 
     def solve(self, world: World, blocks: Iterable[Block]) -> None:
         """Types what scripts type for Warewulf."""

@@ -349,6 +349,25 @@ def test_a_fact_asked_by_many_is_read_once() -> None:
     assert len(world.ran) == 1
 
 
+def test_a_fact_stays_fresh_as_long_as_it_took_to_read_and_at_least_a_second() -> None:
+    world = World()
+    room = world.room(lambda: world.now)
+
+    def read_in(seconds: float) -> float:
+        def ask() -> float:
+            world.now += seconds
+            return world.now
+
+        return room.fact(("sms", "root", f"{seconds}"), ask)
+
+    for seconds, fresh in ((0.25, 1.0), (6.0, 6.0)):
+        first = read_in(seconds)
+        world.now = first + fresh - 0.125
+        assert read_in(seconds) == first
+        world.now = first + fresh
+        assert read_in(seconds) == first + fresh + seconds
+
+
 def test_notices_tell_what_is_waited_for() -> None:
     looks: list[int] = []
     notices: list[Notice] = []

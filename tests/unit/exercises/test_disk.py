@@ -198,6 +198,7 @@ def test_drivers_that_the_bootstrap_does_not_load_are_named(
 def test_a_driver_that_is_loaded_must_also_be_packed() -> None:
     found = judge("local_disk", with_bootstrap(solved(), "ext4", loads=("virtio_blk", "ext4")))
     assert outcomes(found, Outcome.FAILED) == ["bootstrap_loads_the_drivers"]
+    assert "does not load virtio_blk" in found["bootstrap_loads_the_drivers"].actual
 
 
 @pytest.mark.parametrize(("built", "part"), [(1001, "booted before"), (900, "none, tmpfs")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from lab.course.catalog import load
 from lab.model import NodeStatus, Power
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, World
+from tests.unit.next_boot_world import with_image
 
 CATALOG = load(data_folder("exercises"))
 SIX = "dynamic_hosts,group,munge.key,network,passwd,shadow"
@@ -45,29 +45,13 @@ def provision_print(vnfs: str = "debian13", bootstrap: str = "6.12.0", files: st
     return "\n".join([f"#### login {'#' * 68}", *lines]) + "\n"
 
 
-def packs(
-    world: World, files: dict[str, str | None], tree: str = "/opt/ohpc/admin/images/debian13", gone: str = ""
-) -> World:
+def packs(world: World, files: dict[str, str | None], gone: str = "") -> World:
     """The VNFS holds these small files with this text, as the chroot does; None: only the chroot has it.
 
     Only the VNFS still has the file that is `gone`.
     """
-
-    def state(text: str) -> dict[str, object]:
-        return {"mode": 0o100644, "uid": 0, "gid": 0, "size": len(text), "text": text}
-
-    both = {
-        path: {
-            "image": None if text is None else state(text),
-            "tree": state(text or ""),
-            "same": text is not None,
-        }
-        for path, text in files.items()
-    }
-    if gone:
-        both[gone] = {"image": state("x"), "tree": None, "same": False}
-    told = {"tree": tree, "packed": 1, "files": both, "changes": {}, "count": 0}
-    return world.says("sms", "^python3 -I -c", json.dumps(told))
+    both = {path: (text, text or "") for path, text in files.items()}
+    return with_image(world, {**both, **({gone: ("x", None)} if gone else {})})
 
 
 def handed_out() -> World:

@@ -453,6 +453,14 @@ def test_more_memory_than_there_is() -> None:
     assert "How much memory" in the_failure("partitions", world).hint
 
 
+def test_a_file_without_any_limit_is_not_as_it_should_be() -> None:
+    world = rules("DefMemPerCPU=400", "DefMemPerCPU=2000").says("sms", "^sbatch --test-only", SAID, 1)
+    world.says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("DefMemPerCPU=400 ", ""))
+    failure = the_failure("partitions", world)
+    assert "Memory specification" in failure.actual
+    assert "How much memory" in failure.hint
+
+
 def test_memory_that_was_mended_in_the_running_controller_only() -> None:
     world = solved().says("sms", "^cat /etc/slurm/slurm.conf", CONF.replace("=400", "=2000"))
     failure = the_failure("partitions", world)

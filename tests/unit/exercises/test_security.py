@@ -142,6 +142,7 @@ def jailed() -> World:
     world = a_cluster()
     world.says("sms", "is-enabled", "enabled\n")
     world.says("sms", "^grep -")
+    world.says("sms", "^grep -rlsE", f"{CHROOT}/etc/systemd/system/x.service.d/override.conf\n")
     world.says(
         "sms", "cat jail.conf", "[DEFAULT]\nenabled = false\n[sshd]\nport=ssh\n[sshd]\nenabled = true\n"
     )
@@ -181,7 +182,7 @@ def test_intruder_ban_passes_when_solved() -> None:
             "jail_for_ssh_is_on",
             "disabled",
         ),
-        ("sms", "^grep -rqsE", "", 1, "services_are_for_login_only", "fail2ban, firewalld"),
+        ("sms", "^grep -rlsE", "", 1, "services_are_for_login_only", "fail2ban, firewalld"),
         ("sms", "^grep -qsE", "", 1, "image_keeps_logins_in_a_log", "commented out"),
         ("login", "^systemctl show", unit("inactive", "not-found"), 0, "login_watches_logins", "has none"),
         ("login", "^systemctl show", unit("inactive", condition="no"), 0, "login_watches_logins", "unmet"),
@@ -218,7 +219,7 @@ def test_fail2ban_may_read_another_log_or_the_journal() -> None:
 
 
 def test_a_login_node_with_a_vnfs_of_its_own_needs_no_condition() -> None:
-    world = jailed().says("sms", "^grep -rqsE", status=1).says("sms", f"^cd {CHROOT} .*service.d", "")
+    world = jailed().says("sms", "^grep -rlsE", status=1).says("sms", f"^cd {CHROOT} .*service.d", "")
     for node in ("c1", "c2"):
         other = provision_print(vnfs="compute").replace("login", node)
         world.says("sms", f"^wwsh provision print {node}", other)

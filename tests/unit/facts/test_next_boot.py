@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,9 +10,9 @@ import pytest
 
 from lab.facts import next_boot
 from lab.facts.fact import Fact, FactError
+from tests.unit.warewulf_root import Programs
 
 T = TypeVar("T")
-PROJECT = Path(__file__).resolve().parents[3]
 CHROOT = "opt/images/tree"
 KERNEL = "6.12.0"
 MODULES = f"lib/modules/{KERNEL}"
@@ -30,9 +28,10 @@ class Sms:
     """A folder with a chroot, a kernel and a store, and the SMS's programs for it."""
 
     def __init__(self, folder: Path) -> None:
-        self.root, self.programs = folder / "root", folder / "bin"
+        self.root = folder / "root"
         self.write(f"{CHROOT}/sbin/init")
         self.write(f"{CHROOT}/etc/motd", "hello\n")
+        os.utime(self.tree / "etc/motd", (1000, 1000))  # times are compared by the second
         for name in ("etc/longer", "etc/mode", "etc/gone", "root/.profile"):
             self.write(f"{CHROOT}/{name}", "one\n")
         self.write(f"{CHROOT}/usr/bin/tool", "x" * 9000, 0o755)
@@ -48,11 +47,7 @@ class Sms:
         self.write(f"{MODULES}/modules.builtin", "kernel/fs/ext4/ext4.ko\n")
         for path in DEP:
             self.write(f"{MODULES}/{path}")
-        self.programs.mkdir()
-        for name in ("wwsh", "wwvnfs", "wwbootstrap", "wwinit"):
-            program = self.programs / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} -m lab.guest.main {name} "$@"\n')
-            program.chmod(0o755)
+        self.type = Programs(folder / "bin", self.root).type
         self.type("wwinit database")
         self.pack()
         self.build()
@@ -66,22 +61,6 @@ class Sms:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
-
-    def type(self, command: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=60,
-            env={
-                "PATH": f"{self.programs}:{os.environ['PATH']}",
-                "RACKLING_ROOT": str(self.root),
-                "PYTHONPATH": str(PROJECT),
-            },
-        )
-        return done.returncode, done.stdout
 
     def pack(self) -> None:
         status, output = self.type(f"wwvnfs --chroot=/{CHROOT}")
@@ -101,7 +80,7 @@ def sms(tmp_path: Path) -> Sms:
 
 
 def test_an_image_that_was_just_packed_holds_the_tree(sms: Sms) -> None:
-    image = sms.read(next_boot.vnfs_image("tree", "/etc/*", "usr/bin/tool"))
+    image = sms.read(next_boot.vnfs_image("tree", "/etc/*", "usr/bin/tool", changes=True))
     assert (image.problem, image.tree, image.count) == ("", f"/{CHROOT}", 0)
     assert image.text("/etc/motd") == "hello\n"
     assert image.text("etc/localtime") == "/usr/share/zoneinfo/UTC"
@@ -123,13 +102,14 @@ def test_what_has_changed_since_then_is_told(sms: Sms) -> None:
     sms.write(f"{CHROOT}/etc/new")
     (etc / "localtime").unlink()
     (etc / "localtime").symlink_to("/usr/share/zoneinfo/CET")
-    image = sms.read(next_boot.vnfs_image("tree", "etc/*"))
+    image = sms.read(next_boot.vnfs_image("tree", "etc/*", changes=True))
     told = dict.fromkeys(("etc/localtime", "etc/longer", "etc/mode", "etc/motd"), "changed")
     assert image.changes == {**told, "etc/gone": "removed", "etc/new": "added"}
     assert image.count == len(image.changes)
     assert {name for name, file in image.files.items() if not file.same} == set(image.changes)
+    assert sms.read(next_boot.vnfs_image("tree", "etc/*")).files == image.files
     sms.pack()
-    assert sms.read(next_boot.vnfs_image("tree")).count == 0
+    assert sms.read(next_boot.vnfs_image("tree", changes=True)).count == 0
 
 
 def test_logs_times_and_what_is_never_packed_are_no_changes(sms: Sms) -> None:
@@ -138,7 +118,7 @@ def test_logs_times_and_what_is_never_packed_are_no_changes(sms: Sms) -> None:
     for name in ("var/log/messages", "var/cache/apt/x", "root/.bash_history", "usr/include/new.h"):
         sms.write(f"{CHROOT}/{name}", "two\n")
     (sms.tree / "proc").mkdir()
-    assert sms.read(next_boot.vnfs_image("tree")).changes == {}
+    assert sms.read(next_boot.vnfs_image("tree", changes=True)).changes == {}
 
 
 def test_a_file_that_was_asked_for_is_told_from_both_sides(sms: Sms) -> None:
