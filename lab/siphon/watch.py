@@ -67,12 +67,18 @@ def run(
 
 
 def _run_command(command: str, warn: Warn) -> None:
-    child = os.posix_spawn(SHELL, [SHELL, "-c", command], os.environ, setsigdef=[signal.SIGTERM])
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    child = os.posix_spawn(
+        SHELL, [SHELL, "-c", command], os.environ, setsigmask=held, setsigdef=[signal.SIGTERM]
+    )
     try:
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        # WNOWAIT leaves the ended child in the process table: its number stays ours until SIGTERM was sent.
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     except BaseException:
         os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
         raise
+    finally:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status:
         warn(f"--on-change ended with {'signal' if status < 0 else 'status'} {abs(status)}")

@@ -102,6 +102,21 @@ def test_a_failing_command_is_a_warning_and_not_the_end() -> None:
     assert warned == ["--on-change ended with status 7"] * 2
 
 
+def test_sigterm_in_the_moment_when_the_command_ends_is_no_failure() -> None:
+    """The command sends the signal as its last act: it arrives before the command's end, or after it."""
+    told: list[str] = []
+    for _ in range(100):
+        watch.run(lambda: True, lambda e: told.append(e.message), 20.0, "kill -TERM $PPID", told.append)
+    assert told == []
+
+
+def test_sigterm_ends_a_command_that_still_runs(tmp_path: Path) -> None:
+    mark = tmp_path / "ended"
+    command = f"trap 'echo x > {mark}; exit 1' TERM; kill -TERM $PPID; while :; do sleep 0.01; done"
+    watch.run(lambda: True, lambda _: None, 20.0, command, lambda _: None)
+    assert mark.exists()
+
+
 def test_the_first_failure_ends_watching_and_later_ones_are_told_once() -> None:
     error = errors.SiphonError(errors.CONNECT, "nobody there")
     outcomes: list[bool | errors.SiphonError] = [False, error, error, True, error]
