@@ -21,7 +21,9 @@ from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, PendingB
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
 PROGRAMS = {
     "systemctl": """case "$1" in
-is-active) cat "$NODE/dhcp" ;;
+is-active)
+    state=$(cat "$NODE/$2.service" 2>/dev/null || echo active)
+    echo "$state"; [ "$state" = active ] ;;
 list-jobs) cat "$NODE/jobs" ;;
 *) cat "$NODE/system" ;;
 esac""",
@@ -348,7 +350,7 @@ class FakeBackend:
             place = folder / "bin" / name
             place.write_text(f"#!/bin/sh\n{text}\n")
             place.chmod(place.stat().st_mode | stat.S_IXUSR)
-        answers = {"system": "running\n", "dhcp": "active\n", "ping": "Slurmctld(primary) at sms is UP\n"}
+        answers = {"system": "running\n", "ping": "Slurmctld(primary) at sms is UP\n"}
         for name, text in answers.items():
             self.answer(lab, node.name, name, text)
         if node.role is Role.SMS:

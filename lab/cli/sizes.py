@@ -16,7 +16,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def offer(spec: ClusterSpec, made: Collection[str], available: int) -> str:
-    """The line that offers the tutorial's sizes for nodes made now; "" where they have others, or no room.
+    """Offers the tutorial's sizes for nodes made now, with the command; "" where they have others, or no room.
 
     `available` is the host's free memory in MiB. Machines are not offered it: they keep what they once used.
     """
@@ -28,8 +28,8 @@ def offer(spec: ClusterSpec, made: Collection[str], available: int) -> str:
         return ""
     sets = " ".join(f"--set {group}.memory={TUTORIAL}" for group in groups)
     return (
-        f"compute nodes have {USUAL} MiB of memory, those of the tutorial {TUTORIAL}; this host "
-        f"has the room, and a limit costs nothing until it is used: lab up -l {spec.lab} {sets}"
+        f"compute nodes have {USUAL} MiB of memory, the tutorial's {TUTORIAL}; this host has room for that:\n"
+        f"  lab up -l {spec.lab} {sets}"
     )
 
 

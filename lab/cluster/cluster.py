@@ -364,7 +364,7 @@ class Cluster:
 
     def _ask(self, name: str, command: str) -> tuple[int, str]:
         result = self.node(name).run(command, timeout=LOOK_SECONDS)
-        if name == self.spec.sms.name:
+        if name == self.spec.sms.name and result.exit_status == 0:
             self.backend.host_speed.note(result.seconds, LOOK)
         return result.exit_status, result.output
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from lab.cluster.availability import AVAILABILITY_FILE, UNANSWERED, NodeAvailability
@@ -107,10 +107,19 @@ echo {_SECTION}clock; date +%s
 export TZ=UTC0 SLURM_TIME_FORMAT=standard
 if nodes=$(timeout SECONDS scontrol -o show nodes 2>/dev/null); then echo "{_SECTION}nodes
 $nodes"
-else echo {_SECTION}controller; timeout SECONDS scontrol ping 2>&1 | tail -n 1
+else
+echo {_SECTION}controller
+for unit in munge slurmctld; do
+state=$(systemctl is-active $unit) || {{ echo "$unit.service is $state"; exit 1; }}
+done
+timeout SECONDS scontrol ping 2>&1 | head -n 1
+exit 1
 fi
 """
-"""Few programs: each takes a quarter of a second where processors are emulated. SECONDS is filled in."""
+"""Few programs: each takes a quarter of a second where processors are emulated. SECONDS is filled in.
+
+A look at a controller that does not answer fails: it takes as long as scontrol waits, on the quickest host too.
+"""
 
 
 def parse_look(status: int, output: str) -> SmsReport:
@@ -247,13 +256,21 @@ def _sms_probes(name: str, status: NodeStatus, sms: SmsReport) -> Iterator[Readi
     yield _said(name, "system runs", sms.system, lambda text: text in ("running", "degraded"))
     yield _set_up(name, sms.ready)
     yield _said(name, "DHCP server answers", sms.dhcp, lambda text: text == "active")
-    yield _said(name, "slurmctld answers", sms.controller, lambda text: "is UP" in text)
+    yield _controller(name, sms)
 
 
 def _said(name: str, probe: str, text: str, good: Callable[[str], bool]) -> Reading:
     if not text:
         return Reading(name, probe, ProbeResult.UNKNOWN, "no output")
     return Reading(name, probe, ProbeResult.YES) if good(text) else Reading(name, probe, ProbeResult.NO, text)
+
+
+def _controller(name: str, sms: SmsReport) -> Reading:
+    """A service that is stopped on an SMS that starts nothing more was stopped by somebody, or has failed."""
+    found = _said(name, "slurmctld answers", sms.controller, lambda text: "is UP" in text)
+    started = sms.system in ("running", "degraded")
+    stopped = sms.controller.endswith(("service is inactive", "service is failed"))
+    return replace(found, outlook=Expectation.HOPELESS) if started and stopped else found
 
 
 def _set_up(name: str, ready: str) -> Reading:
@@ -281,7 +298,7 @@ def _system(name: str, view: ClusterSnapshot) -> Reading:
 def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
     probe = "idle in Slurm"
     if view.sms.nodes is None:
-        return Reading(name, probe, ProbeResult.UNKNOWN, view.sms.trouble or "slurmctld does not answer yet")
+        return Reading(name, probe, ProbeResult.UNKNOWN, view.sms.trouble or "slurmctld does not answer")
     info = view.sms.nodes.get(name)
     if info is None:
         return Reading(name, probe, ProbeResult.NO, "slurmctld has no node of that name")
@@ -325,7 +342,7 @@ _HINTS = {
     "system runs": "lab shell {node} -- systemctl list-jobs",
     "set up": "lab logs {sms}",
     "DHCP server answers": "lab shell {sms}, then: systemctl status dnsmasq",
-    "slurmctld answers": "lab shell {sms}, then: systemctl status slurmctld",
+    "slurmctld answers": "lab shell {sms}, then: systemctl status munge slurmctld",
     "idle in Slurm": "lab shell {sms}, then: scontrol show node {node}",
     IN_SLURM: "lab shell {sms}, then: scontrol show node {node}",
 }

@@ -32,7 +32,7 @@ OFFER = "lab up -l lab --set c.memory=5912 --set g.memory=5912"
 def test_what_is_offered_to_whom(
     sets: tuple[str, ...], made: tuple[str, ...], available: int, command: str
 ) -> None:
-    assert offer(load(None, sets, {}, None), made, available).rpartition(": ")[2] == command
+    assert offer(load(None, sets, {}, None), made, available).rpartition("\n  ")[2] == command
 
 
 def test_free_memory_is_what_the_kernel_says(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lab.backends.actions import Verb
 from lab.backends.fake import FakeBackend
 from lab.cluster.cluster import Cluster
-from lab.cluster.readiness import Expectation, ProbeResult, Reading
+from lab.cluster.readiness import Expectation, ProbeResult, Reading, evaluate
 from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError
 from lab.facts import slurm
@@ -395,6 +395,23 @@ def test_a_node_that_will_not_stay_in_service_is_told_and_not_waited_for(
     )
     found = reading(up.cluster.restore("kept"), "c1")
     assert (found.outlook, found.evidence) == (Expectation.LEFT, "idle+drain: NHC: no /home")
+
+
+def test_a_stopped_controller_is_told_at_once_and_is_not_a_slow_host(
+    up: Room, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.answer("lab", "sms", "ping", "Slurmctld(primary) at sms is DOWN\n**** RESTORE IT ****\n")
+    measured: list[float] = []
+    monkeypatch.setattr(backend.host_speed, "note", lambda seconds, _usual: measured.append(seconds))
+    late = reading(evaluate(up.cluster.spec, up.cluster.look(), ["sms"]), "sms")
+    assert (late.outlook, late.evidence) == (Expectation.OPEN, "Slurmctld(primary) at sms is DOWN")
+    backend.answer("lab", "sms", "slurmctld.service", "inactive\n")
+    with pytest.raises(LabError) as error:
+        up.cluster.wait(["sms", "c1"])
+    assert "slurmctld.service is inactive" in error.value.evidence
+    assert error.value.hint == "lab shell sms, then: systemctl status munge slurmctld"
+    assert len(up.seen) == 1
+    assert not measured
 
 
 def test_recreate_makes_everything_anew(up: Room, backend: FakeBackend) -> None:

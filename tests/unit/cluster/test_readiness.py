@@ -72,6 +72,24 @@ def one(spec: ClusterSpec, seen: ClusterSnapshot, node: str) -> Reading:
             Expectation.OPEN,
         ),
         ({"controller": ""}, "slurmctld answers", ProbeResult.UNKNOWN, Expectation.OPEN),
+        (
+            {"controller": "slurmctld.service is activating"},
+            "slurmctld answers",
+            ProbeResult.NO,
+            Expectation.OPEN,
+        ),
+        (
+            {"controller": "munge.service is inactive"},
+            "slurmctld answers",
+            ProbeResult.NO,
+            Expectation.HOPELESS,
+        ),
+        (
+            {"controller": "slurmctld.service is failed", "system": "degraded"},
+            "slurmctld answers",
+            ProbeResult.NO,
+            Expectation.HOPELESS,
+        ),
     ],
 )
 def test_sms(
