@@ -54,6 +54,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "backends": (),
     "integration": (),
     "cases": QUICK,
+    "isolation": QUICK,
     "smoke": (),
     "bench": QUICK,
     "record": QUICK,
@@ -232,6 +233,13 @@ def integration(session: nox.Session) -> None:
     """Real labs: nodes idle, jobs, reboots, isolation, crashes, leaks."""
     need_images(session)
     pytest(session, "tests/integration", "--timeout=900", "--durations=10")
+
+
+@nox.session
+def isolation(session: nox.Session) -> None:
+    """What root in a node must not reach: its chassis, the host, other labs; `-- --quick` runs some of it."""
+    need_images(session)
+    pytest(session, "tests/isolation", "--timeout=600", "--durations=5")
 
 
 @nox.session

@@ -16,7 +16,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def offer(spec: ClusterSpec, made: Collection[str], available: int) -> str:
-    """Offers the tutorial's sizes for nodes made now, with the command; "" where they have others, or no room.
+    """The offer of the tutorial's sizes to nodes made now, with the command; "" if it does not apply.
 
     `available` is the host's free memory in MiB. Machines are not offered it: they keep what they once used.
     """

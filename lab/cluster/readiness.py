@@ -118,7 +118,7 @@ fi
 """
 """Few programs: each takes a quarter of a second where processors are emulated. SECONDS is filled in.
 
-A look at a controller that does not answer fails: it takes as long as scontrol waits, on the quickest host too.
+Where the controller does not answer, the look fails: it takes as long as scontrol waits, on any host.
 """
 
 
