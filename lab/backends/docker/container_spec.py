@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lab.backends import unmanaged
@@ -86,18 +88,22 @@ def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> di
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
     """Shared storage: on the SMS's disk, as if over NFS on its nodes, and absent on an outside machine.
 
-    All nodes' disks share one volume; the SMS's chassis mounts it for snapshots, the SMS does not see it.
+    All nodes' disks share one volume; the SMS's chassis mounts it for snapshots, no node sees it.
     """
     if role is Role.OUTSIDE:
         return ()
-    home, pub, keys, cache, disks = (
+    home, pub, keys, unpacked, disks = (
         volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)
     )
     if role is Role.SMS:
-        shared = (f"{home}:/disk/home", f"{pub}:/disk/opt/ohpc/pub", f"{keys}:/disk/var/lib/rackling")
-    else:
-        shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub", f"{cache}:/cache")
-    return (*shared, f"{disks}:/disks")
+        return (
+            f"{home}:/disk/home",
+            f"{pub}:/disk/opt/ohpc/pub",
+            f"{keys}:/disk/var/lib/rackling",
+            f"{disks}:/disks",
+        )
+    shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub")
+    return shared if role is Role.CLIENT else (*shared, f"{unpacked}:/cache", f"{disks}:/disks")
 
 
 def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
@@ -114,10 +120,22 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
         "network_mode": "none",
         "pids_limit": 4096,
         # With AppArmor, Docker's profile forbids every mount; the capabilities above still limit the chassis.
-        "security_opt": ["apparmor=unconfined"],
+        "security_opt": ["apparmor=unconfined", f"seccomp={_system_calls()}"],
         "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},  # noqa: S108 (of the chassis, not of the host)
         **processor_time(chassis.cpus, host_cpus),
     }
+
+
+@cache
+def _system_calls() -> str:
+    """The system calls that a chassis and its node may make, as one line of JSON for the engine.
+
+    The list of Docker lacks pivot_root(2), with which the node's root replaces the chassis's tree. Unlike it
+    for a container with CAP_SYS_ADMIN, this list has nothing that looks into the host's kernel: bpf(2),
+    perf_event_open(2), syslog(2), quotactl(2).
+    """
+    listed = (Path(__file__).parent / "settings" / "seccomp.json").read_text(encoding="utf-8")
+    return json.dumps(json.loads(listed), separators=(",", ":"))
 
 
 def processor_time(cpus: int, host_cpus: int) -> dict[str, int]:

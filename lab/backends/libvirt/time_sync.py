@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from lab.backends.base import Say
 from lab.backends.libvirt.storage import LabFolder
 from lab.backends.parallel import for_each_parallel
+from lab.polling import monotonic
 
 TOLERATED = 200.0  # seconds: munge takes credentials of 300 (munge.conf, TTL)
 ANSWER_SECONDS = 60.0
@@ -40,9 +41,11 @@ def _set(folder: LabFolder, node: str, say: Say) -> None:
 
 
 def _hear(line: socket.socket, word: bytes) -> None:
-    heard = b""
+    """Reads until the machine says a word; what else it says is forgotten, and its time is limited in all."""
+    heard, ends = b"", monotonic() + ANSWER_SECONDS
     while word not in heard:
+        line.settimeout(max(0.001, ends - monotonic()))
         data = line.recv(1024)
         if not data:
             raise ConnectionResetError("it hung up")
-        heard += data
+        heard = heard[-len(word) :] + data

@@ -27,6 +27,7 @@ from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE
 FRAME = 1 << 16
 SHORTEST = 14  # two addresses and a type (IEEE 802.3)
 PATIENCE = struct.pack("ll", 0, 20_000)  # 20 ms until a frame is dropped for a machine that is busy
+ADDRESSES = 1024  # that a network remembers, as a switch's table has an end; the oldest is forgotten
 LISTED_FOR = 1.0  # seconds a list of machines is good for
 LOOK_EVERY = 5.0  # seconds between two looks whether there still is a lab
 
@@ -37,7 +38,7 @@ class Network:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._name = name
-        self._heard: dict[bytes, str] = {}
+        self.addresses: dict[bytes, str] = {}
         self._listed: tuple[float, list[str]] = (0.0, [])
         path = folder / SWITCH.format(network=name)
         path.unlink(missing_ok=True)
@@ -51,19 +52,26 @@ class Network:
         if len(frame) < SHORTEST or not sender:
             return
         target, source = frame[:6], frame[6:12]
-        self._heard[source] = sender
-        known = None if target[0] & 1 else self._heard.get(target)
+        self._remember(source, sender)
+        known = None if target[0] & 1 else self.addresses.get(target)
         if known == sender:
             return
         for place in [known] if known else self._others(sender):
             self._give(frame, place)
+
+    def _remember(self, source: bytes, sender: str) -> None:
+        """A machine may send with any address: what is remembered must have an end."""
+        self.addresses.pop(source, None)
+        self.addresses[source] = sender
+        if len(self.addresses) > ADDRESSES:
+            del self.addresses[next(iter(self.addresses))]
 
     def _give(self, frame: bytes, place: str) -> None:
         try:
             self.socket.sendto(frame, place)
         except OSError as problem:
             if problem.errno in (errno.ECONNREFUSED, errno.ENOENT):  # it has no power
-                self._heard = {mac: where for mac, where in self._heard.items() if where != place}
+                self.addresses = {mac: where for mac, where in self.addresses.items() if where != place}
 
     def _wires(self) -> Iterator[Path]:
         return self._folder.glob(WIRE.format(node="*", network=self._name))

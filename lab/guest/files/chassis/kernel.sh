@@ -1,6 +1,7 @@
 # Shows a node the kernel that it booted, although the host's kernel runs in all nodes. `boot` calls present_kernel;
 # the program that prepares the node's root calls give_kernel: `boot` for a disk, the boot agent for a VNFS.
-KERNEL=/dev/.kernel              # on /dev, so that df lists no further mount
+DEV=${DEV:-/dev}                 # of the node; the chassis says where it has it
+KERNEL=/dev/.kernel              # in the node: on /dev, so that df lists no further mount
 PLACE=/usr/lib/rackling/kernel   # the same folder inside the node
 STATE=/run/.kernel               # and for units that may not write to /usr (kernel.c)
 
@@ -14,34 +15,34 @@ kernel_banner() {   # FILE
 
 present_kernel() {   # FILE; a file without a banner is shown as the host's kernel
     banner=$(kernel_banner "$1" 2>/dev/null) || banner="$(uname -r) $(uname -v)"
-    rm -rf $KERNEL   # /dev belongs to the chassis and still has the previous boot's folder
-    mkdir -p $KERNEL/module
-    echo "${banner%% *}" >$KERNEL/release
-    echo "#${banner#*#}" >$KERNEL/version
-    echo "Linux version $banner" >$KERNEL/banner
-    echo 0 >$KERNEL/modules_disabled
-    : >$KERNEL/modules
-    cp /chassis/libkernelview.so $KERNEL/
-    echo $PLACE/libkernelview.so >$KERNEL/preload
-    mount --bind $KERNEL/module /sys/module
-    mount --bind $KERNEL/banner /proc/version
-    if [ -e /proc/modules ]; then mount --bind $KERNEL/modules /proc/modules; else present_without_modules; fi
-    mount --bind $KERNEL/release /proc/sys/kernel/osrelease
-    mount --bind $KERNEL/version /proc/sys/kernel/version
-    mount --bind $KERNEL/modules_disabled /proc/sys/kernel/modules_disabled
+    shown=$DEV/.kernel
+    mkdir -p $shown/module
+    echo "${banner%% *}" >$shown/release
+    echo "#${banner#*#}" >$shown/version
+    echo "Linux version $banner" >$shown/banner
+    echo 0 >$shown/modules_disabled
+    : >$shown/modules
+    cp /chassis/libkernelview.so $shown/
+    echo $PLACE/libkernelview.so >$shown/preload
+    mount --bind $shown/module /sys/module
+    mount --bind $shown/banner /proc/version
+    if [ -e /proc/modules ]; then mount --bind $shown/modules /proc/modules; else present_without_modules; fi
+    mount --bind $shown/release /proc/sys/kernel/osrelease
+    mount --bind $shown/version /proc/sys/kernel/version
+    mount --bind $shown/modules_disabled /proc/sys/kernel/modules_disabled
 }
 
 # Without loadable modules, the host's kernel lacks two files in procfs, where none can be added. So a library opens
 # the list of modules instead, and /proc/sys/kernel becomes a copy; its files that change are the host's own.
 present_without_modules() {
-    cp /chassis/libprocview.so $KERNEL/
-    echo $PLACE/libprocview.so >>$KERNEL/preload
-    cp -r /proc/sys/kernel $KERNEL/sysctl 2>/dev/null
-    : >$KERNEL/sysctl/modules_disabled
+    cp /chassis/libprocview.so $shown/
+    echo $PLACE/libprocview.so >>$shown/preload
+    cp -r /proc/sys/kernel $shown/sysctl 2>/dev/null
+    : >$shown/sysctl/modules_disabled
     for name in hostname domainname ns_last_pid random keys pty; do
-        mount --rbind /proc/sys/kernel/$name $KERNEL/sysctl/$name
+        mount --rbind /proc/sys/kernel/$name $shown/sysctl/$name
     done
-    mount --rbind $KERNEL/sysctl /proc/sys/kernel
+    mount --rbind $shown/sysctl /proc/sys/kernel
     mount -o remount,bind,ro /proc/sys/kernel
 }
 

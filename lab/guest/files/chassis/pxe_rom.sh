@@ -16,13 +16,17 @@ rom_find_card() {   # waits for the card on the internal network, whose name the
     ip link set lo up
 }
 
-# Makes the script that udhcpc runs with the lease in its environment: it writes the lease as shell assignments.
+# Makes the script that udhcpc runs with the lease in its environment: it writes one line for each value. Servers are not
+# trusted: a value keeps no line break, no blank, and nothing that a shell would interpret.
 rom_hook() {
     cat >/run/chassis/dhcp-hook <<'HOOK'
 #!/bin/busybox sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
-printf 'lease_ip=%s\nlease_mask=%s\nlease_server=%s\nlease_file=%s\n' "$ip" "$mask" "${siaddr:-$serverid}" "$(printf %s "${boot_file:-}" | sed 's/${mac}/@MAC@/')" |
-    tr -cd 'A-Za-z0-9_=./:@\n-' >/run/chassis/lease
+value() { printf '%s' "$1" | busybox head -c 200 | busybox tr -cd 'A-Za-z0-9_=./:@-'; echo; }
+{
+    value "$ip"; value "$mask"; value "${siaddr:-$serverid}"
+    value "$(printf %s "${boot_file:-}" | busybox sed 's/${mac}/@MAC@/')"
+} >/run/chassis/lease
 HOOK
     chmod 755 /run/chassis/dhcp-hook
 }
@@ -31,14 +35,26 @@ rom_dhcp() {   # [UDHCPC-OPTION...]: sets lease_ip lease_mask lease_server lease
     rm -f /run/chassis/lease
     busybox udhcpc -i "$rom_card" -q -n -f -t 3 -T 1 -A 0 -s /run/chassis/dhcp-hook "$@" >/dev/null 2>&1
     [ -s /run/chassis/lease ] || return 1
-    . /run/chassis/lease
-    lease_file=$(printf '%s' "$lease_file" | sed "s/@MAC@/$rom_mac/")   # iPXE expands ${mac}
+    { read -r lease_ip; read -r lease_mask; read -r lease_server; read -r lease_file; } </run/chassis/lease
+    case "$lease_ip$lease_mask$lease_server" in *[!0-9.]*) return 1 ;; esac
+    lease_file=$(replaced "$lease_file" @MAC@ "$rom_mac")   # iPXE expands ${mac}
     ip addr flush dev "$rom_card"
     ip addr add "$lease_ip/$lease_mask" dev "$rom_card"
 }
 
+replaced() {   # TEXT WORD VALUE: the text with each WORD replaced; sed would interpret what VALUE contains
+    rest=$1; out=""
+    while :; do
+        case $rest in *"$2"*) ;; *) break ;; esac
+        out=$out${rest%%"$2"*}$3
+        rest=${rest#*"$2"}
+    done
+    printf '%s' "$out$rest"
+}
+
 rom_fetch() {   # URL FILE: sets rom_why on failure
-    if wget -q -T 20 -O "$2" "$1" 2>/run/chassis/wget.err; then return 0; fi
+    case $1 in http://*) ;; *) rom_why="no such address: $1"; return 1 ;; esac
+    if wget -q -T 20 -O "$2" -- "$1" 2>/run/chassis/wget.err; then return 0; fi
     rom_why=$(tr -d '\r' </run/chassis/wget.err | tail -n 1)
     return 1
 }
@@ -47,7 +63,7 @@ rom_fetch() {   # URL FILE: sets rom_why on failure
 rom_script() {   # FILE
     base=""; initrd_url=""; rom_kernel_url=""; rom_cmdline=""; rom_action=""
     while IFS= read -r line; do
-        line=$(printf '%s' "$line" | sed "s#\${base}#$base#g; s#\${next-server}#$lease_server#g")
+        line=$(replaced "$(replaced "$line" '${base}' "$base")" '${next-server}' "$lease_server")
         set -f; set -- $line; set +f
         case "${1:-}" in
             echo) shift; rom_say "$*" ;;

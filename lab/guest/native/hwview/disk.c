@@ -81,22 +81,22 @@ static int attach(struct device *device) {
 }
 
 static void path_of(int number, char *path, size_t size) {
-    snprintf(path, size, number ? "/dev/" NAME "%d" : "/dev/" NAME, number);
+    snprintf(path, size, number ? NODE_DEV "/" NAME "%d" : NODE_DEV "/" NAME, number);
 }
 
 static void show(int number) {
-    char path[32];
+    char path[64];
     mode_t mask = umask(0);
     path_of(number, path, sizeof path);
     unlink(path);
-    if (!mknod(path, S_IFBLK | 0660, parts[number].number) && chown(path, 0, DISK_GROUP))
+    if (!mknod(path, S_IFBLK | 0660, parts[number].number) && lchown(path, 0, DISK_GROUP))
         perror(path);
     umask(mask);
     sysfs_show(NAME, number, parts[number].number, parts[number].start / SECTOR, parts[number].length / SECTOR);
 }
 
 static void hide(int number) {
-    char path[32];
+    char path[64];
     path_of(number, path, sizeof path);
     unlink(path);
     sysfs_hide(NAME, number, parts[number].number);

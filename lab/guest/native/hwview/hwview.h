@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define NODE_DEV "/run/chassis/dev" /* the node's /dev, where the node may put anything */
 #define MIB (1ULL << 20)
 #define SWAPS 8
 #define PARTITIONS 16

@@ -18,7 +18,7 @@
 
 #define SOCKET "/run/chassis/hwview"
 #define VIEWS_FOLDER "/run/chassis/views"
-#define PLUG "/run/chassis/plug" /* a FIFO; a line plugs in the disk */
+#define PLUG "/run/chassis/node/plug" /* a FIFO; a line plugs in the disk */
 #define LISTENERS 256
 
 static struct sockaddr_un socket_address(void) {

@@ -2,52 +2,91 @@
  * (Documentation/ABI/stable/sysfs-block). */
 #include "sysfs.h"
 
-#include <ftw.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ROOT "/dev/.sys" /* on /dev, so that df lists no further mount */
+#define ROOT NODE_DEV "/.sys" /* on the node's /dev, so that df lists no further mount */
 #define LONGEST 128
+
+/* The node's root may replace what lies here. So a path is opened below ROOT without following any link; the names that
+ * are written, made and removed are then single ones in an open folder. */
+static int beneath(const char *path, int flags) {
+    struct open_how how = {
+        .flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+        .mode = flags & O_CREAT ? 0644 : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+    };
+    int root = open(ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int found = root < 0 ? -1 : (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (root >= 0)
+        close(root);
+    return found;
+}
+
+/* Opens the folder of a path and points `name` to the last word of it. */
+static int parent_of(const char *path, const char **name) {
+    char folder[LONGEST];
+    const char *last = strrchr(path, '/');
+    *name = last ? last + 1 : path;
+    snprintf(folder, sizeof folder, "%.*s", last ? (int)(last - path) : 1, last ? path : ".");
+    return beneath(folder, O_RDONLY | O_DIRECTORY);
+}
 
 static void put(const char *folder, const char *name, const char *form, ...) {
     char path[2 * LONGEST];
+    struct stat info;
     va_list values;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "we");
-    if (!file)
+    int file = beneath(path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (file < 0)
         return;
-    va_start(values, form);
-    vfprintf(file, form, values);
-    va_end(values);
-    fclose(file);
+    if (!fstat(file, &info) && S_ISREG(info.st_mode)) {
+        va_start(values, form);
+        vdprintf(file, form, values);
+        va_end(values);
+    }
+    close(file);
 }
 
 struct names {
     char own[32];             /* vda2 */
     char below[64];           /* vda/vda2 */
-    char folder[LONGEST];     /* ROOT/block/vda/vda2 */
-    char by_class[LONGEST];   /* ROOT/class/vda2 */
-    char by_number[LONGEST];  /* ROOT/dev/7:3 */
+    char folder[LONGEST];     /* block/vda/vda2 */
+    char by_class[LONGEST];   /* class/vda2 */
+    char by_number[LONGEST];  /* dev/7:3 */
 };
 
 static struct names names_of(const char *disk, int number, dev_t device) {
     struct names found;
     snprintf(found.own, sizeof found.own, number ? "%s%d" : "%s", disk, number);
     snprintf(found.below, sizeof found.below, number ? "%s/%s" : "%s", disk, found.own);
-    snprintf(found.folder, LONGEST, ROOT "/block/%s", found.below);
-    snprintf(found.by_class, LONGEST, ROOT "/class/%s", found.own);
-    snprintf(found.by_number, LONGEST, ROOT "/dev/%u:%u", major(device), minor(device));
+    snprintf(found.folder, LONGEST, "block/%s", found.below);
+    snprintf(found.by_class, LONGEST, "class/%s", found.own);
+    snprintf(found.by_number, LONGEST, "dev/%u:%u", major(device), minor(device));
     return found;
+}
+
+static void make_folder(const char *path) {
+    const char *name;
+    int folder = parent_of(path, &name);
+    if (folder < 0)
+        return;
+    mkdirat(folder, name, 0755);
+    close(folder);
 }
 
 static void show_queue(const char *disk) {
     char folder[2 * LONGEST];
     snprintf(folder, sizeof folder, "%s/queue", disk);
-    mkdir(folder, 0755);
+    make_folder(folder);
     put(folder, "rotational", "1\n");
     put(folder, "logical_block_size", "512\n");
     put(folder, "physical_block_size", "512\n");
@@ -61,17 +100,31 @@ static void show_queue(const char *disk) {
     put(folder, "scheduler", "[none] mq-deadline\n");
 }
 
+static void remove_name(const char *path) {
+    const char *name;
+    int folder = parent_of(path, &name);
+    if (folder < 0)
+        return;
+    if (unlinkat(folder, name, 0) && errno == EISDIR)
+        unlinkat(folder, name, AT_REMOVEDIR);
+    close(folder);
+}
+
 static void point(const char *from, const char *to) {
+    const char *name;
     char path[LONGEST];
     snprintf(path, sizeof path, "../../block/%s", to);
-    unlink(from);
-    if (symlink(path, from))
+    remove_name(from);
+    int folder = parent_of(from, &name);
+    if (folder < 0 || symlinkat(path, folder, name))
         perror(from);
+    if (folder >= 0)
+        close(folder);
 }
 
 void sysfs_show(const char *disk, int number, dev_t device, u64 start, u64 length) {
     struct names names = names_of(disk, number, device);
-    mkdir(names.folder, 0755);
+    make_folder(names.folder);
     put(names.folder, "dev", "%u:%u\n", major(device), minor(device));
     put(names.folder, "size", "%llu\n", length);
     put(names.folder, "ro", "0\n");
@@ -92,14 +145,16 @@ void sysfs_show(const char *disk, int number, dev_t device, u64 start, u64 lengt
     point(names.by_number, names.below);
 }
 
-static int drop(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
-}
-
+/* Only a partition is ever hidden: its folder holds no further one. */
 void sysfs_hide(const char *disk, int number, dev_t device) {
+    static const char *const files[] = {"dev", "size", "ro", "alignment_offset", "partition", "start", "uevent"};
     struct names names = names_of(disk, number, device);
-    unlink(names.by_class);
-    unlink(names.by_number);
-    nftw(names.folder, drop, 16, FTW_DEPTH | FTW_PHYS);
+    char path[2 * LONGEST];
+    remove_name(names.by_class);
+    remove_name(names.by_number);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", names.folder, files[i]);
+        remove_name(path);
+    }
+    remove_name(names.folder);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,29 @@ def test_the_others_boot_from_the_network_and_never_see_the_labs_identity() -> N
 def test_a_node_boots_from_its_card_on_the_internal_network() -> None:
     assert made("sms").environment["LAB_BOOT_CARD"] == "eth1"
     assert made("c1").environment["LAB_BOOT_CARD"] == "eth0"
+
+
+def test_machines_of_no_cluster_see_no_images_and_no_disks() -> None:
+    assert made("outside").binds == ()
+    assert made("client").binds == (
+        "rackling-mine-home:/shared/home",
+        "rackling-mine-pub:/shared/opt/ohpc/pub",
+    )
+
+
+def test_a_chassis_may_change_its_root_and_look_into_no_kernel() -> None:
+    options = host_config(made("c1"), 2)["security_opt"]
+    (told,) = (option.removeprefix("seccomp=") for option in options if option.startswith("seccomp="))
+    profile = json.loads(told)
+    assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+    assert {rule["action"] for rule in profile["syscalls"]} == {"SCMP_ACT_ALLOW"}
+    allowed = {name for rule in profile["syscalls"] if "args" not in rule for name in rule["names"]}
+    assert {"pivot_root", "mount", "openat2", "clone3", "seccomp"} <= allowed
+    refused = """acct add_key bpf clock_settime delete_module finit_module init_module io_uring_setup
+        ioperm iopl kexec_file_load kexec_load keyctl open_by_handle_at perf_event_open quotactl
+        request_key settimeofday
+        swapoff swapon syslog userfaultfd"""
+    assert not allowed & set(refused.split())
 
 
 def test_names_of_two_labs_never_meet() -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -67,3 +67,24 @@ def test_a_machine_that_hangs_up_or_is_not_there_is_told(folder: LabFolder) -> N
         time_sync.set_forward(folder, ["c1", "c2"], 3600.0, said.append)
     told = dict(line.split(": its clock could not be set: ") for line in said[1:])
     assert told == {"c1": "it hung up", "c2": "[Errno 2] No such file or directory"}
+
+
+def test_a_machine_that_talks_without_end_is_left(folder: LabFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_sync, "ANSWER_SECONDS", 0.3)
+    said: list[str] = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder.clock("c1")))
+        server.listen()
+
+        def chatter() -> None:
+            with server.accept()[0] as caller, suppress(OSError):
+                while True:
+                    caller.sendall(b"no word of that " * 64)
+
+        thread = threading.Thread(target=chatter)
+        thread.start()
+        began = time.monotonic()
+        time_sync.set_forward(folder, ["c1"], 3600.0, said.append)
+        thread.join(5)
+    assert time.monotonic() - began < 5
+    assert said[1:] == ["c1: its clock could not be set: timed out"]

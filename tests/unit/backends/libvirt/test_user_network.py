@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.backends.libvirt import engine, socket_names, user_network
+from lab.backends.libvirt.programs import ethernet_switch
 from lab.backends.libvirt.storage import LabFolder
 from lab.config.loader import load
 from lab.model import ClusterSpec
@@ -140,3 +141,15 @@ def test_a_switch_that_died_is_missed_and_started_again(
 def test_none_to_stop_is_fine(tmp_path: Path) -> None:
     user_network.stop_switch(LabFolder("never", tmp_path))
     assert not user_network.runs(tmp_path)
+
+
+def test_a_machine_with_many_addresses_fills_no_memory(tmp_path: Path) -> None:
+    network = ethernet_switch.Network(tmp_path, "internal")
+    switch = str(tmp_path / socket_names.SWITCH.format(network="internal"))
+    flood = tmp_path / socket_names.WIRE.format(node="c1", network="internal")
+    with network.socket, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as card:
+        card.bind(str(flood))
+        for number in range(3 * ethernet_switch.ADDRESSES):
+            card.sendto(EVERYBODY + b"\x52" + number.to_bytes(5, "big") + b"\x08\x00x", switch)
+            network.pass_on()
+        assert len(network.addresses) == ethernet_switch.ADDRESSES

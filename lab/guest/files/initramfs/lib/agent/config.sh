@@ -67,6 +67,7 @@ prepare_switch_root() {
             mkdir -p $NEWROOT/run/nfs/$path && mount --bind /nfs/$path $NEWROOT/run/nfs/$path
         done
         give_drivers
-        umount /chassis
+        # The initramfs stays below the new root, where root in the node reaches it.
+        for path in chassis nfs cache; do umount -l /$path 2>/dev/null; done
     fi
 }

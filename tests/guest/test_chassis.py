@@ -1,0 +1,113 @@
+"""The chassis's own scripts: what comes from a server or from the node is data there, whatever it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHASSIS = Path(__file__).parents[2] / "lab/guest/files/chassis"
+HOSTILE = (
+    "x#e;touch {mark};#",
+    "$(touch {mark})",
+    "`touch {mark}`",
+    "a\ntouch {mark}",
+    "; touch {mark}",
+    "' ; touch {mark} '",
+    "-O{mark}",
+    "--post-file={mark}",
+)
+
+
+def sh(script: str, *words: str, **environ: str) -> str:
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *words],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env=os.environ | environ,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_boot_script_is_read_and_never_executed(tmp_path: Path, text: str) -> None:
+    mark = tmp_path / "mark"
+    said = text.format(mark=mark)
+    script = tmp_path / "script"
+    script.write_text(
+        f"set base {said}\ninitrd ${{base}}/initrd\nkernel ${{base}}/kernel {said}\necho {said}\nboot\n"
+    )
+    ask = f'. {CHASSIS}/pxe_rom.sh; lease_server=$2; rom_script "$1"; rom_fetch "$initrd_url" /dev/null'
+    sh(ask, str(script), said)
+    assert not mark.exists()
+
+
+def test_variables_of_a_boot_script_are_replaced() -> None:
+    ask = f'. {CHASSIS}/pxe_rom.sh; replaced "$1" "$2" "$3"'
+    assert (
+        sh(ask, "${base}/a ${base}", "${base}", "http://1.2.3.4/&\\1")
+        == "http://1.2.3.4/&\\1/a http://1.2.3.4/&\\1"
+    )
+    assert sh(ask, "none", "${base}", "x") == "none"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_lease_is_four_lines_without_anything_that_a_shell_reads(tmp_path: Path, text: str) -> None:
+    mark = tmp_path / "mark"
+    said = text.format(mark=mark)
+    hook = (CHASSIS / "pxe_rom.sh").read_text().split("<<'HOOK'\n")[1].split("HOOK\n")[0]
+    place = tmp_path / "hook"
+    place.write_text(hook.replace("/run/chassis/lease", str(tmp_path / "lease")).replace("busybox ", ""))
+    sh(f"sh {place} bound", ip=said, mask=said, siaddr=said, boot_file=said)
+    lines = (tmp_path / "lease").read_text().splitlines()
+    assert len(lines) == 4
+    assert not set("".join(lines)) & set(" ;$`'#()\"\n")
+    assert not mark.exists()
+
+
+def test_only_http_is_fetched() -> None:
+    ask = f'. {CHASSIS}/pxe_rom.sh; rom_fetch "$1" /dev/null; echo "$? $rom_why"'
+    for address in ("ftp://host/x", "--help", "/etc/passwd", ""):
+        assert sh(ask, address) == f"1 no such address: {address}\n"
+
+
+def stage_of(tmp_path: Path, make: str) -> str:
+    """What the chassis reads as the stage, after the node has put something in its place."""
+    stage = tmp_path / "stage"
+    library = (CHASSIS / "stage.sh").read_text().replace("/run/chassis/node", str(tmp_path))
+    return sh(f'{make}\n{library}\nread_stage; printf \'%s|%s\' "$stage" "$detail"', STAGE_FILE=str(stage))
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        ('echo "init 123 all well" >$STAGE_FILE', "init|all well"),
+        ("ln -s /etc/passwd $STAGE_FILE", "|"),
+        ("mkfifo $STAGE_FILE", "|"),
+        ("mkdir $STAGE_FILE", "|"),
+        ("true", "|"),
+        ("printf 'pxe 1 \\033]0;evil\\007x\\nmore' >$STAGE_FILE", "pxe|]0;evilx"),
+    ],
+)
+def test_a_stage_is_a_plain_short_line_or_nothing(tmp_path: Path, make: str, found: str) -> None:
+    assert stage_of(tmp_path, make) == found
+
+
+def test_a_long_stage_is_cut(tmp_path: Path) -> None:
+    read = stage_of(tmp_path, "head -c 1000000 /dev/zero | tr '\\0' A >$STAGE_FILE")
+    assert 0 < len(read) <= 401
+
+
+def test_a_new_stage_replaces_a_link_and_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    precious = tmp_path / "precious"
+    precious.write_text("keep\n")
+    library = (CHASSIS / "stage.sh").read_text().replace("/run/chassis", str(tmp_path))
+    for make in (f"ln -s {precious} {tmp_path}/node/stage", f"mkdir -p {tmp_path}/node/stage/a", "true"):
+        sh(f"rm -rf {tmp_path}/node/stage; {make}\n{library}\nstage pxe 'no answer'")
+        assert (tmp_path / "node/stage").read_text().split(" ", 2)[::2] == ["pxe", "no answer\n"]
+    assert precious.read_text() == "keep\n"
