@@ -7,6 +7,7 @@ import click
 from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
+from lab.model import Role
 
 
 @click.command(short_help="Return an exercise or a node to its start.")
@@ -19,7 +20,8 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     """Return an exercise or a node to its start. Works in any state of the lab.
 
     For an exercise, restore its start state on all nodes and forget your progress in it. For a node,
-    cut its power and restore it; other nodes are not affected.
+    cut its power and restore it, and have Slurm give it jobs again, whoever drained it; other nodes are
+    not affected.
     """
     from lab.course.runner import resolve_reset_target
 
@@ -30,13 +32,15 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     if isinstance(found, str):
         app.interrupted = f"{found} may be off; `lab reset {found}` continues"
         fate = "Its disk is kept" if found == context.spec.sms.name else "The SMS provisions it again"
+        if context.spec.node(found).role is Role.COMPUTE:
+            fate += ", and Slurm gives it jobs even if it was drained"
         app.confirm(
             f"The power of {found} will be cut, and what is in its memory will be lost. {fate}. Continue?",
             yes=yes,
         )
         with context.course(mode) as course:
-            course.reset_node(found)
-        click.echo(f"{found} is ready again")
+            amiss = course.reset_node(found)
+        click.echo(f"{found} is up again, {amiss}" if amiss else f"{found} is ready again")
         return 0
     app.interrupted = f"the lab is between two states; `lab reset {found.name}` continues"
     with context.course(mode) as course:

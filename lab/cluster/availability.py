@@ -108,11 +108,18 @@ def report(
     late = tuple(name for name in resume if name not in notified)
     if late and sms.update_nodes(late, "state=resume").ok:
         notified.update(late)
-        say(f"resuming {', '.join(late)} in Slurm: the lab rebooted {'it' if len(late) == 1 else 'them'}")
+        say(f"resuming {', '.join(late)} in Slurm: {_why([nodes[name] for name in late])}")
     for name, wanted in put_back.items():
         if all(sms.update_nodes((name,), order).ok for order in orders(wanted, nodes[name])):
             notified.add(name)
             say(f"setting {name} in Slurm to {wanted.out or 'in service'}, as in the snapshot")
+
+
+def _why(nodes: Sequence[NodeInfo]) -> str:
+    """Why nodes are resumed; a drained one was not taken out by our reboot."""
+    if len(nodes) == 1 and "DRAIN" in nodes[0].flags:
+        return f"it was reset, and had been drained ({nodes[0].reason or 'without a reason'})"
+    return f"the lab rebooted {'it' if len(nodes) == 1 else 'them'}"
 
 
 def write_note(sms: NodeClient, snapshot: str, nodes: Mapping[str, NodeInfo]) -> bool:

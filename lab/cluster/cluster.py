@@ -194,13 +194,18 @@ class Cluster:
                 hint=f"lab power off --hard {' '.join(sorted(left))}",
             )
 
-    def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
-        """Powers nodes off and on again, and waits until they are ready; other nodes are left alone."""
+    def cycle(
+        self, *names: str, hard: bool = True, wait: bool = True, reset: bool = False
+    ) -> tuple[Reading, ...]:
+        """Powers nodes off and on again, and waits until they are ready; other nodes are left alone.
+
+        With `reset`, Slurm gives them jobs again, whoever took them out of service.
+        """
         began = self._clock()
         self._boot.begin(names, self._in_service())
         self.power_off(names, hard=hard)
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, began=began) if wait else ()
+        return self.wait(names, began=began, reset=names if reset else ()) if wait else ()
 
     # snapshots
 
@@ -283,7 +288,9 @@ class Cluster:
             saved_states=saved_states,
         )
 
-    def wait(self, names: Iterable[str], *, began: float | None = None) -> tuple[Reading, ...]:
+    def wait(
+        self, names: Iterable[str], *, began: float | None = None, reset: Collection[str] = ()
+    ) -> tuple[Reading, ...]:
         """Waits until every named node is ready, or in a state that a person set; a LabError at the deadline.
 
         Completes what this command, or an interrupted one before it, began: nodes that Slurm takes out of
@@ -300,8 +307,8 @@ class Cluster:
         def readings() -> tuple[Reading, ...]:
             seen = self.look(boot.nodes, age + self._clock() - first_look, boot.restored)
             again.crashed(seen)
-            available = frozenset(boot.available_before)
-            view = replace(seen, restored_nodes=frozenset(notified), available_before=available)
+            told, before = frozenset(notified), frozenset(boot.available_before)
+            view = replace(seen, restored_nodes=told, available_before=before, reset=frozenset(reset))
             self._tell_slurm(view, notified)
             found = evaluate(self.spec, view, chosen)
             again.standing(view, found)

@@ -90,6 +90,7 @@ class ClusterSnapshot:
     """Availability of nodes in a snapshot that was restored."""
     restored_nodes: frozenset[str] = frozenset()  # nodes whose availability has been restored since
     available_before: frozenset[str] = frozenset()  # nodes that took jobs before they were powered on
+    reset: frozenset[str] = frozenset()  # nodes that a person had reset: they go into service
 
 
 _SECTION = "@@"
@@ -170,9 +171,10 @@ def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> 
 
 
 def nodes_to_resume(view: ClusterSnapshot) -> tuple[str, ...]:
-    """Nodes that Slurm took out of service because this command powered them on."""
-    nodes = view.sms.nodes or {}
-    return tuple(name for name in sorted(view.powered) if name in nodes and _our_doing(nodes[name], view))
+    """Nodes that are out of service because this command powered them on, and those that were reset."""
+    known = [info for name, info in sorted((view.sms.nodes or {}).items()) if name in view.powered]
+    due = {True: _reset_is_due, False: _our_doing}
+    return tuple(info.name for info in known if due[info.name in view.reset](info, view))
 
 
 def nodes_to_put_back(view: ClusterSnapshot) -> dict[str, NodeAvailability]:
@@ -206,6 +208,21 @@ def _our_doing(info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
     powered_on = (view.sms.clock or 0) - view.elapsed - view.took - CLOCK_SLACK
     recent = info.reason_time is not None and info.reason_time >= powered_on
     return recent and info.reason.startswith(REBOOTED)
+
+
+def _reset_is_due(info: slurm.NodeInfo, view: ClusterSnapshot) -> bool:
+    """Whether a node that was reset is back and still out of service.
+
+    Not earlier: slurmctld takes a node out of service again when it registers after a reboot of ours.
+    """
+    status = view.statuses.get(info.name)
+    if info.name not in view.reset - view.restored_nodes or status is None or status.stage != BOOTED:
+        return False
+    return _taken_out(info) and _registered_since_boot(status, info, view)
+
+
+def _taken_out(info: slurm.NodeInfo) -> bool:
+    return info.state == "DOWN" or "DRAIN" in info.flags
 
 
 def _probes(node: Node, view: ClusterSnapshot) -> Iterator[Reading]:
@@ -313,9 +330,8 @@ def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
         return Reading(name, IN_SLURM, ProbeResult.NO, f"{told}; not as in the snapshot")
     if info.takes_jobs:
         return Reading(name, probe, ProbeResult.YES, told)
-    taken_out = info.state == "DOWN" or "DRAIN" in info.flags
-    passing = info.reason == UNANSWERED or _our_doing(info, view)
-    outlook = Expectation.LEFT if taken_out and not passing else Expectation.OPEN
+    passing = info.reason == UNANSWERED or _our_doing(info, view) or _reset_is_due(info, view)
+    outlook = Expectation.LEFT if _taken_out(info) and not passing else Expectation.OPEN
     return Reading(name, IN_SLURM, ProbeResult.NO, told, outlook)
 
 

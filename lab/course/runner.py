@@ -11,6 +11,7 @@ from typing import Protocol
 
 from lab.backends.base import HANDOUT
 from lab.checks.judgement import Judgement, one_line
+from lab.cluster.readiness import ProbeResult, Reading
 from lab.course.catalog import PREPARATION, Catalog, Exercise
 from lab.course.progress import ProgressFile
 from lab.errors import LabError, UsageError
@@ -48,8 +49,8 @@ class LabStates(Protocol):
     def recreate(self) -> None:
         """Removes the lab, creates it again, and waits until it is ready."""
 
-    def cycle(self, node: str, /) -> object:
-        """Cuts the power of one node, restores it, and waits until the node is ready."""
+    def cycle(self, node: str, /, *, reset: bool) -> Sequence[Reading]:
+        """Cuts a node's power, restores it and, with `reset`, has Slurm give it jobs; how it is then."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,10 @@ class Course:
         with self._working_on(exercise, f"lab start --keep {exercise.name}"):
             self._prepare(exercise)
 
-    def reset_node(self, node: str) -> None:
-        """Cuts the power of one node and restores it; other nodes are not affected."""
-        self._lab.cycle(node)
+    def reset_node(self, node: str) -> str:
+        """Returns one node to its start; other nodes are not affected. Says what is still amiss, or ""."""
+        found = self._lab.cycle(node, reset=True)
+        return "; ".join(f"{r.probe} {r.evidence}" for r in found if r.answer is not ProbeResult.YES)
 
     def state_after(self, exercise: Exercise) -> str:
         """Names the snapshot of the state that an exercise's solution leaves.

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 MAC = "52:54:00:00:00:01"
 ADDRESS = "172.16.1.1"
+IMAGE = "vnfs_cache/debian13/image.c0ffee"
+NEIGHBOURS = f"""\
+IP address       HW type     Flags       HW address            Mask     Device
+{ADDRESS}       0x1         0x2         {MAC}     *        eth1
+172.16.1.2       0x1         0x2         52:54:00:00:00:02     *        eth1
+172.16.1.3       0x1         0x0         00:00:00:00:00:00     *        eth1
+"""
+"""/proc/net/arp of an SMS whose nodes have booted, and of which a third does not answer."""
 
 
 @pytest.fixture
@@ -42,6 +51,7 @@ def served(sms: Sms) -> Sms:
     sms.must("node", "new", "c2", "-D", "eth0", "-H", "52:54:00:00:00:02", "-I", "172.16.1.2")
     sms.must("provision", "set", "c1", "--vnfs=debian13", "--files=plain,key,folder")
     sms.must("provision", "set", "c2", "--files=other")
+    sms.write("/proc/net/arp", NEIGHBOURS)
     return sms
 
 
@@ -106,6 +116,59 @@ def test_the_image_is_elsewhere(served: Sms) -> None:
     assert ask(served, "vnfs") == Response(302, location="/WW/vnfs_cache/debian13/image.c0ffee")
     served.path("/srv/warewulf/vnfs/debian13/image.c0ffee").unlink()
     assert ask(served, "vnfs").status == 404
+    assert ask(served, IMAGE).status == 404
+
+
+def test_nginx_sends_the_image_itself(served: Sms) -> None:
+    assert ask(served, IMAGE) == Response(200, file="/vnfs_images/debian13/image.c0ffee")
+
+
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [
+        ({"port": 1024}, 403),  # a user of the node
+        ({"port": 40000}, 403),
+        ({"address": "172.16.1.2"}, 403),  # a node without this VNFS
+        ({"address": "172.16.1.3"}, 403),  # nobody's address
+        ({"address": "172.16.0.1"}, 403),  # a user of the SMS itself
+        ({"address": ""}, 403),
+    ],
+)
+def test_an_image_is_for_the_roots_of_its_nodes(served: Sms, who: dict[str, str], status: int) -> None:
+    reply = ask(served, IMAGE, **who)  # type: ignore[arg-type]
+    assert reply == Response(status)
+
+
+@pytest.mark.parametrize("name", ["../debian13", ".debian13", "debian13/x", "", "%64ebian13"])
+def test_only_names_of_images_are_images(served: Sms, name: str) -> None:
+    assert ask(served, f"vnfs_cache/{name}/image.c0ffee").status == 404
+    assert ask(served, "vnfs_cache/debian13/image.c0ffee\n").status == 404
+    assert ask(served, "vnfs_cache/debian13/.import.1.new").status == 404
+
+
+def test_a_node_may_finish_with_an_image_that_was_replaced(served: Sms) -> None:
+    served.write("/srv/warewulf/vnfs/debian13/image.beef", "a newer image")
+    with closing(served.store()) as store, store.transaction():
+        vnfs = store.named(Kind.VNFS, "debian13")
+        assert vnfs is not None
+        store.put(vnfs.put("CHECKSUM", "beef"))
+    assert ask(served, IMAGE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("table", "status"),
+    [
+        (NEIGHBOURS, 200),
+        (NEIGHBOURS.replace(MAC, MAC.upper()), 200),
+        (NEIGHBOURS.replace(MAC, "52:54:00:00:00:02"), 403),  # c2 has taken c1's address
+        (NEIGHBOURS.replace(f"0x2         {MAC}", f"0x0         {MAC}"), 403),  # does not answer any more
+        ("", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["nodeconfig", "file", IMAGE])
+def test_the_card_must_be_the_nodes_too(served: Sms, path: str, table: str, status: int) -> None:
+    served.write("/proc/net/arp", table)
+    assert ask(served, path).status == status
 
 
 def test_the_list_is_by_time_and_only_what_is_newer(served: Sms) -> None:
@@ -200,6 +263,7 @@ def test_http_as_nginx_speaks_it(door: str) -> None:
     assert f"Content-Length: {len(body)}".encode() in head
     assert b'WWNODENAME="c1"' in body
     assert b"\r\nLocation: /WW/vnfs_cache/debian13/image.c0ffee\r\n" in get(door, f"/WW/vnfs?hwaddr={MAC}")
+    assert b"\r\nX-Accel-Redirect: /vnfs_images/debian13/image.c0ffee\r\n" in get(door, f"/WW/{IMAGE}")
     assert get(door, f"/WW/nodeconfig?hwaddr={MAC}", method="HEAD").endswith(b"\r\n\r\n")
     assert get(door, f"/WW/nodeconfig?hwaddr={MAC.replace(':', '%3A')}") == reply
     assert b" 403 " in get(door, f"/WW/file?hwaddr={MAC}", port=5000)

@@ -7,17 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lab.guest.system import System
-from lab.guest.warewulf import images, render
+from lab.guest.warewulf import images, neighbours, render
 from lab.guest.warewulf.contents import LETTERS
 from lab.guest.warewulf.model import Kind, Record
 from lab.guest.warewulf.store import NUMBER, Store
 
 PREFIX = "/WW/"
 PRIVILEGED = 1024
-"""Only root on a node can send from a port below this, so that its users are refused."""
+"""Only root on a node can send from a port below this, so that its users are refused.
+
+Warewulf 3 leaves this to Apache, for its CGI programs and for images alike: REMOTE_PORT in
+provision/etc/warewulf-httpd.conf.in. iPXE cannot choose a port: its scripts and bootstraps are open there,
+and here.
+"""
+SERVED_IMAGES = "/vnfs_images/"
+"""Where nginx has the images; nobody outside can ask for it, only an answer of ours can point there."""
 INTERPRETER_SECONDS = 10.0
 
 _HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
+_IMAGE = re.compile(r"^vnfs_cache/([A-Za-z0-9_-][A-Za-z0-9_.-]*)/image\.([0-9a-f]+)\Z")
 _SCRIPTS = {"pre": "PRESCRIPT", "post": "POSTSCRIPT", "runtime": "RUNTIMESCRIPT"}
 
 
@@ -33,20 +41,29 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """Status, body, and the target of a redirect (302)."""
+    """Status, body, the target of a redirect (302), and a file that nginx sends instead of the body."""
 
     status: int
     body: bytes = b""
     location: str = ""
+    file: str = ""
 
 
 def handle_request(system: System, store: Store, request: Request) -> Response:
     """Answers as Warewulf's CGI programs do; checks access before anything else."""
-    handler = _HANDLERS.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
-    if handler is None:
+    name = request.path.removeprefix(PREFIX) if request.path.startswith(PREFIX) else ""
+    image = _IMAGE.match(name)
+    if not image and name not in _HANDLERS:
         return Response(404)
     if not 0 < request.port < PRIVILEGED:
         return Response(403)
+    if image:
+        return _image(system, store, request, *image.groups())
+    return _handle_node(system, store, request, _HANDLERS[name])
+
+
+def _handle_node(system: System, store: Store, request: Request, handler: Handler) -> Response:
+    """Answers a request that names its node by a hardware address."""
     hwaddr = request.query.get("hwaddr", "").lower()
     if not _HWADDR.match(hwaddr):
         return Response(400)
@@ -54,9 +71,38 @@ def handle_request(system: System, store: Store, request: Request) -> Response:
     if node is None:
         # An empty answer to nodeconfig tells the boot agent that its node is not registered.
         return Response(200 if handler is _nodeconfig else 404)
-    if not node.enabled or request.address not in node.ipaddrs:
+    if not _is_asking(system, node, request):
         return Response(403)
     return handler(system, store, node, request)
+
+
+def _is_asking(system: System, node: Record, request: Request) -> bool:
+    """Whether the node itself asks: from its address and, as the kernel knows it, from its card.
+
+    Warewulf compares the address only (provision/cgi-bin/vnfs.pl, remote_addr). Without the second look, root
+    on a node that adds another node's address to its own card would be given that node's files.
+    """
+    if not node.enabled or request.address not in node.ipaddrs:
+        return False
+    return neighbours.hwaddr_of(system, request.address) in node.hwaddrs
+
+
+def _image(system: System, store: Store, request: Request, name: str, checksum: str) -> Response:
+    """An image, for a node that has this VNFS, as Warewulf has Apache do it (Http/Apache2.pm, `Require ip`).
+
+    An image that was replaced meanwhile is still given: the node may have been told its name a moment ago.
+    """
+    asking = [
+        node
+        for node in store.find(Kind.NODE, "_ipaddr", request.address)
+        if _is_asking(system, node, request)
+    ]
+    given = {vnfs.name for vnfs in (_vnfs_of(store, node) for node in asking) if vnfs is not None}
+    if name not in given:
+        return Response(403)
+    if not system.is_file(f"{images.folder(name)}/image.{checksum}"):
+        return Response(404)
+    return Response(200, file=f"{SERVED_IMAGES}{name}/image.{checksum}")
 
 
 def _nodeconfig(system: System, store: Store, node: Record, request: Request) -> Response:

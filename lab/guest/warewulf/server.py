@@ -184,4 +184,6 @@ def rendered(reply: Response, *, body: bool = True) -> bytes:
     ]
     if reply.location:
         head.append(f"Location: {reply.location}")
+    if reply.file:
+        head.append(f"X-Accel-Redirect: {reply.file}")
     return "\r\n".join((*head, "", "")).encode("latin-1", "replace") + (reply.body if body else b"")

@@ -17,6 +17,8 @@ from lab.backends.base import Capabilities, Say
 from lab.cli.app import App
 from lab.cli.main import main
 from lab.cli.show import render
+from lab.cluster.cluster import Cluster
+from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.course.catalog import load
 from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
@@ -336,9 +338,17 @@ def test_reset_restores_and_forgets(bench: Bench) -> None:
 
 def test_reset_of_a_node_touches_that_node_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     cycled: list[Any] = []
-    monkeypatch.setattr("lab.cluster.cluster.Cluster.cycle", lambda _self, *names: cycled.append(names))
+
+    def cycle(_self: Cluster, *names: str, reset: bool) -> tuple[Reading, ...]:
+        cycled.append((names, reset))
+        return left
+
+    left: tuple[Reading, ...] = ()
+    monkeypatch.setattr("lab.cluster.cluster.Cluster.cycle", cycle)
     assert "c1 is ready again" in bench.lab("reset", "c1", "-y").stdout
-    assert cycled == [("c1",)]
+    assert cycled == [(("c1",), True)]
+    left = (Reading("c1", "in Slurm", ProbeResult.NO, "idle+drain: NHC", Expectation.LEFT),)
+    assert "c1 is up again, in Slurm idle+drain: NHC" in bench.lab("reset", "c1", "-y").stdout
     assert "'c9' is neither" in bench.lab("reset", "c9", "-y", code=2).stderr
 
 

@@ -11,7 +11,7 @@ import pytest
 from lab.backends.actions import Verb
 from lab.backends.fake import FakeBackend
 from lab.cluster.cluster import Cluster
-from lab.cluster.readiness import Expectation, ProbeResult, Reading, evaluate
+from lab.cluster.readiness import Expectation, ProbeResult, Reading, evaluate, nodes_to_resume
 from lab.config.loader import load
 from lab.errors import Exit, LabError, UsageError
 from lab.facts import slurm
@@ -273,6 +273,41 @@ def test_what_a_person_left_so_survives_a_power_cycle(
     assert reading(readings, "c1").outlook is Expectation.LEFT
     assert reading(readings, "c1").evidence == f"{state.lower()}: {reason}"
     assert not (backend.sms_folder("lab") / "updates").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "why"),
+    [
+        ("IDLE+DRAIN", "Epilog error", "it was reset, and had been drained (Epilog error)"),
+        ("IDLE+DRAIN", "broken fan", "it was reset, and had been drained (broken fan)"),
+        ("DOWN", "Not responding", "the lab rebooted it"),
+        ("DOWN+DRAIN", "NHC: /tmp is full", "it was reset, and had been drained (NHC: /tmp is full)"),
+    ],
+)
+def test_a_reset_returns_a_node_into_service_whoever_took_it_out(
+    up: Room, backend: FakeBackend, state: str, reason: str, why: str
+) -> None:
+    for name in ("c1", "c2"):
+        backend.tell_slurm("lab", name, state, reason)
+        backend.slurm[name] = (state, reason)
+        backend.reason_age[name] = 500.0
+    readings = up.cluster.cycle("c1", reset=True)
+    assert [found.answer for found in readings] == [ProbeResult.YES]
+    assert (backend.sms_folder("lab") / "updates").read_text() == "update nodename=c1 state=resume\n"
+    assert f"resuming c1 in Slurm: {why}" in up.said
+
+
+def test_a_reset_waits_until_the_node_has_registered(up: Room, backend: FakeBackend) -> None:
+    backend.tell_slurm("lab", "c1", "IDLE+DRAIN", "broken fan", age=100.0)
+    view = up.cluster.look(["c1"])
+    assert nodes_to_resume(replace(view, reset=frozenset({"c1"}))) == ()
+    backend.tell_slurm("lab", "c1", "IDLE+DRAIN", "broken fan")
+    view = replace(up.cluster.look(["c1"]), reset=frozenset({"c1"}))
+    assert nodes_to_resume(view) == ("c1",)
+    # What takes it out again afterwards is told, not fought.
+    told = replace(view, restored_nodes=frozenset({"c1"}))
+    assert nodes_to_resume(told) == ()
+    assert reading(evaluate(up.cluster.spec, told, ["c1"]), "c1").outlook is Expectation.LEFT
 
 
 @pytest.mark.parametrize("reason", ["Node unexpectedly rebooted", "kernel update : reboot issued"])

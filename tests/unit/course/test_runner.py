@@ -11,6 +11,7 @@ import pytest
 from lab.backends.base import HANDOUT
 from lab.checks.api import Outcome, Verdict
 from lab.checks.judgement import Judgement
+from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.course.catalog import Catalog, Exercise, load
 from lab.course.progress import ProgressFile
 from lab.course.runner import Course, resolve_reset_target
@@ -33,6 +34,7 @@ class FakeKeeper:
     state: tuple[str, ...] = ("a learner's mess",)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
+    readings: tuple[Reading, ...] = ()  # what the next power cycle ends with
 
     image: str = "image-1"
 
@@ -60,8 +62,9 @@ class FakeKeeper:
         self.kept.clear()
         self.state = ()
 
-    def cycle(self, node: str, /) -> None:
-        self.did.append(f"cycle {node}")
+    def cycle(self, node: str, /, *, reset: bool) -> tuple[Reading, ...]:
+        self.did.append(f"{'reset' if reset else 'cycle'} {node}")
+        return self.readings
 
 
 class Stand:
@@ -287,8 +290,14 @@ def test_reset_goes_back_and_forgets_but_only_this_exercise(stand: Stand) -> Non
 
 
 def test_reset_of_a_node_touches_nothing_else(stand: Stand) -> None:
-    stand.course.reset_node("c1")
-    assert stand.keeper.did == ["cycle c1"]
+    assert not stand.course.reset_node("c1")
+    assert stand.keeper.did == ["reset c1"]
+
+
+def test_a_node_that_drains_itself_again_is_not_called_ready(stand: Stand) -> None:
+    found = Reading("c1", "in Slurm", ProbeResult.NO, "idle+drain: NHC: /tmp is full", Expectation.LEFT)
+    stand.keeper.readings = (found,)
+    assert stand.course.reset_node("c1") == "in Slurm idle+drain: NHC: /tmp is full"
 
 
 def test_carrying_on_leaves_the_lab_alone(stand: Stand) -> None:

@@ -36,25 +36,41 @@ ww_get() {
 
 UNANSWERED=4   # status of ww_ask if no line came back
 
+# nc keeps its side open until the SMS has closed (no -N): nginx gives up a file for a client that has closed its own.
 ww_ask() {
     port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))
     printf 'GET /WW/%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$wwmaster" |
-        nc.openbsd -N -w 10 -p $port "$wwmaster" 80 | http_body
+        nc.openbsd -w "${ww_patience:-10}" -p $port "$wwmaster" 80 | http_body
 }
 
 http_body() {
     IFS=' ' read -r _ ww_status _ || return $UNANSWERED
-    location=""
+    location=""; length=""
     while IFS= read -r line; do
         line=$(printf '%s' "$line" | tr -d '\r')
         [ -n "$line" ] || break
-        case "$line" in [Ll]ocation:*) location=${line#*: } ;; esac
+        case "$line" in
+            [Ll]ocation:*) location=${line#*: } ;;
+            [Cc]ontent-[Ll]ength:*) length=${line#*: } ;;
+        esac
     done
     case "$ww_status" in
-        200) cat ;;
+        200) whole_body "$length" ;;
         302) printf '%s' "$location"; return 3 ;;
         *) echo "the SMS answered $ww_status" >&2; return 1 ;;
     esac
+}
+
+# An answer that was cut off must not pass for a whole one: nc does not tell.
+whole_body() {   # BYTES
+    case "$1" in '' | *[!0-9]*) echo "the SMS did not announce a length" >&2; return 1 ;; esac
+    whole_blocks 65536 $(($1 / 65536)) && whole_blocks $(($1 % 65536)) 1 ||
+        { echo "the SMS's answer was cut off" >&2; return 1; }
+}
+
+whole_blocks() {   # BYTES COUNT: copies so many blocks; fails if the last one is not full
+    [ $(($1 * $2)) -gt 0 ] || return 0
+    { dd "bs=$1" "count=$2" iflag=fullblock 2>&1 >&3 | grep -q "^$2+0 records in"; } 3>&1
 }
 
 get_node_config() {

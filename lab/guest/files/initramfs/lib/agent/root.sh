@@ -17,23 +17,21 @@ get_vnfs() {
     if shares_vnfs; then shared_vnfs; else download_vnfs $NEWROOT; fi
 }
 
-vnfs_url() {
+vnfs_path() {
     location=$(ww_get "vnfs?hwaddr=$wwhwaddr")
     [ $? = 3 ] && [ -n "$location" ] || { why="the SMS offers no image for the VNFS $WWVNFS_NAME"; return 9; }
-    case "$location" in
-        http://*) url=$location ;;
-        *) url="http://$wwmaster$location" ;;
-    esac
+    image=${location#"http://$wwmaster"}
+    image=${image#/WW/}
 }
 
 # Downloads and unpacks in one pipe; zstd reads gzip, too, and fails for any other format.
 download_vnfs() {   # FOLDER
-    vnfs_url || return 9
+    vnfs_path || return 9
     rm -f /run/vnfs.unfetched
-    { wget -q -T 60 -O - "$url" || echo "$url" >/run/vnfs.unfetched; } | on_one_cpu zstd -dcq | (cd "$1" && on_one_cpu cpio -idmu)
+    { ww_patience=60 ww_get "$image" || echo "$image" >/run/vnfs.unfetched; } | on_one_cpu zstd -dcq | (cd "$1" && on_one_cpu cpio -idmu)
     unpacked=$?
-    if [ -e /run/vnfs.unfetched ]; then why="could not fetch $url"; return 9; fi
-    [ $unpacked = 0 ] || { why="could not unpack $url: the image is damaged"; return 9; }
+    if [ -e /run/vnfs.unfetched ]; then why="could not fetch $image"; return 9; fi
+    [ $unpacked = 0 ] || { why="could not unpack $image: the image is damaged"; return 9; }
     [ -e "$1/sbin/init" ] || [ -L "$1/sbin/init" ] || { why="the VNFS $WWVNFS_NAME has no /sbin/init"; return 9; }
 }
 

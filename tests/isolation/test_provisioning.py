@@ -1,0 +1,88 @@
+"""What the head node gives to whom: images to root on their nodes, answers to the card that asks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cases.conftest import Lab
+
+MASTER = "172.16.0.1"
+C1, C2 = "172.16.1.1", "172.16.1.2"
+NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+STATUS = f"curl -s -o /dev/null --max-time 20 -w '%{{http_code}}\\n' http://{MASTER}"
+ROOTS = "--local-port 100-1023"
+IDLE_SECONDS = 10.0
+"""How long the SMS waits for a request (lab/guest/files/sms/etc/nginx/nginx.conf)."""
+
+
+def run(lab: Lab, node: str, script: str) -> str:
+    """What a script of root's prints on a node; it must succeed."""
+    status, text = lab.on(node, script)
+    assert status == 0, text
+    return text.strip()
+
+
+def image(lab: Lab) -> str:
+    """The path of the image that all nodes have."""
+    name = run(lab, "sms", "cd /srv/warewulf/vnfs && ls -t debian13/image.* | head -n 1")
+    return f"/WW/vnfs_cache/{name}"
+
+
+def mac(lab: Lab, node: str) -> str:
+    return run(lab, node, "cat /sys/class/net/eth0/address")
+
+
+@pytest.mark.quick
+def test_users_get_no_image_whose_name_they_know(one: Lab) -> None:
+    path = image(one)
+    assert re.fullmatch(r"/WW/vnfs_cache/debian13/image\.[0-9a-f]{32}", path)
+    assert run(one, "c1", f"{NOBODY} {STATUS}{path} -I") == "403"
+    assert run(one, "c1", f"{STATUS}{path} -I {ROOTS}") == "200"
+    assert run(one, "sms", f"{STATUS}{path} -I {ROOTS}") == "403", "the SMS's own root reads the disk"
+    assert run(one, "c1", f"{STATUS}{path.replace('vnfs_cache', 'vnfs_images')} {ROOTS}") == "404"
+    assert run(one, "c1", f"{STATUS}/vnfs_images{path.removeprefix('/WW/vnfs_cache')} {ROOTS}") == "404"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("what", ["nodeconfig?", "file?", "vnfs?", "script?type=pre&"])
+def test_a_node_does_not_ask_for_another(one: Lab, what: str) -> None:
+    theirs, own = f"'/WW/{what}hwaddr={mac(one, 'c2')}'", f"'/WW/{what}hwaddr={mac(one, 'c1')}'"
+    assert run(one, "c1", f"{STATUS}{theirs} {ROOTS}") == "403"
+    assert run(one, "c1", f"{NOBODY} {STATUS}{own}") == "403"
+    assert run(one, "c1", f"{STATUS}{own} {ROOTS}") in ("200", "302")
+
+
+def test_another_nodes_address_on_an_own_card_is_not_enough(one: Lab) -> None:
+    theirs = mac(one, "c2")
+    ask = f"{STATUS}'/WW/nodeconfig?hwaddr={theirs}' {ROOTS} --interface {C2}"
+    assert run(one, "c2", ask) == "200"
+    assert one.run("power", "off", "c2", "--hard").returncode == 0
+    try:
+        run(one, "sms", f"ip neigh flush to {C2}")
+        assert run(one, "c1", f"ip addr add {C2}/16 dev eth0; {ask}; ip addr del {C2}/16 dev eth0") == "403"
+    finally:
+        run(one, "sms", f"ip neigh flush to {C2}")
+        up = one.run("power", "on", "c2")
+    assert up.returncode == 0, up.stderr.decode(errors="replace")
+
+
+def test_who_says_nothing_is_cut_off(one: Lab) -> None:
+    wait = f"exec 3<>/dev/tcp/{MASTER}/80; SECONDS=0; timeout 60 cat <&3 >/dev/null; echo $SECONDS"
+    half = wait.replace("SECONDS=0;", "SECONDS=0; printf 'GET /packages/ HTTP/1.0\\r\\nHost: ' >&3;")
+    for script in (wait, half):
+        assert IDLE_SECONDS - 2 <= float(run(one, "c1", f"bash -c {script!r}")) < 4 * IDLE_SECONDS
+
+
+def test_users_do_not_take_the_places_of_root(one: Lab) -> None:
+    big = run(one, "sms", "cd /srv/warewulf && ls bootstrap/*/*/initfs.gz | head -n 1")
+    own = f"{STATUS}'/WW/nodeconfig?hwaddr={mac(one, 'c1')}' {ROOTS}"
+    script = f"""cat >/tmp/many <<'END'
+    for i in $(seq 12); do {STATUS}/WW/{big} --limit-rate 10k & done; wait
+END
+    {NOBODY} sh /tmp/many >/tmp/held &
+    sleep 5; {own}; wait; sort /tmp/held | uniq -c"""
+    roots, *users = run(one, "c1", script).splitlines()
+    assert roots == "200"
+    assert [line.split() for line in users] == [["8", "200"], ["4", "429"]]
