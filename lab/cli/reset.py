@@ -9,6 +9,12 @@ from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.model import Role
 
+_FATES = {
+    Role.SMS: "Its disk is kept",
+    Role.OUTSIDE: "Its disk is made anew",
+    Role.CLIENT: "Its disk is made anew",
+}
+
 
 @click.command(short_help="Return an exercise or a node to its start.")
 @click.argument("name", metavar="[EXERCISE|NODE]", required=False, shell_complete=complete_exercises)
@@ -20,8 +26,8 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     """Return an exercise or a node to its start. Works in any state of the lab.
 
     For an exercise, restore its start state on all nodes and forget your progress in it. For a node,
-    cut its power and restore it, and have Slurm give it jobs again, whoever drained it; other nodes are
-    not affected.
+    replace the machine by a new one, and have Slurm give it jobs again, whoever drained it; other nodes
+    are not affected. The SMS keeps its disk: its power is cut and restored.
     """
     from lab.course.runner import resolve_reset_target
 
@@ -31,7 +37,7 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
     )
     if isinstance(found, str):
         app.interrupted = f"{found} may be off; `lab reset {found}` continues"
-        fate = "Its disk is kept" if found == context.spec.sms.name else "The SMS provisions it again"
+        fate = _FATES.get(context.spec.node(found).role, "The SMS provisions it again")
         if context.spec.node(found).role is Role.COMPUTE:
             fate += ", and Slurm gives it jobs even if it was drained"
         app.confirm(

@@ -194,18 +194,26 @@ class Cluster:
                 hint=f"lab power off --hard {' '.join(sorted(left))}",
             )
 
-    def cycle(
-        self, *names: str, hard: bool = True, wait: bool = True, reset: bool = False
-    ) -> tuple[Reading, ...]:
-        """Powers nodes off and on again, and waits until they are ready; other nodes are left alone.
-
-        With `reset`, Slurm gives them jobs again, whoever took them out of service.
-        """
+    def cycle(self, *names: str, hard: bool = True, wait: bool = True) -> tuple[Reading, ...]:
+        """Powers nodes off and on again, and waits until they are ready; other nodes are left alone."""
         began = self._clock()
         self._boot.begin(names, self._in_service())
         self.power_off(names, hard=hard)
         self.backend.start(self.spec.lab, names)
-        return self.wait(names, began=began, reset=names if reset else ()) if wait else ()
+        return self.wait(names, began=began) if wait else ()
+
+    def reset(self, name: str) -> tuple[Reading, ...]:
+        """Makes a machine anew, and has Slurm give it jobs, whoever took it out of service.
+
+        The SMS is only powered off and on: its disk is the learner's work.
+        """
+        if name == self.spec.sms.name:
+            return self.cycle(name)
+        began = self._clock()
+        self.node(name).close()
+        self._boot.begin([name], self._in_service())
+        self.backend.apply(self.spec, [Action(Verb.REMAKE, (name,))], self.say)
+        return self.wait([name], began=began, reset=[name])
 
     # snapshots
 

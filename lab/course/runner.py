@@ -49,8 +49,8 @@ class LabStates(Protocol):
     def recreate(self) -> None:
         """Removes the lab, creates it again, and waits until it is ready."""
 
-    def cycle(self, node: str, /, *, reset: bool) -> Sequence[Reading]:
-        """Cuts a node's power, restores it and, with `reset`, has Slurm give it jobs; how it is then."""
+    def reset(self, node: str, /) -> Sequence[Reading]:
+        """Makes one machine anew and has Slurm give it jobs; returns how it is then."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Course:
 
     def reset_node(self, node: str) -> str:
         """Returns one node to its start; other nodes are not affected. Says what is still amiss, or ""."""
-        found = self._lab.cycle(node, reset=True)
+        found = self._lab.reset(node)
         return "; ".join(f"{r.probe} {r.evidence}" for r in found if r.answer is not ProbeResult.YES)
 
     def state_after(self, exercise: Exercise) -> str:

@@ -337,16 +337,16 @@ def test_reset_restores_and_forgets(bench: Bench) -> None:
 
 
 def test_reset_of_a_node_touches_that_node_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    cycled: list[Any] = []
+    were_reset: list[str] = []
 
-    def cycle(_self: Cluster, *names: str, reset: bool) -> tuple[Reading, ...]:
-        cycled.append((names, reset))
+    def reset(_self: Cluster, name: str) -> tuple[Reading, ...]:
+        were_reset.append(name)
         return left
 
     left: tuple[Reading, ...] = ()
-    monkeypatch.setattr("lab.cluster.cluster.Cluster.cycle", cycle)
+    monkeypatch.setattr("lab.cluster.cluster.Cluster.reset", reset)
     assert "c1 is ready again" in bench.lab("reset", "c1", "-y").stdout
-    assert cycled == [(("c1",), True)]
+    assert were_reset == ["c1"]
     left = (Reading("c1", "in Slurm", ProbeResult.NO, "idle+drain: NHC", Expectation.LEFT),)
     assert "c1 is up again, in Slurm idle+drain: NHC" in bench.lab("reset", "c1", "-y").stdout
     assert "'c9' is neither" in bench.lab("reset", "c9", "-y", code=2).stderr

@@ -291,10 +291,21 @@ def test_a_reset_returns_a_node_into_service_whoever_took_it_out(
         backend.tell_slurm("lab", name, state, reason)
         backend.slurm[name] = (state, reason)
         backend.reason_age[name] = 500.0
-    readings = up.cluster.cycle("c1", reset=True)
+    readings = up.cluster.reset("c1")
     assert [found.answer for found in readings] == [ProbeResult.YES]
     assert (backend.sms_folder("lab") / "updates").read_text() == "update nodename=c1 state=resume\n"
     assert f"resuming c1 in Slurm: {why}" in up.said
+
+
+def test_a_reset_makes_a_new_machine_of_one_node_but_of_the_sms(up: Room, backend: FakeBackend) -> None:
+    def identities() -> dict[str, int]:
+        return {name: made[0] for name, made in backend.found["lab"].made.items()}
+
+    before = identities()
+    up.cluster.reset("outside")
+    up.cluster.reset("c1")
+    up.cluster.reset("sms")
+    assert {name for name, found in identities().items() if found != before[name]} == {"c1", "outside"}
 
 
 def test_a_reset_waits_until_the_node_has_registered(up: Room, backend: FakeBackend) -> None:

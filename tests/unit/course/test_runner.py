@@ -34,7 +34,7 @@ class FakeKeeper:
     state: tuple[str, ...] = ("a learner's mess",)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
-    readings: tuple[Reading, ...] = ()  # what the next power cycle ends with
+    readings: tuple[Reading, ...] = ()  # what the next reset ends with
 
     image: str = "image-1"
 
@@ -62,8 +62,8 @@ class FakeKeeper:
         self.kept.clear()
         self.state = ()
 
-    def cycle(self, node: str, /, *, reset: bool) -> tuple[Reading, ...]:
-        self.did.append(f"{'reset' if reset else 'cycle'} {node}")
+    def reset(self, node: str, /) -> tuple[Reading, ...]:
+        self.did.append(f"reset {node}")
         return self.readings
 
 
