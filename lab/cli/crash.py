@@ -13,12 +13,13 @@ from lab.paths import private_folder, user_paths
 MOST = 20  # records that are kept
 LONGEST = 1 << 18  # characters of one; a message may quote what a node sent
 HALF = LONGEST // 2
+SHOWN = 300  # characters of the message on the terminal
 
 
 def report(environ: Mapping[str, str], problem: Exception) -> LabError:
     """Writes the traceback to a file in the user's data folder and returns an error that names the file."""
     text = "".join(traceback.format_exception(problem))
-    message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
+    message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())[:SHOWN]}"
     if environ.get("LAB_DEBUG") == "1":
         return LabError(message, evidence=text.rstrip())
     try:
