@@ -224,7 +224,8 @@ def receive(source: str, target: str, way: Way, shown: str) -> list[LeftOut]:
         except Damaged as problem:
             raise _failure(what, _end(node, guard), _lines(told) or [str(problem)]) from problem
         except NoRoom as problem:
-            raise LabError(what, evidence=str(problem), hint=f"df -h {shlex.quote(target)}") from problem
+            folder = target if os.path.isdir(target) else os.path.dirname(target) or "."
+            raise LabError(what, evidence=str(problem), hint=f"df -h {shlex.quote(folder)}") from problem
         except OSError as problem:
             raise LabError(what, evidence=str(problem.strerror or problem)) from problem
         guard.dismiss()

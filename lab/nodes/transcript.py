@@ -24,6 +24,7 @@ class Transcript:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = -1
         with writing(path):
             private_folder(path.parent)
             self._open()

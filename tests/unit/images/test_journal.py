@@ -23,9 +23,6 @@ def test_every_tree_with_systemd_has_a_bounded_journal() -> None:
                 assert bounded(next(file for file in found if file.exists()).read_text()), (name, path)
                 checked.append((name, tree.name))
     assert {("sms", "sms"), ("sms", "node")} <= set(checked)
-    assert (
-        paths.data_folder("vms").joinpath("sms/image.toml").read_text().count("sms") > 0
-    )  # has the same tree
 
 
 def bounded(text: str) -> bool:
