@@ -39,7 +39,7 @@ def test_old_images_are_removed_and_none_that_a_node_runs_on(one: Lab) -> None:
     # c1 still runs on the image of its own boot: a file that it has not read yet is there.
     assert one.on("c1", "cat /usr/bin/* >/dev/null") == (0, "")
     repack(one, "third")
-    assert one.run("reset", "-y", "c1", "c2").returncode == 0  # both at once
+    assert one.run("power", "reset", "c1", "c2").returncode == 0  # both at once
     kept, used = cache(one)
     assert (sorted(kept), len(kept)) == (used, 2)
     assert [one.on(node, "cat /etc/probe") for node in ("c1", "c2")] == [(0, "third\n")] * 2
