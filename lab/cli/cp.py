@@ -20,7 +20,8 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
 
     Folders are copied with their content, SRC/. without SRC itself; SRC keeps its name if DST is a
     folder. Modes, times, sparse files and links in folders are kept; a link that is SRC is followed. What
-    a node sends is written only to DST: links out of the folder and devices are left out.
+    a node sends is written only to DST: links out of the folder and devices are left out. It may take nine
+    tenths of the free space, holes of sparse files included.
     """
     from lab.cli.signals import ended_by_exit
     from lab.errors import UsageError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from lab.cli.app import App
@@ -39,6 +41,8 @@ def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force:
     """Builds the named images, or those a lab needs on this backend, and shows the progress."""
     from lab.cli.progress_display import showing
     from lab.cli.signals import ended_by_exit
+    from lab.images.leftovers import remove_leftovers
+    from lab.images.pipeline import kept_names
     from lab.images.provider import images_of
     from lab.paths import private_folder
 
@@ -50,6 +54,7 @@ def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force:
     ):
         cache = private_folder(app.paths.cache)
         images_of(app.backend).build(names, cache, progress.say, force=force)
+        remove_leftovers(cache, kept_names(), time.time())
 
 
 @command.command("ls")

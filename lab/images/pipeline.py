@@ -57,6 +57,13 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
     store.prune({_tag(r.name, top_key(r)) for r in recipes} | {_base_tag(r) for r in recipes})
 
 
+def kept_names() -> frozenset[str]:
+    """The names of all trees and package stores that recipes have."""
+    recipes = [_image(name) for name in names()]
+    stores = {recipe.store.name for recipe in recipes if recipe.store}
+    return frozenset(stores | {tree.name for recipe in recipes for _, tree in recipe.trees})
+
+
 def base_key(recipe: Recipe) -> str:
     """Makes a digest of the packages of an image, those of its parent included."""
     parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []

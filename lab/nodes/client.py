@@ -17,6 +17,7 @@ from lab.model import Node
 from lab.nodes import copying
 from lab.nodes.interactive import Session
 from lab.nodes.shell import Console, Result
+from lab.nodes.transcript import prune
 from lab.nodes.unpacking import LeftOut
 from lab.polling import Sleep, pause
 from lab.process import Done, ProcessTimeout, run, run_bytes
@@ -30,8 +31,9 @@ COPY_SECONDS = 600.0
 class NodeClient:
     """One node of a lab; keeps one open console for each user, for the harness's own questions.
 
-    What checks and solutions type, through `open_console` and `session`, is written to the transcripts. Time
-    limits are in seconds of a quiet host, and follow the backend's `host_speed`.
+    What checks and solutions type, through `open_console` and `session`, is written to `transcripts`, the
+    lab's folder below that of all labs. Time limits are in seconds of a quiet host, and follow the backend's
+    `host_speed`.
     """
 
     def __init__(self, lab: str, node: Node, backend: Backend, transcripts: Path | None = None) -> None:
@@ -127,4 +129,7 @@ class NodeClient:
         return self._backend.shell(self._lab, self.name, SHELL, user=user, tty=True)
 
     def _transcript(self, user: str) -> Path | None:
-        return None if self._transcripts is None else self._transcripts / f"{self.name}-{user}.log"
+        if self._transcripts is None:
+            return None
+        prune(self._transcripts)
+        return self._transcripts / f"{self.name}-{user}.log"

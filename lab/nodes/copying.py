@@ -14,7 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,11 @@ from typing import IO, cast
 
 from lab.errors import LabError, UsageError
 from lab.foreground import Guard
+from lab.nodes.archive import Archive, Damaged
 from lab.nodes.placing import own_name, place_of, put, staged, stream_of
-from lab.nodes.unpacking import Archive, Damaged, LeftOut, fill
+from lab.nodes.room import NoRoom, Room
+from lab.nodes.told import Told
+from lab.nodes.unpacking import LeftOut, fill
 from lab.process import not_started
 
 REFUSED = 65  # EX_DATAERR of sysexits.h: the scripts' own refusals
@@ -31,8 +34,9 @@ CHANGED = 1  # a file grew or shrank while tar read it, as logs do (GNU tar's ma
 INCOMPLETE = 2  # some files could not be read
 PIPE = 1 << 20
 SHOWN = 5
-LONGEST = 1 << 16  # of what a program says
+LONGEST_LINE = 300  # characters of a node's message
 END_SECONDS = 1.0
+LAST_SECONDS = 60.0  # that the node's command may take to end after its archive
 SOCKET = re.compile(r"^tar: (.*): socket ignored$")
 TAR = ("tar", "-c", "-S", "-b", "128", "--format=gnu", "--no-unquote", "-f", "-")
 
@@ -83,10 +87,16 @@ fi
 case $place in */*) folder=${place%/*}/ ;; *) folder=./ ;; esac
 [ ! -d "$place" ] || folder=$place/
 [ -d "$folder" ] || refuse "there is no folder ${folder%/}"
-stage=$(mktemp -d "${folder}.lab-cp-XXXXXX" 2>&1) || {
-    printf '%s\n' "cannot write to ${folder%/}: ${stage##*: }" >&2
-    exit 1
-}
+for stage in "$folder".lab-cp-??????; do   # what killed copies left behind: nobody has locked it
+    [ ! -d "$stage" ] || [ -L "$stage" ] || flock -n "$stage" rm -rf "$stage" 2>/dev/null
+done
+until
+    stage=$(mktemp -d "${folder}.lab-cp-XXXXXX" 2>&1) || {
+        printf '%s\n' "cannot write to ${folder%/}: ${stage##*: }" >&2
+        exit 1
+    }
+    ! command exec 9<"$stage" || { flock 9 2>/dev/null; [ -d "$stage" ]; }
+do :; done
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 129' HUP INT TERM PIPE
 tar -x -p --no-unquote -f - -C "$stage" || {
@@ -129,13 +139,10 @@ def send(source: str, to: Way, shown: str) -> list[str]:
     """
     with ExitStack() as stack:
         argv = stack.enter_context(_packer(source))
-        told_here, told_there = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         guard = stack.enter_context(Guard(to.hang_up))
-        tar = stack.enter_context(_started(argv, stdout=subprocess.PIPE, stderr=told_here))
+        tar, told_here = stack.enter_context(_started(argv, stdout=subprocess.PIPE))
         packed = _output(tar)
-        node = stack.enter_context(
-            _started(to.argv, stdin=packed, stdout=subprocess.DEVNULL, stderr=told_there)
-        )
+        node, told_there = stack.enter_context(_started(to.argv, stdin=packed, stdout=subprocess.DEVNULL))
         packed.close()
         status = node.wait()
         here = tar.wait() if status == 0 else 0
@@ -210,15 +217,15 @@ def receive(source: str, target: str, way: Way, shown: str) -> list[LeftOut]:
     """
     what = f"cannot copy {shown} to {target}"
     with ExitStack() as stack:
-        told = stack.enter_context(tempfile.TemporaryFile())
         guard = stack.enter_context(Guard(way.hang_up))
-        node = stack.enter_context(
-            _started(way.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told)
-        )
+        node, told = stack.enter_context(_started(way.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE))
         try:
             left_out = _unpack(node, own_name(source), target)
         except Damaged as problem:
             raise _failure(what, _end(node, guard), _lines(told) or [str(problem)]) from problem
+        except NoRoom as problem:
+            folder = target if os.path.isdir(target) else os.path.dirname(target) or "."
+            raise LabError(what, evidence=str(problem), hint=f"df -h {shlex.quote(folder)}") from problem
         except OSError as problem:
             raise LabError(what, evidence=str(problem.strerror or problem)) from problem
         guard.dismiss()
@@ -234,20 +241,35 @@ def _unpack(node: subprocess.Popen[bytes], name: str, target: str) -> list[LeftO
     archive = Archive(_output(node))
     first = archive.next()
     if first is None:
-        raise Damaged("nothing came")
-    if first.isreg() and (stream := stream_of(target)) is not None:
+        raise Damaged("the node sent an empty archive")
+    if first.is_file and (stream := stream_of(target)) is not None:
         with open(stream, "wb", buffering=0) as file:
-            archive.copy(first, file.fileno(), holes=False)
+            archive.pour(first, file.fileno(), _taken_by(file.fileno()))
         return []
-    place = place_of(target, name, folder=first.isdir())
+    place = place_of(target, name, folder=first.is_folder)
     with staged(place) as stage:
         new = os.path.join(stage, b"new")
-        left_out = fill(archive, first, new)
-        if node.wait() not in (0, CHANGED, INCOMPLETE):
-            raise Damaged("it ends too early")
+        left_out = fill(archive, first, new, Room(stage))
+        _finish(archive, node)
         if os.path.lexists(new):
             put(new, os.fsencode(place))
     return left_out
+
+
+def _finish(archive: Archive, node: subprocess.Popen[bytes]) -> None:
+    """Waits until the node's command has ended well after its archive; Damaged where it does not."""
+    archive.finish()
+    try:
+        status = node.wait(LAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Damaged("the command in the node does not end after its archive") from None
+    if status not in (0, CHANGED, INCOMPLETE):
+        raise Damaged("what the node sent ends too early")
+
+
+def _taken_by(file: int) -> Callable[[int], None]:
+    """What counts the bytes that are poured into a file: an ordinary one is bounded as any copy is."""
+    return Room(file).pour if stat.S_ISREG(os.fstat(file).st_mode) else lambda _: None
 
 
 def _end(node: subprocess.Popen[bytes], guard: Guard) -> int:
@@ -261,15 +283,19 @@ def _end(node: subprocess.Popen[bytes], guard: Guard) -> int:
 
 
 @contextmanager
-def _started(argv: Sequence[str], **streams: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    argv: Sequence[str], **streams: IO[bytes] | int
+) -> Iterator[tuple[subprocess.Popen[bytes], Told]]:
     """A process with a group of its own, so that Ctrl-C reaches us alone; it is gone at the end."""
     environ = {**os.environ, "LC_ALL": "C"}
     try:
-        process = subprocess.Popen(list(argv), env=environ, process_group=0, bufsize=0, **streams)  # type: ignore[call-overload]
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            list(argv), env=environ, process_group=0, bufsize=PIPE, stderr=subprocess.PIPE, **streams
+        )
     except OSError as problem:
         raise not_started(argv, problem) from problem
     try:
-        yield process
+        yield process, Told(process.stderr)
     finally:
         process.kill()
         process.wait()
@@ -290,13 +316,11 @@ def _failure(what: str, status: int, lines: list[str]) -> LabError:
     return UsageError(what, evidence=evidence) if status == REFUSED else LabError(what, evidence=evidence)
 
 
-def _lines(told: IO[bytes]) -> list[str]:
+def _lines(told: Told) -> list[str]:
     """What a program wrote to its standard error, without what says only that there was more above."""
-    told.seek(0)
-    lines = told.read(LONGEST).decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip() and "Exiting with failure status" not in line]
+    return [line for line in told.lines() if "Exiting with failure status" not in line]
 
 
 def _brief(lines: Sequence[str]) -> str:
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *more])
+    return "\n".join([*(line[:LONGEST_LINE] for line in lines[:SHOWN]), *more])

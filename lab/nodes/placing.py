@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -11,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 from lab.errors import LabError, UsageError
 
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OURS = re.compile(r"\.lab-cp-[a-z0-9_]{8}")
 STAGE = ".lab-cp-"  # a folder for what is not complete yet, beside its place
 
 
@@ -59,16 +63,52 @@ def stream_of(target: str) -> int | None:
 
 @contextmanager
 def staged(place: str) -> Iterator[bytes]:
-    """A new folder on the file system of a place; it is removed with whatever is left in it."""
+    """A new folder on the file system of a place; it is removed with whatever is left in it.
+
+    Its lock says that it is in use: a killed copy loses it, and the next copy removes the folder.
+    """
     folder = place if os.path.isdir(place) else os.path.dirname(place) or "."
+    _remove_abandoned(folder)
     try:
-        stage = tempfile.mkdtemp(prefix=STAGE, dir=folder)
+        stage, lock = _locked_stage(folder)
     except OSError as problem:
         raise LabError(f"cannot write to {folder}", evidence=problem.strerror or "") from problem
     try:
         yield os.fsencode(stage)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked_stage(folder: str) -> tuple[str, int]:
+    """A new folder and its open lock; another copy that looks for abandoned ones may be quicker once."""
+    while True:
+        stage = tempfile.mkdtemp(prefix=STAGE, dir=folder)
+        with suppress(FileNotFoundError):
+            lock = os.open(stage, FOLDER)
+            with suppress(OSError):  # this file system has no locks: nobody gets one, and nothing is removed
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(stage):
+                return stage, lock
+            os.close(lock)
+
+
+def _remove_abandoned(folder: str) -> None:
+    """Removes what killed copies of ours left in a folder: stages that no process has locked."""
+    with suppress(OSError):
+        for name in [name for name in os.listdir(folder) if OURS.fullmatch(name)]:
+            with suppress(OSError):
+                _remove_if_free(os.path.join(folder, name))
+
+
+def _remove_if_free(stage: str) -> None:
+    lock = os.open(stage, FOLDER)
+    try:
+        if os.fstat(lock).st_uid == os.geteuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(stage, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def put(new: bytes, place: bytes) -> None:

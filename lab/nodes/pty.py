@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from lab.errors import LabError
 from lab.host_speed import SHELL, HostSpeed
 from lab.nodes.child import PtyChild
-from lab.paths import private_folder
+from lab.nodes.transcript import Transcript
 from lab.polling import Limit, with_reason
 from lab.process import LOOK_AGAIN, short
-from lab.system_errors import writing
 
 CONNECT = 10.0  # seconds a shell may take to answer for the first time
 NUDGE = 1.5  # seconds after which the opening lines are typed again: a slow start may drop them
@@ -25,6 +22,8 @@ FAREWELL = 0.5  # seconds a shell gets to end by itself
 LONGEST_FAREWELL = 2.0  # the same on the slowest host: nobody waits longer for a shell to be closed
 TAKES_INPUT = 10.0  # seconds after which a child that reads nothing of what is typed counts as lost
 SHOWN = 5  # lines of output shown as evidence
+LONGEST_LINE = 1000  # characters of them
+MOST_OUTPUT = 16 << 20  # bytes that wait to be used; a fact has kilobytes
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
 NEVER = re.compile(rb"(?!)")
@@ -43,6 +42,13 @@ class ConsoleLost(LabError):
         self.output = output
 
 
+class TooMuchOutput(LabError):
+    """A node printed so much that it will not end; only the end is kept, as evidence."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(f"the node printed more than {MOST_OUTPUT >> 20} MiB", evidence=last_lines(output))
+
+
 class PtyTransport:
     """A child process behind a terminal: bytes in, bytes out, and a search for markers.
 
@@ -53,8 +59,7 @@ class PtyTransport:
         self.argv = list(argv)
         self._speed = speed
         self._buffer = bytearray()
-        self._transcript_path = transcript
-        self._transcript = _open_private(transcript)
+        self._transcript = None if transcript is None else Transcript(transcript)
         self._child = self._spawn()
 
     def _spawn(self) -> PtyChild:
@@ -79,7 +84,10 @@ class PtyTransport:
     def read_until(
         self, marker: re.Pattern[bytes], limit: Limit, on_data: Callable[[bytearray], None] | None = None
     ) -> re.Match[bytes] | None:
-        """Reads until the marker is there; None when the limit runs out. `consume` then cuts it out."""
+        """Reads until the marker is there; None when the limit runs out. `consume` then cuts it out.
+
+        TooMuchOutput when more comes than is ever meant to.
+        """
         start = 0
         while True:
             if match := marker.search(self._buffer, start):
@@ -96,6 +104,8 @@ class PtyTransport:
                     raise ConsoleLost("the shell ended", self.drain())
                 self._buffer += data
                 self.note(data)
+                if len(self._buffer) > MOST_OUTPUT:
+                    raise TooMuchOutput(self.drain())
 
     def handshake(
         self, opening: bytes, answer: re.Pattern[bytes], *, gently: bool = False
@@ -143,9 +153,8 @@ class PtyTransport:
 
     def note(self, data: bytes) -> None:
         """Writes to the transcript."""
-        if self._transcript is not None and self._transcript_path is not None:
-            with writing(self._transcript_path):
-                self._transcript.write(data)
+        if self._transcript is not None:
+            self._transcript.write(data)
 
     def close(self) -> None:
         """Ends the process, whatever it is doing; never raises, and returns within seconds.
@@ -161,16 +170,6 @@ class PtyTransport:
             self._transcript.close()
 
 
-def _open_private(path: Path | None) -> BinaryIO | None:
-    """Opens a transcript for its owner only, to add to it."""
-    if path is None:
-        return None
-    with writing(path):
-        private_folder(path.parent)
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    return os.fdopen(file, "ab", buffering=0)
-
-
 def decode(data: bytes) -> str:
     """Bytes of a node as text; what is not UTF-8 becomes U+FFFD."""
     return data.decode("utf-8", errors="replace")
@@ -178,4 +177,4 @@ def decode(data: bytes) -> str:
 
 def last_lines(text: str) -> str:
     """The end of an output, as evidence."""
-    return "\n".join(text.strip().splitlines()[-SHOWN:])
+    return "\n".join(line[-LONGEST_LINE:] for line in text.strip().splitlines()[-SHOWN:])

@@ -26,6 +26,7 @@ from lab.nodes.pty import (
     NEVER,
     ConsoleLost,
     PtyTransport,
+    TooMuchOutput,
     decode,
     last_lines,
 )
@@ -88,7 +89,7 @@ class Console:
         self._shell_pid = 0
 
     def run(self, command: str, timeout: float = 30.0) -> Result:
-        """Runs a command and waits for it; raises CommandTimeout or ConsoleLost.
+        """Runs a command and waits for it; raises CommandTimeout, TooMuchOutput or ConsoleLost.
 
         `timeout` is in seconds of a quiet host.
         """
@@ -104,6 +105,9 @@ class Console:
                 self._drop()
                 seen = self._output(problem.output.encode())
                 raise ConsoleLost(f"the node went away during `{_brief(command)}`", seen) from None
+            except TooMuchOutput:
+                self._end_endless()
+                raise
             if match is None:
                 output = self._output(transport.drain().encode())
                 self._interrupt(transport)
@@ -200,8 +204,12 @@ class Console:
                         transport.send(b"kill -KILL %% 2>/dev/null; fg >/dev/null 2>&1\n")
                         self._in_step(transport)
                     return
-        except ConsoleLost:
+        except (ConsoleLost, TooMuchOutput):
             pass
+        self._end_endless()
+
+    def _end_endless(self) -> None:
+        """Kills a command that does not end, or that prints so much that its end cannot be seen."""
         pid = self._shell_pid
         self._drop()
         self._kill_children(pid)

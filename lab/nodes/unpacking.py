@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, cast
 
-CHUNK = 1 << 20
+from lab.nodes.archive import Archive, Damaged, Member
+from lab.nodes.room import Room
+
 MODE = 0o755  # what may be kept of a file's mode
-KINDS = {tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.FIFOTYPE: "a named pipe"}
-
-
-class Damaged(Exception):
-    """What came is no archive, or only the beginning of one."""
+KINDS = {b"3": "a device", b"4": "a device", b"6": "a named pipe"}
+MOST_DEPTH = 200  # folders in each other: what removes them must not run out of open files
+MOST_LEFT_OUT = 10_000
+LONGEST_PART = 255  # bytes of a file's name (NAME_MAX)
+LONGEST_PATH = 3000  # bytes of a name below the folder; with the folder's, Linux takes 4096
+LONGEST_TOLD = 200  # characters of a name in a message
 
 
 @dataclass(frozen=True)
@@ -32,82 +33,38 @@ class LeftOut:
     reason: str
 
 
-class Archive:
-    """An archive that is read once, from its beginning to its end, in constant memory; raises Damaged."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        try:
-            self._tar = tarfile.open(  # noqa: SIM115 - nothing of ours is open in it
-                fileobj=stream, mode="r|", bufsize=CHUNK, encoding="utf-8", errors="surrogateescape"
-            )
-        except (tarfile.TarError, ValueError, EOFError) as problem:
-            raise Damaged(str(problem)) from problem
-
-    def next(self) -> tarfile.TarInfo | None:
-        """The next member; None at the end."""
-        try:
-            member = self._tar.next()
-        except (tarfile.TarError, ValueError, OverflowError, EOFError) as problem:
-            raise Damaged(str(problem)) from problem
-        vars(self._tar)["members"] = []  # else it remembers them all
-        return member
-
-    def copy(self, member: tarfile.TarInfo, file: int, *, holes: bool = True) -> None:
-        """Writes the content of the present member to an open file; keeps its holes."""
-        source = cast("IO[bytes]", self._tar.fileobj)
-        sparse: list[tuple[int, int]] | None = getattr(member, "sparse", None)
-        for start, size in [(0, member.size)] if sparse is None else sparse:
-            if holes:
-                os.lseek(file, start, os.SEEK_SET)
-            self._copy(source, file, size)
-        if holes:
-            os.ftruncate(file, member.size)
-
-    def _copy(self, source: IO[bytes], file: int, size: int) -> None:
-        while size > 0:
-            data = self._read(source, min(size, CHUNK))
-            size -= len(data)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(file, rest) :]
-
-    def _read(self, source: IO[bytes], size: int) -> bytes:
-        try:
-            data = source.read(size)
-        except (tarfile.TarError, ValueError, OverflowError, EOFError) as problem:
-            raise Damaged(str(problem)) from problem
-        if len(data) < size:
-            raise Damaged("it ends too early")
-        return data
-
-
 class NewFolder:
     """One new folder, filled from an archive; `left_out` is what did not get in."""
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, room: Room) -> None:
         self._path = path
+        self._room = room
         self.left_out: list[LeftOut] = []
-        self._open: list[tuple[bytes, tarfile.TarInfo]] = []  # folders whose content still comes
+        self._open: list[tuple[bytes, Member]] = []  # folders whose content still comes
         self._sure = b""  # the parent that was looked at last
         os.mkdir(path, 0o700)
 
-    def add(self, archive: Archive, member: tarfile.TarInfo) -> None:
-        """Writes one member, or adds it to `left_out`; OSError when the host refuses."""
+    def add(self, archive: Archive, member: Member) -> None:
+        """Writes one member, or adds it to `left_out`.
+
+        OSError when the host refuses, NoRoom when that is too much.
+        """
         parts = _parts(member.name)
         reason = _why_not(member, parts)
         if parts is None or reason:
-            self.left_out.append(LeftOut(member.name, reason))
+            _leave_out(self.left_out, member, reason)
             return
         path = b"/".join((self._path, *parts))
         self._close_all_but(path)
+        self._room.take(member.size if member.is_file else 0)
         if not self._is_free(path, member):
-            self.left_out.append(LeftOut(member.name, "another file of that name is there"))
-        elif member.isdir():
+            _leave_out(self.left_out, member, "another file of that name is there")
+        elif member.is_folder:
             self._open.append((path, member))
-        elif member.issym():
-            os.symlink(_encoded(member.linkname), path)
+        elif member.is_symlink:
+            os.symlink(member.link, path)
             _set_time(path, member)
-        elif member.islnk():
+        elif member.is_hard_link:
             self._link(member, path)
         else:
             write_file(archive, member, path)
@@ -123,18 +80,18 @@ class NewFolder:
             os.chmod(folder, member.mode & MODE | 0o700)
             _set_time(folder, member)
 
-    def _is_free(self, path: bytes, member: tarfile.TarInfo) -> bool:
+    def _is_free(self, path: bytes, member: Member) -> bool:
         """Makes room for a member; False where that is impossible. A folder is made here."""
         if path != self._path and not self._has_parent(os.path.dirname(path)):
             return False
         try:
             there = os.lstat(path)
         except FileNotFoundError:
-            if member.isdir():
+            if member.is_folder:
                 os.mkdir(path, 0o700)
             return True
-        if stat.S_ISDIR(there.st_mode) or member.isdir():
-            return stat.S_ISDIR(there.st_mode) and member.isdir()
+        if stat.S_ISDIR(there.st_mode) or member.is_folder:
+            return stat.S_ISDIR(there.st_mode) and member.is_folder
         os.unlink(path)
         return True
 
@@ -147,49 +104,68 @@ class NewFolder:
             here += b"/" + part
             with suppress(FileExistsError):
                 os.mkdir(here, 0o700)
+                self._room.take(0)
             if not stat.S_ISDIR(os.lstat(here).st_mode):
                 return False
         self._sure = folder
         return True
 
-    def _link(self, member: tarfile.TarInfo, path: bytes) -> None:
-        parts = _parts(member.linkname)
+    def _link(self, member: Member, path: bytes) -> None:
+        parts = _parts(member.link)
         old = b"/".join((self._path, *parts)) if parts else b""
+        if not old or not self._has_parent(os.path.dirname(old)) or not _is_plain(old):
+            _leave_out(self.left_out, member, "a link to a file that did not come")
+        elif os.path.islink(old) and leads_out(
+            os.readlink(old), path.count(b"/") - self._path.count(b"/") - 1
+        ):
+            _leave_out(self.left_out, member, "a link out of the folder")  # seen from here, not from there
+        else:
+            self._link_or_copy(old, path)
+
+    def _link_or_copy(self, old: bytes, path: bytes) -> None:
         try:
-            if not old or not self._has_parent(os.path.dirname(old)) or not _is_plain(old):
-                self.left_out.append(LeftOut(member.name, "a link to a file that did not come"))
-                return
             os.link(old, path, follow_symlinks=False)
-        except OSError:  # this file system has no hard links
+        except OSError:  # this file system has no hard links, or not as many
+            self._room.take(os.lstat(old).st_size)
             shutil.copy2(old, path, follow_symlinks=False)
 
 
-def fill(archive: Archive, first: tarfile.TarInfo, path: bytes) -> list[LeftOut]:
+def fill(archive: Archive, first: Member, path: bytes, room: Room) -> list[LeftOut]:
     """Writes an archive as one new folder, link or file, as its first member tells; returns the rest.
 
     All of the archive is read. Nothing is written for a first member that is not allowed.
     """
-    left_out: list[LeftOut] = []
-    member: tarfile.TarInfo | None = first
-    if first.isdir():
-        folder = NewFolder(path)
+    member: Member | None = first
+    if first.is_folder:
+        folder = NewFolder(path, room)
         while member is not None:
             folder.add(archive, member)
             member = archive.next()
         folder.close()
         return folder.left_out
+    left_out: list[LeftOut] = []
     if reason := _why_not(first, [b""]):
-        left_out.append(LeftOut(first.name, reason))
-    elif first.issym():
-        os.symlink(_encoded(first.linkname), path)
-    elif first.isreg():
+        _leave_out(left_out, first, reason)
+    elif first.is_symlink:
+        os.symlink(first.link, path)
+    elif first.is_hard_link:
+        _leave_out(left_out, first, "a link to a file that did not come")
+    else:
+        room.take(first.size)
         write_file(archive, first, path)
     while member := archive.next():
-        left_out.append(LeftOut(member.name, "more than was asked for"))
+        _leave_out(left_out, member, "more than was asked for")
     return left_out
 
 
-def write_file(archive: Archive, member: tarfile.TarInfo, path: bytes) -> None:
+def _leave_out(left_out: list[LeftOut], member: Member, reason: str) -> None:
+    """Remembers a member that is not written; Damaged where hardly any could be."""
+    if len(left_out) >= MOST_LEFT_OUT:
+        raise Damaged(f"more than {MOST_LEFT_OUT} of the files in it cannot be written here")
+    left_out.append(LeftOut(_told(member.name), reason))
+
+
+def write_file(archive: Archive, member: Member, path: bytes) -> None:
     """Writes a new file with the content, mode and time of a member."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -205,37 +181,49 @@ def _is_plain(path: bytes) -> bool:
     return os.path.lexists(path) and not stat.S_ISDIR(os.lstat(path).st_mode)
 
 
-def leads_out(link: str, depth: int) -> bool:
+def leads_out(link: bytes, depth: int) -> bool:
     """Whether a symbolic link in a folder `depth` levels down may lead out.
 
     `..` is allowed only at the beginning, where it can be counted: later, it may follow another link.
     """
-    parts = [part for part in link.split("/") if part not in ("", ".")]
-    up = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
-    return link.startswith("/") or up > depth or ".." in parts[up:]
+    parts = [part for part in link.split(b"/") if part not in (b"", b".")]
+    up = next((index for index, part in enumerate(parts) if part != b".."), len(parts))
+    return link.startswith(b"/") or up > depth or b".." in parts[up:]
 
 
-def _why_not(member: tarfile.TarInfo, parts: list[bytes] | None) -> str:
+def _why_not(member: Member, parts: list[bytes] | None) -> str:
     if parts is None:
         return "a name out of the folder"
-    if member.issym() and leads_out(member.linkname, len(parts) - 1):
-        return f"a link out of the folder, to {member.linkname}"
-    if member.issym() and not parts:
-        return "a link in place of the folder"
-    known = member.isreg() or member.isdir() or member.issym() or member.islnk()
-    return "" if known else KINDS.get(member.type, "neither a file nor a folder")
+    if len(parts) > MOST_DEPTH:
+        return f"more than {MOST_DEPTH} folders deep"
+    if max(map(len, parts), default=0) > LONGEST_PART or sum(map(len, parts)) + len(parts) > LONGEST_PATH:
+        return "a name that is too long"
+    if member.is_symlink:
+        return _why_no_link(member.link, parts)
+    known = member.is_file or member.is_folder or member.is_hard_link
+    return "" if known else KINDS.get(member.kind, "neither a file nor a folder")
 
 
-def _parts(name: str) -> list[bytes] | None:
+def _why_no_link(link: bytes, parts: list[bytes]) -> str:
+    if not 0 < len(link) <= LONGEST_PATH:
+        return "a link that leads nowhere"
+    if leads_out(link, len(parts) - 1):
+        return f"a link out of the folder, to {_told(link)}"
+    return "" if parts else "a link in place of the folder"
+
+
+def _parts(name: bytes) -> list[bytes] | None:
     """The parts of a name below the folder; None where it leads out."""
-    parts = [part for part in _encoded(name).split(b"/") if part not in (b"", b".")]
-    return None if name.startswith("/") or b".." in parts else parts
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    return None if name.startswith(b"/") or b".." in parts else parts
 
 
-def _encoded(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
+def _told(name: bytes) -> str:
+    """A name for a message."""
+    text = name.decode("utf-8", "surrogateescape")
+    return text if len(text) <= LONGEST_TOLD else text[: LONGEST_TOLD - 1] + "…"
 
 
-def _set_time(path: bytes, member: tarfile.TarInfo) -> None:
+def _set_time(path: bytes, member: Member) -> None:
     with suppress(OSError, OverflowError, ValueError):  # a time that this file system cannot hold
         os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)

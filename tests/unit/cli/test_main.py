@@ -784,6 +784,20 @@ def test_the_unexpected_is_one_line_and_a_file(desk: Desk, monkeypatch: pytest.M
     assert "Traceback" in desk("ls", LAB_DEBUG="1").stderr
 
 
+def test_records_of_the_unexpected_are_few_and_short(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node may have sent what they quote."""
+    monkeypatch.setattr(desk.backend, "labs", breaks(ZeroDivisionError("x" * (1 << 20))))
+    told = desk("ls").stderr
+    place = Path(told.splitlines()[1].rpartition(" ")[2])
+    assert (place.stat().st_size < 300_000, len(told) < 1000) == (True, True)
+    place.unlink()  # the next record may have the same time and process
+    for number in range(30):
+        (place.parent / f"20000101T0000{number:02}-1.txt").touch()
+    newest = Path(desk("ls").stderr.splitlines()[1].rpartition(" ")[2])
+    kept = sorted(path.name for path in place.parent.iterdir())
+    assert (len(kept), newest.name in kept) == (20, True)
+
+
 @pytest.mark.parametrize(
     ("command", "method", "told"),
     [

@@ -106,6 +106,18 @@ def test_a_chassis_is_bounded_and_never_privileged() -> None:
     assert set(config["cap_add"]) <= needed
 
 
+def test_what_a_node_prints_fills_little_of_the_hosts_disk() -> None:
+    """Docker's manual, "JSON File logging driver": without max-size, a log grows without end."""
+    logs = [
+        config["log_config"] for config in (host_config(made("c1"), host_cpus=4), switch_host_config("mine"))
+    ]
+    assert [log["type"] for log in logs] == ["json-file"] * 2
+    assert [log["config"] for log in logs] == [
+        {"max-size": "1m", "max-file": "2"},
+        {"max-size": "100k", "max-file": "1"},
+    ]
+
+
 def test_processor_time_is_limited_only_below_the_hosts_own() -> None:
     assert processor_time(2, 8) == {"cpu_period": 100_000, "cpu_quota": 200_000}
     assert processor_time(8, 8)["cpu_quota"] == processor_time(9, 8)["cpu_quota"] == -1

@@ -40,34 +40,3 @@ download_vnfs() {   # FOLDER
 on_one_cpu() { if [ -n "$in_chassis" ]; then "$@"; else taskset 1 "$@"; fi; }
 
 shares_vnfs() { [ "$ww_root" = overlay ] && [ -z "$disk_root" ]; }
-
-# In overlay mode all nodes of the lab share one unpacked copy of the image and one of the bootstrap's modules.
-shared_vnfs() {
-    key=$(printf '%s' "$WWVNFS_CHECKSUM" | tr -cd 'A-Za-z0-9')
-    [ -n "$key" ] || { why="the VNFS $WWVNFS_NAME has no checksum"; return 9; }
-    make_shared "vnfs-$key" download_vnfs || return 9
-    make_shared "modules-$initrd_key" gather_modules || return 9
-    mkdir -p /upper/root /upper/work
-    mount -t overlay -o "lowerdir=/cache/modules-$initrd_key:/cache/vnfs-$key,upperdir=/upper/root,workdir=/upper/work" \
-        "$WWVNFS_NAME" $NEWROOT
-}
-
-gather_modules() {   # FOLDER: under usr/lib, because /lib is a link in the image below this layer
-    mkdir -p "$1/usr/lib/modules" && cp -a /lib/modules/. "$1/usr/lib/modules/"
-}
-
-# make_shared NAME COMMAND: makes /cache/NAME once with COMMAND FOLDER, under another name that is then renamed; other
-# nodes wait for it.
-make_shared() {
-    waited=0
-    until [ -d "/cache/$1" ]; do
-        if mkdir "/cache/$1.lock" 2>/dev/null; then
-            rm -rf "/cache/$1.new"; mkdir "/cache/$1.new"
-            if "$2" "/cache/$1.new"; then mv "/cache/$1.new" "/cache/$1"; rmdir "/cache/$1.lock"
-            else rm -rf "/cache/$1.new"; rmdir "/cache/$1.lock"; return 9; fi
-        else
-            sleep 0.1; waited=$((waited + 1))
-            [ $waited -lt 300 ] || { rmdir "/cache/$1.lock"; waited=0; }   # assume that the lock's owner died
-        fi
-    done
-}
