@@ -20,10 +20,12 @@ from lab.backends.docker import (
     removal,
     snapshots,
     staleness,
+    strays,
 )
 from lab.backends.docker.container_spec import EPHEMERAL, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.endpoint import Endpoint, resolve
 from lab.backends.docker.engine import container_name, translate_errors
+from lab.backends.docker.engine_lock import EngineLocks
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
 from lab.backends.hang_up import HANG_UP
@@ -49,6 +51,11 @@ class DockerBackend:
     name = "docker"
     timeout_scale = 1.0
     image_format = ImageFormat.CONTAINER
+
+    @cached_property
+    def locks(self) -> EngineLocks:
+        """The locks of labs, as volumes of the engine."""
+        return EngineLocks(lambda: self.engine)
 
     @cached_property
     def host_speed(self) -> HostSpeed:
@@ -97,6 +104,7 @@ class DockerBackend:
 
     def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
         """Executes a plan: in the order that containers, their storage and their cables need."""
+        strays.refuse(self.client, spec)
         assembly.record(self.client, spec)
         self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
         restarted = nodes_of(actions, Verb.RESTART)
@@ -273,6 +281,7 @@ class DockerBackend:
     def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
         if not nodes:
             return
+        assembly.make_volumes(self.client, spec)
         images = assembly.images(self.client)
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
