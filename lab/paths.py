@@ -87,13 +87,17 @@ def data_folder(name: str) -> Path:
 def private_folder(folder: Path) -> Path:
     """Creates a folder and its missing parents, with access only for the owner, whatever the umask is.
 
-    Closes those of ours that an earlier version left open for others.
+    Closes those of ours that an earlier version left open for others: from the last one called `rackling` on,
+    since one above may be anybody's, such as this program's own checkout.
     """
+    above = (
+        len(folder.parts) - folder.parts[::-1].index(OURS) - 1 if OURS in folder.parts else len(folder.parts)
+    )
     for place in (*reversed(folder.parents), folder):
         try:
             place.mkdir(mode=0o700)
         except FileExistsError:
-            if OURS in place.parts:
+            if len(place.parts) > above:
                 _close(place)
         except OSError:
             if not place.is_dir():  # one that exists may also refuse: on a read-only disk, or above a mount

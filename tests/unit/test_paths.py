@@ -37,12 +37,13 @@ def test_every_folder_that_is_made_is_private(tmp_path: Path, umask: int) -> Non
 
 
 def test_folders_of_ours_that_were_open_are_closed_and_those_of_others_stay(tmp_path: Path) -> None:
-    (tmp_path / "share" / "rackling" / "transcripts").mkdir(parents=True)
-    for path in (tmp_path / "share", *tmp_path.rglob("*")):
+    checkout = tmp_path / "rackling" / "share"
+    (checkout / "rackling" / "transcripts").mkdir(parents=True)
+    for path in tmp_path.rglob("*"):
         path.chmod(0o755)
-    private_folder(tmp_path / "share" / "rackling" / "transcripts" / "lab")
+    private_folder(checkout / "rackling" / "transcripts" / "lab")
     found = modes(tmp_path)
-    assert found.pop("share") == 0o755
+    assert found.pop("rackling") == found.pop("rackling/share") == 0o755
     assert set(found.values()) == {0o700}
 
 
