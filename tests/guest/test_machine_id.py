@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest.setup.rotate_identity import NEW_ID, OF_NODE
+
 GUEST = Path(__file__).parents[2] / "lab/guest/files"
 AGENT = GUEST / "initramfs/lib/agent/config.sh"
 BOOT = GUEST / "chassis/boot"
@@ -82,3 +84,24 @@ def test_an_sms_keeps_the_id_of_its_lab_whatever_disk_it_gets(own_id: str, tmp_p
     disk.unlink()
     told(own_id)
     assert not disk.exists()
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_a_running_node_takes_the_id_of_its_next_boot_and_keeps_its_log(tmp_path: Path, logs: bool) -> None:
+    former = node_id(tmp_path, "52:54:00:00:00:01", "ssh-ed25519 ONE\n").strip()
+    wanted = node_id(tmp_path, "52:54:00:00:00:01", "ssh-ed25519 TWO\n").strip()
+    (tmp_path / "etc/machine-id").write_text(f"{former}\n")
+    (tmp_path / "warewulf").mkdir()
+    (tmp_path / "warewulf/config").write_text('WWINIT_HWADDR="52:54:00:00:00:01"\n')
+    journals = tmp_path / "run/log/journal"
+    if logs:
+        (journals / former).mkdir(parents=True)
+    script = NEW_ID.format(source=OF_NODE)
+    for path in ("/etc/", "/run/log/", "/warewulf/"):
+        script = script.replace(path, f"{tmp_path}{path}")
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$*" >{tmp_path}/asked\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    subprocess.run(["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    assert (tmp_path / "etc/machine-id").read_text().strip() == wanted
+    assert (tmp_path / "asked").read_text() == "restart systemd-journald\n"
+    assert not logs or [path.name for path in journals.iterdir()] == [wanted]

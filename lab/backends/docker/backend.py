@@ -215,6 +215,7 @@ class DockerBackend:
         if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
             for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
         self._start_switch(spec, say)
+        assembly.make_volumes(self.client, spec)
         say("cutting the power of every node")
         others = [node for node in spec.nodes if node != spec.sms]
         strangers = [node.name for node in others if node.role is Role.OUTSIDE]
