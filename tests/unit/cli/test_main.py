@@ -659,6 +659,15 @@ def test_who_means_anothers_labs_says_so_once(theirs: Desk, command: list[str]) 
     assert "belongs" not in done.stderr
 
 
+def test_who_copies_into_anothers_lab_is_told(theirs: Desk) -> None:
+    note = theirs.folder / "note.txt"
+    note.write_text("hello")
+    place = theirs.backend.folder("lab", "sms")
+    done = theirs("cp", str(note), f"sms:{place}/note.txt")
+    assert (done.exit_code, done.stderr) == (0, "lab lab belongs to alice\n")
+    assert theirs("cp", str(note), f"sms:{place}/note.txt", LAB_OWNER="alice").stderr == ""
+
+
 def test_the_default_name_does_not_lead_into_anothers_lab(theirs: Desk) -> None:
     refused = theirs("up", "--progress", "quiet")
     assert refused.exit_code == Exit.USAGE
