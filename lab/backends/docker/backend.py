@@ -99,12 +99,16 @@ class DockerBackend:
         return inspection.labs(self.engine)
 
     def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
-        """Says which containers are not as a specification asks, and why."""
+        """Says which containers are not as a specification asks, and why.
+
+        Raises a LabError, before anything is changed, if what is not the lab's has a name that it needs.
+        """
+        strays.refuse(self.client, spec)
         return staleness.stale(self.client, spec, self._host_cpus)
 
     def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
         """Executes a plan: in the order that containers, their storage and their cables need."""
-        strays.refuse(self.client, spec)
+        strays.refuse(self.client, spec)  # also here: nobody asks what is stale of a lab that there is not
         assembly.record(self.client, spec)
         self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
         restarted = nodes_of(actions, Verb.RESTART)
