@@ -178,3 +178,4 @@ class LabRecord:
     spec: ClusterSpec | None  # None if the labels of an orphan cannot be read
     pending: str = ""  # the snapshot whose restore was interrupted
     boot: PendingBoot | None = None  # what a command began and nobody has completed yet
+    strays: tuple[str, ...] = ()  # objects with names of the lab's that do not say that they are the lab's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from lab.errors import LabError
 
 PACKAGE = Path(__file__).resolve().parent
 CONFIG_NAME = "lab.toml"
+OURS = "rackling"
+"""Name of every folder that we make for a user; all below it is for that user alone."""
+OTHERS = 0o077
 SCHEMA = PACKAGE / "config" / "schema.json"
 
 
@@ -18,13 +22,8 @@ SCHEMA = PACKAGE / "config" / "schema.json"
 class Paths:
     """The folders of one user."""
 
-    state: Path  # locks; may be lost when the host reboots
     data: Path  # progress, transcripts, crash reports
     cache: Path  # may be deleted at any time
-
-    def lock(self, lab: str) -> Path:
-        """Returns the lock file of one lab."""
-        return self.state / f"{lab}.lock"
 
     def transcript(self, lab: str, node: str, user: str) -> Path:
         """Returns the file that records what checks and solutions type into a node."""
@@ -37,10 +36,8 @@ class Paths:
 
 def user_paths(environ: Mapping[str, str]) -> Paths:
     """Finds the folders of a user by the XDG rules; creates none."""
-    home = home_folder(environ)
-    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return Paths(state=_state(environ), data=data / "rackling", cache=cache / "rackling")
+    data = Path(environ.get("XDG_DATA_HOME") or home_folder(environ) / ".local" / "share")
+    return Paths(data=data / OURS, cache=_cache(environ))
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:
@@ -56,17 +53,20 @@ def home_folder(environ: Mapping[str, str]) -> Path:
 def kept_state(environ: Mapping[str, str]) -> Path:
     """Returns the folder for state that outlives a reboot of the host, by the XDG rules."""
     home = home_folder(environ)
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "rackling"
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / OURS
 
 
-def _state(environ: Mapping[str, str]) -> Path:
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        return Path(runtime) / "rackling"
-    by_uid = Path(f"/run/user/{os.getuid()}")
-    if by_uid.is_dir():
-        return by_uid / "rackling"
-    return kept_state(environ)
+def account_locks(environ: Mapping[str, str]) -> Path:
+    """Returns the folder of locks for an engine of the account's own; may be lost when the host reboots.
+
+    libvirt looks for such an engine in the same places, so one engine has one folder of locks.
+    """
+    runtime = Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    return (runtime / OURS if runtime.is_dir() else _cache(environ)) / "locks"
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_CACHE_HOME") or home_folder(environ) / ".cache") / OURS
 
 
 def find_config(folder: Path) -> Path | None:
@@ -85,6 +85,30 @@ def data_folder(name: str) -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Creates a folder and its parents, with access only for the owner."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Creates a folder and its missing parents, with access only for the owner, whatever the umask is.
+
+    Closes those of ours that an earlier version left open for others: from the last one called `rackling` on,
+    since one above may be anybody's, such as this program's own checkout.
+    """
+    above = (
+        len(folder.parts) - folder.parts[::-1].index(OURS) - 1 if OURS in folder.parts else len(folder.parts)
+    )
+    for place in (*reversed(folder.parents), folder):
+        try:
+            place.mkdir(mode=0o700)
+        except FileExistsError:
+            if len(place.parts) > above:
+                _close(place)
+        except OSError:
+            if not place.is_dir():  # one that exists may also refuse: on a read-only disk, or above a mount
+                raise
+        else:
+            place.chmod(0o700)
     return folder
+
+
+def _close(place: Path) -> None:
+    """Takes others' access to a folder of ours away; one of somebody else's stays as it is."""
+    found = place.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_mode & OTHERS and found.st_uid == os.geteuid():
+        place.chmod(found.st_mode & 0o700)

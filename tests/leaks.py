@@ -43,7 +43,7 @@ def take() -> Picture:
     """Looks at the host now: the engine's objects of our labs, and everything else of the host's."""
     return Picture(
         containers=_of_labs("ps", "-a", "-q", "--no-trunc"),
-        volumes=_of_labs("volume", "ls", "-q") | _volumes_by_name(),
+        volumes=_of_labs("volume", "ls", "-q") | _volumes_by_name() | _locks(),
         images=_of_labs("images", "-q", "--no-trunc"),
         links=frozenset(name for name in _links() if not ENGINE_LINK.match(name)),
         namespaces=_lines(["ip", "netns", "list"], lambda line: line.split()[0]),
@@ -84,6 +84,13 @@ def _volumes_by_name() -> frozenset[str]:
     """Those that have lost their labels, too."""
     names = _docker("volume", "ls", "-q")
     return frozenset(name for name in names for lab in LABS if name.startswith(f"rackling-{lab}-"))
+
+
+def _locks() -> frozenset[str]:
+    """Volumes by which commands have locked labs."""
+    return frozenset().union(
+        *(_docker("volume", "ls", "-q", "--filter", f"label=rackling.locked={lab}") for lab in LABS)
+    )
 
 
 def _docker(*words: str) -> frozenset[str]:

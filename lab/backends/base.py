@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lab.backends.actions import Action, Stale
 from lab.host_speed import HostSpeed
+from lab.lock import Locks
 from lab.model import ClusterSpec, LabRecord, NodeStatus, PendingBoot
 
 Say = Callable[[str], None]
@@ -70,6 +71,10 @@ class Lifecycle(Protocol):
     timeout_scale: float
     """How many times longer than in a container things take in a node of a quiet host."""
     image_format: ImageFormat
+
+    @property
+    def locks(self) -> Locks:
+        """The locks of labs, which all accounts that may use this engine share."""
 
     @property
     def host_speed(self) -> HostSpeed:

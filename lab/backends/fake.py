@@ -16,6 +16,7 @@ from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, St
 from lab.backends.hang_up import HANG_UP, MARK
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
+from lab.lock import FileLocks
 from lab.model import BOOTED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role, Root
 
 # What a node's shell finds first on its PATH; each program reads the answers from the node's folder.
@@ -103,6 +104,7 @@ class FakeBackend:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.locks = FileLocks(lambda: root / "locks")
         self.host_speed = HostSpeed(most=1.0)  # limits of a quiet host, however busy the test's own is
         self.found: dict[str, _FakeLab] = {}
         self.calls: list[str] = []
@@ -116,6 +118,7 @@ class FakeBackend:
         self.silent: set[str] = set()  # nodes that boot and never register with Slurm
         self.stubborn: set[str] = set()  # nodes that do not heed a soft power-off
         self.owner = ""
+        self.strays: dict[str, tuple[str, ...]] = {}  # lab: objects with its names and without its label
         self.place = Storage(root if root.exists() else None, "remove a node")
         self.shared_states: FakeStates | None = FakeStates(self)
         self._made = 0
@@ -311,17 +314,9 @@ class FakeBackend:
     def _record(self, lab: _FakeLab) -> LabRecord:
         there = [name for name, power in lab.power.items() if power is not Power.ABSENT]
         running = sum(lab.power[name] is Power.ON for name in there)
-        return LabRecord(
-            lab.spec.lab,
-            self.name,
-            self.owner,
-            "2026-11-21T12:00:00+00:00",
-            tuple(there),
-            running,
-            lab.spec,
-            lab.pending,
-            lab.boot,
-        )
+        made = "2026-11-21T12:00:00+00:00"
+        known = (lab.spec, lab.pending, lab.boot, self.strays.get(lab.spec.lab, ()))
+        return LabRecord(lab.spec.lab, self.name, self.owner, made, tuple(there), running, *known)
 
     def _lab(self, name: str) -> _FakeLab:
         if name not in self.found:

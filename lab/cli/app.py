@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lab.backends.base import Backend
     from lab.cli.progress_display import ProgressReporter
     from lab.cluster.cluster import Cluster
-    from lab.lock import Lock
     from lab.model import ClusterSpec, LabRecord
     from lab.paths import Paths
 
@@ -62,6 +61,7 @@ class App:
         self.replace = replace
         self._attend = attend
         self.argv = sys.argv[1:] if argv is None else argv
+        self._owners: Mapping[str, str] | None = None  # of all labs, as soon as somebody has asked
         self.interrupted = (
             "nothing was changed"  # what to print after Ctrl-C; commands that change something set it
         )
@@ -109,6 +109,7 @@ class App:
         """Reads the engine's record of the lab; raises a UsageError if there is no such lab."""
         name = self.lab_name(given)
         records = self.backend.labs()
+        self._owners = {record.lab: record.owner for record in records}
         for record in records:
             if record.lab == name:
                 return record
@@ -144,6 +145,8 @@ class App:
 
         mark = new_mark()
         self.interrupted = ""  # the command says itself what it did
+        if tty:
+            self.tell_owner(lab)
         argv = self.backend.shell(lab, node, command, user=user, tty=tty, mark=mark)
         return self._attend(argv, self.backend.hang_up(lab, node, mark))
 
@@ -158,11 +161,37 @@ class App:
         with cluster:
             yield cluster
 
-    def lock(self, lab: str, wait: Callable[[str], None] | None = None) -> AbstractContextManager[Lock]:
-        """Locks the lab for a command that changes it; with `wait`, waits for the lock and says so."""
-        from lab.lock import hold
+    def lock(
+        self, lab: str, wait: Callable[[str], None] | None = None, *, yes: bool = False
+    ) -> AbstractContextManager[None]:
+        """Locks the lab for a command that changes it; asks first if it is another account's.
 
-        return hold(self.paths.lock(lab), lab, " ".join(["lab", *self.argv]), wait=wait)
+        With `wait`, waits for the lock and says so. `yes`: the user has agreed to everything.
+        """
+        from lab.cli.output import note
+
+        if owner := self.stranger(lab):
+            from lab.cli.owner import agree
+
+            ask = partial(self.confirm, yes=False) if self.interactive else None
+            agree(lab, owner, ask, yes=yes)
+        command = " ".join(["lab", *self.argv])
+        return self.backend.locks.hold(lab, command, wait or note, wait=wait is not None)
+
+    def stranger(self, lab: str) -> str:
+        """The other account that a lab belongs to, or ""; `lab.cli.owner` says what follows."""
+        from lab.cli.owner import stranger
+
+        if self._owners is None:
+            self._owners = {record.lab: record.owner for record in self.backend.labs()}
+        return stranger(self._owners.get(lab, ""), self.environ)
+
+    def tell_owner(self, lab: str) -> None:
+        """Says on stderr that a lab is another account's."""
+        if owner := self.stranger(lab):
+            from lab.cli.owner import tell
+
+            tell(lab, owner)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Asks on a terminal; without one, raises a UsageError that names --yes. Does nothing if `yes`."""

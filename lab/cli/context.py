@@ -110,15 +110,18 @@ class ExerciseContext:
         return fill_text(text, self.likely_spec)
 
     @contextmanager
-    def course(self, mode: str) -> Iterator[Course]:
-        """Locks the lab and opens the course on it, with progress shown in the given mode."""
+    def course(self, mode: str, *, yes: bool = False) -> Iterator[Course]:
+        """Locks the lab and opens the course on it, with progress shown in the given mode.
+
+        `yes`: the user has agreed to everything.
+        """
         from lab.cli.progress_display import showing
         from lab.course.judging import judge
         from lab.course.runner import Course
         from lab.course.solving import prepare, solve
 
         with (
-            self.app.lock(self.lab),
+            self.app.lock(self.lab, yes=yes),
             showing(mode, self.app.environ) as shown,
             self.app.cluster(self.spec, shown) as cluster,
         ):

@@ -35,6 +35,7 @@ def command(app: App, source: str, target: str, lab: str | None) -> None:
             evidence=f"nodes: {', '.join(names)}",
             hint="lab cp notes.txt sms:/tmp/",
         )
+    app.tell_owner(spec.lab)
     app.interrupted = "what was copied so far has been removed"
     with ended_by_exit(), app.cluster(spec) as cluster:
         if to_node:

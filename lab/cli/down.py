@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lab.cli.app import App
 from lab.cli.options import lab_option, nodes_argument, progress_option, yes_option
+
+if TYPE_CHECKING:
+    from lab.model import LabRecord
 
 
 @click.command("down", short_help="Remove the lab with all that belongs to it.")
@@ -45,28 +48,39 @@ def command(
     if not labs:
         note("there is nothing to remove")
         return
-    what = f"{', '.join(nodes)} of lab {labs[0]}" if nodes else f"lab {', lab '.join(labs)}"
-    _check_nodes(app, labs[0], nodes)
-    app.confirm(f"Remove {what}? All work on it is lost; progress is kept.", yes=yes)
+    names = [record.lab for record in labs]
+    what = f"{', '.join(nodes)} of lab {names[0]}" if nodes else f"lab {', lab '.join(names)}"
+    _check_nodes(app, names[0], nodes)
+    unmarked = "" if nodes else "".join(_unmarked(record) for record in labs)
+    app.confirm(f"Remove {what}? All work on it is lost; progress is kept.{unmarked}", yes=yes)
+    if unmarked and yes:
+        note(unmarked.strip())
     app.interrupted = "part of it is removed; lab down again removes the rest"
     with showing(mode, app.environ) as progress:
-        for name in labs:
-            with app.lock(name):
+        for name in names:
+            with app.lock(name, yes=yes):
                 app.backend.delete(name, progress.say, list(nodes) or None)
     click.echo(f"removed {what}")
 
 
-def _meant(app: App, lab: str | None, *, everything: bool, orphans: bool) -> Sequence[str]:
-    from lab.cli.ls import is_orphan
+def _unmarked(record: LabRecord) -> str:
+    """A line about what has a name of the lab's and does not say whose it is; "" if there is none."""
+    if not record.strays:
+        return ""
+    return f"\nCalled as lab {record.lab}, and without its label: {', '.join(record.strays)}."
 
-    if everything or orphans:
-        records = app.backend.labs()
+
+def _meant(app: App, lab: str | None, *, everything: bool, orphans: bool) -> Sequence[LabRecord]:
+    from lab.account import account_name
+    from lab.cli.ls import is_marked, is_orphan
+
+    name = "" if everything or orphans else app.lab_name(lab)
+    records = app.backend.labs()
     if everything:
-        return [record.lab for record in records if record.owner in ("", getpass.getuser())]
+        return [one for one in records if one.owner in ("", account_name()) and is_marked(one)]
     if orphans:
-        return [record.lab for record in records if is_orphan(record)]
-    name = app.lab_name(lab)
-    return [record.lab for record in app.backend.labs() if record.lab == name]
+        return [one for one in records if is_orphan(one) and is_marked(one)]
+    return [one for one in records if one.lab == name]
 
 
 def _check_nodes(app: App, lab: str, nodes: Sequence[str]) -> None:

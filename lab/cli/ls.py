@@ -47,6 +47,8 @@ def command(app: App, as_json: bool) -> None:
 
 
 def _note(record: LabRecord) -> str:
+    if record.strays:
+        return f"without its label: {', '.join(record.strays)}; lab down -l {record.lab}"
     if record.pending:
         return f"restore of {record.pending} interrupted: lab up -l {record.lab}"
     return f"orphan: lab down -l {record.lab}" if is_orphan(record) else ""
@@ -55,6 +57,11 @@ def _note(record: LabRecord) -> str:
 def is_orphan(record: LabRecord) -> bool:
     """Whether the lab has lost its description or its SMS."""
     return record.spec is None or record.spec.sms.name not in record.nodes
+
+
+def is_marked(record: LabRecord) -> bool:
+    """Whether anything says that it is this lab's; else only names do, and it may be somebody's."""
+    return not record.strays or bool(record.created)
 
 
 def _as_dict(record: LabRecord) -> dict[str, object]:
@@ -67,4 +74,5 @@ def _as_dict(record: LabRecord) -> dict[str, object]:
         "running": record.running,
         "orphan": is_orphan(record),
         "pending": record.pending,
+        "unlabelled": list(record.strays),
     }

@@ -44,12 +44,12 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
             f"The power of {found} will be cut, and what is in its memory will be lost. {fate}. Continue?",
             yes=yes,
         )
-        with context.course(mode) as course:
+        with context.course(mode, yes=yes) as course:
             amiss = course.reset_node(found)
         click.echo(f"{found} is up again, {amiss}" if amiss else f"{found} is ready again")
         return 0
     app.interrupted = f"the lab is between two states; `lab reset {found.name}` continues"
-    with context.course(mode) as course:
+    with context.course(mode, yes=yes) as course:
         plan = course.plan(found)
         loss = f"{course.loss().sentence.rstrip('.')}, except the progress in {found.name}."
         app.confirm(f"{loss}\nTo reset {found.name}: {plan.summary}. Continue?", yes=yes)

@@ -40,7 +40,7 @@ def command(
     with (
         showing(mode, app.environ) as progress,
         app.cluster(spec, progress) as cluster,
-        app.lock(spec.lab),
+        app.lock(spec.lab, yes=yes),
     ):
         if timeout is not None:
             cluster.timeout = timeout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lab.account import account_name
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
 from lab.cli.output import note
@@ -114,7 +114,7 @@ def _installation(backend: str, folder: Path, *, refused: bool) -> str:
         place = "./quickstart" if folder.resolve() == script.parent else str(script)
         return place if backend == "docker" else f"{place} --backend {backend}"
     if refused:
-        return f"sudo usermod -aG docker {getpass.getuser()}   then log in again; its members can become root"
+        return f"sudo usermod -aG docker {account_name()}   then log in again; its members can become root"
     return f"sudo apt-get install {PACKAGES[backend]}"
 
 

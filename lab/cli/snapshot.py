@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from lab.backends.base import HANDOUT
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, progress_option
+
+if TYPE_CHECKING:
+    from lab.backends.base import State
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
@@ -29,6 +33,7 @@ def command(
 
     A snapshot of the same name is replaced. Start states of exercises (after-…) are made when an
     exercise first needs them, and serve every lab; a deleted start state is made again when needed.
+    They outlive all labs: --list and --delete find them where there is no lab, too.
     """
     from lab.cli.progress_display import showing
     from lab.errors import UsageError
@@ -62,33 +67,39 @@ def command(
 def _list(app: App, lab: str | None, *, as_json: bool) -> None:
     from lab.cli.output import note, show_json, show_table
 
-    name = app.known_spec(lab).lab
-    shared = app.backend.shared_states
-    kept, states = app.backend.snapshots(name), shared.list() if shared else ()
+    name, kept, states = _all(app, lab)
     if as_json:
         listed = [{"name": s.name, "created": s.created, "size": s.size} for s in states]
         show_json({"lab": name, "snapshots": list(kept), "states": listed})
     elif kept or states:
+        if not kept:
+            note(f"there is no lab called {name}; every lab has these start states")
         rows = [(item, f"lab {name}", "") for item in kept]
         rows += [(state.name, "every lab", f"{state.size / 2**20:.0f} MiB") for state in states]
         show_table(("NAME", "FOR", "SIZE"), rows)
     else:
-        note(f"lab {name} has no snapshot; lab snapshot NAME makes one")
+        note(f"there is no lab called {name}, and no start state")
+
+
+def _all(app: App, lab: str | None) -> tuple[str, tuple[str, ...], tuple[State, ...]]:
+    """The lab's name, its snapshots (none if there is no such lab) and the start states of all labs."""
+    name, shared = app.lab_name(lab), app.backend.shared_states
+    exists = any(record.lab == name for record in app.backend.labs())
+    return name, app.backend.snapshots(name) if exists else (), shared.list() if shared else ()
 
 
 def _delete(app: App, lab: str | None, pattern: str) -> None:
     from lab.errors import UsageError
 
-    spec = app.known_spec(lab)
-    with app.lock(spec.lab):
-        mine = [s for s in app.backend.snapshots(spec.lab) if s != HANDOUT and fnmatch.fnmatch(s, pattern)]
-        shared = app.backend.shared_states
-        states = [s.name for s in (shared.list() if shared else ()) if fnmatch.fnmatch(s.name, pattern)]
+    with app.lock(app.lab_name(lab)):
+        of, kept, shared_states = _all(app, lab)
+        mine = [name for name in kept if name != HANDOUT and fnmatch.fnmatch(name, pattern)]
+        states = [state.name for state in shared_states if fnmatch.fnmatch(state.name, pattern)]
         if not mine and not states:
             why = "the snapshot handout takes no space and cannot be deleted" if pattern == HANDOUT else ""
             raise UsageError(f"no snapshot matches {pattern}", evidence=why, hint="lab snapshot --list")
         for name in mine:
-            app.backend.forget(spec.lab, name)
-        if shared:
-            shared.delete(states)
+            app.backend.forget(of, name)
+        if app.backend.shared_states:
+            app.backend.shared_states.delete(states)
     click.echo(f"deleted {', '.join([*mine, *states])}")

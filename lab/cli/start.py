@@ -37,7 +37,7 @@ def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep:
     found = context.exercise(exercise)
     require_suitable(context, found)
     app.interrupted = f"the lab is between two states; `lab start {found.name}` continues"
-    with context.course(mode) as course:
+    with context.course(mode, yes=yes) as course:
         if keep:
             course.continue_with(found)
         else:

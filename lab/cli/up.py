@@ -96,7 +96,11 @@ def bring_up(
             made.extend(nodes_of(actions, Verb.CREATE, Verb.REMAKE))
 
     app.interrupted = f"lab {spec.lab} is incomplete; lab up completes it, lab down removes it"
-    with showing(mode, app.environ) as progress, app.cluster(spec, progress) as cluster, app.lock(spec.lab):
+    with (
+        showing(mode, app.environ) as progress,
+        app.cluster(spec, progress) as cluster,
+        app.lock(spec.lab, yes=yes),
+    ):
         if timeout is not None:
             cluster.timeout = timeout
         return cluster.up(nodes, wait=wait, confirm=confirm)

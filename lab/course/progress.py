@@ -200,13 +200,18 @@ class ProgressFile:
         fresh = self.path.with_suffix(".new")
         text = json.dumps(as_data(labs), indent=1, ensure_ascii=False) + "\n"
         with writing(self.path):
-            with fresh.open("w", encoding="utf-8") as file:
+            fresh.unlink(missing_ok=True)  # a killed command's, or an earlier version's with another mode
+            with open(fresh, "w", encoding="utf-8", opener=_private) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             if self.path.exists():  # a damaged file must not replace the good copy
                 self.path.replace(self._previous if _readable(self.path) else self._damaged)
             fresh.replace(self.path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _readable(path: Path) -> bool:

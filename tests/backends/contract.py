@@ -21,7 +21,7 @@ from lab.backends.hang_up import new_mark
 from lab.cluster.cluster import Cluster
 from lab.cluster.plan import work
 from lab.config.loader import load
-from lab.errors import LabError, UsageError
+from lab.errors import Exit, LabError, UsageError
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 
 BYTES = bytes(range(256)) * 257
@@ -136,6 +136,17 @@ class Contract:
         assert record.spec == up.spec
         assert set(record.nodes) == {node.name for node in up.spec.nodes}
         assert record.running == len(up.spec.nodes)
+
+    def test_one_command_at_a_time_changes_a_lab_and_others_may_change_others(self, up: Bed) -> None:
+        locks = up.backend.locks
+        with locks.hold(up.name, "lab up", silent), locks.hold(f"{up.name}x", "lab up", silent):
+            with pytest.raises(LabError) as caught, locks.hold(up.name, "lab down", silent):
+                pass
+            assert caught.value.code is Exit.LOCKED
+            assert f"lab up (process {os.getpid()} of " in caught.value.evidence
+            assert up.record() is not None  # who only looks need not wait
+        with locks.hold(up.name, "lab down", silent):
+            pass
 
     def test_shell_gives_exit_status_and_both_outputs(self, up: Bed) -> None:
         done = up.run("c1", "echo out; echo err >&2; exit 7")

@@ -176,7 +176,7 @@ def test_a_cluster_that_runs_gets_another_identity_everywhere(
     assert brought["etc/munge/munge.key"] == disk.read("/etc/munge/munge.key").decode("latin-1")
     assert brought["etc/ssh/ssh_host_ed25519_key"] == disk.text(f"{FOLDER}/ssh/host_nodes")
     assert brought["root/.ssh/authorized_keys"] == f"{key(disk, 'root')} root\n"
-    assert tuple(disk.commands[-3:]) == rotate_identity.ON_SMS
+    assert tuple(disk.commands[-4:]) == rotate_identity.ON_SMS
 
 
 def test_a_node_that_keeps_its_keys_is_told(

@@ -9,7 +9,6 @@ helps: what this looks for is rare.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +19,7 @@ from pathlib import Path
 from lab.backends import open_backend
 from lab.cluster.cluster import Cluster
 from lab.errors import LabError
-from lab.lock import hold
 from lab.model import BOOTED, Role
-from lab.paths import user_paths
 
 EVIDENCE = """\
 systemctl is-system-running; systemctl list-jobs --no-pager
@@ -58,9 +55,9 @@ def main(argv: Sequence[str]) -> int:
     if spec is None:
         raise SystemExit(f"the record of lab {options.lab} cannot be read")
     options.folder.mkdir(parents=True, exist_ok=True)
-    paths, found = user_paths(os.environ), 0
+    found = 0
     with ExitStack() as stack:
-        stack.enter_context(hold(paths.lock(spec.lab), spec.lab, "soak"))
+        stack.enter_context(backend.locks.hold(spec.lab, "soak", print))
         cluster = stack.enter_context(Cluster(spec, backend))
         cluster.timeout = options.timeout
         state = next(name for name in cluster.states() if name.startswith(options.state))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lab.account import account_name
 from lab.backends import unmanaged
 from lab.backends.archives import (
     SPEC_FILE,
@@ -32,6 +32,8 @@ from lab.serialize import spec_to_json
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from lab.backends.docker.engine import Engine
 
 DISK = "/disk"
 """Where a chassis has the disk of its node."""
@@ -73,7 +75,7 @@ def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
     return {
         engine.LAB: spec.lab,
         engine.PART: part,
-        engine.OWNER: getpass.getuser(),
+        engine.OWNER: account_name(),
         engine.CREATED: datetime.now(UTC).isoformat(timespec="milliseconds"),
         engine.SPEC: spec_to_json(spec),
     }
@@ -88,22 +90,31 @@ def record(client: APIClient, spec: ClusterSpec) -> None:
     name = volume_name(spec.lab, f"{SPECIFICATION}-{digest}")
     # The new one first: a readable record exists even if this is interrupted.
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] == name])
-    with translate_errors("recording the lab's specification"):
-        client.create_volume(name, labels=labels(spec, SPECIFICATION))
+    make_volume(client, name, labels(spec, SPECIFICATION))
     removal.volumes(client, [entry["Name"] for entry in kept if entry["Name"] != name])
 
 
 def make_volumes(client: APIClient, spec: ClusterSpec) -> None:
     """Creates the missing volumes of the lab, before the containers, for which Docker would make bare ones.
 
-    A volume of that name without our labels is left over from another lab: nobody inherits its files.
+    A volume of that name without our label may be left over from another lab: nobody inherits its files.
     """
     there = {entry["Name"] for entry in inspection.volumes(client, spec.lab)}
     for name in (volume_name(spec.lab, use) for use in VOLUMES):
         if name not in there:
-            removal.volumes(client, [name])  # one that is in use stays
-            with translate_errors(f"creating the volume {name}"):
-                client.create_volume(name, labels=labels(spec, "volume"))
+            make_volume(client, name, labels(spec, "volume"))
+
+
+def make_volume(client: Engine, name: str, marks: dict[str, str]) -> None:
+    """Creates a volume with labels; LabError if there is one, for which the engine ignores our labels."""
+    with translate_errors(f"creating the volume {name}"):
+        made = client.create_volume(name, labels=marks)
+    if (made["Labels"] or {}).get(engine.CREATED) != marks[engine.CREATED]:
+        raise LabError(
+            f"the volume {name} was there already, and it is not this lab's",
+            evidence=f"labels: {made['Labels'] or 'none'}",
+            hint=f"docker volume inspect {name}, then: lab down -l {marks[engine.LAB]}",
+        )
 
 
 def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:

@@ -20,10 +20,12 @@ from lab.backends.docker import (
     removal,
     snapshots,
     staleness,
+    strays,
 )
 from lab.backends.docker.container_spec import EPHEMERAL, IDENTITY, Chassis, cables, chassis_of
 from lab.backends.docker.endpoint import Endpoint, resolve
 from lab.backends.docker.engine import container_name, translate_errors
+from lab.backends.docker.engine_lock import EngineLocks
 from lab.backends.docker.peek import Peek
 from lab.backends.editions import edition
 from lab.backends.hang_up import HANG_UP
@@ -49,6 +51,11 @@ class DockerBackend:
     name = "docker"
     timeout_scale = 1.0
     image_format = ImageFormat.CONTAINER
+
+    @cached_property
+    def locks(self) -> EngineLocks:
+        """The locks of labs, as volumes of the engine."""
+        return EngineLocks(lambda: self.engine)
 
     @cached_property
     def host_speed(self) -> HostSpeed:
@@ -92,11 +99,16 @@ class DockerBackend:
         return inspection.labs(self.engine)
 
     def stale(self, spec: ClusterSpec) -> tuple[Stale, ...]:
-        """Says which containers are not as a specification asks, and why."""
+        """Says which containers are not as a specification asks, and why.
+
+        Raises a LabError, before anything is changed, if what is not the lab's has a name that it needs.
+        """
+        strays.refuse(self.client, spec)
         return staleness.stale(self.client, spec, self._host_cpus)
 
     def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
         """Executes a plan: in the order that containers, their storage and their cables need."""
+        strays.refuse(self.client, spec)  # also here: nobody asks what is stale of a lab that there is not
         assembly.record(self.client, spec)
         self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
         restarted = nodes_of(actions, Verb.RESTART)
@@ -207,6 +219,7 @@ class DockerBackend:
         if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
             for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
         self._start_switch(spec, say)
+        assembly.make_volumes(self.client, spec)
         say("cutting the power of every node")
         others = [node for node in spec.nodes if node != spec.sms]
         strangers = [node.name for node in others if node.role is Role.OUTSIDE]
@@ -273,6 +286,7 @@ class DockerBackend:
     def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
         if not nodes:
             return
+        assembly.make_volumes(self.client, spec)
         images = assembly.images(self.client)
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))

@@ -29,6 +29,8 @@ PROFILE = f"{PREFIX}.profile"  # digest of what a container was made from
 SNAPSHOT = f"{PREFIX}.snapshot"
 BOOT = f"{PREFIX}.boot"  # what a command has begun (lab.model, PendingBoot)
 BASE = f"{PREFIX}.base"  # the image that a start state was built on
+LOCKED = f"{PREFIX}.locked"  # of a lock's volume, which has no other of these: the lab
+HOLDER = f"{PREFIX}.holder"  # of a lock's volume: the process (lab.lock_holder, Holder)
 POWERED = f"{PREFIX}.powered"  # names of the nodes that were on when a snapshot was taken
 
 API_VERSION = "1.41"  # the first with a private cgroup namespace, and what Debian 12's engine speaks

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
-from lab.backends.docker import engine
+from lab.backends.docker import engine, strays
 from lab.backends.docker.container_spec import BOOTING, CAPABILITIES, RESTORING, SPECIFICATION
 from lab.backends.docker.endpoint import resolve
 from lab.backends.docker.engine import lab_filter, translate_errors
+from lab.backends.object_names import PREFIX
 from lab.errors import LabError
 from lab.model import ClusterSpec, LabRecord, PendingBoot
 from lab.serialize import boot_from_json, spec_from_json
@@ -64,21 +65,28 @@ def labs(client: Engine) -> tuple[LabRecord, ...]:
     """Lists every lab that has a container, a volume or a snapshot here."""
     by_lab: dict[str, list[dict[str, Any]]] = {}
     with translate_errors("listing the labs"):
-        listed = [
-            *client.containers(all=True, filters=lab_filter(None)),
-            *(client.volumes(filters=lab_filter(None))["Volumes"] or ()),
-            *client.images(filters=lab_filter(None)),
-        ]
-        listed = [entry for entry in listed if entry["Labels"][engine.PART] != STATE]  # of no lab
-    for entry in listed:
-        by_lab.setdefault(entry["Labels"][engine.LAB], []).append(entry)
-    return tuple(_record(lab, entries) for lab, entries in sorted(by_lab.items()))
+        containers = client.containers(all=True, filters={"name": [f"^/?{PREFIX}-"]})
+        volumes = client.volumes(filters={"name": [f"{PREFIX}-"]})["Volumes"] or ()
+        images = client.images(filters=lab_filter(None))
+    for entry in (*containers, *volumes, *images):
+        labels = entry["Labels"] or {}
+        if engine.LAB in labels and labels[engine.PART] != STATE:  # a start state is of no lab
+            by_lab.setdefault(labels[engine.LAB], []).append(entry)
+    found = strays.among(containers, volumes)
+    for stray in found:
+        if stray.is_nobodys:  # no lab may be left that they could have belonged to
+            by_lab.setdefault(stray.lab, [])
+    return tuple(
+        _record(lab, entries, [one for one in found if one.lab == lab])
+        for lab, entries in sorted(by_lab.items())
+    )
 
 
-def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
+def _record(lab: str, entries: Sequence[dict[str, Any]], of_its_name: Sequence[strays.Stray]) -> LabRecord:
     """Describes one lab by all objects that the engine has of it; any may be missing."""
     nodes = [entry for entry in entries if entry["Labels"].get(engine.PART) == "node"]
-    oldest = min(entries, key=lambda entry: str(entry["Labels"].get(engine.CREATED, "~")))["Labels"]
+    marks: list[dict[str, str]] = [entry["Labels"] for entry in entries]
+    oldest = min(marks, key=lambda labels: str(labels.get(engine.CREATED, "~")), default={})
     return LabRecord(
         lab=lab,
         backend="docker",
@@ -91,6 +99,7 @@ def _record(lab: str, entries: Sequence[dict[str, Any]]) -> LabRecord:
             (e["Labels"][engine.SNAPSHOT] for e in entries if e["Labels"].get(engine.PART) == RESTORING), ""
         ),
         boot=_boot_of(entries),
+        strays=tuple(f"{one.kind} {one.name}" for one in of_its_name),
     )
 
 

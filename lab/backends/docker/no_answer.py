@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import grp
+
+from lab.account import account_name
 
 GROUP = "docker"
 """The host's group whose members may use the engine's socket (dockerd, --group)."""
@@ -15,7 +16,7 @@ def no_answer_hint(evidence: str) -> str:
     """The next command where the engine does not answer: one that may not be asked needs no start."""
     if "Permission denied" not in evidence:
         return NOT_RUNNING
-    user = getpass.getuser()
+    user = account_name()
     try:
         member = user in grp.getgrnam(GROUP).gr_mem
     except KeyError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lab.backends.docker import assembly, engine, removal
 from lab.backends.docker.container_spec import EPHEMERAL, RESTORING
-from lab.backends.docker.engine import translate_errors, volume_name
+from lab.backends.docker.engine import volume_name
 from lab.model import ClusterSpec
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ def begin(client: APIClient, spec: ClusterSpec, name: str) -> None:
     """Records that a restore of this state has begun."""
     end(client, spec.lab)
     labels = assembly.labels(spec, RESTORING) | {engine.SNAPSHOT: name}
-    with translate_errors("recording what is restored"):
-        client.create_volume(volume_name(spec.lab, RESTORING), labels=labels)
+    assembly.make_volume(client, volume_name(spec.lab, RESTORING), labels)
 
 
 def end(client: APIClient, lab: str) -> None:
@@ -28,8 +27,7 @@ def end(client: APIClient, lab: str) -> None:
 
 def create_ephemeral_identity(client: APIClient, spec: ClusterSpec) -> None:
     """Creates the volume for fresh keys that belong to no lab; the SMS fills it when it boots."""
-    with translate_errors("creating an ephemeral identity"):
-        client.create_volume(volume_name(spec.lab, EPHEMERAL), labels=assembly.labels(spec, "volume"))
+    assembly.make_volume(client, volume_name(spec.lab, EPHEMERAL), assembly.labels(spec, "volume"))
 
 
 def remove_ephemeral_identity(client: APIClient, lab: str) -> None:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Say
-from lab.backends.docker.container_spec import VOLUMES
-from lab.backends.docker.engine import lab_filter, translate_errors, volume_name
+from lab.backends.docker import strays
+from lab.backends.docker.engine import lab_filter, translate_errors
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 
@@ -19,7 +19,11 @@ ROUNDS = 5  # a killed `up` may have sent a request that the engine executes aft
 
 
 def lab(client: APIClient, name: str, say: Say) -> None:
-    """Removes every container, volume and snapshot image of a lab."""
+    """Removes every container, volume and snapshot image of a lab, by its label.
+
+    Of what only has a name of the lab's, volumes without any label go, too: `lab down` asks about them. What
+    has another's label stays.
+    """
     left: list[str] = []
     for _ in range(ROUNDS):
         left = _round(client, name, say)
@@ -56,7 +60,7 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     wanted = lab_filter(name)
     found_containers = [entry["Id"] for entry in client.containers(all=True, filters=wanted)]
     found_volumes = [entry["Name"] for entry in client.volumes(filters=wanted)["Volumes"] or ()]
-    found_volumes += _bare_volumes(client, name)
+    found_volumes += [stray.name for stray in strays.find(client, name) if stray.is_nobodys]
     # By tag: if a shared start state was built on an image, only its name can be removed.
     found_images = [name for entry in client.images(filters=wanted) for name in _names(entry)]
     if found_containers:
@@ -65,13 +69,6 @@ def _round(client: APIClient, name: str, say: Say) -> list[str]:
     volumes(client, found_volumes)
     images(client, found_images, force=True)
     return [*found_containers, *found_volumes, *found_images]
-
-
-def _bare_volumes(client: APIClient, lab: str) -> list[str]:
-    """Volumes with the names of the lab's that have no label: the engine makes them for a container."""
-    names = {volume_name(lab, use) for use in VOLUMES}
-    like = client.volumes(filters={"name": [volume_name(lab, "")]})["Volumes"] or ()
-    return [entry["Name"] for entry in like if entry["Name"] in names and not entry["Labels"]]
 
 
 def _names(image: dict[str, Any]) -> list[str]:

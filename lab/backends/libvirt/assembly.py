@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lab.account import account_name
 from lab.backends.base import Say
 from lab.backends.libvirt import console_log, engine, inspection, user_network
 from lab.backends.libvirt.domain_xml import domain_xml, has_system_disk, network_xml, wire_of
@@ -32,7 +32,7 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
         wire = None if found is None else found.thing
         with translate_errors(f"creating the network {network.name}"):
             if found is None or found.metadata["spec"] != text:
-                metadata = found.metadata if found else {"owner": getpass.getuser(), "created": now}
+                metadata = found.metadata if found else {"owner": account_name(), "created": now}
                 uuid = found.thing.UUIDString() if found else ""
                 described = wire_of(spec, network, metadata["owner"], metadata["created"], uuid)
                 wire = connection.networkDefineXML(network_xml(described))

@@ -36,10 +36,11 @@ from lab.backends.libvirt.checkpoint_cache import CheckpointCache, CheckpointCor
 from lab.backends.libvirt.domain_xml import has_system_disk
 from lab.backends.libvirt.engine import ignore_missing
 from lab.backends.libvirt.inspection import LabObject
-from lab.backends.libvirt.storage import AWAKE, BY_BOOT, HALF, ROOT, DiskStore, LabFolder
+from lab.backends.libvirt.storage import AWAKE, BY_BOOT, HALF, ROOT, DiskStore, LabFolder, lock_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
+from lab.lock import FileLocks
 from lab.model import BOOTED, PAUSED, UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power
 from lab.polling import pause
 from lab.process import run, run_bytes
@@ -59,6 +60,7 @@ class LibvirtBackend:
 
     name = "libvirt"
     image_format = ImageFormat.DISK
+    locks = FileLocks(lock_folder)
     timeout_scale = 5.0  # for emulated processors; with KVM nothing comes near a limit
 
     def __init__(self) -> None:
@@ -158,8 +160,8 @@ class LibvirtBackend:
             removal.lab(self.connection, lab, say)
             return
         present = self._present(lab)
-        for_each_parallel([present[node] for node in nodes if node in present],
-             lambda found: removal.machine(lab, found.thing))  # fmt: skip
+        found = [present[node].thing for node in nodes if node in present]
+        for_each_parallel(found, lambda thing: removal.machine(lab, thing))
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         """Says how each machine stands, from libvirt's list and the consoles."""
@@ -290,10 +292,8 @@ class LibvirtBackend:
             golden.put_together(say)
             self._renew_identity(spec, say)
         except LabError as problem:
-            say(
-                "restoring the checkpoint failed; booting instead: "
-                f"{problem.message}: {problem.evidence[-300:]}"
-            )
+            why = f"{problem.message}: {problem.evidence[-300:]}"
+            say(f"restoring the checkpoint failed; booting instead: {why}")
             if isinstance(problem, CheckpointCorrupt):
                 golden.forget()
             removal.lab(self.connection, spec.lab, say)

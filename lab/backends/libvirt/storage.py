@@ -16,7 +16,7 @@ from lab.backends.libvirt import engine, socket_names
 from lab.errors import LabError
 from lab.host_speed import measured_limit
 from lab.model import PendingBoot
-from lab.paths import PACKAGE, kept_state
+from lab.paths import PACKAGE, account_locks, kept_state, private_folder
 from lab.process import run
 from lab.serialize import boot_to_json
 
@@ -281,12 +281,33 @@ def lab_names(root: Path = ROOT) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+def lock_folder() -> Path:
+    """Where the labs' locks are: one folder for all who may use this libvirt."""
+    if engine.is_session():
+        return account_locks(os.environ)
+    make_folder(SYSTEM)
+    return SYSTEM / "locks"
+
+
 def make_folder(folder: Path) -> None:
-    """Makes a folder that the machines' processes may pass through but not list."""
+    """Makes a folder that the machines' processes may pass through but not list, whatever the umask is.
+
+    Where they run as we do, others may not even pass.
+    """
     try:
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if engine.is_session():
+            private_folder(folder)
+        else:
+            _make_passable(folder)
     except OSError as problem:
         hint = CLOSED if isinstance(problem, PermissionError) else FULL.format(folder.parent)
         raise LabError(f"cannot make {folder}", evidence=str(problem), hint=hint) from problem
     if not os.access(folder, os.W_OK):
         raise LabError(f"cannot write to {folder}", hint=CLOSED)
+
+
+def _make_passable(folder: Path) -> None:
+    for place in (*reversed(folder.parents), folder):
+        if not place.is_dir():
+            place.mkdir(mode=0o711, exist_ok=True)
+            place.chmod(0o711)

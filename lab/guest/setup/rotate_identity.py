@@ -1,4 +1,4 @@
-"""The program `renew`: replaces keys and passwords of a running cluster.
+"""The program `renew`: replaces keys, passwords and machine IDs of a running cluster.
 
 A lab that was restored from another lab's memory checkpoint starts with the other lab's identity, on its SMS
 and on all nodes.
@@ -27,9 +27,23 @@ FROM_CHROOT = (
 )
 FROM_FILES = ("etc/shadow", "etc/munge/munge.key")
 """Files of the SMS that Warewulf delivers to nodes. Nodes will fetch them later, but need them now."""
-ON_NODE = "tar -xC / && (kill -HUP $(cat /run/sshd.pid) || systemctl reload ssh) && systemctl restart munge"
+NEW_ID = """id=$({source} | md5sum | cut -c1-32) && old=$(cat /etc/machine-id) && echo $id >/etc/machine-id &&
+{{ [ ! -d /run/log/journal/$old ] || mv /run/log/journal/$old /run/log/journal/$id; }} &&
+systemctl restart systemd-journald"""
+"""Gives a running system another machine ID, under which journald keeps the entries that it has.
+
+It writes to no file of another ID, and reads all that are in the folder of its own (systemd,
+src/libsystemd/sd-journal/journal-file.c, journal_file_verify_header).
+"""
+OF_NODE = '{ (. /warewulf/config; printf %s "$WWINIT_HWADDR"); cat /etc/ssh/ssh_host_ed25519_key.pub; }'
+"""What a node's machine ID is made of, as at its next boot (files/initramfs/lib/agent/config.sh)."""
+ON_NODE = (
+    "tar -xC / && (kill -HUP $(cat /run/sshd.pid) || systemctl reload ssh) && systemctl restart munge && "
+    + NEW_ID.format(source=OF_NODE)
+)
 """Unpacks the files on a node and restarts the services that use them."""
 ON_SMS = (
+    ["sh", "-c", NEW_ID.format(source="cat /proc/sys/kernel/random/uuid")],
     ["systemctl", "restart", "munge"],
     ["systemctl", "reload-or-restart", "ssh"],
     ["systemctl", "try-restart", "slurmdbd", "slurmctld", "slurmrestd"],

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from lab.account import account_name
 from lab.backends.actions import Action, Stale
 from lab.backends.base import Capabilities, Say
 from lab.cli.app import App
@@ -21,6 +22,7 @@ from lab.cluster.cluster import Cluster
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.course.catalog import load
 from lab.host_speed import HostSpeed
+from lab.lock import FileLocks
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, small_spec
@@ -90,6 +92,7 @@ class LocalBackend:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.host_speed = HostSpeed(most=1.0)
+        self.locks = FileLocks(lambda: folder.with_name("locks"))
         self.spec: ClusterSpec | None = small_spec()
         self.kept: dict[str, dict[str, str]] = {}
         self.did: list[str] = []
@@ -98,7 +101,9 @@ class LocalBackend:
         if self.spec is None:
             return ()
         names = tuple(node.name for node in self.spec.nodes)
-        return (LabRecord("lab", "fake", "me", "2026-01-01T00:00:00Z", names, len(names), self.spec),)
+        return (
+            LabRecord("lab", "fake", account_name(), "2026-01-01T00:00:00Z", names, len(names), self.spec),
+        )
 
     def status(self, lab: str) -> tuple[NodeStatus, ...]:
         return tuple(NodeStatus(node.name, Power.ON, "init") for node in small_spec().nodes)

@@ -29,7 +29,6 @@ from lab.cli.main import SECTIONS, main
 from lab.cli.shell import split_command
 from lab.errors import Exit, LabError
 from lab.images.pipeline import ImageRecord
-from lab.lock import hold
 from lab.model import LabRecord, Power
 from lab.printable import console_text
 
@@ -605,13 +604,113 @@ def test_commands_that_change_the_lab_respect_its_lock_and_readers_do_not(
     up: Desk, command: list[str]
 ) -> None:
     up.backend.found["lab"].snapshots["kept"] = {}
-    with hold(Path(up.environ["XDG_RUNTIME_DIR"]) / "rackling" / "lab.lock", "lab", "lab start login_node"):
+    with up.backend.locks.hold("lab", "lab start login_node", print):
         result = up(*command, "--progress", "quiet")
         assert result.exit_code == Exit.LOCKED
         assert "lab start login_node" in result.stderr
         assert up("status").exit_code == 0
         assert up("ls").exit_code == 0
     assert up.backend.calls == []
+
+
+CHANGES = [
+    ["up", "--set", "c.count=3"],
+    ["down"],
+    ["power", "cycle", "c1"],
+    ["snapshot", "x"],
+    ["restore", "kept"],
+]
+
+
+@pytest.fixture
+def theirs(up: Desk) -> Desk:
+    """A lab that is another account's."""
+    up.backend.owner = "alice"
+    up.backend.found["lab"].snapshots["kept"] = {}
+    return up
+
+
+@pytest.mark.parametrize("command", CHANGES)
+def test_who_would_change_anothers_lab_is_asked_or_told(theirs: Desk, command: list[str]) -> None:
+    sure = [] if command[0] in {"power", "snapshot"} else ["-y"]
+    words = [*command, "--progress", "quiet"]
+    if not sure:  # nobody can be asked
+        refused = theirs(*words)
+        assert refused.exit_code == Exit.USAGE
+        assert refused.stderr.startswith("error: lab lab belongs to alice\n")
+        assert "export LAB_OWNER=alice" in refused.stderr
+    else:
+        assert "lab lab belongs to alice\n" in theirs(*words, *sure).stderr
+        return
+    theirs.someone = True
+    refused = theirs(*words, answer="n\n")
+    assert "Lab lab belongs to alice. Change it all the same?" in refused.stderr
+    assert refused.exit_code == Exit.USAGE
+    assert theirs.backend.calls == []
+    assert list(theirs.backend.found["lab"].snapshots) == ["kept"]
+    assert theirs(*words, answer="y\n").exit_code == 0
+
+
+@pytest.mark.parametrize("command", CHANGES)
+def test_who_means_anothers_labs_says_so_once(theirs: Desk, command: list[str]) -> None:
+    sure = [] if command[0] in {"power", "snapshot"} else ["-y"]
+    done = theirs(*command, *sure, "--progress", "quiet", LAB_OWNER="alice")
+    assert done.exit_code == 0
+    assert "belongs" not in done.stderr
+
+
+def test_who_copies_into_anothers_lab_is_told(theirs: Desk) -> None:
+    note = theirs.folder / "note.txt"
+    note.write_text("hello")
+    place = theirs.backend.folder("lab", "sms")
+    done = theirs("cp", str(note), f"sms:{place}/note.txt")
+    assert (done.exit_code, done.stderr) == (0, "lab lab belongs to alice\n")
+    assert theirs("cp", str(note), f"sms:{place}/note.txt", LAB_OWNER="alice").stderr == ""
+
+
+def test_the_default_name_does_not_lead_into_anothers_lab(theirs: Desk) -> None:
+    refused = theirs("up", "--progress", "quiet")
+    assert refused.exit_code == Exit.USAGE
+    assert "-l NAME for a lab of your own" in refused.stderr
+    assert theirs.backend.calls == []
+    assert theirs("up", "-l", "mine", "--progress", "quiet").exit_code == 0
+    assert "alice" in theirs("ls").stdout
+    assert theirs("status").exit_code == 0
+
+
+def test_what_only_has_a_labs_name_is_told_before_it_goes_and_never_goes_with_many(up: Desk) -> None:
+    up.backend.strays["lab"] = ("volume rackling-lab-identity",)
+    lost = LabRecord("lost", "docker", "", "", (), 0, None, strays=("volume rackling-lost-home",))
+    up.backend.orphans = (lost,)
+    assert "without its label: volume rackling-lost-home; lab down -l lost" in up("ls").stdout
+    assert up("down", "--orphans", "-y").stderr == "there is nothing to remove\n"
+    up.someone = True
+    asked = " ".join(up("down", answer="n\n").stderr.split())
+    assert "Called as lab lab, and without its label: volume rackling-lab-identity." in " ".join(
+        asked.split()
+    )
+    up.someone = False
+    told = up("down", "-l", "lost", "-y", "--progress", "quiet")
+    assert "without its label: volume rackling-lost-home" in told.stderr
+    assert told.stdout == "removed lab lost\n"
+
+
+def test_start_states_are_listed_and_deleted_without_a_lab(desk: Desk) -> None:
+    empty = desk("snapshot", "-l", "no-such-lab", "--list")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert empty.stderr == "there is no lab called no-such-lab, and no start state\n"
+    desk.backend.saved_states["after-one"] = {}
+    desk.backend.saved_states["after-two"] = {}
+    listed = desk("snapshot", "-l", "no-such-lab", "--list")
+    assert "after-one" in listed.stdout
+    assert listed.stderr == "there is no lab called no-such-lab; every lab has these start states\n"
+    found = desk.json("snapshot", "-l", "no-such-lab")
+    assert [state["name"] for state in found["states"]] == ["after-one", "after-two"]
+    assert found["snapshots"] == []
+    assert desk("snapshot", "-l", "no-such-lab", "--delete", "after-one").stdout == "deleted after-one\n"
+    assert list(desk.backend.saved_states) == ["after-two"]
+    assert desk("snapshot", "-l", "no-such-lab", "--delete", "after-one").exit_code == Exit.USAGE
+    assert desk("snapshot", "-l", "no-such-lab", "mine").exit_code == Exit.USAGE
 
 
 def test_cp_both_ways(up: Desk) -> None:

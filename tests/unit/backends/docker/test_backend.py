@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from lab.backends.docker import (
     pending_restore,
     removal,
     snapshots,
+    strays,
 )
 from lab.backends.docker.assembly import labels
 from lab.config.loader import load
@@ -65,8 +67,11 @@ class Engine:
     def history(self, image: str) -> list[dict[str, Any]]:
         return [{"Size": 7 << 20}, {"Size": 800 << 20}]
 
-    def create_volume(self, name: str, labels: dict[str, str]) -> None:
-        self.volume_list.append({"Name": name, "Labels": labels})
+    def create_volume(self, name: str, labels: dict[str, str]) -> dict[str, Any]:
+        """As the engine does: an existing volume is the answer, and stays as it is."""
+        there = [entry for entry in self.volume_list if entry["Name"] == name]
+        self.volume_list += [] if there else [{"Name": name, "Labels": labels}]
+        return dict([*there, self.volume_list[-1]][0])
 
     def remove_container(self, name: str, *, force: bool, v: bool) -> None:
         assert force
@@ -103,14 +108,15 @@ class Engine:
             entry
             for entry in objects
             if all(fits(entry, wanted) for wanted in filters.get("label", ()))
-            and any(part in entry.get("Name", "") for part in named)
+            and any(re.search(part, name) for part in named for name in _names(entry))
         ]
 
     def add_container(self, spec: ClusterSpec, part: str, created: str, state: str = "running") -> None:
         node = {} if part == "switch" else {engine.NODE: part}
         kind = "switch" if part == "switch" else "node"
         marks = labels(spec, kind) | node | {engine.CREATED: created}
-        self.container_list.append({"Id": f"id-{part}", "State": state, "Labels": marks})
+        names = [f"/rackling-{spec.lab}-{part}"]
+        self.container_list.append({"Id": f"id-{part}", "Names": names, "State": state, "Labels": marks})
 
     def add_snapshot(self, name: str, created: int, *, current: bool = True) -> None:
         marks = labels(OLD, "snapshot") | {engine.SNAPSHOT: name, engine.POWERED: json.dumps(["c1"])}
@@ -124,6 +130,10 @@ class Engine:
         tags = [f"rackling/state:{name}"]
         entry = {"Id": f"image-{name}-{created}", "Created": created, "Labels": marks, "RepoTags": tags}
         self.image_list.append(entry)
+
+
+def _names(entry: dict[str, Any]) -> list[str]:
+    return [*(entry.get("Names") or ()), entry.get("Name", "")]
 
 
 @pytest.fixture
@@ -274,12 +284,42 @@ def test_removal_takes_volumes_that_the_engine_made_without_labels(there: Engine
     assert left == {"rackling-mine-2-home", "rackling-mine-notes"}
 
 
-def test_nobody_inherits_files_that_another_lab_left(there: Engine) -> None:
-    there.volume_list.append({"Name": "rackling-mine-home", "Labels": None})
-    there.volume_list = [one for one in there.volume_list if one["Labels"] is None]
-    assembly.make_volumes(client(there), OLD)
-    assert "rackling-mine-home" in there.removed
-    assert all(entry["Labels"] for entry in there.volume_list)
+@pytest.mark.parametrize("marks", [None, {}, {"com.docker.compose.project": "mine"}, {engine.LAB: "other"}])
+def test_nobody_inherits_files_that_another_lab_left(there: Engine, marks: dict[str, str] | None) -> None:
+    left = {"Name": "rackling-mine-home", "Labels": marks}
+    there.volume_list.append(left)
+    with pytest.raises(LabError) as caught:
+        strays.refuse(client(there), OLD)
+    assert caught.value.evidence == "volume rackling-mine-home"
+    assert ("lab down -l mine removes it" in caught.value.hint) == (not marks)
+    assert "docker volume inspect rackling-mine-home" in caught.value.hint
+    with pytest.raises(LabError, match="was there already"):  # it came between the look and the making
+        assembly.make_volumes(client(there), OLD)
+    assert left in there.volume_list
+    assert not there.removed
+
+
+def test_a_container_with_a_name_that_a_lab_needs_is_refused_and_another_is_not(there: Engine) -> None:
+    there.container_list.append({"Id": "1", "Names": ["/rackling-mine-proof"], "State": "", "Labels": {}})
+    strays.refuse(client(there), OLD)
+    there.container_list.append({"Id": "2", "Names": ["/rackling-mine-login"], "State": "", "Labels": {}})
+    with pytest.raises(LabError) as caught:
+        strays.refuse(client(there), OLD)
+    assert caught.value.evidence == "container rackling-mine-login"
+    assert "docker rm -f rackling-mine-login removes it" in caught.value.hint
+    removal.lab(client(there), "mine", lambda _line: None)
+    assert [entry["Id"] for entry in there.container_list] == ["1", "2"]
+
+
+def test_what_only_names_tie_to_a_lab_is_listed_with_it(there: Engine) -> None:
+    for name in ("rackling-mine-home", "rackling-gone-identity", "rackling-gone-notes", "rackling_lock_1"):
+        there.volume_list.append({"Name": name, "Labels": None})
+    there.volume_list.append({"Name": "rackling-theirs-pub", "Labels": {"a": "b"}})
+    found = {record.lab: record for record in inspection.labs(client(there))}
+    assert set(found) == {"mine", "gone"}
+    assert found["mine"].strays == ("volume rackling-mine-home",)
+    assert (found["mine"].spec, found["gone"].spec) == (OLD, None)
+    assert (found["gone"].strays, found["gone"].created) == (("volume rackling-gone-identity",), "")
 
 
 def test_removal_looks_again_for_what_a_killed_up_still_made(there: Engine) -> None:

@@ -93,7 +93,7 @@ def test_who_may_not_ask_the_engine_learns_how_to_be_allowed(
             raise KeyError(name)
         return SimpleNamespace(gr_mem=members)
 
-    monkeypatch.setattr("getpass.getuser", lambda: "me")
+    monkeypatch.setattr("lab.backends.docker.no_answer.account_name", lambda: "me")
     monkeypatch.setattr("grp.getgrnam", group)
     assert no_answer_hint(evidence).startswith(hint)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lab.backends.libvirt import inspection
-from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names
+from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names, lock_folder, make_folder
 from lab.errors import LabError, UsageError
 from lab.model import PendingBoot
 
@@ -130,3 +131,37 @@ def test_a_boot_is_kept_with_a_lab_that_exists(tmp_path: Path, monkeypatch: pyte
     folder.note_boot(None)
     folder.note_boot(None)
     assert inspection._record("x", (), ()).boot is None
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids="{:03o}".format)
+@pytest.mark.parametrize(
+    ("uri", "mode"), [("qemu:///session", 0o700), ("qemu:///system", 0o711)], ids=["own", "root's"]
+)
+def test_folders_are_open_for_the_machines_and_nobody_else_whatever_the_umask_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, uri: str, mode: int
+) -> None:
+    monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    there.chmod(0o755)
+    former = os.umask(umask)
+    try:
+        make_folder(there / "rackling" / "labs" / "mine")
+        make_folder(there / "rackling" / "labs" / "mine")
+    finally:
+        os.umask(former)
+    assert there.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in there.rglob("*")} == {mode}
+
+
+def test_one_libvirt_has_one_folder_of_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.backends.libvirt.storage.SYSTEM", tmp_path / "rackling")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    found = set()
+    for state in ("one", "two"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / state))
+        for uri in ("qemu:///session", "qemu:///system"):
+            monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
+            found.add((uri, lock_folder()))
+    locks = tmp_path / "rackling" / "locks"
+    assert found == {("qemu:///session", locks), ("qemu:///system", locks)}

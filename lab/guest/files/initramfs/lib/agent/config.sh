@@ -3,8 +3,10 @@
 write_config() {
     echo "$WWNODENAME" >$NEWROOT/etc/hostname
     printf 'search localdomain\nnameserver %s\n' "${wwdns:-$wwmaster}" >$NEWROOT/etc/resolv.conf
-    # The same machine ID at every boot, so that systemd does not treat each boot as the first one.
-    printf '%s' "$wwhwaddr" | md5sum | cut -c1-32 >$NEWROOT/etc/machine-id
+    # The same machine ID at every boot, so that systemd does not treat each boot as the first one. The key of the lab's
+    # nodes makes it the lab's own: addresses of cards are the same in all labs.
+    { printf '%s' "$wwhwaddr"; cat $NEWROOT/etc/ssh/ssh_host_ed25519_key.pub; } 2>/dev/null | md5sum | cut -c1-32 \
+        >$NEWROOT/etc/machine-id
     grep -q '^[^ ]* / ' $FSTAB || echo "tmpfs / tmpfs rw,relatime,mode=555 0 0" >>$FSTAB
     if [ ! -e $NEWROOT/etc/fstab ]; then cp $FSTAB $NEWROOT/etc/fstab
     else sed -i -e "/^#GENERATED_ENTRIES#/{r $FSTAB" -e 'd}' $NEWROOT/etc/fstab; fi
