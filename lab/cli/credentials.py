@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from lab.cluster.cluster import Cluster
 
 PLACE = "/etc/rackling/credentials.json"
-READ_SECONDS = 10.0
+READ_SECONDS, READ_MOST = 10.0, 1 << 18
 
 
 @click.command("credentials", short_help="Show the accounts and passwords of this lab.")
@@ -42,17 +41,17 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
 
 def _users(cluster: Cluster) -> list[dict[str, Any]]:
     from lab.errors import LabError
+    from lab.hostile_json import read_json, text_of
 
-    done = cluster.sms.execute(f"cat {PLACE}", timeout=READ_SECONDS)
+    done = cluster.sms.execute(f"head -c {READ_MOST} {PLACE}", timeout=READ_SECONDS)
     if done.status != 0:
         raise LabError(
             "the accounts cannot be read from the SMS", evidence=done.stderr.strip(), hint="lab status"
         )
     try:
-        found = json.loads(done.stdout.strip().rpartition("\n")[2])[
-            "users"
-        ]  # a profile may print a greeting first
-        return [{"name": str(user["name"]), "password": str(user["password"])} for user in found]
+        last = done.stdout.strip().rpartition("\n")[2]  # a profile may print a greeting first
+        users = read_json(last)["users"]
+        return [{"name": text_of(user["name"]), "password": text_of(user["password"])} for user in users]
     except (ValueError, KeyError, TypeError) as problem:
         raise LabError(
             f"{PLACE} on the SMS has an unexpected form",
