@@ -20,6 +20,8 @@ def read_json(text: str, longest: int = LONGEST) -> Any:
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a character") from None  # without the text, which may be a secret
     return found
 
 

@@ -1,4 +1,4 @@
-"""Decides what may be shown of a node's text: nothing in it steers a terminal, forges a line, or fills a screen."""
+"""Decides what may be shown of a node's text: it steers no terminal, forges no line, and fills no screen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import unicodedata
 
 LINE = 400  # characters of a node's text that one line shows
 LINES = 200  # lines of a node's text that are shown as evidence
+PLAIN = "\x1b[0m"
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone surrogates, line separators
 _COLOURS = re.compile(r"\x1b\[[0-9;]{0,40}m")
 # No part can match what another part begins with: a megabyte of beginnings is searched in a moment.
@@ -50,7 +51,7 @@ def escaped(text: str) -> str:
 
 
 def as_json(value: object, indent: int | None = None) -> str:
-    """JSON that neither a terminal nor a program trips over: what steers is escaped, and all of it is UTF-8."""
+    """JSON that harms neither a terminal nor a program: what steers is escaped, and all of it is UTF-8."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return "".join(_json_escape(char) if char > "~" and steers(char) else char for char in text)
 
@@ -65,17 +66,21 @@ def console_text(text: str) -> str:
 class ConsoleText:
     """The same for output that comes in chunks of bytes, which may cut a character or a sequence in two."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, colours: bool = True) -> None:
+        self._colours = colours
+        self._coloured = False
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
 
     def feed(self, data: bytes, *, final: bool = False) -> str:
-        """What may be shown after the next chunk; with `final`, none follows."""
+        """What may be shown of the next chunk; with `final`, none follows, and no colour stays."""
         text = (self._held + self._decoder.decode(data, final)).replace("\r\n", "\n")
         cut = text.rfind("\x1b")
         whole = final or cut < 0 or len(text) - cut >= _SPLIT or "\n" in text[cut:]
         self._held = "" if whole else text[cut:]
-        return console_text(text if whole else text[:cut])
+        shown = (console_text if self._colours else printable)(text if whole else text[:cut])
+        self._coloured = self._coloured or "\x1b" in shown
+        return f"{shown}{PLAIN}" if final and self._coloured else shown
 
 
 def _cut(text: str, longest: int) -> str:

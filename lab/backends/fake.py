@@ -6,13 +6,14 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.backends import unmanaged
 from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
 from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
+from lab.backends.boot_stage import boot_stage
 from lab.backends.hang_up import HANG_UP, MARK
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
@@ -251,7 +252,7 @@ class FakeBackend:
         say(f"keeping {name}")
         self._lab(lab).snapshots[name] = dict(self._lab(lab).power)
         files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
-        self._lab(lab).disks[name] = {path: path.read_text() for path in files}
+        self._lab(lab).disks[name] = {path: path.read_text(errors="surrogateescape") for path in files}
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Gives nodes the power they had, and the SMS the /etc it had."""
@@ -260,7 +261,7 @@ class FakeBackend:
         found = self._lab(lab)
         found.ephemeral_identity, found.pending = ephemeral_identity, name if ephemeral_identity else ""
         for path, text in found.disks.get(name, {}).items():
-            path.write_text(text)
+            path.write_text(text, errors="surrogateescape")
         for node, power in (found.snapshots | self.saved_states)[name].items():
             found.power[node], found.stage[node] = Power.OFF, "off"
             if power is Power.ON:
@@ -301,12 +302,16 @@ class FakeBackend:
     def tell_slurm(self, lab: str, node: str, state: str, reason: str = "", *, age: float = 0.0) -> None:
         """Makes slurmctld know a node in a state, registered and judged `age` seconds ago."""
         place = self.sms_folder(lab) / "nodes"
-        kept = [line for line in place.read_text().splitlines() if not line.startswith(f"NodeName={node} ")]
+        kept = [
+            line
+            for line in place.read_text(errors="surrogateescape").splitlines()
+            if not line.startswith(f"NodeName={node} ")
+        ]
         when = _stamp(age)
         told = f"Reason={reason} [slurm@{_stamp(age + self.reason_age.get(node, 0.0))}]" if reason else ""
         gres = "gpu:2" if node.startswith("g") else "(null)"
         line = NODE_LINE.format(name=node, state=state, since=when, reason=told, gres=gres)
-        place.write_text("\n".join([*kept, line]) + "\n")
+        place.write_text("\n".join([*kept, line]) + "\n", errors="surrogateescape")
 
     def _record(self, lab: _FakeLab) -> LabRecord:
         there = [name for name, power in lab.power.items() if power is not Power.ABSENT]
@@ -331,7 +336,8 @@ class FakeBackend:
     def _status(self, lab: _FakeLab, name: str) -> NodeStatus:
         power = lab.power.get(name, Power.ABSENT)
         since = time.monotonic() - lab.since[name] if name in lab.since else None
-        return NodeStatus(name, power, lab.stage.get(name, ""), lab.detail.get(name, ""), since)
+        told = boot_stage(name, power, 0.0, lab.stage.get(name, ""), "", lab.detail.get(name, ""))
+        return replace(told, since=since)
 
     def _remove(self, lab: _FakeLab, name: str) -> None:
         for fields in (lab.power, lab.stage, lab.made, lab.names):

@@ -162,8 +162,8 @@ def _verdict_data(verdict: Verdict) -> Mapping[str, object]:
         "expected": verdict.expected[:LONGEST_VALUE],
         "actual": verdict.actual[:LONGEST_VALUE],
         "node": verdict.node,
-        "look": verdict.look,
-        "hint": verdict.hint,
+        "look": verdict.look[:LONGEST_VALUE],
+        "hint": verdict.hint[:LONGEST_VALUE],
         "blocked_by": list(verdict.because),
         "seconds": round(verdict.seconds, 3),
     }

@@ -156,7 +156,9 @@ def parse_look(status: int, output: str) -> SmsReport:
 
 def look_at_sms(slowness: float = 1.0) -> Fact[SmsReport]:
     """The one command that looks at the SMS of a host so many times slower than usual."""
-    return Fact(_LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look)
+    return Fact(
+        _LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look, "scontrol show nodes"
+    )
 
 
 sms_probe = look_at_sms()

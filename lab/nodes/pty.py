@@ -16,6 +16,7 @@ from lab.host_speed import SHELL, HostSpeed
 from lab.nodes.child import PtyChild
 from lab.paths import private_folder
 from lab.polling import Limit, with_reason
+from lab.printable import ConsoleText
 from lab.process import LOOK_AGAIN, short
 from lab.system_errors import writing
 
@@ -25,6 +26,7 @@ FAREWELL = 0.5  # seconds a shell gets to end by itself
 LONGEST_FAREWELL = 2.0  # the same on the slowest host: nobody waits longer for a shell to be closed
 TAKES_INPUT = 10.0  # seconds after which a child that reads nothing of what is typed counts as lost
 SHOWN = 5  # lines of output shown as evidence
+MOST = 16 << 20  # bytes of output that are held
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
 NEVER = re.compile(rb"(?!)")
@@ -43,6 +45,10 @@ class ConsoleLost(LabError):
         self.output = output
 
 
+class TooMuchOutput(ConsoleLost):
+    """The shell wrote more than anybody wants to read at once."""
+
+
 class PtyTransport:
     """A child process behind a terminal: bytes in, bytes out, and a search for markers.
 
@@ -55,6 +61,7 @@ class PtyTransport:
         self._buffer = bytearray()
         self._transcript_path = transcript
         self._transcript = _open_private(transcript)
+        self._harmless = ConsoleText()
         self._child = self._spawn()
 
     def _spawn(self) -> PtyChild:
@@ -96,6 +103,8 @@ class PtyTransport:
                     raise ConsoleLost("the shell ended", self.drain())
                 self._buffer += data
                 self.note(data)
+                if len(self._buffer) > MOST:
+                    raise TooMuchOutput(f"the shell wrote more than {MOST >> 20} MiB", self.drain()[-TAIL:])
 
     def handshake(
         self, opening: bytes, answer: re.Pattern[bytes], *, gently: bool = False
@@ -142,10 +151,10 @@ class PtyTransport:
         return text
 
     def note(self, data: bytes) -> None:
-        """Writes to the transcript."""
+        """Writes to the transcript, which people read on a terminal."""
         if self._transcript is not None and self._transcript_path is not None:
             with writing(self._transcript_path):
-                self._transcript.write(data)
+                self._transcript.write(self._harmless.feed(data).encode())
 
     def close(self) -> None:
         """Ends the process, whatever it is doing; never raises, and returns within seconds.

@@ -26,6 +26,7 @@ from lab.nodes.pty import (
     NEVER,
     ConsoleLost,
     PtyTransport,
+    TooMuchOutput,
     decode,
     last_lines,
 )
@@ -100,6 +101,9 @@ class Console:
             try:
                 self._type(transport, command, limit)
                 match = transport.read_until(self._end(), limit)
+            except TooMuchOutput:
+                self._drop()
+                raise
             except ConsoleLost as problem:
                 self._drop()
                 seen = self._output(problem.output.encode())

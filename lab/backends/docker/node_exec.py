@@ -93,7 +93,7 @@ def stages(client: Engine, lab: str) -> dict[str, NodeStatus]:
 
 
 def parse_stage(line: str) -> tuple[str, NodeStatus]:
-    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; the node wrote what follows NOW."""
+    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; the node wrote all after NOW."""
     node, now, stage, since, detail = (*line.split(" ", 4), "", "", "", "")[:5]
     power = Power.OFF if stage == "off" else Power.ON
     return node, boot_stage(node, power, float(now) if now.isdecimal() else 0.0, stage, since, detail)
