@@ -148,13 +148,13 @@ def attend(argv: Sequence[str], hang_up: Sequence[str], *, harmless: bool = Fals
         status = client.wait()
         if lost := bool(heard.first) or status < 0 or status == LOST:
             guard.hang_up(heard.first or signal.SIGHUP)
-        problem = _problem(relays, heard)
+        flaw = _flaw(relays, heard)
         if not lost:
             guard.dismiss()
-    if problem is not None:
-        if not isinstance(problem, BrokenPipeError):
-            raise problem
+    if isinstance(flaw, BrokenPipeError):
         return UNREAD
+    if flaw is not None:
+        raise flaw
     return 128 + (heard.first or -status) if heard.first or status < 0 else status
 
 
@@ -166,7 +166,7 @@ def _pipe(harmless: bool) -> int | None:  # noqa: FBT001 - private
     return subprocess.PIPE if harmless else None
 
 
-def _problem(relays: Sequence[_Relay], heard: _Heard) -> OSError | None:
+def _flaw(relays: Sequence[_Relay], heard: _Heard) -> OSError | None:
     """Why the output could not be passed on; None if all of it was."""
     for relay in relays:
         relay.wait(heard)

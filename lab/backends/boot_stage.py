@@ -1,4 +1,4 @@
-"""What a node says of its boot stage, as far as a backend believes it: root in the node may write anything."""
+"""What a node says of its boot stage, as far as a backend believes it: root there may write anything."""
 
 from __future__ import annotations
 

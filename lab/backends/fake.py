@@ -6,7 +6,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,11 +79,10 @@ class FakeStates:
 
     def save(self, lab: str, name: str, say: Say) -> None:
         """Remembers the power of every node, for all labs."""
-        found = self._backend.found[lab]
-        if not found.ephemeral_identity:
+        if not self._backend.found[lab].ephemeral_identity:
             raise LabError(f"the state of {lab} cannot be saved for all labs: it holds this lab's keys")
         say(f"saving {name}")
-        self.saved[name] = dict(found.power)
+        self.saved[name] = dict(self._backend.found[lab].power)
 
     def list(self) -> tuple[State, ...]:
         """In the order they were saved."""
@@ -252,7 +251,7 @@ class FakeBackend:
         say(f"keeping {name}")
         self._lab(lab).snapshots[name] = dict(self._lab(lab).power)
         files = (path for path in (self.sms_folder(lab) / "etc").rglob("*") if path.is_file())
-        self._lab(lab).disks[name] = {path: path.read_text(errors="surrogateescape") for path in files}
+        self._lab(lab).disks[name] = {path: path.read_text() for path in files}
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Gives nodes the power they had, and the SMS the /etc it had."""
@@ -261,7 +260,7 @@ class FakeBackend:
         found = self._lab(lab)
         found.ephemeral_identity, found.pending = ephemeral_identity, name if ephemeral_identity else ""
         for path, text in found.disks.get(name, {}).items():
-            path.write_text(text, errors="surrogateescape")
+            path.write_text(text)
         for node, power in (found.snapshots | self.saved_states)[name].items():
             found.power[node], found.stage[node] = Power.OFF, "off"
             if power is Power.ON:
@@ -302,16 +301,12 @@ class FakeBackend:
     def tell_slurm(self, lab: str, node: str, state: str, reason: str = "", *, age: float = 0.0) -> None:
         """Makes slurmctld know a node in a state, registered and judged `age` seconds ago."""
         place = self.sms_folder(lab) / "nodes"
-        kept = [
-            line
-            for line in place.read_text(errors="surrogateescape").splitlines()
-            if not line.startswith(f"NodeName={node} ")
-        ]
+        kept = [line for line in place.read_text().splitlines() if not line.startswith(f"NodeName={node} ")]
         when = _stamp(age)
         told = f"Reason={reason} [slurm@{_stamp(age + self.reason_age.get(node, 0.0))}]" if reason else ""
         gres = "gpu:2" if node.startswith("g") else "(null)"
         line = NODE_LINE.format(name=node, state=state, since=when, reason=told, gres=gres)
-        place.write_text("\n".join([*kept, line]) + "\n", errors="surrogateescape")
+        place.write_text("\n".join([*kept, line]) + "\n")
 
     def _record(self, lab: _FakeLab) -> LabRecord:
         there = [name for name, power in lab.power.items() if power is not Power.ABSENT]
@@ -334,10 +329,9 @@ class FakeBackend:
         return self.found[name]
 
     def _status(self, lab: _FakeLab, name: str) -> NodeStatus:
-        power = lab.power.get(name, Power.ABSENT)
-        since = time.monotonic() - lab.since[name] if name in lab.since else None
-        told = boot_stage(name, power, 0.0, lab.stage.get(name, ""), "", lab.detail.get(name, ""))
-        return replace(told, since=since)
+        stage, detail = lab.stage.get(name, ""), lab.detail.get(name, "")
+        since = f"{lab.since[name]:.0f}" if name in lab.since else ""
+        return boot_stage(name, lab.power.get(name, Power.ABSENT), time.monotonic(), stage, since, detail)
 
     def _remove(self, lab: _FakeLab, name: str) -> None:
         for fields in (lab.power, lab.stage, lab.made, lab.names):
@@ -356,9 +350,8 @@ class FakeBackend:
             place = folder / "bin" / name
             place.write_text(f"#!/bin/sh\n{text}\n")
             place.chmod(place.stat().st_mode | stat.S_IXUSR)
-        answers = {"system": "running\n", "ping": "Slurmctld(primary) at sms is UP\n"}
-        for name, text in answers.items():
-            self.answer(lab, node.name, name, text)
+        self.answer(lab, node.name, "system", "running\n")
+        self.answer(lab, node.name, "ping", "Slurmctld(primary) at sms is UP\n")
         if node.role is Role.SMS:
             self.answer(lab, node.name, "run/rackling/ready", '{"result": "ok"}')
             self.answer(lab, node.name, "nodes", "")

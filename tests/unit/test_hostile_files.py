@@ -1,4 +1,4 @@
-"""Every file of a node that the harness reads, with anything in it: an answer of the right type, or one error."""
+"""Files of a node that the harness reads, with anything in them: an answer of its type, or one error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.backends.boot_stage import UNREADABLE
 from lab.backends.docker.node_exec import parse_stage
 from lab.backends.libvirt import console_log
 from lab.cluster import availability
-from lab.cluster.readiness import ClusterSnapshot, SmsReport, evaluate, look_at_sms
+from lab.cluster.readiness import ClusterSnapshot, Reading, SmsReport, evaluate, look_at_sms
 from lab.config.loader import load
 from lab.errors import LabError
 from lab.facts import next_boot
@@ -144,7 +144,7 @@ def test_a_senseless_ready_file_is_unknown_in_words(ready: str) -> None:
     assert (sms.probe, sms.answer.value) == ("set up", "unknown")
 
 
-def assert_readings(report: SmsReport) -> object:
+def assert_readings(report: SmsReport) -> Reading:
     statuses = {node.name: NodeStatus(node.name, Power.ON, BOOTED, "", 5.0) for node in SPEC.nodes}
     view = ClusterSnapshot(statuses, report, {"login": report.system}, powered=frozenset({"c1"}))
     readings = evaluate(SPEC, view, [node.name for node in SPEC.nodes])

@@ -31,7 +31,7 @@ NO_FILE = re.compile(
 # got only an IPv6 address, since the SMS announces itself as a router, counts as configured. iPXE then has
 # nothing to boot, because DHCP answers registered nodes only (iPXE, src/usr/autoboot.c, netboot).
 FIRMWARE = (
-    (re.compile(rb"Configuring \(net0[^)]{0,99}\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
+    (re.compile(rb"Configuring \(net0[^)]{,99}\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
     (re.compile(rb"Nothing to boot: "), "pxe", NO_ANSWER),
     (re.compile(rb"Filename: "), "pxe", ""),
     (NO_FILE, "pxe", NO_SCRIPT),
