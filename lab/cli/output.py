@@ -90,6 +90,6 @@ def note(text: str) -> None:
 
 
 def show_trace(text: str) -> None:
-    """Prints a traceback, which may hold what a node said, on stderr."""
+    """Prints a traceback on stderr; what a node said may be among it."""
     for line in printable_lines(text.rstrip()):
-        click.echo(line, err=True)
+        click.echo(f"  {line}".rstrip(), err=True)
