@@ -134,8 +134,8 @@ def test_no_text_of_a_node_reaches_a_terminal_raw(one: Lab, tmp_path: Path) -> N
             if "--json" in words:
                 assert_json(out)
     one.on(NODE, f"hostname {NODE}; scontrol update nodename={NODE} state=resume")
-    for words in (("logs", "sms", "-n", "2000"), ("logs", NODE, "-n", "2000"), ("console", NODE)):
-        out, told = look(one, *words)
+    for shown in (("logs", "sms", "-n", "2000"), ("logs", NODE, "-n", "2000"), ("console", NODE)):
+        out, told = look(one, *shown)
         assert "FORGED" in out
         assert_harmless(out, of_node=True)
         assert_harmless(told)
