@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 LINE = 400  # characters of a node's text that one line shows
+LONG = 1600  # the same for lines of ours, which may hold text of several nodes, and for lines of evidence
 LINES = 200  # lines of a node's text that are shown as evidence
 PLAIN = "\x1b[0m"
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone surrogates, line separators
@@ -41,7 +42,7 @@ def printable_line(text: str, longest: int = LINE) -> str:
 
 def printable_lines(text: str) -> list[str]:
     """The lines of a node's text that may be shown as evidence, long ones and the last of many cut."""
-    found = [_cut(line, 4 * LINE) for line in printable(text[: LINE * LINES]).split("\n")]
+    found = [_cut(line, LONG) for line in printable(text[: LINE * LINES]).split("\n")]
     return found if len(found) <= LINES else [*found[: LINES - 1], "…"]
 
 

@@ -11,7 +11,7 @@ import click
 
 from lab.cli.arguments import is_plain
 from lab.errors import LabError
-from lab.printable import LINE, as_json, printable_line, printable_lines
+from lab.printable import LONG, as_json, printable_line, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,12 +81,12 @@ def show_error(problem: LabError, *, color: bool | None = None) -> None:
         click.echo(f"  {line}".rstrip(), err=True)
     if problem.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True, color=color)
-        click.echo(printable_line(problem.hint), err=True)
+        click.echo(printable_line(problem.hint, LONG), err=True)
 
 
 def note(text: str) -> None:
     """Prints one line for people on stderr."""
-    click.echo(printable_line(text, 4 * LINE), err=True)
+    click.echo(printable_line(text, LONG), err=True)
 
 
 def show_trace(text: str) -> None:

@@ -12,7 +12,7 @@ import click
 from lab.cli.output import rich_screen
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.polling import Clock, monotonic
-from lab.printable import as_json, printable_line
+from lab.printable import LONG, as_json, printable_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +85,7 @@ class _Plain:
 
     def say(self, line: str) -> None:
         self._last_line = self._clock()
-        click.echo(f"[{self._last_line - self._start:5.1f} s] {printable_line(line)}", err=True)
+        click.echo(f"[{self._last_line - self._start:5.1f} s] {printable_line(line, LONG)}", err=True)
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
         del seconds
@@ -151,7 +151,7 @@ class _Terminal:
         from rich.text import Text
 
         seconds = self._clock() - self._start
-        self._screen().print(Text.assemble((f"[{seconds:5.1f} s] ", "dim"), printable_line(line)))
+        self._screen().print(Text.assemble((f"[{seconds:5.1f} s] ", "dim"), printable_line(line, LONG)))
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
         if self._live is None:

@@ -167,6 +167,8 @@ class PtyTransport:
             self.read_until(NEVER, farewell)
         self._child.end()
         if self._transcript is not None:
+            with suppress(OSError):
+                self._transcript.write(self._harmless.feed(b"", final=True).encode())
             self._transcript.close()
 
 
