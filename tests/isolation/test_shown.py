@@ -30,6 +30,15 @@ FORMS = {
     "no word": f"printf '\\033[2J\\n' >{STAGE}",
     "very long": f"head -c 1000000 /dev/zero | tr '\\0' A >{STAGE}",
 }
+DISCOVER = r"""
+$name = substr(shift, 0, 60); $tag = sub { chr($_[0]) . chr(length $name) . $name };
+socket(S, AF_INET, SOCK_DGRAM, 17); setsockopt(S, SOL_SOCKET, $_, 1) for SO_BROADCAST, SO_REUSEADDR;
+bind(S, sockaddr_in(68, INADDR_ANY));
+$head = pack("C4Nnn", 1, 1, 6, 0, 1, 0, 0x8000) . "\0" x 16 . pack("H12", "525400ffff01") . "\0" x 202;
+$options = pack("H8", "63825363") . "\x35\x01\x01" . $tag->(12) . $tag->(60) . $tag->(77) . "\xff";
+send(S, $head . $options, 0, sockaddr_in(67, inet_aton("255.255.255.255")));
+"""
+"""Asks for an address as a machine of that name and kind (RFC 2132, options 12, 60 and 77)."""
 BACK = (
     f"umount {STAGE} 2>/dev/null; if [ -d /run/aside ]; then rm /run/chassis; mv /run/aside /run/chassis; fi;"
     f"rm -rf {STAGE}; mv {STAGE}.kept {STAGE}"
@@ -125,6 +134,7 @@ def test_no_text_of_a_node_reaches_a_terminal_raw(one: Lab, tmp_path: Path) -> N
             'scontrol update nodename=c1 state=drain reason="$said" >/dev/null 2>&1\n'
             'printf "GET /%s HTTP/1.0\\r\\nUser-Agent: %s\\r\\nHost: %s\\r\\n\\r\\n" "$said" "$said" "$said" '
             "| timeout 2 bash -c 'exec 3<>/dev/tcp/172.16.0.1/80; cat >&3; cat <&3' >/dev/null 2>&1\n"
+            f"perl -MSocket -e '{DISCOVER}' \"$said\" 2>&1 | head -n 3\n"
             'ssh -o BatchMode=yes -o StrictHostKeyChecking=no "$short@sms" true >/dev/null 2>&1; :',
         )
         for words in (("status",), ("status", "--json"), ("up", "--timeout", "1")):
