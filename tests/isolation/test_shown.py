@@ -16,13 +16,14 @@ from tests.cases.conftest import COMMAND, Lab
 from tests.hostile_text import STRINGS, as_bytes, assert_harmless, assert_json
 
 pytestmark = pytest.mark.quick
-NODE, STAGE = "c1", "/run/chassis/stage"
+NODE, FOLDER = "c1", "/run/chassis/node"
+STAGE = f"{FOLDER}/stage"
 PATIENCE = 20  # seconds a look may take; the engine's own limit is a minute
 MARK = f"hostmark{os.getpid()}"
 FORMS = {
     "a link to the host": f"ln -s /proc/2/root/tmp/{MARK} {STAGE}",
     "a link to the switch's own": f"ln -s /tmp/{MARK} {STAGE}",
-    "a folder that is a link": f"mv /run/chassis /run/aside; ln -s /proc/2/root/tmp/{MARK}.d /run/chassis",
+    "a folder that is a link": f"mv {FOLDER} /run/aside; ln -s /proc/2/root/tmp/{MARK}.d {FOLDER}",
     "a pipe": f"mkfifo {STAGE}",
     "a device": f"mknod {STAGE} c 1 5",
     "a folder": f"mkdir {STAGE}",
@@ -40,7 +41,7 @@ send(S, $head . $options, 0, sockaddr_in(67, inet_aton("255.255.255.255")));
 """
 """Asks for an address as a machine of that name and kind (RFC 2132, options 12, 60 and 77)."""
 BACK = (
-    f"umount {STAGE} 2>/dev/null; if [ -d /run/aside ]; then rm /run/chassis; mv /run/aside /run/chassis; fi;"
+    f"umount {STAGE} 2>/dev/null; if [ -d /run/aside ]; then rm {FOLDER}; mv /run/aside {FOLDER}; fi;"
     f"rm -rf {STAGE}; mv {STAGE}.kept {STAGE}"
 )
 

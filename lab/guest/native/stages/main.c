@@ -2,9 +2,9 @@
  * CHASSIS is a folder with a file for each node that holds the process number of its chassis; PROC is /proc.
  *
  * Root in a node may make anything of the stage's file, and this program sees the host's files. So no link is followed,
- * no mount is entered, nothing but a plain file is opened, and no more than a line is read. A file system of the node's
- * may keep a reader waiting for ever, where not even SIGKILL ends it (fuse(4)): each file has a process of its own, and
- * nobody waits for one that is late. */
+ * no mount below the chassis's /run is entered, nothing but a plain file is opened, and no more than a line is read. A
+ * file system of the node's may keep a reader waiting for ever, where not even SIGKILL ends it (fuse(4)): each file has
+ * a process of its own, and nobody waits for one that is late. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,20 +39,12 @@ static long mount_of(int descriptor) {
 }
 
 /* Opens a name in a folder for looking only; -1 if there is none, or if it lies on another mount. */
-static int step(int folder, const char *name) {
-    int found = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+static int step(int folder, const char *name, int flags) {
+    int found = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | flags);
     if (found < 0) return -1;
     long here = mount_of(folder);
     if (here >= 0 && mount_of(found) == here) return found;
     errno = EXDEV;
-    return -1;
-}
-
-static int descend(int folder, const char *name) {
-    struct stat about;
-    int found = step(folder, name);
-    if (found < 0 || (fstat(found, &about) == 0 && S_ISDIR(about.st_mode))) return found;
-    errno = ELOOP;
     return -1;
 }
 
@@ -62,11 +54,11 @@ static void read_stage(const char *root, int answer) {
     struct stat about;
     ssize_t size = -1;
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) folder = descend(folder, "run");
-    if (folder >= 0) folder = descend(folder, "chassis");
-    int inner = folder < 0 ? -1 : descend(folder, "node");
+    if (folder >= 0) folder = openat(folder, "run", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC); /* a tmpfs */
+    if (folder >= 0) folder = step(folder, "chassis", O_DIRECTORY);
+    int inner = folder < 0 ? -1 : step(folder, "node", O_DIRECTORY);
     if (inner < 0 && folder >= 0 && errno == ENOENT) inner = folder; /* a chassis from before it had this folder */
-    int file = inner < 0 ? -1 : step(inner, "stage");
+    int file = inner < 0 ? -1 : step(inner, "stage", 0);
     if (file < 0) {
         if (errno == ENOENT || errno == ESRCH) dprintf(answer, "off %ld", (long)time(NULL));
         else dprintf(answer, "unreadable %ld cannot be reached: %s", (long)time(NULL), strerror(errno));
