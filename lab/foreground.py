@@ -16,13 +16,17 @@ import termios
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Self
+from typing import IO, Self
 
+from lab.printable import ConsoleText
 from lab.process import not_started
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+RELAY_SECONDS = 0.2  # between two looks at whether a signal came
 CLIENT_SECONDS = 2.0  # that a client may take to end after a signal
 HANG_UP_SECONDS = 15.0  # that we wait until the command has ended in the node
+UNREAD = 128 + signal.SIGPIPE
+CHUNK = 1 << 16
 LOST = 255  # ssh's status when it lost the other side (ssh(1), EXIT STATUS)
 # An empty line dismisses the guard; a number is the signal to pass on; end of file: we are gone.
 _GUARD = 'read -r word || word=1; [ -z "$word" ] || exec "$@" "$word"'
@@ -91,8 +95,41 @@ class _Heard:
             killer.start()
 
 
-def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
+class _Relay:
+    """Passes on what a client writes, without what steers a terminal, until nobody reads it any more."""
+
+    def __init__(self, pipe: IO[bytes], target: int) -> None:
+        self.problem: OSError | None = None
+        self._pipe = pipe
+        self._target = target
+        self._thread = threading.Thread(target=self._pass_on, daemon=True)
+        self._thread.start()
+
+    def wait(self, heard: _Heard) -> None:
+        """Waits until all of it is read; after a signal nobody waits for a slow reader."""
+        while self._thread.is_alive() and not heard.first:
+            self._thread.join(RELAY_SECONDS)
+
+    def _pass_on(self) -> None:
+        harmless = ConsoleText(colours=False)
+        try:
+            with self._pipe:  # closed early, it ends a client that goes on writing
+                while data := os.read(self._pipe.fileno(), CHUNK):
+                    self._write(harmless.feed(data))
+                self._write(harmless.feed(b"", final=True))
+        except OSError as problem:
+            self.problem = problem
+
+    def _write(self, text: str) -> None:
+        data = text.encode()
+        while data:
+            data = data[os.write(self._target, data) :]
+
+
+def attend(argv: Sequence[str], hang_up: Sequence[str], *, harmless: bool = False) -> int:
     """Runs a client on our own input, output and terminal; returns the status as a shell reports it.
+
+    With `harmless`, its output comes without what steers a terminal.
 
     `hang_up` is what ends the command in the node (`Guard`). It runs when we hear SIGINT, SIGTERM, SIGHUP or
     SIGQUIT or are killed, and when the client is killed, as by SIGPIPE once nobody reads any more.
@@ -100,17 +137,40 @@ def attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
     heard = _Heard()
     with hearing(ENDS, heard), _same_terminal():
         try:
-            client = subprocess.Popen(list(argv), stdout=None if _takes_output() else subprocess.DEVNULL)
+            client = subprocess.Popen(list(argv), stdout=_output(harmless), stderr=_pipe(harmless))
         except OSError as problem:
             raise not_started(argv, problem) from problem
         guard = Guard(hang_up)
         heard.watch(client)
+        relays = [
+            _Relay(pipe, fd) for pipe, fd in ((client.stdout, 1), (client.stderr, 2)) if pipe is not None
+        ]
         status = client.wait()
-        if heard.first or status < 0 or status == LOST:
+        if lost := bool(heard.first) or status < 0 or status == LOST:
             guard.hang_up(heard.first or signal.SIGHUP)
-        else:
+        flaw = _flaw(relays, heard)
+        if not lost:
             guard.dismiss()
+    if isinstance(flaw, BrokenPipeError):
+        return UNREAD
+    if flaw is not None:
+        raise flaw
     return 128 + (heard.first or -status) if heard.first or status < 0 else status
+
+
+def _output(harmless: bool) -> int | None:  # noqa: FBT001 - private
+    return _pipe(harmless) if _takes_output() else subprocess.DEVNULL
+
+
+def _pipe(harmless: bool) -> int | None:  # noqa: FBT001 - private
+    return subprocess.PIPE if harmless else None
+
+
+def _flaw(relays: Sequence[_Relay], heard: _Heard) -> OSError | None:
+    """Why the output could not be passed on; None if all of it was."""
+    for relay in relays:
+        relay.wait(heard)
+    return next((relay.problem for relay in relays if relay.problem is not None), None)
 
 
 def _takes_output() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import shlex
 import signal
 import subprocess
@@ -26,6 +27,8 @@ SHOWN_COMMAND = 120
 STOP_SECONDS = 0.2  # between two looks at `stop`
 TIDY_SECONDS = 10.0  # that a stopped program has to remove what it made
 KILLED_SECONDS = 0.5  # how long a killed process is waited for
+MOST = 64 << 20  # bytes of each stream that a program may write to us
+CHUNK = 1 << 16
 LOOK_AGAIN = 2.0  # seconds after which the remaining time of a limit is computed again
 
 
@@ -140,32 +143,105 @@ def _wait(
     limit: Limit,
     stop: threading.Event | None,
 ) -> tuple[bytes, bytes]:
-    data: bytes | None = stdin
+    pipes = _Pipes(process, stdin)
     turn = LOOK_AGAIN if stop is None else STOP_SECONDS
     try:
         while (left := limit.left()) > 0:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.communicate(data, timeout=min(left, turn))
-            data = None  # the next call goes on where this one stopped, and refuses to be given input again
+            if pipes.ended(min(left, turn)):
+                return pipes.out, pipes.err
+            if pipes.overfull:
+                raise LabError(f"{short(argv)} wrote more than {MOST >> 20} MiB")  # noqa: TRY301 - as below
             if stop is not None and stop.is_set():
-                _interrupt_group(process)
+                _interrupt_group(process, pipes)
                 raise LabError(f"{short(argv)} was stopped")  # noqa: TRY301 - cleaned up below
         _kill_group(process)
-        err = _last_lines(_text(_rest_of_errors(process)))
+        pipes.ended(KILLED_SECONDS)  # not for long: a child of it may hold the pipes open
+        err = _last_lines(_text(pipes.err))
         message = f"{short(argv)} did not end within {limit.waited:g} s"
         raise ProcessTimeout(message, evidence=with_reason(err, limit))  # noqa: TRY301 - cleaned up below
     except BaseException:
         _kill_group(process)
         _leave(process)
         raise
+    finally:
+        pipes.close()
 
 
-def _interrupt_group(process: subprocess.Popen[bytes]) -> None:
+class _Pipes:
+    """Gives a program its input and takes its output, as `communicate` does, but never more than `MOST`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes) -> None:
+        self._process = process
+        self._rest = memoryview(stdin)
+        self._selector = selectors.DefaultSelector()
+        self._taken: dict[int, bytearray] = {}
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                self._selector.register(pipe, selectors.EVENT_READ)
+                self._taken[pipe.fileno()] = bytearray()
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._selector.register(process.stdin, selectors.EVENT_WRITE)
+        self._out, self._err = self._taken.values()
+
+    @property
+    def out(self) -> bytes:
+        """What the program wrote to its standard output so far."""
+        return bytes(self._out)
+
+    @property
+    def err(self) -> bytes:
+        """What the program wrote to its standard error so far."""
+        return bytes(self._err)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether it wrote too much; nothing more is taken then."""
+        return max(len(self._out), len(self._err)) > MOST
+
+    def ended(self, seconds: float) -> bool:
+        """Serves the pipes for so long; whether all are closed and the program has ended."""
+        until = time.monotonic() + seconds
+        while self._selector.get_map():
+            left = until - time.monotonic()
+            if left <= 0 or self.overfull:
+                return False
+            for key, _ in self._selector.select(left):
+                self._serve(key.fd)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, until - time.monotonic()))
+        return self._process.returncode is not None
+
+    def close(self) -> None:
+        """Forgets the pipes."""
+        self._selector.close()
+
+    def _serve(self, number: int) -> None:
+        if number in self._taken:
+            data = os.read(number, CHUNK)
+            self._taken[number] += data
+            done = not data
+        else:
+            done = self._give(number)
+        if done:
+            key = self._selector.unregister(number)
+            key.fileobj.close()  # type: ignore[union-attr]  # the stubs allow numbers, too
+
+    def _give(self, number: int) -> bool:
+        """Writes what the pipe takes of the input; whether that was the end, or nobody reads it."""
+        with contextlib.suppress(BlockingIOError):
+            try:
+                self._rest = self._rest[os.write(number, self._rest[:CHUNK]) if self._rest else 0 :]
+            except BrokenPipeError:
+                return True
+        return not self._rest
+
+
+def _interrupt_group(process: subprocess.Popen[bytes], pipes: _Pipes) -> None:
     """Ends a program as Ctrl-C would, and gives it some time to remove what it made."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.communicate(timeout=TIDY_SECONDS)
+    pipes.ended(TIDY_SECONDS)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -173,13 +249,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _rest_of_errors(process: subprocess.Popen[bytes]) -> bytes:
-    """What a killed program wrote to its standard error; nothing while a child of it holds the pipe open."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return process.communicate(timeout=KILLED_SECONDS)[1]
-    return b""
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:

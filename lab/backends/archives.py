@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from collections.abc import Iterable
 
 from lab.errors import LabError
 
 SPEC_FOLDER, SPEC_FILE = "/etc/rackling", "cluster.json"
 """Where the SMS finds the description of its cluster (lab/guest/setup)."""
+LARGEST = 1 << 20  # bytes of a node's file that are read; a description has some thousand
+AROUND = 20 << 10  # bytes of headers before a file and of zeros behind it
 
 
 def tar_single_file(name: str, text: str) -> bytes:
@@ -23,14 +26,23 @@ def tar_single_file(name: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def read_single_file(data: bytes) -> bytes | None:
-    """The content of the one file in a tar archive; None when it holds no such thing."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for entry in archive:
-            file = archive.extractfile(entry)
-            if file is not None:
-                return file.read()
-    return None
+def read_single_file(chunks: Iterable[bytes], most: int = LARGEST) -> bytes | None:
+    """The content of the one plain file in a tar archive; None when it holds no such thing, or a larger one.
+
+    Of a larger one no more is taken from `chunks` than is needed to see that.
+    """
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > most + AROUND:
+            return None
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            entry = archive.next()
+            file = archive.extractfile(entry) if entry is not None and entry.isreg() else None
+            return None if file is None else file.read()
+    except tarfile.TarError:
+        return None
 
 
 def unpack_command(folder: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.backends import unmanaged
 from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
 from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
+from lab.backends.boot_stage import boot_stage
 from lab.backends.hang_up import HANG_UP, MARK
 from lab.errors import LabError
 from lab.host_speed import HostSpeed
@@ -79,11 +80,10 @@ class FakeStates:
 
     def save(self, lab: str, name: str, say: Say) -> None:
         """Remembers the power of every node, for all labs."""
-        found = self._backend.found[lab]
-        if not found.ephemeral_identity:
+        if not self._backend.found[lab].ephemeral_identity:
             raise LabError(f"the state of {lab} cannot be saved for all labs: it holds this lab's keys")
         say(f"saving {name}")
-        self.saved[name] = dict(found.power)
+        self.saved[name] = dict(self._backend.found[lab].power)
 
     def list(self) -> tuple[State, ...]:
         """In the order they were saved."""
@@ -324,9 +324,9 @@ class FakeBackend:
         return self.found[name]
 
     def _status(self, lab: _FakeLab, name: str) -> NodeStatus:
-        power = lab.power.get(name, Power.ABSENT)
-        since = time.monotonic() - lab.since[name] if name in lab.since else None
-        return NodeStatus(name, power, lab.stage.get(name, ""), lab.detail.get(name, ""), since)
+        stage, detail = lab.stage.get(name, ""), lab.detail.get(name, "")
+        since = f"{lab.since[name]:.0f}" if name in lab.since else ""
+        return boot_stage(name, lab.power.get(name, Power.ABSENT), time.monotonic(), stage, since, detail)
 
     def _remove(self, lab: _FakeLab, name: str) -> None:
         for fields in (lab.power, lab.stage, lab.made, lab.names):
@@ -345,9 +345,8 @@ class FakeBackend:
             place = folder / "bin" / name
             place.write_text(f"#!/bin/sh\n{text}\n")
             place.chmod(place.stat().st_mode | stat.S_IXUSR)
-        answers = {"system": "running\n", "ping": "Slurmctld(primary) at sms is UP\n"}
-        for name, text in answers.items():
-            self.answer(lab, node.name, name, text)
+        self.answer(lab, node.name, "system", "running\n")
+        self.answer(lab, node.name, "ping", "Slurmctld(primary) at sms is UP\n")
         if node.role is Role.SMS:
             self.answer(lab, node.name, "run/rackling/ready", '{"result": "ok"}')
             self.answer(lab, node.name, "nodes", "")

@@ -63,5 +63,6 @@ class Judgement:
 
 def one_line(text: str) -> str:
     """Makes a node's text fit for one line of a report: harmless, and cut when very long."""
-    flat = escaped(" / ".join(line.rstrip() for line in text.strip().splitlines()))
+    begin = text.strip()[: 2 * LONGEST]
+    flat = escaped(" / ".join(line.rstrip() for line in begin.splitlines()))
     return flat if len(flat) <= LONGEST else flat[:LONGEST] + " …"

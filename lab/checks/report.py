@@ -20,6 +20,7 @@ COLOURS = {
     Outcome.BROKEN: "magenta",
 }
 NARROWEST = 40
+LONGEST_VALUE = 20_000  # characters of a node's text in JSON
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def _details(verdict: Verdict) -> list[tuple[str, str]]:
     return [
         ("expected", one_line(verdict.expected)),
         ("found", one_line(verdict.actual)),
-        ("see it", verdict.look + where if verdict.look else where.strip(" ()")),
-        ("think", verdict.hint),
+        ("see it", one_line(verdict.look + where if verdict.look else where.strip(" ()"))),
+        ("think", one_line(verdict.hint)),
     ]
 
 
@@ -158,11 +159,11 @@ def _verdict_data(verdict: Verdict) -> Mapping[str, object]:
         "id": verdict.check,
         "sentence": verdict.sentence,
         "outcome": verdict.outcome.value,
-        "expected": verdict.expected,
-        "actual": verdict.actual,
+        "expected": verdict.expected[:LONGEST_VALUE],
+        "actual": verdict.actual[:LONGEST_VALUE],
         "node": verdict.node,
-        "look": verdict.look,
-        "hint": verdict.hint,
+        "look": verdict.look[:LONGEST_VALUE],
+        "hint": verdict.hint[:LONGEST_VALUE],
         "blocked_by": list(verdict.because),
         "seconds": round(verdict.seconds, 3),
     }

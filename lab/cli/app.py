@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import click
 
@@ -30,10 +30,17 @@ def _open_backend(name: str) -> Backend:
     return open_backend(name)
 
 
-def _attend(argv: Sequence[str], hang_up: Sequence[str]) -> int:
+def _attend(argv: Sequence[str], hang_up: Sequence[str], *, harmless: bool) -> int:
     from lab.foreground import attend
 
-    return attend(argv, hang_up)
+    return attend(argv, hang_up, harmless=harmless)
+
+
+class Attend(Protocol):
+    """Runs a client on our own terminal, as `lab.foreground.attend` does."""
+
+    def __call__(self, argv: Sequence[str], hang_up: Sequence[str], *, harmless: bool) -> int:
+        """Returns its status; with `harmless`, its output comes without what steers a terminal."""
 
 
 def _replace(argv: Sequence[str]) -> NoReturn:
@@ -52,7 +59,7 @@ class App:
         *,
         open_backend: Callable[[str], Backend] = _open_backend,
         replace: Callable[[Sequence[str]], NoReturn] = _replace,
-        attend: Callable[[Sequence[str], Sequence[str]], int] = _attend,
+        attend: Attend = _attend,
         argv: Sequence[str] | None = None,
     ) -> None:
         self.environ = environ
@@ -135,11 +142,19 @@ class App:
         return record.spec
 
     def enter(
-        self, lab: str, node: str, command: Sequence[str] | None, *, user: str, tty: bool = False
+        self,
+        lab: str,
+        node: str,
+        command: Sequence[str] | None,
+        *,
+        user: str,
+        tty: bool = False,
+        harmless: bool = False,
     ) -> int:
         """Runs a command or a shell in a node on our own terminal; returns its status, as ssh does.
 
-        Whatever ends us also ends the command in the node.
+        With `harmless`, its output comes without what steers a terminal. Whatever ends us also ends the
+        command in the node.
         """
         from lab.backends.hang_up import new_mark
 
@@ -148,7 +163,7 @@ class App:
         if tty:
             self.tell_owner(lab)
         argv = self.backend.shell(lab, node, command, user=user, tty=tty, mark=mark)
-        return self._attend(argv, self.backend.hang_up(lab, node, mark))
+        return self._attend(argv, self.backend.hang_up(lab, node, mark), harmless=harmless)
 
     @contextmanager
     def cluster(self, spec: ClusterSpec, progress: ProgressReporter | None = None) -> Iterator[Cluster]:

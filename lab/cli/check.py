@@ -10,7 +10,7 @@ import click
 from lab.cli.app import App
 from lab.cli.context import ExerciseContext, SettleReporter, exercise_argument, prose_width
 from lab.cli.options import json_option, lab_option
-from lab.cli.output import note, show_json, show_text
+from lab.cli.output import show_json, show_text, show_trace
 
 if TYPE_CHECKING:
     from lab.checks.judgement import Judgement
@@ -59,4 +59,4 @@ def show_judgement(app: App, judgement: Judgement, *, as_json: bool) -> None:
     if app.environ.get("LAB_DEBUG") == "1":
         for verdict in judgement.verdicts:
             if verdict.trace:
-                note(f"{verdict.check}:\n{verdict.trace}")
+                show_trace(f"{verdict.check}:\n{verdict.trace}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import NoReturn
 
 import click
@@ -52,13 +51,9 @@ def attach_console(app: App, lab: str, node: str) -> NoReturn:
 
 def show_console(app: App, lab: str, node: str, *, follow: bool, lines: int | None) -> None:
     """Prints a node's console, without what could steer the reader's terminal."""
-    from lab.printable import console_text
+    from lab.printable import ConsoleText
 
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    held = ""  # an escape sequence that the chunk may have cut in two
+    harmless = ConsoleText()
     for chunk in app.backend.console(lab, node, follow=follow, tail=lines):
-        text = (held + decoder.decode(chunk)).replace("\r\n", "\n")
-        cut = text.rfind("\x1b")
-        held = text[cut:] if cut >= 0 and len(text) - cut < 16 and "\n" not in text[cut:] else ""
-        click.echo(console_text(text[: len(text) - len(held)]), nl=False)
-    click.echo(console_text(held), nl=False)
+        click.echo(harmless.feed(chunk), nl=False)
+    click.echo(harmless.feed(b"", final=True), nl=False)

@@ -12,7 +12,7 @@ import click
 
 from lab.cli.output import note
 from lab.errors import LabError, UsageError
-from lab.printable import printable
+from lab.printable import printable_line
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -147,7 +147,7 @@ class SettleReporter:
         if not notice.found or notice.waited - self._last.get(notice.check.name, 0.0) < REMIND:
             return
         self._last[notice.check.name] = notice.waited
-        found = " ".join(printable(notice.found).split())
+        found = " ".join(printable_line(notice.found).split())
         note(
             f"waiting for “{notice.check.sentence}” "
             f"({notice.waited:.0f} s of at most {notice.check.settle:.0f} s): {found}"

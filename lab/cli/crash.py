@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from lab.errors import LabError
 from lab.paths import private_folder, user_paths
+from lab.printable import printable
 
 MOST = 20  # records that are kept
 LONGEST = 1 << 18  # characters of one; a message may quote what a node sent
@@ -18,7 +19,7 @@ SHOWN = 300  # characters of the message on the terminal
 
 def report(environ: Mapping[str, str], problem: Exception) -> LabError:
     """Writes the traceback to a file in the user's data folder and returns an error that names the file."""
-    text = "".join(traceback.format_exception(problem))
+    text = printable("".join(traceback.format_exception(problem)))
     message = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())[:SHOWN]}"
     if environ.get("LAB_DEBUG") == "1":
         return LabError(message, evidence=text.rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.cluster.cluster import Cluster
 
 PLACE = "/etc/rackling/credentials.json"
-READ_SECONDS = 10.0
+READ_SECONDS, READ_MOST = 10.0, 1 << 18
 
 
 @click.command("credentials", short_help="Show the accounts and passwords of this lab.")
@@ -42,20 +42,29 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
 
 def _users(cluster: Cluster) -> list[dict[str, Any]]:
     from lab.errors import LabError
+    from lab.hostile_json import read_json
 
-    done = cluster.sms.execute(f"cat {PLACE}", timeout=READ_SECONDS)
+    done = cluster.sms.execute(f"head -c {READ_MOST} {PLACE}", timeout=READ_SECONDS)
     if done.status != 0:
         raise LabError(
             "the accounts cannot be read from the SMS", evidence=done.stderr.strip(), hint="lab status"
         )
     try:
-        found = json.loads(done.stdout.strip().rpartition("\n")[2])[
-            "users"
-        ]  # a profile may print a greeting first
-        return [{"name": str(user["name"]), "password": str(user["password"])} for user in found]
+        last = done.stdout.strip().rpartition("\n")[2]  # a profile may print a greeting first
+        users = read_json(last)["users"]
+        return [{"name": _word(user["name"]), "password": _word(user["password"])} for user in users]
     except (ValueError, KeyError, TypeError) as problem:
         raise LabError(
             f"{PLACE} on the SMS has an unexpected form",
-            evidence=repr(problem),
+            evidence=f"{type(problem).__name__}: {problem}",
             hint="lab restore handout writes it again",
         ) from problem
+
+
+def _word(value: object) -> str:
+    """A name or a password: visible ASCII, so that a table of them cannot be mistaken for anything else."""
+    from lab.hostile_json import text_of
+
+    if not re.fullmatch("[!-~]{1,100}", text_of(value)):
+        raise ValueError("a name or a password is no word")
+    return str(value)

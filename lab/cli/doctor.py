@@ -31,7 +31,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     Exit status: 0 everything is there; 3 something is missing; 5 something could not be tested.
     """
     from lab.cli.output import show_json
-    from lab.printable import printable
+    from lab.printable import LONG, printable_line
 
     app: App = ctx.obj
     findings = list(_findings(app))
@@ -42,9 +42,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
         for found in findings:
             word, colour = _MARKS[found.ok]
             click.secho(f"{word:7}  ", fg=colour, nl=False)
-            click.echo(printable(f"{found.subject}: {found.evidence}"))
+            click.echo(printable_line(f"{found.subject}: {found.evidence}", LONG))
             if found.ok is not True and found.fix:
-                click.echo(f"{'':7}  fix: {printable(found.fix)}")
+                click.echo(f"{'':7}  fix: {printable_line(found.fix, LONG)}")
     ctx.exit(_verdict(findings))
 
 

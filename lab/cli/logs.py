@@ -21,10 +21,17 @@ from lab.cli.options import lab_option, node_argument
     help="Show only the last N lines.",
 )
 @click.option("-u", "--unit", metavar="UNIT", help="Show only this unit, such as slurmctld.")
+@click.option("--raw", is_flag=True, help="Show the journal as it is, control characters included.")
 @lab_option
 @click.pass_obj
-def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab: str | None) -> int:
-    """Show a node's journal, or its console if the node has not booted yet."""
+def command(
+    app: App, node: str, follow: bool, lines: int, unit: str | None, raw: bool, lab: str | None
+) -> int:
+    """Show a node's journal, or its console if the node has not booted yet.
+
+    Programs and users of the node write there. What could steer your terminal is left out, unless you
+    ask for it with --raw.
+    """
     from lab.cli.console import show_console
     from lab.cli.output import note
     from lab.cluster.plan import check_names
@@ -41,4 +48,4 @@ def command(app: App, node: str, follow: bool, lines: int, unit: str | None, lab
         return 0
     words = ["journalctl", "--no-pager", "-n", str(lines), *(["-f"] if follow else [])]
     words += [f"--unit={unit}"] if unit else []
-    return app.enter(spec.lab, node, words, user="root")
+    return app.enter(spec.lab, node, words, user="root", harmless=not raw)

@@ -220,7 +220,7 @@ def _colour(environ: Mapping[str, str]) -> bool | None:
 
 
 def _failed(app: App | None, problem: LabError) -> int:
-    from lab.cli.output import show_error
+    from lab.cli.output import show_error, show_trace
 
     environ = os.environ if app is None else app.environ
     with suppress(OSError):  # nobody can read it: the exit status must do
@@ -228,7 +228,7 @@ def _failed(app: App | None, problem: LabError) -> int:
         if environ.get("LAB_DEBUG") == "1":
             import traceback
 
-            click.echo("".join(traceback.format_exception(problem)), err=True)
+            show_trace("".join(traceback.format_exception(problem)))
     return problem.code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import click
 
 from lab.cli.arguments import is_plain
 from lab.errors import LabError
-from lab.printable import printable
+from lab.printable import LONG, as_json, printable_line, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,12 +23,12 @@ LAST_COLUMN = 20  # least width of the last column, even on a narrower terminal
 
 def show_json(result: Mapping[str, Any]) -> None:
     """Prints a result as JSON, with the schema number first."""
-    click.echo(json.dumps({"schema": SCHEMA, **result}, indent=2, ensure_ascii=False))
+    click.echo(as_json({"schema": SCHEMA, **result}, indent=2))
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table without borders; on a terminal, the last column is folded to the terminal's width."""
-    safe = [[printable(cell) for cell in row] for row in rows]
+    safe = [[printable_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _show_on_terminal(headings, safe)
         return
@@ -76,14 +75,21 @@ def show_text(text: Text, environ: Mapping[str, str]) -> None:
 def show_error(problem: LabError, *, color: bool | None = None) -> None:
     """Prints what failed, the evidence, and the next command to type."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=True, color=color)
-    click.echo(printable(problem.message), err=True)
-    for line in printable(problem.evidence).splitlines():
-        click.echo(f"  {line}", err=True)
+    first, *more = printable_lines(problem.message)
+    click.echo(first, err=True)
+    for line in (*more, *(printable_lines(problem.evidence) if problem.evidence else ())):
+        click.echo(f"  {line}".rstrip(), err=True)
     if problem.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True, color=color)
-        click.echo(printable(problem.hint), err=True)
+        click.echo(printable_line(problem.hint, LONG), err=True)
 
 
 def note(text: str) -> None:
     """Prints one line for people on stderr."""
-    click.echo(printable(text), err=True)
+    click.echo(printable_line(text, LONG), err=True)
+
+
+def show_trace(text: str) -> None:
+    """Prints a traceback on stderr; what a node said may be among it."""
+    for line in printable_lines(text.rstrip()):
+        click.echo(f"  {line}".rstrip(), err=True)

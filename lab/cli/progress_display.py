@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import click
 from lab.cli.output import rich_screen
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.polling import Clock, monotonic
-from lab.printable import printable
+from lab.printable import LONG, as_json, printable_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +85,7 @@ class _Plain:
 
     def say(self, line: str) -> None:
         self._last_line = self._clock()
-        click.echo(f"[{self._last_line - self._start:5.1f} s] {printable(line)}", err=True)
+        click.echo(f"[{self._last_line - self._start:5.1f} s] {printable_line(line, LONG)}", err=True)
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
         del seconds
@@ -128,7 +127,7 @@ class _Json:
 
     def _write(self, **event: Any) -> None:
         seconds = round(self._clock() - self._start, 3)
-        click.echo(json.dumps({"schema": 1, "seconds": seconds, **event}), err=True)
+        click.echo(as_json({"schema": 1, "seconds": seconds, **event}), err=True)
 
 
 class _Terminal:
@@ -152,7 +151,7 @@ class _Terminal:
         from rich.text import Text
 
         seconds = self._clock() - self._start
-        self._screen().print(Text.assemble((f"[{seconds:5.1f} s] ", "dim"), printable(line)))
+        self._screen().print(Text.assemble((f"[{seconds:5.1f} s] ", "dim"), printable_line(line, LONG)))
 
     def watch(self, readings: Sequence[Reading], seconds: float) -> None:
         if self._live is None:
@@ -183,7 +182,7 @@ class _Terminal:
             mark, colour = marks[reading.answer]
             if reading.settled and reading.answer is not ProbeResult.YES:
                 mark = "!"
-            evidence = printable(reading.evidence)
+            evidence = printable_line(reading.evidence)
             table.add_row(
                 Text(mark, style=colour), Text(reading.node), Text(reading.probe), Text(evidence, style="dim")
             )

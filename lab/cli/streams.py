@@ -11,7 +11,7 @@ from typing import IO, Any
 from lab.errors import LabError
 from lab.system_errors import system_error
 
-_WRITERS = ("click", "rich", "lab.cli", "__main__")
+_WRITERS = ("click", "rich", "lab.cli", "lab.foreground", "__main__")
 """What writes to standard output, or flushes it at the end."""
 
 

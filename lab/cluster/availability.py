@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.facts.slurm import NodeInfo
+from lab.hostile_json import read_json, text_of
 from lab.nodes.client import NodeClient
+from lab.printable import printable_line
 
 AVAILABILITY_FILE = "/etc/rackling/service.json"
 """On the SMS's disk only while a snapshot is taken, so that it is part of the snapshot."""
@@ -76,14 +78,19 @@ def write(snapshot: str, nodes: Mapping[str, NodeInfo]) -> str:
 def read(text: str, snapshot: str) -> dict[str, NodeAvailability]:
     """Availability when that snapshot was taken; empty when the file is missing or another snapshot's."""
     try:
-        found = json.loads(text)
+        found = read_json(text)
         if found["snapshot"] != snapshot:
             return {}
-        return {
-            str(name): NodeAvailability(str(p["out"]), str(p["reason"])) for name, p in found["nodes"].items()
-        }
+        return {name: _noted(p["out"], p["reason"]) for name, p in found["nodes"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _noted(out: object, reason: object) -> NodeAvailability:
+    """One entry of the file, which root on the SMS may have changed: it becomes words of a command there."""
+    if out not in ("", "down", "drain"):
+        raise ValueError(f"{out!r} is no availability")
+    return NodeAvailability(str(out), printable_line(text_of(reason)))
 
 
 def orders(wanted: NodeAvailability, info: NodeInfo) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def ask_sms(ask: Ask, name: str, slowness: float = 1.0) -> SmsReport:
     """Asks the SMS everything in one command; a report with `trouble` if it cannot be asked."""
     question = look_at_sms(slowness)
     try:
-        return question.parse(*ask(name, question.command))
+        return question.read(*ask(name, question.command))
     except LabError as problem:
         return SmsReport(trouble=_one_line(problem))
 

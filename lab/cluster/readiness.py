@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -11,7 +11,9 @@ from lab.cluster.availability import AVAILABILITY_FILE, UNANSWERED, NodeAvailabi
 from lab.errors import LabError
 from lab.facts import slurm
 from lab.facts.fact import Fact
+from lab.hostile_json import read_json, text_of
 from lab.model import BOOTED, ClusterSpec, Node, NodeStatus, Power, Role
+from lab.printable import printable_line
 
 WAITING = "pxe"  # the node asks for an address, and gets none while it is not registered
 ASKING = 5.0  # seconds without an answer after which a node counts as waiting; earlier, one may still come
@@ -47,13 +49,16 @@ class Expectation(Enum):
 
 @dataclass(frozen=True)
 class Reading:
-    """The result of one probe on one node, with its evidence."""
+    """The result of one probe on one node, with its evidence in one line that may be shown."""
 
     node: str
     probe: str
     answer: ProbeResult
     evidence: str = ""
     outlook: Expectation = Expectation.OPEN
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "evidence", printable_line(self.evidence))
 
     @property
     def settled(self) -> bool:
@@ -94,12 +99,13 @@ class ClusterSnapshot:
 
 
 _SECTION = "@@"
+NOTED = 1 << 18  # bytes of the availability file that are read
 _LOOK = f"""
 echo {_SECTION}system; systemctl is-system-running
 ready=${{RACKLING_ROOT:-}}{READY_FILE}
 note=${{RACKLING_ROOT:-}}{AVAILABILITY_FILE}
 [ -s "$ready" ] || exit 0
-[ ! -f "$note" ] || {{ echo {_SECTION}service; cat "$note"; echo; }}
+[ ! -f "$note" ] || {{ echo {_SECTION}service; head -c {NOTED} "$note"; echo; }}
 IFS= read -r line <"$ready" || :; echo "{_SECTION}ready
 $line"
 echo {_SECTION}dhcp; systemctl is-active dnsmasq
@@ -128,7 +134,7 @@ def parse_look(status: int, output: str) -> SmsReport:
     del status  # that of the last section only
     sections: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in output.splitlines():
+    for line in output.split("\n"):  # a reason in Slurm may hold every other line end
         if line.startswith(_SECTION):
             lines = sections.setdefault(line.removeprefix(_SECTION), [])
         else:
@@ -142,7 +148,7 @@ def parse_look(status: int, output: str) -> SmsReport:
         ready=texts.get("ready", ""),
         dhcp=texts.get("dhcp", ""),
         controller=TOLD if "nodes" in texts else texts.get("controller", ""),
-        clock=int(clock) if clock.isdigit() else None,
+        clock=int(clock) if re.fullmatch("[0-9]{1,12}", clock) else None,
         nodes=slurm.parse_nodes(0, texts["nodes"]) if "nodes" in texts else None,
         service=texts.get("service", ""),
         known=frozenset(word.lower() for word in texts.get("known", "").split() if word.count(":") == 5),
@@ -151,7 +157,9 @@ def parse_look(status: int, output: str) -> SmsReport:
 
 def look_at_sms(slowness: float = 1.0) -> Fact[SmsReport]:
     """The one command that looks at the SMS of a host so many times slower than usual."""
-    return Fact(_LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look)
+    return Fact(
+        _LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look, "scontrol show nodes"
+    )
 
 
 sms_probe = look_at_sms()
@@ -295,7 +303,7 @@ def _set_up(name: str, ready: str) -> Reading:
     if not ready:
         return Reading(name, probe, ProbeResult.NO, "its first-boot set-up is still running")
     try:
-        result = str(json.loads(ready)["result"])
+        result = text_of(read_json(ready)["result"])
     except (ValueError, KeyError, TypeError):
         return Reading(name, probe, ProbeResult.UNKNOWN, f"{READY_FILE} cannot be read: {ready[:80]}")
     if result == "ok":
@@ -392,7 +400,7 @@ def not_up(
         answer = "unknown" if reading.answer is ProbeResult.UNKNOWN else "not yet"
         prefix = f"{reading.node}: " if len(late) > 1 else ""
         lines.append(f"{prefix}{reading.probe}: {answer}; {reading.evidence or 'no details'}")
-        if line := last_line(reading.node):
+        if line := printable_line(last_line(reading.node)):
             lines.append(f"{prefix}last line on its console: {line}")
     if slow:
         lines.append(slow)

@@ -27,6 +27,13 @@ class Fact(Generic[T]):
         """The command that a person may type to see the same."""
         return self.instead or self.command
 
+    def read(self, status: int, output: str) -> T:
+        """Parses an answer; a LabError for every answer that the parser cannot read."""
+        try:
+            return self.parse(status, output)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as flaw:
+            raise FactError(f"`{self.shown}` printed what cannot be read", status, output) from flaw
+
 
 class FactError(LabError):
     """A command did not print what its parser expects; holds its exit status and output."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shlex
 import stat
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from lab.facts import provisioned
 from lab.facts.fact import Fact, FactError, require_success
+from lab.hostile_json import read_json
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _asking(*words: str) -> str:
 def _read(status: int, output: str) -> dict[str, Any]:
     require_success("python3", status, output)
     try:
-        found = json.loads(output[output.index("{") :])
+        found = read_json(output[output.index("{") :])
     except ValueError as error:
         raise FactError("the SMS printed no JSON", status, output) from error
     return {"problem": "", **found}

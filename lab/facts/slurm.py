@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,7 +109,7 @@ def _jobs(status: int, output: str) -> tuple[Job, ...]:
 def parse_nodes(status: int, output: str) -> dict[str, NodeInfo]:
     """Parses the output of `scontrol -o show nodes`, run with TZ=UTC0."""
     require_success(_NODES, status, output)
-    return {info.name: info for info in map(_node, output.splitlines()) if info is not None}
+    return {info.name: info for info in map(_node, output.split("\n")) if info is not None}
 
 
 def _node(line: str) -> NodeInfo | None:
@@ -128,10 +129,16 @@ def _node(line: str) -> NodeInfo | None:
         reason_time=_seconds(signature.rstrip("]").rpartition("@")[2]),
         boot_time=_seconds(found.get("BootTime", "")),
         slurmd_start=_seconds(found.get("SlurmdStartTime", "")),
-        cpus=int(found.get("CPUTot", "0")),
-        memory=int(found.get("RealMemory", "0")),
+        cpus=_count(found.get("CPUTot", "0")),
+        memory=_count(found.get("RealMemory", "0")),
         gres="" if gres == "(null)" else gres,
     )
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise FactError(f"`{_NODES}` printed {text[:40]!r} in the place of a number", 0, text)
+    return int(text)
 
 
 def _seconds(text: str) -> int | None:

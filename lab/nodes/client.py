@@ -75,7 +75,7 @@ class NodeClient:
     def fact(self, fact: Fact[T], user: str = "root", timeout: float = RUN_SECONDS) -> T:
         """Reads a fact through the shared shell."""
         result = self.run(fact.command, user, timeout)
-        return fact.parse(result.exit_status, result.output)
+        return fact.read(result.exit_status, result.output)
 
     def execute(self, command: str, *, timeout: float, user: str = "root", check: bool = False) -> Done:
         """Runs one command without a terminal, in a process of its own: quicker for a single question."""

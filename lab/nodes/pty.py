@@ -14,6 +14,7 @@ from lab.host_speed import SHELL, HostSpeed
 from lab.nodes.child import PtyChild
 from lab.nodes.transcript import Transcript
 from lab.polling import Limit, with_reason
+from lab.printable import ConsoleText
 from lab.process import LOOK_AGAIN, short
 
 CONNECT = 10.0  # seconds a shell may take to answer for the first time
@@ -60,6 +61,7 @@ class PtyTransport:
         self._speed = speed
         self._buffer = bytearray()
         self._transcript = None if transcript is None else Transcript(transcript)
+        self._harmless = ConsoleText()
         self._child = self._spawn()
 
     def _spawn(self) -> PtyChild:
@@ -152,9 +154,9 @@ class PtyTransport:
         return text
 
     def note(self, data: bytes) -> None:
-        """Writes to the transcript."""
+        """Writes to the transcript, which people read on a terminal."""
         if self._transcript is not None:
-            self._transcript.write(data)
+            self._transcript.write(self._harmless.feed(data).encode())
 
     def close(self) -> None:
         """Ends the process, whatever it is doing; never raises, and returns within seconds.
@@ -167,6 +169,8 @@ class PtyTransport:
             self.read_until(NEVER, farewell)
         self._child.end()
         if self._transcript is not None:
+            with suppress(OSError):
+                self._transcript.write(self._harmless.feed(b"", final=True).encode())
             self._transcript.close()
 
 

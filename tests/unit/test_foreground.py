@@ -25,7 +25,8 @@ SECONDS = 20.0
 class Stay:
     """One `attend` in a process of its own, with a client whose command outlives it as in a node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, harmless: bool) -> None:
+        self.harmless = harmless
         self.mark = new_mark()
         self.pid_file = folder / "pid"
 
@@ -36,7 +37,7 @@ class Stay:
         code = (
             "import signal, sys; from lab.foreground import ENDS, attend; "
             "[signal.signal(one, signal.SIG_DFL) for one in ENDS]; "  # a background job ignores some
-            f"sys.exit(attend({client!r}, {[*HANG_UP, self.mark]!r}))"
+            f"sys.exit(attend({client!r}, {[*HANG_UP, self.mark]!r}, harmless={self.harmless}))"
         )
         return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **how)  # type: ignore[call-overload,no-any-return]
 
@@ -56,9 +57,9 @@ def within(what: Callable[[], bool], seconds: float = SECONDS) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def stay(tmp_path: Path) -> Stay:
-    return Stay(tmp_path)
+@pytest.fixture(params=[False, True], ids=["raw", "harmless"])
+def stay(tmp_path: Path, request: pytest.FixtureRequest) -> Stay:
+    return Stay(tmp_path, harmless=request.param)
 
 
 @pytest.mark.parametrize("status", [0, 1, 5, 255])
@@ -143,7 +144,29 @@ def test_the_terminal_is_as_it_was_when_a_client_that_made_it_raw_is_killed(stay
     os.close(theirs)
 
 
-def test_bytes_pass_unchanged(stay: Stay) -> None:
+def test_bytes_pass_unchanged(tmp_path: Path) -> None:
+    stay = Stay(tmp_path, harmless=False)
     data = bytes(range(256)) * 999
     ours = stay.start("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert ours.communicate(data, timeout=SECONDS)[0] == data
+
+
+def test_harmless_output_has_all_of_the_text_and_nothing_that_steers(tmp_path: Path) -> None:
+    hostile = r"\033]0;title\007\033[2J\302\233 \342\200\256 \377end\n"
+    script = rf"seq 100000; printf '{hostile}'; printf 'also\033c\n' >&2"
+    stay = Stay(tmp_path, harmless=True)
+    ours = stay.start(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = ours.communicate(timeout=SECONDS)
+    assert ours.returncode == 0
+    assert out.decode().splitlines() == [*map(str, range(1, 100_001)), "  \ufffdend"]
+    assert err == b"alsoc\n"
+
+
+def test_harmless_output_that_nobody_reads_ends_the_command(tmp_path: Path) -> None:
+    stay = Stay(tmp_path, harmless=True)
+    ours = stay.start("exec yes", stdout=subprocess.PIPE)
+    stay.pid()
+    assert ours.stdout
+    ours.stdout.close()
+    assert ours.wait(SECONDS) == 128 + signal.SIGPIPE
+    within(stay.has_ended)

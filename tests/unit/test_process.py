@@ -7,11 +7,12 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.errors import LabError
-from lab.process import replace, run, short
+from lab.process import replace, run, run_bytes, short
 
 
 def test_output_and_input() -> None:
@@ -84,16 +85,34 @@ def test_a_program_that_nobody_stops_has_its_time_limit(monkeypatch: pytest.Monk
 
 def test_an_interrupt_kills_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
 
-    def interrupted(self: subprocess.Popen[bytes], *_: object, **__: object) -> tuple[bytes, bytes]:
-        seen.append(self)
+    def started(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        seen.append(start(*args, **options))
+        return seen[0]
+
+    def interrupted(*_: object) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr("lab.process._Pipes.ended", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(["sleep", "60"], timeout=60)
     assert seen[0].returncode == -9
     assert os.getpgrp() != seen[0].pid
+
+
+def test_input_and_output_of_any_size_pass_at_once() -> None:
+    data = bytes(range(256)) * 8192
+    assert run_bytes(["cat"], stdin=data, timeout=20) == data
+    assert run(["sh", "-c", "echo done"], stdin=data, timeout=20).stdout == "done\n"  # it reads nothing of it
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_program_that_writes_without_end_is_killed(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    monkeypatch.setattr("lab.process.MOST", 1 << 20)
+    with pytest.raises(LabError, match="wrote more than 1 MiB"):
+        run(["sh", "-c", f"exec yes >&{stream}"], timeout=60)
 
 
 def test_commands_are_shown_short() -> None:

@@ -185,17 +185,17 @@ def knows(client: APIClient, spec: ClusterSpec) -> bool:
 def known_names(client: APIClient, lab: str, node: str) -> tuple[str, ...] | None:
     """The names that were handed to an unmanaged node since it was created; None when none were."""
     found = _read_file(client, lab, node, f"{CHASSIS}/{NAMES}")
-    return None if found is None else tuple(found.decode().splitlines())
+    return None if found is None else tuple(found.decode(errors="replace").splitlines())
 
 
 def _read_file(client: APIClient, lab: str, node: str, path: str) -> bytes | None:
-    """A small file of a container, whether it runs or not; None when there is none."""
+    """A small plain file of a container, whether it runs or not; None when there is none."""
     import docker
 
     with translate_errors(f"reading {path} of {node}"):
         try:
             chunks, _ = client.get_archive(container_name(lab, node), path)
-            return read_single_file(b"".join(chunks))
+            return read_single_file(chunks)
         except docker.errors.NotFound:
             return None
 

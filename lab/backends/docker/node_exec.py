@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lab.backends.boot_stage import boot_stage
 from lab.backends.docker.engine import container_name, translate_errors
 from lab.backends.hang_up import MARK
 from lab.errors import LabError
@@ -87,15 +88,12 @@ def press(client: Engine, lab: str, node: str, button: str) -> str:
 
 def stages(client: Engine, lab: str) -> dict[str, NodeStatus]:
     """Boot stage of every chassis that has power, by node name."""
-    return dict(parse_stage(line) for line in on_switch(client, lab, "stages").splitlines() if line)
+    report = on_switch(client, lab, "stages").split("\n")  # a node's text may hold every other line end
+    return dict(parse_stage(line) for line in report if line)
 
 
 def parse_stage(line: str) -> tuple[str, NodeStatus]:
-    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; times in Unix seconds."""
+    """Reads one line `NODE NOW STAGE SINCE DETAIL…` of the switch's report; the node wrote all after NOW."""
     node, now, stage, since, detail = (*line.split(" ", 4), "", "", "", "")[:5]
     power = Power.OFF if stage == "off" else Power.ON
-    try:
-        age = max(0.0, float(now) - float(since))
-    except ValueError:
-        age = None
-    return node, NodeStatus(node, power, stage, detail.strip(), age)
+    return node, boot_stage(node, power, float(now) if now.isdecimal() else 0.0, stage, since, detail)

@@ -19,6 +19,7 @@ from lab.errors import LabError
 
 API = "/v1.41"
 SECONDS = 60.0
+MOST = 64 << 20  # bytes of an answer; it may hold what a program in a node wrote
 HEADER = 8  # bytes before each frame of output: stream number, three zeros, length in four bytes
 
 
@@ -97,7 +98,7 @@ class Peek:
             data = None if body is None else json.dumps(body)
             line.request(method, API + path, data, {"Content-Type": "application/json"})
             answer = line.getresponse()
-            text = answer.read()
+            text = answer.read(MOST + 1)
         except (OSError, http.client.HTTPException) as problem:
             raise LabError(
                 "Docker's engine does not answer",
@@ -106,6 +107,11 @@ class Peek:
             ) from problem
         finally:
             line.close()
+        if len(text) > MOST:
+            raise LabError(
+                f"Docker's engine answers with more than {MOST >> 20} MiB: {path.partition('?')[0]}",
+                hint="lab status shows which node still answers as it should",
+            )
         if answer.status >= 400:
             raise LabError(
                 f"Docker refused: {method} {path.partition('?')[0]}", evidence=_words(text), hint="lab doctor"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from lab.backends.boot_stage import boot_stage
 from lab.model import BOOTED, NodeStatus, Power
 
 Place = tuple[int, int]
@@ -15,7 +16,7 @@ Place = tuple[int, int]
 NOWHERE: Place = (0, 0)
 TAIL = 1 << 18
 """Bytes from the end in which a machine's latest boot is looked for."""
-MARK = re.compile(rb"\x1b\]7337;(\S+) (\d+) ?([^\x07]*)\x07")
+MARK = re.compile(rb"\x1b\]7337;([!-~]{1,40}) (\d{1,12}) ?([^\x00-\x1f]{0,200})\x07")
 """What the boot agent says of its stage (lab/guest/files/initramfs/lib/agent/report.sh)."""
 SERVING = b"\x1b]7338;serving\x07"
 """What the SMS says when it answers nodes that boot (lab/guest/files/sms, rackling-serving.service)."""
@@ -24,13 +25,13 @@ NO_ANSWER = "no DHCP answer for {mac}: registered?"
 NO_SCRIPT = "no boot script for {mac}: bootstrap assigned?"
 ASKING = re.compile(rb"iPXE initialising devices")
 NO_FILE = re.compile(
-    rb"(?<!Nothing to boot: )(?:Permission denied|No such file|Not Found)[^\n]*\(https?://ipxe.org"
+    rb"(?<!Nothing to boot: )(?:Permission denied|No such file|Not Found)[^\n]{0,200}\(https?://ipxe.org"
 )
 # What iPXE has found out, newest wins: stage and detail; each dot is a moment without an answer. A card that
 # got only an IPv6 address, since the SMS announces itself as a router, counts as configured. iPXE then has
 # nothing to boot, because DHCP answers registered nodes only (iPXE, src/usr/autoboot.c, netboot).
 FIRMWARE = (
-    (re.compile(rb"Configuring \(net0[^)]*\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
+    (re.compile(rb"Configuring \(net0[^)]{,99}\)\.{8}|No configuration methods succeeded"), "pxe", NO_ANSWER),
     (re.compile(rb"Nothing to boot: "), "pxe", NO_ANSWER),
     (re.compile(rb"Filename: "), "pxe", ""),
     (NO_FILE, "pxe", NO_SCRIPT),
@@ -129,7 +130,7 @@ def stage_of(name: str, mac: str, text: bytes, now: float) -> NodeStatus:
     metadata = list(MARK.finditer(latest))
     if metadata:
         stage, since, detail = (part.decode(errors="replace") for part in metadata[-1].groups())
-        return NodeStatus(name, Power.ON, stage, detail.strip(), max(0.0, now - float(since)))
+        return boot_stage(name, Power.ON, now, stage, since, detail)
     stage, detail = _found_out(text)
     if not stage:
         stage = "pxe" if ASKING.search(latest) else "post"

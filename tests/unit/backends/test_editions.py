@@ -11,7 +11,7 @@ from lab.errors import LabError, UsageError
 
 
 def test_a_packed_file_unpacks_to_itself() -> None:
-    assert read_single_file(tar_single_file("cluster.json", "Grüße")) == "Grüße".encode()
+    assert read_single_file([tar_single_file("cluster.json", "Grüße")]) == "Grüße".encode()
 
 
 def test_the_first_error_of_several_is_raised_when_all_were_tried() -> None:

@@ -49,6 +49,7 @@ class Desk:
     environ: Mapping[str, str]
     someone: bool = False
     became: Sequence[str] = ()
+    harmless: bool = False
 
     def __call__(self, *args: str, answer: str | None = None, **environ: str) -> Result:
         app = App(
@@ -79,7 +80,8 @@ class Desk:
             raise LabError(f"this test has no {name}")
         return self.backend
 
-    def _attend(self, argv: Sequence[str], hang_up: Sequence[str]) -> int:
+    def _attend(self, argv: Sequence[str], hang_up: Sequence[str], *, harmless: bool) -> int:
+        self.harmless = harmless
         assert hang_up[-1] in argv  # the mark, without which nothing would be found to end
         self.became = argv
         return 7

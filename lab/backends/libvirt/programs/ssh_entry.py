@@ -19,6 +19,7 @@ from lab.backends.libvirt import console_log  # noqa: E402 (found by the line ab
 from lab.backends.libvirt.ssh_channel import NOT_UP, Closed, Door  # noqa: E402
 from lab.backends.libvirt.storage import LabFolder  # noqa: E402
 from lab.model import BOOTED  # noqa: E402
+from lab.printable import printable_line  # noqa: E402
 from lab.process import replace  # noqa: E402
 
 SHELLS = ("preshell", "postshell")  # of the ramdisk: on the console
@@ -46,7 +47,7 @@ def main(lab: str, node: str, user: str, way: str, *words: str) -> int:
 
 def refused(node: str, why: str, attach: str = "") -> int:
     """Tells why there is no shell."""
-    sys.stderr.write(f"error: {node} is not up: {why}\nhint: lab console {node}{attach}\n")
+    sys.stderr.write(f"error: {node} is not up: {printable_line(why)}\nhint: lab console {node}{attach}\n")
     return NOT_UP
 
 
