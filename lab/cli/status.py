@@ -70,7 +70,7 @@ class EarlyQuestions:
     """
 
     def __init__(self, backend: Backend, lab: str) -> None:
-        from lab.cluster.readiness import SYSTEM, sms_probe
+        from lab.cluster.sms_look import SYSTEM, sms_probe
 
         self._backend = backend
         self._lab = lab

@@ -17,8 +17,8 @@ from lab.cluster.observation import ask_sms, observe
 from lab.cluster.plan import check_names, freshly_powered, plan_up, select, work
 from lab.cluster.readiness import (
     ClusterSnapshot,
-    Expectation,
     Reading,
+    decided,
     evaluate,
     nodes_to_put_back,
     nodes_to_resume,
@@ -327,7 +327,7 @@ class Cluster:
         # nodes that were restored have nothing else to do.
         limit, quick = self._limit(start), POLL * self.backend.host_speed.backend_scale
         every = quick if boot.restored else quick * self.backend.host_speed.backend_scale
-        last = wait_for(readings, limit, self._clock, self._sleep, done=_decided, every=every, first=quick)
+        last = wait_for(readings, limit, self._clock, self._sleep, done=decided, every=every, first=quick)
         left = self._boot.finish([reading.node for reading in last if reading.settled])
         if boot.restored and not left.nodes:
             availability.remove_note(self.sms)
@@ -390,13 +390,6 @@ class Cluster:
             for status in self.backend.status(self.spec.lab)
             if status.power is power and status.name in wanted
         )
-
-
-def _decided(readings: Sequence[Reading]) -> bool:
-    """Whether waiting is over: all settled, or one that never will be."""
-    if any(reading.outlook is Expectation.HOPELESS for reading in readings):
-        return True
-    return all(reading.settled for reading in readings)
 
 
 def _stage(statuses: dict[str, NodeStatus], name: str) -> str:

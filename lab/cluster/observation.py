@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.cluster.readiness import (
-    NOT_BOOTED,
-    SYSTEM,
-    ClusterSnapshot,
-    SmsReport,
-    look_at_sms,
-)
+from lab.cluster.readiness import ClusterSnapshot
+from lab.cluster.sms_look import NOT_BOOTED, SYSTEM, SmsReport, look_at_sms
 from lab.errors import LabError
 from lab.model import BOOTED, ClusterSpec, NodeStatus, Role
 

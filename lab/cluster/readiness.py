@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from lab.cluster.availability import AVAILABILITY_FILE, UNANSWERED, NodeAvailability
+from lab.cluster.availability import UNANSWERED, NodeAvailability
+from lab.cluster.sms_look import READY_FILE, SmsReport
 from lab.errors import LabError
 from lab.facts import slurm
-from lab.facts.fact import Fact
 from lab.hostile_json import read_json, text_of
 from lab.model import BOOTED, ClusterSpec, Node, NodeStatus, Power, Role
 from lab.printable import printable_line
@@ -18,17 +17,11 @@ from lab.printable import printable_line
 WAITING = "pxe"  # the node asks for an address, and gets none while it is not registered
 ASKING = 5.0  # seconds without an answer after which a node counts as waiting; earlier, one may still come
 SET_UP = 'test -s "${RACKLING_ROOT:-}/run/rackling/ready"'  # true once the SMS has been set up
-NOT_BOOTED = "the SMS has not booted"
-SYSTEM = "systemctl is-system-running"  # run on a login node
-READY_FILE = "/run/rackling/ready"
-RESERVATIONS = "/etc/warewulf/dnsmasq.hosts"  # one line for each card: MAC, address, name
 IN_SLURM = "in Slurm"  # in front of a state that is not idle: "in Slurm: down: fan"
 REFUSED = ("no boot script", "told to boot")  # the chassis's ROM, when DHCP answered but nothing boots
 REBOOTED = "Node unexpectedly rebooted"  # slurmctld's reason for a node that rebooted without its order
 ORDERED = "reboot issued"  # how the reason ends that slurmctld gives a node it reboots, and keeps afterwards
-TOLD = "slurmctld is UP"  # as `scontrol ping` puts it; not asked where slurmctld has just listed its nodes
 CLOCK_SLACK = 3  # seconds: stages and Slurm both count whole seconds
-SCONTROL_SECONDS = 3  # what slurmctld may take to answer one question; there are two at most in a look
 
 
 class ProbeResult(Enum):
@@ -67,21 +60,6 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class SmsReport:
-    """What one command on the SMS printed; `trouble` says why it could not be run."""
-
-    trouble: str = ""
-    system: str = ""
-    ready: str = ""
-    dhcp: str = ""
-    controller: str = ""
-    clock: int | None = None
-    nodes: Mapping[str, slurm.NodeInfo] | None = None
-    service: str = ""  # the availability file of a restored snapshot, if there is one
-    known: frozenset[str] = frozenset()  # MACs for which the DHCP server has an address
-
-
-@dataclass(frozen=True)
 class ClusterSnapshot:
     """Everything that one look at the lab found."""
 
@@ -98,73 +76,6 @@ class ClusterSnapshot:
     reset: frozenset[str] = frozenset()  # nodes that a person had reset: they go into service
 
 
-_SECTION = "@@"
-NOTED = 1 << 18  # bytes of the availability file that are read
-_LOOK = f"""
-echo {_SECTION}system; systemctl is-system-running
-ready=${{RACKLING_ROOT:-}}{READY_FILE}
-note=${{RACKLING_ROOT:-}}{AVAILABILITY_FILE}
-[ -s "$ready" ] || exit 0
-[ ! -f "$note" ] || {{ echo {_SECTION}service; head -c {NOTED} "$note"; echo; }}
-IFS= read -r line <"$ready" || :; echo "{_SECTION}ready
-$line"
-echo {_SECTION}dhcp; systemctl is-active dnsmasq
-echo {_SECTION}known; while IFS=, read -r mac rest; do echo "$mac"; done <"${{RACKLING_ROOT:-}}{RESERVATIONS}"
-echo {_SECTION}clock; date +%s
-export TZ=UTC0 SLURM_TIME_FORMAT=standard
-if nodes=$(timeout SECONDS scontrol -o show nodes 2>/dev/null); then echo "{_SECTION}nodes
-$nodes"
-else
-echo {_SECTION}controller
-for unit in munge slurmctld; do
-state=$(systemctl is-active $unit) || {{ echo "$unit.service is $state"; exit 1; }}
-done
-timeout SECONDS scontrol ping 2>&1 | head -n 1
-exit 1
-fi
-"""
-"""Few programs: each takes a quarter of a second where processors are emulated. SECONDS is filled in.
-
-Where the controller does not answer, the look fails: it takes as long as scontrol waits, on any host.
-"""
-
-
-def parse_look(status: int, output: str) -> SmsReport:
-    """Parses the output of the one command on the SMS."""
-    del status  # that of the last section only
-    sections: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in output.split("\n"):  # a reason in Slurm may hold every other line end
-        if line.startswith(_SECTION):
-            lines = sections.setdefault(line.removeprefix(_SECTION), [])
-        else:
-            lines.append(line)
-    texts = {name: "\n".join(body).strip() for name, body in sections.items()}
-    if "system" not in texts:
-        return SmsReport(trouble=output.strip()[-200:] or "it printed nothing")
-    clock = texts.get("clock", "")
-    return SmsReport(
-        system=texts["system"].rpartition("\n")[2],
-        ready=texts.get("ready", ""),
-        dhcp=texts.get("dhcp", ""),
-        controller=TOLD if "nodes" in texts else texts.get("controller", ""),
-        clock=int(clock) if re.fullmatch("[0-9]{1,12}", clock) else None,
-        nodes=slurm.parse_nodes(0, texts["nodes"]) if "nodes" in texts else None,
-        service=texts.get("service", ""),
-        known=frozenset(word.lower() for word in texts.get("known", "").split() if word.count(":") == 5),
-    )
-
-
-def look_at_sms(slowness: float = 1.0) -> Fact[SmsReport]:
-    """The one command that looks at the SMS of a host so many times slower than usual."""
-    return Fact(
-        _LOOK.replace("SECONDS", f"{SCONTROL_SECONDS * slowness:.0f}"), parse_look, "scontrol show nodes"
-    )
-
-
-sms_probe = look_at_sms()
-
-
 def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> tuple[Reading, ...]:
     """One reading for each node: its first probe that is not YES, or its last one."""
     found: list[Reading] = []
@@ -176,6 +87,13 @@ def evaluate(spec: ClusterSpec, view: ClusterSnapshot, names: Iterable[str]) -> 
         if reading is not None:
             found.append(reading)
     return tuple(found)
+
+
+def decided(readings: Sequence[Reading]) -> bool:
+    """Whether waiting is over: all settled, or one that never will be."""
+    if any(reading.outlook is Expectation.HOPELESS for reading in readings):
+        return True
+    return all(reading.settled for reading in readings)
 
 
 def nodes_to_resume(view: ClusterSnapshot) -> tuple[str, ...]:

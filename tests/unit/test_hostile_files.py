@@ -18,7 +18,8 @@ from lab.backends.boot_stage import UNREADABLE
 from lab.backends.docker.node_exec import parse_stage
 from lab.backends.libvirt import console_log
 from lab.cluster import availability
-from lab.cluster.readiness import ClusterSnapshot, Reading, SmsReport, evaluate, look_at_sms
+from lab.cluster.readiness import ClusterSnapshot, Reading, evaluate
+from lab.cluster.sms_look import SmsReport, look_at_sms
 from lab.config.loader import load
 from lab.errors import LabError
 from lab.facts import next_boot

@@ -11,14 +11,12 @@ from lab.cluster.readiness import (
     Expectation,
     ProbeResult,
     Reading,
-    SmsReport,
     evaluate,
-    look_at_sms,
     next_command,
     nodes_to_resume,
     not_up,
-    parse_look,
 )
+from lab.cluster.sms_look import SmsReport, look_at_sms, parse_look
 from lab.facts.slurm import NodeInfo
 from lab.model import ClusterSpec, NodeStatus, Power
 
