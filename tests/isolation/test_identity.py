@@ -26,7 +26,7 @@ from tests.cases.conftest import COMMAND, ONE_NODE, Lab
 
 SMALL = ONE_NODE.replace("count = 1", "count = 0")
 STATE = f"identity-{os.getpid()}"
-TRIES = 4  # of a race that was lost in one of two before
+TRIES = 3  # of a race that was lost in one of two before
 IDENTITY = """cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub
 grep ^user1: /etc/shadow
 for file in etc/munge/munge.key etc/slurm/jwt_hs256.key root/.ssh/cluster; do md5sum </$file; done
