@@ -40,7 +40,7 @@ def test_a_shared_folder_whose_server_died_comes_back(one: Lab, signal: str) -> 
     users = run(one, "c1", "ls /home")
     assert "user1" in users
     chassis = ["docker", "exec", container_name(one.name, "c1"), "sh", "-c"]
-    kill = f'kill -{signal} $(grep -lsa "^bindfs" /proc/[0-9]*/cmdline | cut -d/ -f3)'
+    kill = f'kill -{signal} $(grep -lsa "[/]shared/home" /proc/[0-9]*/cmdline | cut -d/ -f3)'
     subprocess.run([*chassis, kill], check=True, timeout=30)
     assert one.on("c1", "sleep 2; timeout -s KILL 5 ls /home/.")[0] != 0
     assert "c1 is ready again" in reset(one, "c1")
@@ -50,12 +50,12 @@ def test_a_shared_folder_whose_server_died_comes_back(one: Lab, signal: str) -> 
 
 
 def test_a_reset_returns_its_node_into_service_and_no_other(one: Lab) -> None:
-    # As a health check does it on the node, and as an operator does it.
-    run(one, "c1", 'scontrol update nodename=c1 state=drain reason="NHC: /tmp is full"')
+    # As a health check does it on the node, and as an operator does (our nhc resumes what it drained itself).
+    run(one, "c1", 'scontrol update nodename=c1 state=drain reason="health check: no memory"')
     run(one, "sms", 'scontrol update nodename=c2 state=drain reason="broken fan"')
     assert one.run("power", "reset", "c1").returncode == 0
     assert state(one, "c1") == "drained", "the power button alone leaves it so"
-    assert "it was reset, and had been drained (NHC: /tmp is full)" in reset(one, "c1")
+    assert "it was reset, and had been drained (health check: no memory)" in reset(one, "c1")
     assert (state(one, "c1"), state(one, "c2")) == ("idle", "drained")
     assert "it was reset, and had been drained (broken fan)" in reset(one, "c2")
     assert state(one, "c2") == "idle"
