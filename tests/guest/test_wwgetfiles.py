@@ -210,6 +210,7 @@ def test_the_whole_way_from_wwsh_to_the_node(sms: Sms, tmp_path: Path) -> None:
     )
     sms.must("node", "new", "login", "-D", "eth0", "-H", MAC, "-I", "172.16.0.2")
     sms.must("provision", "set", "login", "--files=slurm.conf")
+    sms.write("/proc/net/arp", f"IP address HW type\n172.16.0.2 0x1 0x2 {MAC} * eth1\n")
     store = sms.store()
     for query in ({"timestamp": "0"}, {"fileid": "1"}):
         body = handle_request(
