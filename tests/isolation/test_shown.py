@@ -107,7 +107,9 @@ def test_a_stage_that_is_no_line_of_text_is_unreadable_and_nothing_else(one: Lab
 
 def test_a_file_system_that_never_answers_holds_nobody_up(one: Lab) -> None:
     mount = "mount -i -t fuse silent /run -o fd=3,rootmode=40000,user_id=0,group_id=0"
-    in_chassis(one, f"(exec 3<>/dev/fuse; {mount}; sleep 12; umount -l /run) >/dev/null 2>&1 & sleep 0.5")
+    in_chassis(
+        one, f"(exec 3<>/dev/fuse; {mount}; sleep 12; exec 3<&-; umount -l /run) >/dev/null 2>&1 & sleep 0.5"
+    )
     began = time.monotonic()
     seen = [row_of(look(one, "status")[0])]
     assert time.monotonic() - began < PATIENCE
