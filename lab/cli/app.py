@@ -217,8 +217,10 @@ class App:
         import shutil
         import textwrap
 
+        from lab.printable import printable_lines
+
         width = min(100, shutil.get_terminal_size().columns)
-        wrapped = "\n".join(textwrap.fill(line, width) for line in question.splitlines())
+        wrapped = "\n".join(textwrap.fill(line, width) for line in printable_lines(question))
         if not click.confirm(wrapped, err=True):
             raise UsageError("nothing was changed")
 

@@ -8,6 +8,7 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.model import Role
+from lab.printable import LONG, printable_line
 
 _FATES = {
     Role.SMS: "Its disk is kept",
@@ -46,7 +47,8 @@ def command(app: App, name: str | None, lab: str | None, mode: str, *, yes: bool
         )
         with context.course(mode, yes=yes) as course:
             amiss = course.reset_node(found)
-        click.echo(f"{found} is up again, {amiss}" if amiss else f"{found} is ready again")
+        told = f"{found} is up again, {amiss}" if amiss else f"{found} is ready again"
+        click.echo(printable_line(told, LONG))
         return 0
     app.interrupted = f"the lab is between two states; `lab reset {found.name}` continues"
     with context.course(mode, yes=yes) as course:

@@ -10,7 +10,7 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, exercise_argument
 from lab.cli.options import lab_option
 from lab.cli.output import note
-from lab.printable import console_text
+from lab.printable import PLAIN, console_text
 
 
 @click.command(short_help="Type an exercise's solution while you watch.")
@@ -44,15 +44,19 @@ def command(
         for block in blocks[:1]:
             await_entry(cluster, block.node)  # before the exercise counts as shown
         context.progress.shown(found.name, found.formerly)
-        type_blocks(
-            cluster,
-            f"{found.name}/solution.sh",
-            blocks,
-            show=_show,
-            say=_say,
-            before=(lambda _: _pause()) if pause else (lambda _: None),
-            slow=slow,
-        )
+        try:
+            type_blocks(
+                cluster,
+                f"{found.name}/solution.sh",
+                blocks,
+                show=_show,
+                say=_say,
+                before=(lambda _: _pause()) if pause else (lambda _: None),
+                slow=slow,
+            )
+        finally:
+            if sys.stdout.isatty():
+                _show(PLAIN)  # no colour of the node's stays
     note(f"next: lab check {found.name}")
     return 0
 

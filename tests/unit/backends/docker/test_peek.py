@@ -130,3 +130,10 @@ def test_looking_at_a_lab_loads_no_sdk(played: Played) -> None:
     env = {**os.environ, "DOCKER_HOST": f"unix://{played.path}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_an_answer_without_end_is_an_error(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.backends.docker.peek.MOST", 1 << 20)
+    played.answers["/v1.41/exec/1/start"] = frame(1, b"y\n" * (1 << 20))
+    with pytest.raises(LabError, match="more than 1 MiB"):
+        Peek(str(played.path)).exec_start("1", demux=True)
