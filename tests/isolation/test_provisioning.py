@@ -14,7 +14,8 @@ NOBODY = "setpriv --reuid 65534 --regid 65534 --clear-groups"
 STATUS = f"curl -s -o /dev/null --max-time 20 -w '%{{http_code}}\\n' http://{MASTER}"
 ROOTS = "--local-port 100-1023"
 IDLE_SECONDS = 10.0
-"""How long the SMS waits for a request (lab/guest/files/sms/etc/nginx/nginx.conf)."""
+SLOW_SECONDS = 30
+"""How long nginx waits for a request, and for a client that takes nothing (nginx.conf)."""
 
 
 def run(lab: Lab, node: str, script: str) -> str:
@@ -81,6 +82,12 @@ def test_who_asks_nothing_is_cut_off(one: Lab, said: str) -> None:
     script = f"""exec 3<>/dev/tcp/{MASTER}/80; SECONDS=0; printf '{said}' >&3
     timeout 60 cat <&3 >/dev/null 2>&1; echo $SECONDS"""
     assert IDLE_SECONDS - 2 <= float(run(one, "c1", script)) < 4 * IDLE_SECONDS
+
+
+def test_who_takes_nothing_is_cut_off(one: Lab) -> None:
+    script = f"""curl -s -o /dev/null --limit-rate 1M {ROOTS} http://{MASTER}{image(one)} &
+    sleep 2; kill -STOP $!; sleep {SLOW_SECONDS + 10}; kill -CONT $!; wait $!; echo $?"""
+    assert run(one, "c1", script) == "56", "curl's status for a connection that was reset"
 
 
 def test_users_do_not_take_the_places_of_root(one: Lab) -> None:
