@@ -15,7 +15,6 @@ from lab.backends.boot_stage import UNREADABLE
 from tests.cases.conftest import COMMAND, Lab
 from tests.hostile_text import STRINGS, as_bytes, assert_harmless, assert_json
 
-pytestmark = pytest.mark.quick
 NODE, FOLDER = "c1", "/run/chassis/node"
 STAGE = f"{FOLDER}/stage"
 PATIENCE = 20  # seconds a look may take; the engine's own limit is a minute
@@ -89,6 +88,7 @@ def marked() -> Iterator[None]:
     folder.rmdir()
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("marked")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_stage_that_is_no_line_of_text_is_unreadable_and_nothing_else(one: Lab, form: str) -> None:
@@ -142,6 +142,7 @@ def test_a_ready_file_that_is_no_json_is_said_in_words(one: Lab) -> None:
         one.on("sms", "mv /run/rackling/kept /run/rackling/ready")
 
 
+@pytest.mark.quick
 def test_a_description_of_any_size_costs_little(one: Lab, tmp_path: Path) -> None:
     place = "/etc/rackling/cluster.json"
     one.on("sms", f"cp -p {place} {place}.kept; truncate -s 200M {place}")
