@@ -46,6 +46,9 @@ def command(
         )
     labs = _meant(app, lab, everything=everything, orphans=orphans)
     if not labs:
+        if not (everything or orphans):
+            with app.lock(app.lab_name(lab), yes=yes):
+                pass  # this removes the lock that a killed command has left
         note("there is nothing to remove")
         return
     names = [record.lab for record in labs]

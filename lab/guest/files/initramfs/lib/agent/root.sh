@@ -38,5 +38,3 @@ download_vnfs() {   # FOLDER
 # In a virtual machine, runs both ends of a busy pipe on one processor: waking another processor is slow where
 # processors are emulated, and took half of the unpacking time.
 on_one_cpu() { if [ -n "$in_chassis" ]; then "$@"; else taskset 1 "$@"; fi; }
-
-shares_vnfs() { [ "$ww_root" = overlay ] && [ -z "$disk_root" ]; }
