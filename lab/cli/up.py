@@ -110,7 +110,7 @@ def _offer_sizes(spec: ClusterSpec, made: Sequence[str]) -> None:
     from lab.cli.output import note
     from lab.cli.sizes import available_memory, offer
 
-    if line := offer(spec, made, available_memory()):
+    for line in offer(spec, made, available_memory()).splitlines():
         note(line)
 
 

@@ -44,12 +44,12 @@ def test_free_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     assert available_memory(text) == 0
 
 
-def test_up_offers_it_in_one_line_once_and_never_asks(
+def test_up_offers_it_once_with_a_line_to_copy_and_never_asks(
     desk: Desk, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sizes, "available_memory", lambda: 20_000)
     first = desk("up", "--progress", "quiet")
-    assert first.stderr.splitlines()[-1].endswith(OFFER)
+    assert first.stderr.splitlines()[-1] == OFFER  # a line to copy
     assert OFFER not in desk("up", "--progress", "quiet").stderr
     assert OFFER not in desk("up", "--json", "--set", "c.count=3").stderr
     assert OFFER not in desk("up", "--progress", "json", "--set", "c.count=4").stderr
