@@ -15,7 +15,6 @@ from typing import Protocol
 
 from lab.errors import Exit, LabError
 from lab.lock_holder import Holder, holder_from_json, this_place, this_process
-from lab.paths import private_folder
 from lab.system_errors import writing
 
 NOTE_BYTES = 4096
@@ -46,9 +45,10 @@ class FileLocks:
         self, lab: str, command: str, say: Callable[[str], None], *, wait: bool = False
     ) -> Iterator[None]:
         """Locks the lab for a block, as `Locks` says."""
-        path = self._folder() / f"{lab}.lock"
+        folder = self._folder()
+        path = folder / f"{lab}.lock"
         with writing(path):
-            private_folder(path.parent)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             self._take(file, lab, say, wait=wait)

@@ -61,6 +61,8 @@ class Lab:
     def _remains(self) -> str:
         """How the nodes stand and what they wrote last: when this is read, the lab is gone."""
         seen = self._ask("status")
+        if seen.returncode:
+            return seen.stderr
         nodes = [node.name for node in ExerciseContext(App(self.environ), self.name).spec.nodes]
         consoles = [
             f"--- console of {node}\n{self._ask('console', node, '-n', str(LINES)).stdout}" for node in nodes

@@ -69,7 +69,7 @@ def test_files_of_a_learner_are_private(tmp_path: Path, monkeypatch: pytest.Monk
         progress.begin("one")
         progress.begin("two")  # the former file is kept beside it
         PtyTransport(["/bin/sh"], data / "transcripts" / "lab" / "c1-root.log", HostSpeed(most=1.0)).close()
-        with FileLocks(lambda: tmp_path / "rackling" / "locks").hold("lab", "lab up", print):
+        with FileLocks(lambda: tmp_path / "locks").hold("lab", "lab up", print):
             pass
     finally:
         os.umask(former)

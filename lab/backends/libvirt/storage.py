@@ -282,9 +282,11 @@ def lab_names(root: Path = ROOT) -> list[str]:
 
 
 def lock_folder() -> Path:
-    """Where the labs' locks are: one folder for all who may use this libvirt."""
+    """Where the labs' locks are: one folder for all who may use this libvirt; made but for the last one."""
     if engine.is_session():
-        return account_locks(os.environ)
+        folder = account_locks(os.environ)
+        make_folder(folder.parent)
+        return folder
     make_folder(SYSTEM)
     return SYSTEM / "locks"
 
@@ -311,3 +313,5 @@ def _make_passable(folder: Path) -> None:
         if not place.is_dir():
             place.mkdir(mode=0o711, exist_ok=True)
             place.chmod(0o711)
+        elif SYSTEM in (place, *place.parents) and place.stat().st_uid == os.geteuid():
+            place.chmod(place.stat().st_mode | 0o011)  # closed, no machine would start

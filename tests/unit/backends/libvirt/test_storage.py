@@ -10,6 +10,7 @@ import pytest
 from lab.backends.libvirt import inspection
 from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names, lock_folder, make_folder
 from lab.errors import LabError, UsageError
+from lab.lock import FileLocks
 from lab.model import PendingBoot
 
 OLD, NEW = "0123456789ab", "ba9876543210"
@@ -165,3 +166,18 @@ def test_one_libvirt_has_one_folder_of_locks(tmp_path: Path, monkeypatch: pytest
             found.add((uri, lock_folder()))
     locks = tmp_path / "rackling" / "locks"
     assert found == {("qemu:///session", locks), ("qemu:///system", locks)}
+
+
+@pytest.mark.parametrize("before", [0o711, 0o700], ids="{:03o}".format)
+def test_a_lock_leaves_the_way_to_disks_open_for_the_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    system = tmp_path / "rackling"
+    monkeypatch.setattr("lab.backends.libvirt.storage.SYSTEM", system)
+    monkeypatch.setenv("LAB_LIBVIRT_URI", "qemu:///system")
+    system.mkdir()
+    system.chmod(before)
+    with FileLocks(lock_folder).hold("lab", "lab up", print):
+        pass
+    assert system.stat().st_mode & 0o777 == 0o711
+    assert (system / "locks").stat().st_mode & 0o777 == 0o700
