@@ -111,3 +111,18 @@ def test_a_new_stage_replaces_a_link_and_a_folder(tmp_path: Path) -> None:
         sh(f"rm -rf {tmp_path}/node/stage; {make}\n{library}\nstage pxe 'no answer'")
         assert (tmp_path / "node/stage").read_text().split(" ", 2)[::2] == ["pxe", "no answer\n"]
     assert precious.read_text() == "keep\n"
+
+
+def test_no_other_child_stands_where_the_nodes_first_process_is_looked_for(tmp_path: Path) -> None:
+    """The firmware starts a boot by `join`; a `power off` in that moment kills its first child."""
+    (tmp_path / "node").mkdir()
+    (tmp_path / "bin").mkdir()
+    for name in ("mkdir", "cat", "ls"):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/forked\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    script = tmp_path / "join"
+    script.write_text((CHASSIS / "join").read_text().replace("/cgroup/$1", f"{tmp_path}/$1"))
+    done = sh(f"exec sh {script} node echo joined", PATH=f"{tmp_path}/bin:/usr/bin:/bin")
+    assert done == "joined\n"
+    assert (tmp_path / "node/cgroup.procs").read_text().strip().isdigit()
+    assert not (tmp_path / "forked").exists()
