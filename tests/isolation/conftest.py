@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from lab.backends.docker.engine import container_name
 from tests.cases.conftest import Lab
 
 SIZE = ("--set", "root=overlay", "--set", "g.count=0")
@@ -39,3 +41,9 @@ def remake(lab: Lab, node: str) -> None:
     lab.run("down", "-y", node)
     up = lab.run("up")
     assert up.returncode == 0, up.stderr.decode(errors="replace")
+
+
+def inside(lab: Lab, node: str, script: str) -> str:
+    """Runs a script in the node's container, outside the node: in its chassis."""
+    words = ["docker", "exec", container_name(lab.name, node), "sh", "-c", script]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from tests.cases.conftest import Lab
+from tests.isolation.conftest import inside
 
 IMAGE = "/opt/ohpc/admin/images/debian13"
 LOOK = "cd /cache && ls -d vnfs-* modules-* && cat users/node-*"
@@ -12,13 +11,7 @@ LOOK = "cd /cache && ls -d vnfs-* modules-* && cat users/node-*"
 
 def cache(lab: Lab) -> tuple[list[str], list[str]]:
     """The names of what is unpacked, and those that nodes use; from a chassis, where nodes cannot look."""
-    done = subprocess.run(
-        ["docker", "exec", f"rackling-{lab.name}-c1", "sh", "-c", LOOK],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
+    lines = inside(lab, "c1", LOOK).splitlines()
     used = {word for line in lines if " " in line for word in line.split()}
     return [line for line in lines if " " not in line], sorted(used)
 

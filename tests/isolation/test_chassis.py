@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.cases.conftest import Lab
-from tests.isolation.conftest import remake
+from tests.isolation.conftest import inside, remake
 
 pytestmark = pytest.mark.quick
 NODES = ("sms", "c1", "outside", "client")
@@ -56,12 +55,6 @@ REFUSED = {
     "userfaultfd": 323,
 }
 """System calls by their number on x86-64."""
-
-
-def inside(lab: Lab, node: str, script: str) -> str:
-    """Runs a script in the node's container, outside the node: in its chassis."""
-    words = ["docker", "exec", f"rackling-{lab.name}-{node}", "sh", "-c", script]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 def firmware(lab: Lab, node: str) -> str:

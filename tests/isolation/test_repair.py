@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from lab.backends.docker.engine import container_name
 from tests.cases.conftest import Lab
+from tests.isolation.conftest import inside
 
 
 def run(lab: Lab, node: str, script: str) -> str:
@@ -39,9 +37,8 @@ def state(lab: Lab, node: str) -> str:
 def test_a_shared_folder_whose_server_died_comes_back(one: Lab, signal: str) -> None:
     users = run(one, "c1", "ls /home")
     assert "user1" in users
-    chassis = ["docker", "exec", container_name(one.name, "c1"), "sh", "-c"]
     kill = f'kill -{signal} $(grep -lsa "[/]shared/home" /proc/[0-9]*/cmdline | cut -d/ -f3)'
-    subprocess.run([*chassis, kill], check=True, timeout=30)
+    inside(one, "c1", kill)
     assert one.on("c1", "sleep 2; timeout -s KILL 5 ls /home/.")[0] != 0
     assert "c1 is ready again" in reset(one, "c1")
     assert run(one, "c1", "ls /home") == users

@@ -14,6 +14,7 @@ import pytest
 from lab.backends.boot_stage import UNREADABLE
 from tests.cases.conftest import COMMAND, Lab
 from tests.hostile_text import STRINGS, as_bytes, assert_harmless, assert_json
+from tests.isolation.conftest import inside
 
 NODE, FOLDER = "c1", "/run/chassis/node"
 STAGE = f"{FOLDER}/stage"
@@ -56,14 +57,6 @@ BACK = (
 )
 
 
-def in_chassis(lab: Lab, script: str) -> None:
-    """Runs a script outside the node's system, where somebody would be who had left it."""
-    container = f"rackling-{lab.name}-{NODE}"
-    subprocess.run(
-        ["docker", "exec", container, "sh", "-c", script], check=True, timeout=60, capture_output=True
-    )
-
-
 def encoded(said: bytes) -> str:
     """Bytes without zeros, which no argument can have, as a word that passes every shell."""
     return base64.b64encode(said.replace(b"\0", b"")).decode()
@@ -92,13 +85,13 @@ def marked() -> Iterator[None]:
 @pytest.mark.usefixtures("marked")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_stage_that_is_no_line_of_text_is_unreadable_and_nothing_else(one: Lab, form: str) -> None:
-    in_chassis(one, f"cp {STAGE} {STAGE}.kept; rm {STAGE}; {FORMS[form]}")
+    inside(one, NODE, f"cp {STAGE} {STAGE}.kept; rm {STAGE}; {FORMS[form]}")
     try:
         began = time.monotonic()
         out, told = look(one, "status")
         assert time.monotonic() - began < PATIENCE
     finally:
-        in_chassis(one, BACK)
+        inside(one, NODE, BACK)
     assert MARK not in out + told
     assert UNREADABLE in row_of(out)
     assert_harmless(out)
@@ -107,9 +100,8 @@ def test_a_stage_that_is_no_line_of_text_is_unreadable_and_nothing_else(one: Lab
 
 def test_a_file_system_that_never_answers_holds_nobody_up(one: Lab) -> None:
     mount = "mount -i -t fuse silent /run -o fd=3,rootmode=40000,user_id=0,group_id=0"
-    in_chassis(
-        one, f"(exec 3<>/dev/fuse; {mount}; sleep 12; exec 3<&-; umount -l /run) >/dev/null 2>&1 & sleep 0.5"
-    )
+    silent = f"(exec 3<>/dev/fuse; {mount}; sleep 12; exec 3<&-; umount -l /run) >/dev/null 2>&1 & sleep 0.5"
+    inside(one, NODE, silent)
     began = time.monotonic()
     seen = [row_of(look(one, "status")[0])]
     assert time.monotonic() - began < PATIENCE
