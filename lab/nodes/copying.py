@@ -23,7 +23,7 @@ from typing import IO, cast
 from lab.errors import LabError, UsageError
 from lab.foreground import Guard
 from lab.nodes.archive import Archive, Damaged
-from lab.nodes.placing import own_name, place_of, put, staged, stream_of
+from lab.nodes.placing import folder_of, own_name, place_of, put, staged, stream_of
 from lab.nodes.room import NoRoom, Room
 from lab.nodes.told import Told
 from lab.nodes.unpacking import LeftOut, fill
@@ -224,8 +224,8 @@ def receive(source: str, target: str, way: Way, shown: str) -> list[LeftOut]:
         except Damaged as problem:
             raise _failure(what, _end(node, guard), _lines(told) or [str(problem)]) from problem
         except NoRoom as problem:
-            folder = target if os.path.isdir(target) else os.path.dirname(target) or "."
-            raise LabError(what, evidence=str(problem), hint=f"df -h {shlex.quote(folder)}") from problem
+            hint = f"df -h {shlex.quote(folder_of(target))}"
+            raise LabError(what, evidence=str(problem), hint=hint) from problem
         except OSError as problem:
             raise LabError(what, evidence=str(problem.strerror or problem)) from problem
         guard.dismiss()

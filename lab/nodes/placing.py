@@ -44,6 +44,11 @@ def place_of(target: str, name: str, *, folder: bool) -> str:
     return os.path.realpath(place) if os.path.exists(place) else place  # a link is followed, as by cp
 
 
+def folder_of(place: str) -> str:
+    """The folder in which a copy to a place is made: the place itself, or the one above."""
+    return place if os.path.isdir(place) else os.path.dirname(place) or "."
+
+
 def stream_of(target: str) -> int | None:
     """Opens a target that can only be written to: a device, a pipe, our own output as /dev/stdout.
 
@@ -67,7 +72,7 @@ def staged(place: str) -> Iterator[bytes]:
 
     Its lock says that it is in use: a killed copy loses it, and the next copy removes the folder.
     """
-    folder = place if os.path.isdir(place) else os.path.dirname(place) or "."
+    folder = folder_of(place)
     _remove_abandoned(folder)
     try:
         stage, lock = _locked_stage(folder)
