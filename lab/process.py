@@ -23,6 +23,7 @@ from lab.errors import LabError
 from lab.polling import Limit, with_reason
 
 SHOWN_LINES = 5
+LONGEST_LINE = 1000  # characters of them
 SHOWN_COMMAND = 120
 STOP_SECONDS = 0.2  # between two looks at `stop`
 TIDY_SECONDS = 10.0  # that a stopped program has to remove what it made
@@ -102,7 +103,7 @@ def _run(
     out, err = _wait(process, argv, stdin, limit, stop)
     status = process.returncode
     if check and status != 0:
-        raise LabError(f"{short(argv)} ended with status {status}", evidence=_last_lines(_text(err)))
+        raise LabError(f"{short(argv)} ended with status {status}", evidence=last_lines(_text(err)))
     return status, out, err
 
 
@@ -156,7 +157,7 @@ def _wait(
                 raise LabError(f"{short(argv)} was stopped")  # noqa: TRY301 - cleaned up below
         _kill_group(process)
         pipes.ended(KILLED_SECONDS)  # not for long: a child of it may hold the pipes open
-        err = _last_lines(_text(pipes.err))
+        err = last_lines(_text(pipes.err))
         message = f"{short(argv)} did not end within {limit.waited:g} s"
         raise ProcessTimeout(message, evidence=with_reason(err, limit))  # noqa: TRY301 - cleaned up below
     except BaseException:
@@ -267,5 +268,6 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-SHOWN_LINES:])
+def last_lines(text: str) -> str:
+    """The end of what a program wrote, as evidence."""
+    return "\n".join(line[-LONGEST_LINE:] for line in text.strip().splitlines()[-SHOWN_LINES:])

@@ -14,9 +14,9 @@ from lab.errors import LabError
 from lab.host_speed import HostSpeed
 from lab.model import ClusterSpec
 from lab.nodes.interactive import Reply
-from lab.nodes.pty import last_lines
 from lab.nodes.shell import CommandTimeout
 from lab.polling import Clock, Sleep, monotonic, pause, wait_for, with_reason
+from lab.process import last_lines
 
 LONGEST = 300.0  # seconds: time limit of one typed command
 LOOK = 10.0  # seconds: time limit of one test of a condition

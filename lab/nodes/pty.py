@@ -15,15 +15,13 @@ from lab.nodes.child import PtyChild
 from lab.nodes.transcript import Transcript
 from lab.polling import Limit, with_reason
 from lab.printable import ConsoleText
-from lab.process import LOOK_AGAIN, short
+from lab.process import LOOK_AGAIN, last_lines, short
 
 CONNECT = 10.0  # seconds a shell may take to answer for the first time
 NUDGE = 1.5  # seconds after which the opening lines are typed again: a slow start may drop them
 FAREWELL = 0.5  # seconds a shell gets to end by itself
 LONGEST_FAREWELL = 2.0  # the same on the slowest host: nobody waits longer for a shell to be closed
 TAKES_INPUT = 10.0  # seconds after which a child that reads nothing of what is typed counts as lost
-SHOWN = 5  # lines of output shown as evidence
-LONGEST_LINE = 1000  # characters of them
 MOST_OUTPUT = 16 << 20  # bytes that wait to be used; a fact has kilobytes
 TAIL = 256  # longer than any marker: how far back a search goes on
 CTRL_C, CTRL_BACKSLASH, CTRL_Z = b"\x03", b"\x1c", b"\x1a"
@@ -169,7 +167,7 @@ class PtyTransport:
             self.read_until(NEVER, farewell)
         self._child.end()
         if self._transcript is not None:
-            with suppress(OSError):
+            with suppress(LabError):  # a full disk
                 self._transcript.write(self._harmless.feed(b"", final=True).encode())
             self._transcript.close()
 
@@ -177,8 +175,3 @@ class PtyTransport:
 def decode(data: bytes) -> str:
     """Bytes of a node as text; what is not UTF-8 becomes U+FFFD."""
     return data.decode("utf-8", errors="replace")
-
-
-def last_lines(text: str) -> str:
-    """The end of an output, as evidence."""
-    return "\n".join(line[-LONGEST_LINE:] for line in text.strip().splitlines()[-SHOWN:])

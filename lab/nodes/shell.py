@@ -28,9 +28,9 @@ from lab.nodes.pty import (
     PtyTransport,
     TooMuchOutput,
     decode,
-    last_lines,
 )
 from lab.polling import Limit, with_reason
+from lab.process import last_lines
 
 GRACE = 1.0  # seconds a command gets to end after each signal
 PIECE = 3000  # a terminal takes at most 4096 characters a line

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.errors import LabError
+from lab.host_speed import HostSpeed
 from lab.nodes import pty, transcript
-from lab.nodes.pty import TooMuchOutput
+from lab.nodes.pty import PtyTransport, TooMuchOutput
 from lab.nodes.shell import Console
 from lab.nodes.transcript import Transcript, prune
 
@@ -78,3 +80,18 @@ def test_a_command_that_prints_too_much_is_ended(tmp_path: Path, monkeypatch: py
         status = Path(f"/proc/{shell}/cmdline")
         assert not status.exists() or b"yes" not in status.read_bytes()
     assert sum(sizes(tmp_path).values()) < 3 << 20
+
+
+def test_a_shell_is_closed_though_the_disk_has_become_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = PtyTransport(["/bin/sh"], tmp_path / "c1-root.log", HostSpeed(most=1.0))
+    tried: list[bytes] = []
+
+    def full(_record: Transcript, data: bytes) -> None:
+        tried.append(data)
+        raise LabError("cannot write")
+
+    monkeypatch.setattr(Transcript, "write", full)
+    shell.close()
+    assert tried
