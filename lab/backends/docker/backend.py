@@ -219,7 +219,6 @@ class DockerBackend:
         if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
             for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
         self._start_switch(spec, say)
-        assembly.make_volumes(self.client, spec)
         say("cutting the power of every node")
         others = [node for node in spec.nodes if node != spec.sms]
         strangers = [node.name for node in others if node.role is Role.OUTSIDE]
@@ -268,12 +267,12 @@ class DockerBackend:
         return spec
 
     def _start_switch(self, spec: ClusterSpec, say: Say) -> None:
-        """Makes sure that the lab's switch runs."""
+        """Makes sure that the lab's volumes are there, and that its switch runs."""
+        assembly.make_volumes(self.client, spec)
         present = inspection.containers(self.client, spec.lab)
         if "switch" in _running(present):
             return
         if "switch" not in present:
-            assembly.make_volumes(self.client, spec)
             say("creating the switch")
             assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)
         assembly.start(self.client, spec.lab, "switch")
@@ -286,7 +285,6 @@ class DockerBackend:
     def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
         if not nodes:
             return
-        assembly.make_volumes(self.client, spec)
         images = assembly.images(self.client)
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
