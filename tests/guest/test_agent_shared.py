@@ -83,6 +83,21 @@ def test_nodes_that_boot_at_the_same_moment_unpack_once(tmp_path: Path) -> None:
     assert kept(tmp_path) == ["modules-m", "vnfs-one"]
 
 
+def test_a_folder_that_another_node_finishes_before_it_is_opened_is_there(tmp_path: Path) -> None:
+    other = """
+    mkdir() {
+        case "$*" in *upper*) return ;; esac
+        command mkdir "$@"
+        case "$*" in *.new) command mkdir -p "${2%.new}/usr"; : >"${2%.new}/whole"; rmdir "$2" ;; esac
+    }
+    shared_vnfs; echo "$? $why" """
+    done = subprocess.run(
+        script(tmp_path, other, "00:01", "one", "m"), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0 \n"
+    assert not (tmp_path / "fetched").exists()
+
+
 def test_no_node_loses_what_it_runs_on_while_others_boot(tmp_path: Path) -> None:
     """Four nodes boot again and again from three images; each looks for its own before its next boot."""
     life = """

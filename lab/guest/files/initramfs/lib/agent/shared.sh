@@ -47,6 +47,7 @@ make_shared() {
         mkdir -p "$CACHE/$1.new" || { why="could not write to the lab's cache"; return 9; }
         { flock 9 && make_once "$@" || return 9; } 9<"$CACHE/$1.new"   # gone if another node has just made it
     done
+    return 0   # a loop's status is that of its last turn, and that may be the open of a folder that had just gone
 }
 
 make_once() {
