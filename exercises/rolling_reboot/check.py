@@ -226,17 +226,20 @@ def the_script_did_it(cluster: ClusterView) -> None:
 
 def told(log: str, node: str) -> str:
     """What is missing about a node's rolling reboot in the log of the controller; empty if nothing is."""
-    wanted = ["rolling:reboot", "rolling:rebooting", "IDLE"]
+    story = ["rolling:reboot", "rolling:rebooting", "IDLE"]
+    wanted = story
     for line in log.splitlines():
         reason, state = REASON.search(line), STATE.search(line)
         found = reason or state
         if found is None or found[1] != node:
             continue
-        words = found[2].split()
-        if reason and words[:1] == ["rolling:reboot"]:
-            wanted = ["rolling:rebooting", "IDLE"]  # start again: the node may have been rebooted before
-        elif words[:1] == wanted[:1]:
+        word = " ".join(found[2].split()[:1])
+        if word == wanted[0]:
             wanted = wanted[1:]
+        elif reason and word == story[0]:
+            wanted = story[1:]  # start again: the node may have been rebooted before
+        elif reason and word not in ("", story[1]):
+            wanted = story  # for example rolling:failed: whoever resumes the node now is not the script
         if not wanted:
             return ""
     return f"no {wanted[0]}"

@@ -127,6 +127,7 @@ ROLLED = """\
 [T] update_node: node {0} state set to IDLE
 """
 
+FAILED = "[T] update_node: node c2 reason set to: rolling:failed, it runs debian13-1\n"
 
 WRITTEN = "HealthCheckInterval=10\nHealthCheckProgram=/opt/ohpc/pub/rolling/check\n"
 
@@ -213,6 +214,9 @@ def test_an_unstamped_node_and_one_out_of_service_are_named() -> None:
         (ROLLED.format("c2").splitlines()[0], "no rolling:rebooting"),
         ("\n".join(ROLLED.format("c2").splitlines()[:3]), "no IDLE"),
         (ROLLED.format("c2") + ROLLED.format("c2").splitlines()[0], ""),
+        (ROLLED.format("c2").replace("1-2\n", "1-2\n[T] update_node: node c2 reason set to: \n"), ""),
+        (ROLLED.format("c2").replace("1-2\n", f"1-2\n{FAILED}"), "no rolling:reboot"),
+        (ROLLED.format("c2").replace("1-2\n", f"1-2\n{FAILED}") + ROLLED.format("c2"), ""),
     ],
 )
 def test_the_log_must_tell_the_whole_story(log: str, told: str) -> None:
