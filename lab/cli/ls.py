@@ -1,4 +1,4 @@
-"""`lab ls`: lists every lab on this host."""
+"""`lab ls`: lists every lab of one backend on this host."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from lab.model import LabRecord
 
 
-@click.command("ls", short_help="List every lab on this host.")
+@click.command("ls", short_help="List every lab of one backend.")
 @json_option
 @click.pass_obj
 def command(app: App, as_json: bool) -> None:
-    """List every lab on this host.
+    """List every lab of one backend on this host.
 
-    An orphan is what is left of a lab that has lost its SMS or its description.
+    The backend is the chosen one: `lab --backend libvirt ls` lists labs of virtual machines. An orphan is what is left of a lab that has lost its SMS or its description.
     """
     from lab.cli.output import note, show_json, show_table
 
@@ -28,7 +28,7 @@ def command(app: App, as_json: bool) -> None:
         show_json({"labs": [_as_dict(record) for record in records]})
         return
     if not records:
-        note("there is no lab; lab up creates one")
+        note(f"there is no lab on backend {app.backend_name}; lab up creates one")
         return
     show_table(
         ("LAB", "BACKEND", "OWNER", "CREATED", "RUNNING", "NOTE"),

@@ -31,7 +31,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Inspection": {
         "status": "Show the state of each node.",
-        "ls": "List every lab on this host.",
+        "ls": "List every lab of one backend.",
         "shell": "Open a shell in a node, or run one command there.",
         "console": "Show a node's console, or type on it.",
         "logs": "Show a node's journal.",

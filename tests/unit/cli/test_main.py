@@ -314,7 +314,7 @@ def test_a_lab_that_is_not_there(desk: Desk, command: list[str]) -> None:
 def test_ls_of_nothing_is_an_empty_list(desk: Desk) -> None:
     assert desk.json("ls")["labs"] == []
     result = desk("ls")
-    assert (result.stdout, result.stderr) == ("", "there is no lab; lab up creates one\n")
+    assert (result.stdout, result.stderr) == ("", "there is no lab on backend docker; lab up creates one\n")
 
 
 def test_ls_lists_labs_and_orphans(up: Desk) -> None:
