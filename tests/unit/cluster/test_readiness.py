@@ -102,6 +102,7 @@ def test_sms(
     [
         (info("c1"), ProbeResult.YES, Expectation.OPEN, "idle"),
         (info("c1", "MIXED"), ProbeResult.YES, Expectation.OPEN, "mixed"),
+        (info("c1", "IDLE", "", "Node unexpectedly rebooted"), ProbeResult.YES, Expectation.OPEN, "idle"),
         (
             info("c1", "IDLE", "NOT_RESPONDING"),
             ProbeResult.NO,
