@@ -124,7 +124,32 @@ def test_a_line_of_the_configuration_that_says_nothing_is_told(sms: Sms) -> None
 def test_genders(sms: Sms) -> None:
     sms.must("node", "new", "c1", "-g", "cpu,rack1")
     sms.must("node", "new", "c2")
-    assert sms.read("/etc/genders") == "c1 cpu,rack1\nc2\n"
+    sms.must("node", "new", "c3", "-g", "cpu", "--enabled=0")
+    sms.must("node", "new", "DEFAULT", "-g", "cpu")
+    rows = ["c1 cpu,rack1", "c2", "# DISABLED c3 cpu"]
+    assert sms.read("/etc/genders").splitlines() == [render.MARKER, *rows]
+
+
+def test_genders_keep_what_an_administrator_wrote_above_the_marker(sms: Sms) -> None:
+    """Provision/Genders.pm (generate); a row that the administrator wrote is not written twice."""
+    sms.write("/etc/genders", "sms head\nc1 cpu\n")
+    sms.must("node", "new", "c1", "-g", "cpu")
+    sms.must("node", "new", "c2", "-g", "cpu")
+    assert sms.read("/etc/genders").splitlines() == ["sms head", "c1 cpu", "", render.MARKER, "c2 cpu"]
+    sms.must("node", "delete", "c2")
+    assert sms.read("/etc/genders").splitlines() == ["sms head", "c1 cpu", "", render.MARKER]
+
+
+def test_genders_can_be_turned_off_or_go_elsewhere(sms: Sms) -> None:
+    """Provision/Genders.pm (update)."""
+    settings = sms.read("/etc/warewulf/provision.conf")
+    sms.write("/etc/warewulf/provision.conf", f"{settings}generate genders = no\n")
+    sms.must("node", "new", "c1")
+    assert not sms.path("/etc/genders").exists()
+    sms.write("/etc/warewulf/provision.conf", f"{settings}genders file = /etc/mine\n")
+    sms.must("node", "new", "c2")
+    assert "c2" in sms.read("/etc/mine")
+    assert not sms.path("/etc/genders").exists()
 
 
 def test_dnsmasq_is_told_by_its_pid_file(sms: Sms) -> None:

@@ -187,14 +187,14 @@ def test_hosts_keep_what_warewulf_and_learners_added(played: Played, lab: cluste
     lines = played.text("/etc/hosts").splitlines()
     assert lines[0] == "127.0.0.1 localhost"
     assert lines[1].split() == ["172.16.0.1", "sms", "sms.localdomain"]
-    assert lines[2:] == ["::1 ip6-localhost", "10.9.8.7 mine"]
+    assert lines[2:] == ["127.0.0.1 localhost somewhere", "::1 ip6-localhost", "10.9.8.7 mine"]
     text = played.text("/etc/hosts")
     host.write_hosts(played, lab)
     assert played.text("/etc/hosts") == text
 
 
 def test_known_hosts_name_each_machine_by_name_and_address(played: Played, lab: cluster.Description) -> None:
-    sms, nodes = host.known_hosts(lab, Identity(played)).splitlines()
+    sms, nodes = host.known_hosts(lab, Identity(played))
     assert sms.split()[0] == "sms,172.16.0.1"
     assert nodes.split()[0] == "login,172.16.0.2,c1,172.16.1.1,g1,172.16.2.1"
     assert sms.split()[1] == nodes.split()[1] == "ssh-ed25519"

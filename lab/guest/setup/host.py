@@ -8,12 +8,14 @@ import string
 import time
 from collections.abc import Callable
 
+from lab.guest.setup import kept_lines
 from lab.guest.setup.cluster import Card, Description
 from lab.guest.setup.identity import USERS, Identity
 from lab.guest.system import System
 
 TEMPLATES = "/usr/share/rackling"
 CHROOT = "/opt/ohpc/admin/images/debian13"
+OWN_DNSMASQ = "/etc/dnsmasq.d"
 FIRST_UID = 1001
 CABLE_SECONDS = 20.0  # how long a card may take to appear: the harness plugs cables in during the boot
 NETWORK_CARDS = "/sys/class/net"
@@ -51,12 +53,16 @@ def write_hosts(system: System, cluster: Description) -> None:
     ours = f"127.0.0.1 localhost\n{sms.boot_card.address:<23}{sms.name} {sms.name}.localdomain\n"
     current = system.text("/etc/hosts", "")
     if ours not in current:
-        rest = [line for line in current.splitlines() if not line.startswith("127.0.0.1 ")]
+        rest = [line for line in current.splitlines() if line.split() != ["127.0.0.1", "localhost"]]
         system.write("/etc/hosts", (ours + "\n".join([*rest, ""])).encode())
 
 
 def write_services(system: System, cluster: Description) -> None:
-    """Writes the configuration of DHCP, TFTP, DNS and the web server for the provisioned network."""
+    """Writes the configuration of DHCP, TFTP, DNS and the web server for the provisioned network.
+
+    The two files are rendered at each boot, as Warewulf renders dhcpd.conf from its template. An
+    administrator's own settings are files beside them: in OWN_DNSMASQ and in /etc/nginx/conf.d.
+    """
     card = cluster.sms.boot_card
     subnet = cluster.subnets["internal"]
     values = {
@@ -72,6 +78,7 @@ def write_services(system: System, cluster: Description) -> None:
     ):
         text = string.Template(system.text(f"{TEMPLATES}/{template}")).substitute(values)
         system.write(target, text.encode())
+    system.make_dir(OWN_DNSMASQ)  # dnsmasq does not start if it is missing
     _provision_conf(system, card, str(subnet.netmask))
 
 
@@ -93,19 +100,26 @@ def install_keys(system: System, cluster: Description, identity: Identity) -> No
     _host_key(system, "/etc/ssh", identity, "host_sms")
     system.make_dir("/root/.ssh", mode=0o700)
     system.write("/root/.ssh/cluster", identity.private_key("root"), mode=0o600)
-    system.write(
-        "/root/.ssh/config", b"# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n", mode=0o600
-    )
-    system.write("/etc/ssh/ssh_known_hosts", known_hosts(cluster, identity).encode())
+    if not system.exists("/root/.ssh/config"):  # as wwinit/50-ssh_keys.init
+        config = b"# Added by Warewulf\nHost *\n   IdentityFile ~/.ssh/cluster\n"
+        system.write("/root/.ssh/config", config, mode=0o600)
+    _known_hosts(system, "/etc/ssh/ssh_known_hosts", cluster, identity)
 
 
-def known_hosts(cluster: Description, identity: Identity) -> str:
-    """The known_hosts file of all machines: nodes share one key, as Warewulf's do (wwinit ssh_keys)."""
+def _known_hosts(system: System, path: str, cluster: Description, identity: Identity) -> bool:
+    """Renews our lines of a known_hosts file; returns whether anything changed."""
+    text = kept_lines.known_hosts(system.text(path, ""), known_hosts(cluster, identity))
+    return system.write(path, text.encode("utf-8", "surrogateescape"))
+
+
+def known_hosts(cluster: Description, identity: Identity) -> list[str]:
+    """The lines of known_hosts for all machines: nodes share one key, as Warewulf's do (wwinit ssh_keys)."""
     sms = cluster.sms
-    lines = [f"{sms.name},{sms.boot_card.address} {_bare(identity.public_key('host_sms'))}"]
     names = [name for machine in cluster.stateless for name in (machine.name, str(machine.boot_card.address))]
-    lines.append(f"{','.join(names)} {_bare(identity.public_key('host_nodes'))}")
-    return "\n".join(lines) + "\n"
+    return [
+        f"{sms.name},{sms.boot_card.address} {_bare(identity.public_key('host_sms'))}",
+        f"{','.join(names)} {_bare(identity.public_key('host_nodes'))}",
+    ]
 
 
 def _bare(public_key: str) -> str:
@@ -151,16 +165,14 @@ def _home(system: System, identity: Identity, user: str, uid: int) -> None:
 
 def prepare_chroot(system: System, cluster: Description, identity: Identity) -> bool:
     """Writes the keys that all nodes share to their chroot; returns whether anything changed."""
-    before = system.text(f"{CHROOT}/etc/ssh/ssh_known_hosts", "")
-    after = known_hosts(cluster, identity)
-    if before == after and system.exists(f"{CHROOT}/etc/ssh/ssh_host_ed25519_key"):
+    changed = _known_hosts(system, f"{CHROOT}/etc/ssh/ssh_known_hosts", cluster, identity)
+    if not changed and system.exists(f"{CHROOT}/etc/ssh/ssh_host_ed25519_key"):
         return False
-    system.write(f"{CHROOT}/etc/ssh/ssh_known_hosts", after.encode())
     _host_key(system, f"{CHROOT}/etc/ssh", identity, "host_nodes")
     system.make_dir("/etc/warewulf/vnfs/ssh", mode=0o700)
     _host_key(system, "/etc/warewulf/vnfs/ssh", identity, "host_nodes")
     system.make_dir(f"{CHROOT}/root/.ssh", mode=0o700)
-    system.write(
-        f"{CHROOT}/root/.ssh/authorized_keys", (identity.public_key("root") + "\n").encode(), mode=0o600
-    )
+    trusted = f"{CHROOT}/root/.ssh/authorized_keys"
+    text = kept_lines.authorized_keys(system.text(trusted, ""), identity.public_key("root"))
+    system.write(trusted, text.encode("utf-8", "surrogateescape"), mode=0o600)
     return True

@@ -10,6 +10,8 @@ from lab.guest.system import System
 from lab.siphon.fetch.hostlist import HostlistError, expand
 
 CONF = "/etc/slurm/slurm.conf"
+CGROUP_CONF = "/etc/slurm/cgroup.conf"
+GRES_CONF = "/etc/slurm/gres.conf"
 RESERVED_MEMORY = 10  # percent of a node's memory that jobs cannot use
 
 BASE = """\
@@ -61,14 +63,26 @@ HARDWARE = "Sockets={} CoresPerSocket=1 ThreadsPerCore=1 RealMemory={}{} State=U
 
 def write(system: System, cluster: Description) -> bool:
     """Writes the configuration, or adds missing nodes to it; returns whether a controller must reread it."""
-    system.write("/etc/slurm/cgroup.conf", CGROUP.encode())
-    system.write("/etc/slurm/gres.conf", gres(cluster.compute).encode())
+    if not system.exists(CGROUP_CONF):
+        system.write(CGROUP_CONF, CGROUP.encode())
     current = system.text(CONF, "")
+    _write_gres(system, cluster.compute, _not_named(current, cluster.compute))
     if not current:
         system.write(CONF, (BASE + "\n" + nodes(cluster.compute)).encode())
         return False
     updated = add_nodes(current, cluster.compute)
     return system.write(CONF, updated.encode("utf-8", "surrogateescape"))
+
+
+def _write_gres(system: System, machines: Sequence[Machine], new: Sequence[Machine]) -> None:
+    """Writes the GPUs of all nodes, or adds those of new nodes; what else is in the file stays."""
+    if not system.exists(GRES_CONF):
+        system.write(GRES_CONF, gres(machines).encode())
+    text = system.text(GRES_CONF)
+    rows = _gres_rows(_not_named(text, new))
+    if rows:
+        text = "\n".join([text.rstrip("\n"), *rows, ""])
+        system.write(GRES_CONF, text.encode("utf-8", "surrogateescape"))
 
 
 def nodes(machines: Sequence[Machine]) -> str:
@@ -88,18 +102,26 @@ def _lines(machines: Iterable[Machine]) -> str:
 
 def gres(machines: Sequence[Machine]) -> str:
     """gres.conf: the character devices that stand for GPUs, numbered so that jobs learn which they have."""
-    lines = ["# Emulated GPUs: device files without a device behind them."]
-    for machine in machines:
-        if machine.gpus:
-            last = f"[0-{machine.gpus - 1}]" if machine.gpus > 1 else "0"
-            lines.append(f"NodeName={machine.name} Name=gpu File=/dev/nvidia{last}")
+    lines = ["# Emulated GPUs: device files without a device behind them.", *_gres_rows(machines)]
     return "\n".join(lines) + "\n"
+
+
+def _gres_rows(machines: Iterable[Machine]) -> list[str]:
+    return [
+        f"NodeName={machine.name} Name=gpu File=/dev/nvidia{_numbers(machine.gpus)}"
+        for machine in machines
+        if machine.gpus
+    ]
+
+
+def _numbers(count: int) -> str:
+    return f"[0-{count - 1}]" if count > 1 else "0"
 
 
 def add_nodes(text: str, machines: Sequence[Machine]) -> str:
     """Adds lines for nodes that the file does not name, and adds them to the partition `normal`."""
-    known = {name for line in re.findall(r"(?im)^\s*NodeName=(\S+)", text) for name in listed_names(line)}
-    new = [machine for machine in machines if machine.name not in known]
+    known = _named(text)
+    new = _not_named(text, machines)
     if not new:
         return text
     more = "," + hostlist([machine.name for machine in new])
@@ -113,6 +135,16 @@ def add_nodes(text: str, machines: Sequence[Machine]) -> str:
     if not partitions and not known and not re.search(r"(?im)^\s*PartitionName=", text):
         text += PARTITION.format(more[1:])
     return text
+
+
+def _named(text: str) -> set[str]:
+    """The nodes that the NodeName lines of a configuration name."""
+    return {name for line in re.findall(r"(?im)^\s*NodeName=(\S+)", text) for name in listed_names(line)}
+
+
+def _not_named(text: str, machines: Iterable[Machine]) -> list[Machine]:
+    known = _named(text)
+    return [machine for machine in machines if machine.name not in known]
 
 
 def listed_names(hosts: str) -> tuple[str, ...]:

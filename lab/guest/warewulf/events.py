@@ -30,7 +30,7 @@ def apply(system: System, store: Store, warn: Callable[[str], None], *, dhcp: bo
         warn(f"DHCP and iPXE are not up to date. {error}")
         done, network = False, None
     reload = write_hosts(system, store, nodes, network)
-    system.write(GENDERS, render.genders(nodes).encode())
+    write_genders(system, nodes)
     if network is not None:
         write_ipxe(system, store, nodes, network)
         if dhcp:
@@ -49,7 +49,17 @@ def write_hosts(system: System, store: Store, nodes: list[Record], network: Boot
     text = render.hosts(before, nodes, network, localdomain=localdomain).encode("utf-8", "surrogateescape")
     if settings.yes("generate dynamic_hosts", default=True):
         contents.store_generated(store, "dynamic_hosts", "/etc/hosts", text)
-    return settings.yes("update hostfile", default=True) and system.write("/etc/hosts", text)
+    path = settings.one("hostfile", "/etc/hosts")
+    return settings.yes("update hostfile", default=True) and system.write(path, text)
+
+
+def write_genders(system: System, nodes: list[Record]) -> None:
+    """Rewrites pdsh's genders file, unless `generate genders` is no (Provision/Genders.pm, update)."""
+    settings = conf.read(system, "provision.conf")
+    if settings.yes("generate genders", default=True):
+        path = settings.one("genders file", GENDERS)
+        text = render.genders(system.text(path, ""), nodes)
+        system.write(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_dhcp(system: System, nodes: list[Record], network: BootNetwork) -> bool:
@@ -75,7 +85,10 @@ def reload_dhcp(system: System) -> bool:
 
 
 def write_ipxe(system: System, store: Store, nodes: list[Record], network: BootNetwork) -> None:
-    """Writes one iPXE script per hardware address that may boot, and removes all others."""
+    """Writes one iPXE script per hardware address that may boot, and removes all other scripts of nodes.
+
+    Files that an administrator put there stay: Provision/Pxe.pm (delete) removes those of nodes only.
+    """
     bootstraps = {str(one.id): one for one in store.records(Kind.BOOTSTRAP)}
     default = conf.read(system, "provision.conf").one("default kargs", DEFAULT_KARGS)
     kernels = render.Kernels(network, default, system.text(MACHINE_KARGS, ""))
@@ -89,6 +102,6 @@ def write_ipxe(system: System, store: Store, nodes: list[Record], network: BootN
                     wanted.setdefault(hwaddr, text)
     for hwaddr, text in wanted.items():
         system.write(f"{IPXE}/{hwaddr}", text.encode())
-    for name in system.names(IPXE):
-        if name not in wanted and not name.startswith("."):
-            system.remove(f"{IPXE}/{name}")
+    for path in (f"{IPXE}/{name}" for name in system.names(IPXE) if name not in wanted):
+        if system.is_file(path) and render.is_ipxe_of_a_node(system.text(path)):
+            system.remove(path)

@@ -69,15 +69,21 @@ def dnsmasq_options(nodes: Iterable[Record]) -> str:
 # Names
 
 
+def _above_marker(text: str) -> list[str]:
+    """The lines of a file that Warewulf leaves alone: those above its marker; without a marker, all."""
+    lines = text.split("\n")
+    # The line as a whole, as in Provision/HostsFile.pm and Provision/Genders.pm (both: generate).
+    kept = "\n".join(lines[: lines.index(MARKER)] if MARKER in lines else lines).rstrip("\n")
+    return [kept, ""] if kept else []
+
+
 def hosts(before: str, nodes: Iterable[Record], network: BootNetwork | None, *, localdomain: bool) -> str:
     """A hosts file: the lines above the marker are kept, then follow all nodes.
 
     A node's own name stands for its address on the boot network, as in Provision/HostsFile.pm (generate);
     without a boot network, for its first address.
     """
-    kept = before.split(MARKER, 1)[0].rstrip("\n")
-    lines = [kept, ""] if kept else []
-    lines.append(MARKER)
+    lines = [*_above_marker(before), MARKER]
     for node in nodes:
         main = _main_device(node, network)
         for device in node.netdevs if node.name != TEMPLATE else ():
@@ -108,9 +114,21 @@ def _names(node: Record, device: NetDev, *, own: bool, localdomain: bool) -> lis
     return list(dict.fromkeys(names))
 
 
-def genders(nodes: Iterable[Record]) -> str:
-    """Nodes and their groups in the format of pdsh's genders file."""
-    return "".join(f"{node.name} {node.one('GROUPS')}".rstrip() + "\n" for node in nodes)
+def genders(before: str, nodes: Iterable[Record]) -> str:
+    """The genders file of pdsh: the lines above the marker are kept, then follow all nodes and their groups.
+
+    The rows are those of Provision/Genders.pm (generate). A row that is above the marker already is left out:
+    libgenders refuses a file that gives a node an attribute twice.
+    """
+    kept = _above_marker(before)
+    known = set("\n".join(kept).split("\n"))
+    rows = [_genders_row(node) for node in nodes if node.name != TEMPLATE]
+    return "\n".join([*kept, MARKER, *(row for row in rows if row not in known)]) + "\n"
+
+
+def _genders_row(node: Record) -> str:
+    row = f"{node.name} {node.one('GROUPS')}".rstrip()
+    return row if node.enabled else f"# DISABLED {row}"
 
 
 # Boot
@@ -125,11 +143,18 @@ class Kernels:
     always: str = ""  # come before a node's own arguments, which therefore override them
 
 
+IPXE_HEAD = "#!ipxe\n# Configuration for Warewulf node: "
+
+
+def is_ipxe_of_a_node(text: str) -> bool:
+    """Whether an iPXE script is one that `ipxe` wrote."""
+    return text.startswith(IPXE_HEAD)
+
+
 def ipxe(node: Record, device: NetDev, hwaddr: str, bootstrap: Record | None, kernels: Kernels) -> str | None:
     """The iPXE script for one hardware address; None if there is nothing to boot."""
     head = [
-        "#!ipxe",
-        f"# Configuration for Warewulf node: {node.name}",
+        f"{IPXE_HEAD}{node.name}",
         f"# Warewulf data store ID: {node.id}",
     ]
     local = node.one("BOOTLOCAL")
