@@ -268,10 +268,12 @@ def test_a_file_of_4_gib_is_refused_before_anything_is_packed(sms: Sms, chroot: 
     assert done.status == 1
     assert done.err == (
         "ERROR:  /etc/huge is too large for an image: it has 5368709120 bytes, and 4294967295 are the most\n"
-        "hint: remove it, or leave it out: wwvnfs --exclude='/etc/huge'\n"
+        "hint: remove it, or add `exclude += /etc/huge` to /etc/warewulf/vnfs.conf\n"
     )
     assert time.monotonic() - begun < 60
-    assert sms.run("wwvnfs", "--chroot", CHROOT, "--exclude=/etc/huge").status == 0
+    settings = sms.read("/etc/warewulf/vnfs.conf")
+    sms.write("/etc/warewulf/vnfs.conf", f"{settings}exclude += /etc/huge\n")
+    assert sms.run("wwvnfs", "--chroot", CHROOT).status == 0
 
 
 def test_a_file_of_a_far_date_is_packed(sms: Sms, chroot: Path) -> None:

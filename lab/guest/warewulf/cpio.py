@@ -70,7 +70,7 @@ def too_large(entry: Entry) -> TooLargeError:
     path = os.fsdecode(entry.path)
     return TooLargeError(
         f"/{path} is too large for an image: it has {entry.size} bytes, and {LARGEST} are the most\n"
-        f"hint: remove it, or leave it out: wwvnfs --exclude='/{path}'"
+        f"hint: remove it, or add `exclude += /{path}` to /etc/warewulf/vnfs.conf"
     )
 
 

@@ -47,7 +47,13 @@ def _compiled(patterns: Iterable[str]) -> re.Pattern[bytes] | None:
 
 
 def _expression(pattern: str) -> bytes:
-    text = re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]").replace(r"\[", "[")
+    # As in a shell and in Perl's File::Glob, no wildcard stands for the dot that begins a hidden name.
+    return b"/".join(_component(part) for part in pattern.split("/"))
+
+
+def _component(pattern: str) -> bytes:
+    hidden = r"(?!\.)" if pattern.startswith(("*", "?", "[")) else ""
+    text = hidden + re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]").replace(r"\[", "[")
     return os.fsencode(text.replace(r"\]", "]"))
 
 

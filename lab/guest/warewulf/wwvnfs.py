@@ -25,13 +25,16 @@ USAGE = """USAGE: wwvnfs [options] NAME
        wwvnfs [options] --chroot PATH
 
 Packs a chroot into a VNFS image, the root file system that nodes boot. Packs only the parts that
-changed since the last run.
+changed since the last run. The first run writes its options to /etc/warewulf/vnfs/NAME.conf, which later
+runs follow; to leave out more paths for good, add `exclude += /path` there.
 
    -c, --chroot PATH      the tree to pack (also -r, --root)
    -o, --output FILE      write the image to FILE, not to the data store
-   -e, --exclude GLOB     leave out matching paths (also --excludefile FILE)
-       --hybridize GLOB   leave out matching paths, or link them into the hybrid path
-                          (also --hybridizefile FILE)
+   -e, --exclude GLOB     leave out these paths, and not those of the configuration
+       --excludefile FILE leave out the paths in FILE, too
+       --hybridize GLOB   leave out these paths or link them into the hybrid path, and not those of the
+                          configuration
+       --hybridizefile FILE  hybridize the paths in FILE, too
        --hybridpath PATH  where nodes find hybridized paths
        --full             pack everything again
    -d, -v, -q, -h         debug, verbose, quiet, show this text
@@ -68,7 +71,8 @@ class PackJob:
     rules: Rules
     command: tuple[str, ...]
     full: bool
-    new_config: bool
+    new_config: str
+    """The VNFS's own configuration, to be written; empty if it has one."""
 
 
 class StepTimer:
@@ -136,28 +140,53 @@ def _job(system: System, parsed: Parsed) -> PackJob:
         raise WarewulfError(f"Path to chroot is not valid ('{chroot}')")
     if not os.path.lexists(system.path(f"{chroot}/sbin/init")):
         raise WarewulfError("Can not find /sbin/init in your VNFS!")
-    hybridpath = (parsed.one("hybridpath") or settings.one("hybridpath")).replace("%{name}", name)
-    if hybridpath and hybridpath not in system.text(f"{chroot}/etc/fstab", ""):
+    return _job_of(system, parsed, settings, name, chroot, new_config=new)
+
+
+def _job_of(
+    system: System, parsed: Parsed, settings: conf.Config, name: str, chroot: str, *, new_config: bool
+) -> PackJob:
+    hybridpath = (parsed.one("hybridpath") or settings.one("hybridpath")).replace("%{name}", name).rstrip("/")
+    if hybridpath and not _is_mounted(system, chroot, hybridpath):
         _warn(f"The hybrid path {hybridpath} is not mounted by {chroot}/etc/fstab")
-    exclude = [*settings.many("exclude"), *parsed.listed("exclude")]
-    exclude += _lines(system, parsed.one("excludefile") or settings.one("excludefile"))
-    hybridize = [*settings.many("hybridize"), *parsed.listed("hybridize")]
-    hybridize += _lines(system, parsed.one("hybridizefile"))
+    exclude = _paths(system, parsed, settings, "exclude")
+    # `excludes` is the former name of `hybridize`; the command line does not replace it.
+    hybridize = [*_paths(system, parsed, settings, "hybridize"), *settings.many("excludes")]
     return PackJob(
         name=name,
         chroot=os.path.abspath(chroot),
         output=parsed.one("output") or settings.one("output"),
-        rules=Rules(exclude, hybridize, hybridpath),
+        rules=Rules(_absolute(exclude), _absolute(hybridize), hybridpath),
         command=_compressor(settings.one("gzip command", COMPRESSOR)),
         full=parsed.has("full"),
-        new_config=new,
+        new_config=_own_config(parsed, chroot) if new_config else "",
     )
 
 
-def _lines(system: System, path: str) -> list[str]:
-    if not path:
-        return []
-    return [line.strip() for line in system.text(path).splitlines() if line.strip()]
+def _paths(system: System, parsed: Parsed, settings: conf.Config, key: str) -> list[str]:
+    """The paths of `exclude` or `hybridize`, as in vnfs/bin/wwvnfs.
+
+    Paths on the command line replace those of the configuration and of any file. A file on the command line
+    replaces the configuration's file and adds to its paths.
+    """
+    if parsed.has(key):
+        return list(parsed.listed(key))
+    path = parsed.one(f"{key}file") or settings.one(f"{key}file")
+    lines = system.text(path).splitlines() if path else []
+    return [*settings.many(key), *(line.strip() for line in lines if line.strip())]
+
+
+def _absolute(paths: Sequence[str]) -> list[str]:
+    for path in paths:
+        if not path.startswith("/"):
+            _warn(f"Not an absolute path, so nothing is left out: {path}")
+    return [path for path in paths if path.startswith("/")]
+
+
+def _is_mounted(system: System, chroot: str, path: str) -> bool:
+    rows = [line.split() for line in system.text(f"{chroot}/etc/fstab", "").splitlines()]
+    places = [row[1].rstrip("/") for row in rows if len(row) > 2 and row[1].startswith("/") and row[1] != "/"]
+    return any(path.startswith(place) for place in places)
 
 
 def _compressor(text: str) -> tuple[str, ...]:
@@ -180,7 +209,7 @@ def _build(system: System, job: PackJob, timer: StepTimer) -> None:
             _to_store(system, job, timer, cache)
     if job.new_config:
         path = f"{conf.FOLDER}/vnfs/{job.name}.conf"
-        system.write(path, _own_config(job).encode())
+        system.write(path, job.new_config.encode())
         timer.say(f"Wrote a new configuration file at: {path}")
     timer.took("Total elapsed time", timer.begun)
 
@@ -197,14 +226,15 @@ def _alone(system: System, path: str) -> Iterator[None]:
         yield
 
 
-def _own_config(job: PackJob) -> str:
-    return (
-        f"# Settings of the VNFS {job.name}; vnfs.conf holds the settings of all.\n"
-        f"chroot = {job.chroot}\n"
-        "# exclude += /path/*\n"
-        "# hybridize += /path\n"
-        "# hybridpath = /vnfs/%{name}\n"
-    )
+def _own_config(parsed: Parsed, chroot: str) -> str:
+    """The configuration that the first run writes: what its command line says (vnfs/bin/wwvnfs, the end)."""
+    given = {key: parsed.one(key) for key in ("output", "hybridpath", "excludefile", "hybridizefile")}
+    rows = [f"chroot = {os.path.abspath(chroot)}"]
+    rows += [f"{key} = {value}" if value else f"# {key} =" for key, value in given.items()]
+    for key in ("exclude", "hybridize"):
+        rows += [f"{key} += {path}" for path in parsed.listed(key)] or [f"# {key} += /path"]
+    head = "# Settings of this VNFS; those of all are in vnfs.conf. Options of wwvnfs replace both.\n"
+    return head + "".join(f"{row}\n" for row in rows)
 
 
 @dataclass(frozen=True)
@@ -256,8 +286,11 @@ def _to_file(system: System, job: PackJob, timer: StepTimer, cache: str) -> None
     archive = _archive(system, job, timer, cache, [])
     if archive is None:  # impossible: every tree has segments
         return
-    with timer.step("Writing the image"), system.replacing(job.output, 0o600) as temporary:
+    output = f"{job.output.rstrip('/')}/{job.name}.vnfs" if system.is_dir(job.output) else job.output
+    system.make_dir(os.path.dirname(os.path.abspath(output)))
+    with timer.step("Writing the image"), system.replacing(output, 0o600) as temporary:
         segments.join(archive.files, temporary, archive.trailer)
+    timer.say(f"Wrote VNFS image to {output}")
     _tidy(system.path(cache), archive.names)
 
 
