@@ -193,6 +193,29 @@ def test_a_users_machine_has_none_of_these_programs(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "usr/bin").iterdir()] == ["siphon"]
 
 
+COMMON = ROOT / "lab/guest/files/common"
+
+
+@pytest.mark.parametrize("words", [[], ["sources"], ["-n", "tracking"]])
+def test_chronyc_says_why_there_is_no_time_server(words: list[str]) -> None:
+    done = subprocess.run(
+        [COMMON / "usr/bin/chronyc", *words], check=False, capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    first, hint = done.stderr.splitlines()
+    assert first.startswith("ERROR:  chronyc: no time server runs here: ")
+    assert hint.startswith("hint: ")
+
+
+def test_the_unit_of_the_time_server_says_so_too() -> None:
+    """In its description and its journal, which `systemctl status chronyd` shows."""
+    unit = (COMMON / "usr/lib/systemd/system/chronyd.service").read_text()
+    assert "\nDescription=No time server: " in unit
+    said = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    assert [line.split()[0] for line in said] == ["ExecStart=/bin/echo", "ExecStart=/bin/echo"]
+    assert "WantedBy=multi-user.target" in unit  # `systemctl enable chronyd` of OpenHPC's guide
+
+
 def test_the_image_has_every_program() -> None:
     """The image's list is shell, the guest's is Python; both must hold the same names."""
     from lab.guest.main import PROGRAMS
