@@ -129,7 +129,7 @@ def prove(session: nox.Session, *options: str) -> None:
 
 
 def shell_scripts() -> list[str]:
-    """Tracked files that are POSIX shell or bash, by their first line."""
+    """Tracked files that are POSIX shell or bash by their first line; files to be sourced name it there."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     found = []
     for raw in listed.split(b"\0"):
@@ -138,7 +138,8 @@ def shell_scripts() -> list[str]:
             continue
         with path.open("rb") as file:
             first = file.readline(64)
-        if first.startswith(b"#!") and any(word in first for word in (b"/sh", b"bash", b"busybox sh")):
+        shell = first.startswith(b"#!") and any(word in first for word in (b"/sh", b"bash", b"busybox sh"))
+        if shell or first.startswith(b"# shellcheck shell="):
             found.append(os.fsdecode(raw))
     return found
 
