@@ -12,6 +12,7 @@ from lab.guest.setup import cluster, host, program, provisioning, slurm, vm_host
 from lab.guest.setup.identity import Identity
 from lab.guest.system import System
 from lab.guest.warewulf import events, render
+from lab.guest.warewulf.model import MACHINE_KARGS
 from tests.guest.conftest import Sms
 from tests.guest.test_setup_sms import LAB, MACS, Played, play_ours
 
@@ -65,7 +66,7 @@ OURS = {
     "/etc/slurm/jwt_hs256.key": "a key of the lab",
     "/root/.ssh/cluster": "a key of the lab",
     **{path: "a key of the lab" for folder in HOST_KEYS for path in (folder, f"{folder}.pub")},
-    vm_host.MACHINE_KARGS: "the kernel arguments of the SMS",
+    MACHINE_KARGS: "the kernel arguments of the SMS",
 }
 """Why the set-up may replace the other files."""
 RECORDS = ("/etc/rackling/", "/var/lib/rackling/", "/run/rackling/")
