@@ -65,7 +65,7 @@ root 0 501 2 0.0 0.0 0 0 9:00 [kswapd1]
 SOCKETS = """\
 Active Internet connections (servers and established)
 Proto Recv-Q Send-Q Local Address Foreign Address State User Inode PID/Program name
-tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN 0 1234 300/sshd
+tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN 0 1234 300/sshd: /usr/sbin
 tcp 0 0 172.16.1.1:22 172.16.0.1:50000 ESTABLISHED 0 1235 310/sshd
 udp 0 0 0.0.0.0:123 0.0.0.0:* 110 1236 320/ntpd
 Active UNIX domain sockets (servers and established)
@@ -73,10 +73,13 @@ Proto RefCnt Flags Type State I-Node PID/Program name Path
 unix 2 [ ACC ] STREAM LISTENING 1300 302/munged /run/munge/munge.socket.2
 unix 3 [ ] DGRAM 1301 1/init /run/systemd/notify
 """
+if ORIGINAL:  # which takes the program's name for its first word, and is used to Enterprise Linux
+    SOCKETS = SOCKETS.replace("sshd: /usr/sbin", "sshd")
 COMMANDS = {
     "df": f"case $1 in *i*) cat <<'E'\n{DFI}E\n;; *) cat <<'E'\n{DF}E\n;; esac",
     "ps": f"cat <<'E'\n{PS}E",
-    "netstat": f"cat <<'E'\n{SOCKETS}E",
+    # Debian's knows -W, Enterprise Linux's -T.
+    "netstat": f"case $1 in -{'T' if ORIGINAL else 'W'}anpee) cat <<'E'\n{SOCKETS}E\n;; *) exit 4 ;; esac",
     "logger": 'cat >>"$NHC_TEST/syslog"',
     "sinfo": 'echo "${SINFO:-idle none}"',
     "scontrol": 'for word; do printf "<%s>" "$word"; done >>"$NHC_TEST/slurm"; echo >>"$NHC_TEST/slurm"',
