@@ -1,0 +1,2 @@
+#: step serve on sms as user1
+sinfo
