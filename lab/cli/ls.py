@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def command(app: App, as_json: bool) -> None:
     """List every lab of one backend on this host.
 
-    The backend is the chosen one: `lab --backend libvirt ls` lists labs of virtual machines. An orphan is what is left of a lab that has lost its SMS or its description.
+    The backend is the chosen one: `lab --backend libvirt ls` lists labs of virtual machines.
+
+    An orphan is what is left of a lab that has lost its SMS or its description.
     """
     from lab.cli.output import note, show_json, show_table
 

@@ -245,7 +245,7 @@ def _slurm(name: str, status: NodeStatus, view: ClusterSnapshot) -> Reading:
     info = view.sms.nodes.get(name)
     if info is None:
         return Reading(name, probe, ProbeResult.NO, "slurmctld has no node of that name")
-    # slurmctld keeps the last reason of a node that it has returned to service; like `sinfo -R`, we leave it out.
+    # slurmctld keeps the last reason of a node that is back in service. `sinfo -R` leaves it out, too.
     why = "" if info.takes_jobs else info.reason
     told = f"{info.label.lower()}: {why}" if why else info.label.lower()
     if not _registered_since_boot(status, info, view):
