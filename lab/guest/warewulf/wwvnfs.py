@@ -12,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from lab.guest.archive import segments
+from lab.guest.archive.cpio import TRAILER, TooLargeError, check_sizes
+from lab.guest.archive.errors import ArchiveError
+from lab.guest.archive.tree import Rules, scan
 from lab.guest.system import System
-from lab.guest.warewulf import conf, images, segments
-from lab.guest.warewulf.cpio import TRAILER, check_sizes
+from lab.guest.warewulf import conf, images
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.store import Store
-from lab.guest.warewulf.tree import Rules, scan
 
 USAGE = """USAGE: wwvnfs [options] NAME
        wwvnfs [options] --chroot PATH
@@ -173,7 +175,7 @@ def _build(system: System, job: PackJob, timer: StepTimer) -> None:
     timer.say(f"Creating VNFS image from {job.name}")
     cache = f"{CACHE}/{job.name}"
     system.make_dir(cache, 0o700)
-    with _alone(system, f"{cache}/lock"):
+    with _alone(system, f"{cache}/lock"), _explained():
         if job.output:
             _to_file(system, job, timer, cache)
         else:
@@ -183,6 +185,21 @@ def _build(system: System, job: PackJob, timer: StepTimer) -> None:
         system.write(path, _own_config(job).encode())
         timer.say(f"Wrote a new configuration file at: {path}")
     timer.took("Total elapsed time", timer.begun)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Adds what to type next to the errors of packing."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise WarewulfError(
+            f"{error}\nhint: remove it, or leave it out: wwvnfs --exclude='/{error.path}'"
+        ) from error
+    except segments.ChangedError as error:
+        raise WarewulfError(f"{error}\nhint: run wwvnfs again") from error
+    except ArchiveError as error:
+        raise WarewulfError(str(error)) from error
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lab.guest.archive import cpio
+from lab.guest.archive.errors import ArchiveError
+from lab.guest.archive.tree import Item
 from lab.guest.system import System
-from lab.guest.warewulf import cpio
-from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.tree import Item
 
 CUT = 128
 """One in this many paths begins a segment: about 3.5 MB of an operating system's files each."""
@@ -30,8 +30,12 @@ RECENT_NS = 50_000_000
 """A file modified this shortly before it was read may change again without a new modification time."""
 
 
-class PackError(WarewulfError):
+class PackError(ArchiveError):
     """The tree could not be packed."""
+
+
+class ChangedError(PackError):
+    """A file changed while it was being packed; another run may succeed."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +142,17 @@ def _content(item: Item) -> Iterator[bytes]:
             chunk = file.read(min(left, CHUNK))
             if not chunk:
                 path = os.fsdecode(item.entry.path)
-                raise PackError(f"{path} shrank while it was being packed\nhint: run wwvnfs again")
+                raise ChangedError(f"{path} shrank while it was being packed", path)
             left -= len(chunk)
             yield chunk
 
 
-def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
-    """Writes segments and the compressed trailer to one file; returns its MD5 digest and size in bytes."""
-    checksum = hashlib.md5(usedforsecurity=False)
+def join(files: Sequence[str], target: str, last: bytes, algorithm: str = "md5") -> tuple[str, int]:
+    """Writes segments and the compressed trailer to one file; returns its digest and size in bytes.
+
+    MD5 is what Warewulf names an image by.
+    """
+    checksum = hashlib.new(algorithm, usedforsecurity=False)
     size = 0
     with open(target, "wb", buffering=0) as out:
 
