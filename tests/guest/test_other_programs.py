@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf import absent, tree, wwlivesync, wwmkchroot
+from lab.guest.archive import tree
+from lab.guest.warewulf import absent, wwlivesync, wwmkchroot
 from lab.guest.warewulf.model import Kind, NetDev, Record
 from tests.guest.conftest import NODE, ROOT
 

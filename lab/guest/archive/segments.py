@@ -87,8 +87,6 @@ def pack(
     started_ns: int,
 ) -> list[str]:
     """Compresses the segments that are not cached; returns the files of all segments, in order."""
-    wanted = {segment.digest: segment for segment in segments}
-    missing = [one for name, one in wanted.items() if not os.path.exists(os.path.join(folder, name))]
     uncached: set[str] = set()
 
     def build(segment: Segment) -> None:
@@ -100,8 +98,9 @@ def pack(
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         # Largest first, so that no core idles while the last segment is compressed.
-        missing.sort(key=lambda one: -sum(item.entry.size for item in one.items))
-        for _ in pool.map(build, missing):
+        todo = missing(segments, folder)
+        todo.sort(key=lambda one: -sum(item.entry.size for item in one.items))
+        for _ in pool.map(build, todo):
             pass
     return [os.path.join(folder, one.digest + (ONCE if one.digest in uncached else "")) for one in segments]
 
@@ -168,6 +167,20 @@ def join(files: Sequence[str], target: str, last: bytes, algorithm: str = "md5")
                     put(chunk)
         put(last)
     return checksum.hexdigest(), size
+
+
+def missing(segments: Sequence[Segment], folder: str) -> list[Segment]:
+    """The segments that are not cached, and that `pack` is going to compress."""
+    wanted = {segment.digest: segment for segment in segments}
+    return [one for name, one in wanted.items() if not os.path.exists(os.path.join(folder, name))]
+
+
+def tidy(folder: str, keep: Sequence[str]) -> None:
+    """Removes all files of a cache but these."""
+    wanted = set(keep)
+    for name in os.listdir(folder):
+        if name not in wanted:
+            os.unlink(os.path.join(folder, name))
 
 
 def compressed(system: System, data: bytes, command: Sequence[str]) -> bytes:

@@ -55,6 +55,8 @@ OPTIONS = (
     Option("includefile", ("includefile",)),
 )
 CACHE = "/var/cache/warewulf"
+KEPT = ("lock", "manifest")
+"""What lies in a cache beside the segments."""
 COMPRESSOR = "zstd -q -3"
 # Without -n, gzip and pigz write the time into each member, and equal trees would give different images.
 TIMELESS = {"gzip": "-n", "pigz": "-n"}
@@ -255,7 +257,7 @@ def _archive(
         return None
     folder = system.path(cache)
     if job.full:
-        _forget(folder)
+        segments.tidy(folder, ("lock",))
     workers = os.cpu_count() or 1
     files = segments.pack(system, cut, folder, job.command, workers=workers, started_ns=started)
     trailer = segments.compressed(system, TRAILER, job.command)
@@ -275,7 +277,7 @@ def _to_file(system: System, job: PackJob, timer: StepTimer, cache: str) -> None
         return
     with timer.step("Writing the image"), system.replacing(job.output, 0o600) as temporary:
         segments.join(archive.files, temporary, archive.trailer)
-    _tidy(system.path(cache), archive.names)
+    segments.tidy(system.path(cache), (*archive.names, *KEPT))
 
 
 def _to_store(system: System, job: PackJob, timer: StepTimer, cache: str) -> None:
@@ -300,19 +302,5 @@ def _to_store(system: System, job: PackJob, timer: StepTimer, cache: str) -> Non
         if archive is not None:
             made = {"segments": archive.names, "checksum": values["CHECKSUM"], "size": int(values["SIZE"])}
             system.write(manifest, json.dumps(made).encode(), 0o600)
-            _tidy(system.path(cache), archive.names)
+            segments.tidy(system.path(cache), (*archive.names, *KEPT))
     store.close()
-
-
-def _tidy(folder: str, digests: Sequence[str]) -> None:
-    """Removes cached segments that the new image does not use."""
-    wanted = {*digests, "lock", "manifest"}
-    for name in os.listdir(folder):
-        if name not in wanted:
-            os.unlink(os.path.join(folder, name))
-
-
-def _forget(folder: str) -> None:
-    for name in os.listdir(folder):
-        if name != "lock":
-            os.unlink(os.path.join(folder, name))
