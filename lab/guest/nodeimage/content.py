@@ -107,6 +107,5 @@ def _made(path: bytes, mode: int, data: bytes, seconds: int) -> Item:
 def _dated(item: Item, seconds: int) -> Item:
     # The time of change takes the place of the time that tells whether a cached segment is still right: trees
     # that are made reproducibly carry the same dates, whatever they hold.
-    return replace(
-        item, entry=replace(item.entry, mtime=min(item.entry.mtime, seconds)), mtime_ns=item.ctime_ns
-    )
+    entry = item.entry if item.entry.mtime <= seconds else replace(item.entry, mtime=seconds)
+    return Item(entry, item.source, item.data, item.ctime_ns, item.ctime_ns)

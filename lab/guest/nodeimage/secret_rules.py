@@ -5,6 +5,7 @@ Every node and everybody who reaches the boot server can read an image, so keys 
 
 from __future__ import annotations
 
+import mmap
 import re
 from dataclasses import dataclass
 
@@ -18,11 +19,11 @@ class Rule:
 
     what: str
     needle: bytes
-    pattern: re.Pattern[bytes]
+    pattern: bytes
 
-
-def _rule(what: str, needle: bytes, pattern: bytes) -> Rule:
-    return Rule(what, needle, re.compile(pattern, re.MULTILINE))
+    def search(self, data: bytes | mmap.mmap) -> re.Match[bytes] | None:
+        """The first place. The pattern is compiled when a file holds the text at all: most runs see none."""
+        return re.search(self.pattern, data, re.MULTILINE) if data.find(self.needle) >= 0 else None
 
 
 NAMES = re.compile(
@@ -45,49 +46,49 @@ PASSWORD_FILES = re.compile(rb"etc/(?:shadow|gshadow|passwd|group|opasswd)-?$|et
 
 KEYS = (
     # The line's end may be written as \n, as in JSON. Programs that know this line hold nothing that follows.
-    _rule(
+    Rule(
         "a private key",
         b"PRIVATE KEY",
         rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----[ \t]*(?:\r?\n|\\r\\n|\\n)"
         rb"(?:[!-9;-~]+: [^\n]*\n|[ \t]*\r?\n)*[ \t\"']*[A-Za-z0-9+/=]{16}",
     ),
-    _rule("a private key of age", b"AGE-SECRET-KEY-1", rb"AGE-SECRET-KEY-1[0-9A-Z]{20}"),
+    Rule("a private key of age", b"AGE-SECRET-KEY-1", rb"AGE-SECRET-KEY-1[0-9A-Z]{20}"),
 )
 """Looked for in every file that is not a program."""
 
 OTHERS = (
-    _rule(
+    Rule(
         "a private key of WireGuard", b"PrivateKey", rb"^[ \t]*PrivateKey[ \t]*=[ \t]*[A-Za-z0-9+/]{42,43}="
     ),
-    _rule("a shared key", b"secret", rb"^[^#\n]*\bsecret[ \t]+\"?[A-Za-z0-9+/]{16,}={0,2}\"?[ \t]*;"),
-    _rule("a token of GitLab", b"gl", rb"\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20}"),
-    _rule("a token of GitHub", b"gh", rb"\bgh[pousr]_[A-Za-z0-9]{36}"),
-    _rule("a token of GitHub", b"github_pat_", rb"\bgithub_pat_[A-Za-z0-9_]{22}"),
-    _rule("a token of Slack", b"xox", rb"\bxox[abeoprs]-[A-Za-z0-9-]{10}"),
-    _rule("a token of Vault", b"hvs.", rb"\bhvs\.[A-Za-z0-9_-]{24}"),
-    _rule("a token of npm", b"_auth", rb"^(?:[^#\n]*:)?_auth(?:Token)?[ \t]*=[ \t]*[^$\s{][^\s]{7}"),
-    _rule("a token (JWT)", b"eyJ", rb"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16}"),
-    _rule("a key of AWS", b"AKIA", rb"\bAKIA[0-9A-Z]{16}\b"),
-    _rule(
+    Rule("a shared key", b"secret", rb"^[^#\n]*\bsecret[ \t]+\"?[A-Za-z0-9+/]{16,}={0,2}\"?[ \t]*;"),
+    Rule("a token of GitLab", b"gl", rb"\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20}"),
+    Rule("a token of GitHub", b"gh", rb"\bgh[pousr]_[A-Za-z0-9]{36}"),
+    Rule("a token of GitHub", b"github_pat_", rb"\bgithub_pat_[A-Za-z0-9_]{22}"),
+    Rule("a token of Slack", b"xox", rb"\bxox[abeoprs]-[A-Za-z0-9-]{10}"),
+    Rule("a token of Vault", b"hvs.", rb"\bhvs\.[A-Za-z0-9_-]{24}"),
+    Rule("a token of npm", b"_auth", rb"^(?:[^#\n]*:)?_auth(?:Token)?[ \t]*=[ \t]*[^$\s{][^\s]{7}"),
+    Rule("a token (JWT)", b"eyJ", rb"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16}"),
+    Rule("a key of AWS", b"AKIA", rb"\bAKIA[0-9A-Z]{16}\b"),
+    Rule(
         "a key of AWS",
         b"aws_secret_access_key",
         rb"^[^#\n]*aws_secret_access_key[ \t]*=[ \t]*[A-Za-z0-9/+]{20}",
     ),
-    _rule("a password of a registry", b'"auth"', rb'"auth"[ \t]*:[ \t]*"[A-Za-z0-9+/]{8}'),
-    _rule("a key of Kubernetes", b"client-key-data", rb"client-key-data:[ \t]*[A-Za-z0-9+/]{16}"),
-    _rule("a password of a database", b"Pass", rb"^[ \t]*(?:Storage|JobComp)Pass[ \t]*=[ \t]*[^\s#]"),
-    _rule("a password of a network", b"psk", rb"^[ \t]*psk[ \t]*=[ \t]*[^\s#]"),
-    _rule(
+    Rule("a password of a registry", b'"auth"', rb'"auth"[ \t]*:[ \t]*"[A-Za-z0-9+/]{8}'),
+    Rule("a key of Kubernetes", b"client-key-data", rb"client-key-data:[ \t]*[A-Za-z0-9+/]{16}"),
+    Rule("a password of a database", b"Pass", rb"^[ \t]*(?:Storage|JobComp)Pass[ \t]*=[ \t]*[^\s#]"),
+    Rule("a password of a network", b"psk", rb"^[ \t]*psk[ \t]*=[ \t]*[^\s#]"),
+    Rule(
         "a password in a URL",
         b"://",
         rb"^[^#\n]*\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>{}$]+:[^\s/:@\"'<>{}$]{3,}@",
     ),
-    _rule(
+    Rule(
         "a password hash",
         b"$",
         rb"\$(?:1|5|6|7|y|gy|2[aby]|apr1|sha1|argon2i?d?)\$[./A-Za-z0-9$,=+-]{20}",
     ),
-    _rule("a password hash", b"grub.pbkdf2", rb"grub\.pbkdf2\.sha512\.[0-9]+\.[0-9A-F]{16}"),
+    Rule("a password hash", b"grub.pbkdf2", rb"grub\.pbkdf2\.sha512\.[0-9]+\.[0-9A-F]{16}"),
 )
 """Looked for in texts, except below /usr: what packages bring there holds examples of all of these."""
 

@@ -101,10 +101,9 @@ def _file(item: Item) -> Iterator[Finding]:
 def _content(path: bytes, data: bytes | mmap.mmap) -> Iterator[Finding]:
     name = os.fsdecode(path)
     for rule in _rules(path, data):
-        if data.find(rule.needle) >= 0:
-            found = rule.pattern.search(data)
-            if found is not None:
-                yield Finding(name, data[: found.start()].count(b"\n") + 1, rule.what)
+        found = rule.search(data)
+        if found is not None:
+            yield Finding(name, data[: found.start()].count(b"\n") + 1, rule.what)
     if secret_rules.PASSWORD_FILES.search(path):
         found = secret_rules.DES_HASH.search(data)
         if found is not None:
