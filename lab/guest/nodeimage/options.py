@@ -49,6 +49,9 @@ class Arguments(argparse.Namespace):
     key: str
     signers: str
     keep: int
+    source: list[str]
+    refresh: bool
+    copy: bool
 
 
 class Parser(argparse.ArgumentParser):
@@ -124,6 +127,16 @@ def _add_tree(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_others(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    add = verbs["tree"].add_argument
+    add(
+        "--source",
+        metavar="PATH|LINE",
+        action="append",
+        default=[],
+        help="install from here, not from [tree] sources",
+    )
+    add("--refresh", action="store_true", help="install again, though the inputs are the same")
+    add("--copy", action="store_true", help="copy the base tree, do not mount an overlay of it")
     verbs["pack"].add_argument("--kernel", metavar="FILE", default="", help="a kernel from outside the tree")
     verbs["pack"].add_argument("--full", action="store_true", help="pack everything again")
     verbs["publish"].add_argument("--release", metavar="NAME", default="", help="default: the commit")

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from lab.guest.nodeimage import active, commit, inventory, options, pack, publish, role, verify
+from lab.guest.nodeimage import active, base_tree, commit, inventory, options, pack, publish, role, verify
 from lab.guest.nodeimage.commit import Commit
 from lab.guest.nodeimage.errors import BUG, FAILED, INTERRUPTED, UNKNOWN, WRITE, NodeImageError
 from lab.guest.nodeimage.options import Arguments
@@ -50,6 +50,17 @@ class Context:
 
 
 Verb = Callable[[Context], Result]
+
+
+def _tree(context: Context) -> Result:
+    given = context.arguments
+    chosen = context.role()
+    return base_tree.run(
+        base_tree.Job(
+            context.system, context.output, context.places, chosen,
+            sources=given.source, refresh=given.refresh, copy=given.copy,
+        )
+    )  # fmt: skip
 
 
 def _pack(context: Context) -> Result:
@@ -116,6 +127,7 @@ def _prune(context: Context) -> Result:
 
 
 HANDLERS: Mapping[str, Verb] = {
+    "tree": _tree,
     "pack": _pack,
     "publish": _publish,
     "verify": _verify,
