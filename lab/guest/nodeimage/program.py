@@ -7,7 +7,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from lab.guest.nodeimage import active, base_tree, commit, inventory, options, pack, publish, role, verify
+from lab.guest.nodeimage import (
+    active,
+    base_tree,
+    commit,
+    configure,
+    controls,
+    inventory,
+    options,
+    pack,
+    publish,
+    role,
+    verify,
+)
 from lab.guest.nodeimage.commit import Commit
 from lab.guest.nodeimage.errors import BUG, FAILED, INTERRUPTED, UNKNOWN, WRITE, NodeImageError
 from lab.guest.nodeimage.options import Arguments
@@ -61,6 +73,26 @@ def _tree(context: Context) -> Result:
             sources=given.source, refresh=given.refresh, copy=given.copy,
         )
     )  # fmt: skip
+
+
+def _job(context: Context) -> configure.Job:
+    chosen = context.role()
+    return configure.Job(
+        context.system,
+        context.output,
+        context.places,
+        chosen,
+        context.commit(chosen.folder),
+        context.tree(chosen),
+    )
+
+
+def _configure(context: Context) -> Result:
+    return configure.run(_job(context))
+
+
+def _test(context: Context) -> Result:
+    return controls.run(_job(context))
 
 
 def _pack(context: Context) -> Result:
@@ -128,6 +160,8 @@ def _prune(context: Context) -> Result:
 
 HANDLERS: Mapping[str, Verb] = {
     "tree": _tree,
+    "configure": _configure,
+    "test": _test,
     "pack": _pack,
     "publish": _publish,
     "verify": _verify,
