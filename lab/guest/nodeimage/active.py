@@ -13,12 +13,11 @@ from typing import Optional
 from lab.guest.nodeimage.errors import CONFLICT, UNKNOWN, NodeImageError
 from lab.guest.nodeimage.files import sync_folder
 from lab.guest.nodeimage.output import Result
-from lab.guest.nodeimage.places import Places, locked
+from lab.guest.nodeimage.places import CURRENT, Places, locked
 from lab.guest.nodeimage.role import NAME
 from lab.guest.nodeimage.verify import verified
 from lab.guest.system import System
 
-CURRENT = "current"
 LINKS = ".active"
 VERBS = ("activate", "rollback")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.guest.nodeimage.errors import INVALID, NodeImageError
 from lab.guest.nodeimage.files import digest
-from lab.guest.nodeimage.places import json_bytes, read_json
+from lab.guest.nodeimage.places import json_bytes, parsed_json
 from lab.guest.nodeimage.role import NAME
 from lab.guest.nodeimage.signature import SUFFIX
 
@@ -47,8 +47,22 @@ def made(record: Mapping[str, Any], release: str) -> bytes:
 
 def read(folder: str) -> Manifest:
     """Reads a manifest. Raises NodeImageError unless it has the form of one."""
+    return parse(folder, raw(folder))
+
+
+def raw(folder: str) -> bytes:
+    """The bytes of a manifest; none if it is missing."""
+    try:
+        with open(os.path.join(folder, FILE), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def parse(folder: str, data: bytes) -> Manifest:
+    """A manifest from its bytes."""
     path = os.path.join(folder, FILE)
-    found = read_json(path)
+    found = parsed_json(data)
     files = found.get("files")
     facts = {key: found.get(key) for key in FACTS}
     good = (

@@ -16,6 +16,8 @@ from lab.guest.system import System
 
 STATE = "/var/lib/nodeimage"
 RELEASES = "/srv/nodeimage"
+CURRENT = "current"
+"""The link to the active release, so no release may have this name."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,15 @@ def role_name(word: str) -> str:
 
 def checked(word: str, what: str) -> str:
     """A name of a role or release. Raises NodeImageError for what could be a path or an option."""
-    if NAME.fullmatch(word):
+    if NAME.fullmatch(word) and word != CURRENT:
         return word
     kind = UNKNOWN if os.path.isdir(word) else USAGE
-    raise NodeImageError(
-        kind, f"{word!r} is no {what}: letters, digits, dots, dashes and underscores", hint="nodeimage list"
+    rule = (
+        "it is the link to the active release"
+        if word == CURRENT
+        else "letters, digits, dots, dashes, underscores"
     )
+    raise NodeImageError(kind, f"{word!r} is no name of a {what}: {rule}", hint="nodeimage list")
 
 
 @contextmanager
@@ -76,9 +81,17 @@ def locked(folder: str, name: str) -> Iterator[None]:
 def read_json(path: str) -> dict[str, Any]:
     """A JSON object that nodeimage wrote; empty if it is missing or broken, which is no proof of anything."""
     try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    except (OSError, ValueError, RecursionError):
+        with open(path, "rb") as file:
+            return parsed_json(file.read())
+    except OSError:
+        return {}
+
+
+def parsed_json(data: bytes) -> dict[str, Any]:
+    """A JSON object, or an empty one for anything else."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -34,6 +34,7 @@ class Job:
 
 def run(job: Job) -> Result:
     """Publishes the image that pack made last, or finds that it is published."""
+    job.system.make_dir(job.system.inside(job.places.served(job.role)))
     with locked(job.places.role(job.role), job.role), locked(job.places.served(job.role), job.role):
         record = _record(job)
         release = checked(job.release or _default_name(record), "release")
@@ -110,7 +111,7 @@ def _write(job: Job, record: Mapping[str, Any], final: str, wanted: bytes) -> No
             hint=f"nodeimage prune {job.role}",
         )  # fmt: skip
     stage = os.path.join(folder, f"{STAGING}{os.path.basename(final)}")
-    os.mkdir(stage, 0o755)
+    job.system.make_dir(job.system.inside(stage))
     try:
         for name, expected in sorted(record["files"].items()):
             _copy(job, name, os.path.join(stage, name), expected)

@@ -28,8 +28,8 @@ def sign(system: System, key: str, path: str) -> None:
         )
 
 
-def verify(system: System, signers: str, path: str) -> str:
-    """Who of the allowed signers signed a file. Raises NodeImageError for a wrong or unknown signature."""
+def verify(system: System, signers: str, path: str, data: bytes) -> str:
+    """Who of the allowed signers signed these data, the content of `path`. Raises NodeImageError."""
     if not os.path.isfile(signers):
         raise NodeImageError(
             KEY, f"there is no list of signers {signers}, so nobody's signature counts",
@@ -43,8 +43,6 @@ def verify(system: System, signers: str, path: str) -> str:
             INVALID, f"{path} is not signed by anybody whom {signers} names",
             evidence=_told(found), hint=f"ask who published it, then add the public key to {signers}",
         )  # fmt: skip
-    with open(path, "rb") as file:
-        data = file.read()
     done = _ran(system, "verify", "-f", signers, "-I", who[0], "-n", NAMESPACE, "-s", signature, data=data)
     if done.status:
         raise NodeImageError(

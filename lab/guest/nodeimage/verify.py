@@ -26,8 +26,9 @@ def verified(
             INVALID, f"{folder} is not signed", evidence=f"{manifest.FILE}{signature.SUFFIX}: missing",
             hint="copy or publish the release anew",
         )  # fmt: skip
-    found = manifest.read(folder)
-    who = signature.verify(system, signers, os.path.join(folder, manifest.FILE))
+    data = manifest.raw(folder)
+    who = signature.verify(system, signers, os.path.join(folder, manifest.FILE), data)
+    found = manifest.parse(folder, data)
     wrong = manifest.problems(found)
     for is_called, wanted in ((found.facts["role"], role), (found.release, release)):
         if wanted and is_called != wanted:

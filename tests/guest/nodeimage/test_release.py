@@ -103,14 +103,14 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no signature": (lambda _, one: (one / "manifest.json.sig").unlink(), "is not signed"),
     "a broken signature": (lambda _, one: (one / "manifest.json.sig").write_text("x"), UNKNOWN_SIGNER),
     "a changed manifest": (lambda _, one: edited(one, "ref", "v9"), "the signature of "),
-    "no manifest": (lambda _, one: (one / "manifest.json").unlink(), NO_MANIFEST),
+    "no manifest": (lambda _, one: (one / "manifest.json").unlink(), "the signature of "),
     "another's signature": (lambda bed, one: signed_by(bed, one, "mallory"), UNKNOWN_SIGNER),
     "a signature for something else": (
         lambda bed, one: signed_by(bed, one, "builder", "git"),
         "the signature of ",
     ),
     "a path as a name": (lambda bed, one: named(bed, one, "../../etc/passwd"), NO_MANIFEST),
-    "an unfinished manifest": (lambda _, one: flip(one / "manifest.json", cut=True), NO_MANIFEST),
+    "an unfinished manifest": (lambda _, one: flip(one / "manifest.json", cut=True), "the signature of "),
     "another role's": (
         lambda bed, one: resigned(bed, one, "role", "login"),
         "signed as login, and lies there as ",
@@ -259,7 +259,7 @@ def test_a_damaged_release_is_listed_as_such(bed: Bed) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["../compute", "a/b", ".", "-x", "", "a b", ".new-x"])
+@pytest.mark.parametrize("word", ["../compute", "a/b", ".", "-x", "", "a b", ".new-x", "current"])
 def test_names_that_could_be_paths_or_options_are_refused(bed: Bed, word: str) -> None:
     bed.published("one")
     assert bed.run("activate", "compute", word).status in (2, 19)
