@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lab.guest.nodeimage import installers, packages, proof, work_copy
+from lab.guest.nodeimage import in_use, installers, packages, proof, work_copy
 from lab.guest.nodeimage.errors import FAILED, NodeImageError, missing_program
 from lab.guest.nodeimage.output import Output, Result
 from lab.guest.nodeimage.places import Places, json_bytes, locked, read_json, write_json
@@ -91,7 +91,7 @@ def _make(job: Job, sources: Sequence[str], place: str) -> bool:
     """Installs a tree beside its place and gives it its name at the end; whether it did."""
     for name in os.listdir(job.places.trees):
         if name.startswith(".new-"):
-            shutil.rmtree(os.path.join(job.places.trees, name))
+            _discard(os.path.join(job.places.trees, name))
     if os.path.exists(os.path.join(place, RECORD)) and not job.refresh:
         return False
     stage = os.path.join(job.places.trees, f".new-{os.path.basename(place)}")
@@ -103,9 +103,16 @@ def _make(job: Job, sources: Sequence[str], place: str) -> bool:
             shutil.rmtree(place)
         os.rename(stage, place)
     except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
+        if not in_use.mounts(stage):
+            shutil.rmtree(stage, ignore_errors=True)
         raise
     return True
+
+
+def _discard(stage: str) -> None:
+    """Removes what a killed installation left, but nothing that is mounted there: it may be the host's."""
+    in_use.refuse(stage)
+    shutil.rmtree(stage)
 
 
 def _install(job: Job, sources: Sequence[str], stage: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lab.guest.nodeimage import options, role, toml
 from lab.guest.nodeimage.errors import KINDS
-from tests.guest.nodeimage.bed import Bed
+from tests.guest.nodeimage.bed import ROOT, Bed
 
 FULL = """\
 name = "login"          # the name of its releases
@@ -127,7 +127,18 @@ def test_what_is_accepted_means_the_same_in_toml(text: str) -> None:
 
 
 def test_the_example_of_the_documents_is_a_role(bed: Bed) -> None:
-    assert plain(FULL)["image"]["memory"] == "1.5 GiB"
+    page = (ROOT / "docs/nodeimage.md").read_text(encoding="utf-8")
+    bed.commit(page.split("```toml\n")[1].split("```")[0])
+    found = role.load(str(bed.folder))
+    assert (found.name, found.memory, found.untested) == ("compute", 900 << 20, False)
+
+
+def test_the_documents_list_every_verb_and_every_exit_status() -> None:
+    page = (ROOT / "docs/nodeimage.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"\n| {kind.status} | {kind.meaning} |\n" in page
+    for verb in options.VERBS:
+        assert f"`{verb} " in page or f"`{verb}`" in page
 
 
 def test_a_folder_without_a_role(bed: Bed) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.guest.nodeimage import installers, role
-from tests.guest.nodeimage.bed import Bed
+from tests.guest.nodeimage.bed import Bed, command
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can install a tree")
 needs_mmdebstrap = pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="no mmdebstrap here")
@@ -117,6 +117,25 @@ def test_a_failed_installation_tells_why_and_leaves_nothing(bed: Bed, store: Pat
     assert "error: mmdebstrap could not install the tree" in said
     assert "nosuch" in said
     assert [path.name for path in Path(bed.places.trees).iterdir()] == [".lock"]
+
+
+@needs_root
+@needs_mmdebstrap
+def test_what_is_mounted_in_a_killed_installation_is_not_removed(bed: Bed, store: Path) -> None:
+    left = Path(bed.places.trees) / ".new-x" / "root" / "mnt"
+    left.mkdir(parents=True)
+    (bed.root / "precious").mkdir()
+    (bed.root / "precious/file").write_text("x")
+    words = command(bed.words("tree", str(bed.folder), "--copy"))
+    script = f'mount --bind {bed.root}/precious {left} && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *words],
+        env=bed.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 13, done.stderr
+    assert (bed.root / "precious/file").exists()
+    bed.must("tree", str(bed.folder), "--copy")
+    assert not left.exists()
 
 
 @needs_root
