@@ -63,7 +63,7 @@ def test_the_list_of_packages_is_an_artefact_and_its_digest_in_the_stamp(bed: Be
 
 def test_what_belongs_to_one_machine_or_one_run_stays_out(bed: Bed, tmp_path: Path) -> None:
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(bed.tree / "etc/ssh/ssh_host_rsa_key")],
+        ["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(bed.tree / "etc/ssh/ssh_host_ecdsa_key")],
         check=True,
     )
     bed.pack()

@@ -44,13 +44,13 @@ def test_a_private_key_is_refused_wherever_it_lies(bed: Bed, tmp_path: Path, whe
 @pytest.mark.parametrize(
     ("options", "binary"),
     [
-        (("-t", "rsa"), False),
-        (("-t", "rsa", "-m", "PEM"), False),
-        (("-t", "rsa", "-m", "PKCS8"), False),
+        (("-t", "rsa", "-b", "1024"), False),
+        (("-t", "rsa", "-b", "1024", "-m", "PEM"), False),
+        (("-t", "rsa", "-b", "1024", "-m", "PKCS8"), False),
         (("-t", "ecdsa", "-m", "PEM"), False),
         (("-t", "ed25519", "-N", "a passphrase"), False),
-        (("-t", "rsa", "-m", "PEM"), True),
-        (("-t", "rsa", "-m", "PKCS8"), True),
+        (("-t", "rsa", "-b", "1024", "-m", "PEM"), True),
+        (("-t", "rsa", "-b", "1024", "-m", "PKCS8"), True),
         (("-t", "ecdsa", "-m", "PEM"), True),
     ],
     ids=str,
@@ -62,7 +62,7 @@ def test_private_keys_of_every_form(bed: Bed, tmp_path: Path, options: tuple[str
 
 
 def test_a_key_in_json_and_one_beyond_the_first_mebibyte(bed: Bed, tmp_path: Path) -> None:
-    made = key(tmp_path / "k", "-t", "rsa", "-m", "PKCS8").decode()
+    made = key(tmp_path / "k", "-t", "ecdsa", "-m", "PKCS8").decode()
     (bed.tree / "etc/account.json").write_text('{"private_key": "' + made.replace("\n", "\\n") + '"}\n')
     (bed.tree / "usr/share/big").write_text("x" * (3 << 20) + "\n" + made)
     said = bed.refuses(15, "pack", str(bed.folder))
