@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -17,7 +18,7 @@ from lab.guest.archive.errors import ArchiveError
 from lab.guest.archive.tree import Item
 from lab.guest.nodeimage import budget, content, in_use, packages, proof, secret_rules, secret_scan
 from lab.guest.nodeimage.commit import Commit
-from lab.guest.nodeimage.errors import FAILED, UNKNOWN, USAGE, NodeImageError, missing_program
+from lab.guest.nodeimage.errors import FAILED, UNKNOWN, USAGE, WRITE, NodeImageError, missing_program
 from lab.guest.nodeimage.files import copied, described
 from lab.guest.nodeimage.output import Output, Result, size_text
 from lab.guest.nodeimage.places import Places, json_bytes, locked, read_json, write_json
@@ -68,6 +69,8 @@ def _explained(job: Job) -> Iterator[None]:
     except segments.ChangedError as error:
         raise NodeImageError(FAILED, str(error), hint=f"find what writes to it, then: {again}") from error
     except ArchiveError as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # the compressor's words: it is what writes
+            raise NodeImageError(WRITE, str(error), hint=f"df -h {job.path()}") from error
         raise NodeImageError(FAILED, str(error), hint=again) from error
 
 

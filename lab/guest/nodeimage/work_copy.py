@@ -51,12 +51,21 @@ def _overlay(system: System, folder: str, base: str, root: str) -> bool:
     os.makedirs(work)
     info = os.stat(base)
     os.chmod(upper, info.st_mode & 0o7777)
-    options = f"lowerdir={base},upperdir={upper},workdir={work}"
+    options = f"lowerdir={base},upperdir={upper},workdir={work}{'' if _whole_machine() else ',userxattr'}"
     if system.run(["mount", "-t", "overlay", "overlay", "-o", options, root]).status == 0:
         return True
     shutil.rmtree(upper)
     shutil.rmtree(work)
     return False
+
+
+def _whole_machine() -> bool:
+    """Whether root is the machine's. In a user namespace, overlays need userxattr to mark removed folders.
+
+    Linux, Documentation/filesystems/overlayfs.rst, "User xattr".
+    """
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == ["0", "0", "4294967295"]
 
 
 def refuse_in_use(state: str, base: str) -> None:

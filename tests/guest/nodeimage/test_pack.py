@@ -248,6 +248,22 @@ def test_a_killed_run_leaves_no_image_that_is_taken_for_one(bed: Bed) -> None:
     assert bed.pack()["files"]["image"]["sha256"] == whole
 
 
+def test_a_full_disk_is_one_error(bed: Bed) -> None:
+    """On a file system of 256 KiB, in a mount namespace of its own."""
+    (bed.tree / "etc/noise").write_bytes(os.urandom(600_000))
+    Path(bed.places.state).mkdir()
+    words = command(bed.words("pack", str(bed.folder), "-q"))
+    script = f'mount -t tmpfs -o size=256k none {bed.places.state} && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", script, "sh", *words],
+        env=bed.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 20, done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "No space left on device" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("hint: df -h")
+
+
 def test_two_at_once_are_refused(bed: Bed) -> None:
     bed.pack()
     with Path(bed.places.role("compute", ".lock")).open("w") as held:

@@ -7,14 +7,18 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab.guest.nodeimage import installers, role
-from tests.guest.nodeimage.bed import Bed, command
+from tests.guest.nodeimage.bed import ROOT, Bed, command
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can install a tree")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="test_all_of_this_as_root_of_a_namespace runs it: it takes root",
+)
 needs_mmdebstrap = pytest.mark.skipif(not shutil.which("mmdebstrap"), reason="no mmdebstrap here")
 PLAN = """\
 name = "compute"
@@ -161,6 +165,24 @@ def test_without_the_installer_one_error_says_how_to_get_it(
     assert "there is no package source /nonexistent" in bed.refuses(
         1, "tree", str(bed.folder), "--source", "/nonexistent"
     )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root runs all of this anyway")
+def test_all_of_this_as_root_of_a_namespace(tmp_path: Path) -> None:
+    words = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--confcutdir=tests/guest",
+        f"--basetemp={tmp_path}/inner",
+        __file__,
+    ]
+    done = subprocess.run(
+        ["unshare", "-rm", sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_only_root_installs(bed: Bed, store: Path) -> None:
