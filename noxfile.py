@@ -49,6 +49,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "tests": (),
     "guest": (),
     "slurm_zipapp": (),
+    "nodeimage_zipapp": (),
     "images": (),
     "slurm": QUICK,
     "backends": (),
@@ -311,6 +312,20 @@ def slurm_zipapp(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "lab.siphon.pack", str(target), *found)
     for python in found:
         session.run(python, "-I", "-S", str(target), "--version", external=True)
+
+
+@nox.session
+def nodeimage_zipapp(session: nox.Session) -> None:
+    """Builds dist/nodeimage.pyz, and starts it with every Python from 3.9 on that is here."""
+    target = ROOT / "dist" / "nodeimage.pyz"
+    target.parent.mkdir(exist_ok=True)
+    code = (
+        "import sys, pathlib; from lab.images.bundle import write_program; "
+        "write_program(pathlib.Path(sys.argv[1]), 'nodeimage')"
+    )
+    session.run(PYTHON, "-c", code, str(target))
+    for python in (sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)):
+        session.run(python, "-I", "-S", str(target), "list", "--releases", "/nonexistent", external=True)
 
 
 def python3(minor: int) -> str | None:

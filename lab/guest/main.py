@@ -18,6 +18,7 @@ PROGRAMS = {
     "wwconfig": "lab.guest.warewulf.wwconfig",
     "absent": "lab.guest.warewulf.absent",
     "wwserver": "lab.guest.warewulf.server",
+    "nodeimage": "lab.guest.nodeimage.program",
     "handout": "lab.guest.setup.program",
     "renew": "lab.guest.setup.rotate_identity",
 }

@@ -182,6 +182,29 @@ class System:
             return Outcome(124, b"", f"{command[0]}: did not end within {timeout} s".encode())
         return Outcome(done.returncode, done.stdout, done.stderr)
 
+    def follow(
+        self, command: Sequence[str], line: Callable[[str], None], environment: Mapping[str, str]
+    ) -> Outcome:
+        """Runs a command without input and hands over each line of its output and errors as it comes."""
+        import subprocess
+
+        kept = []
+        try:
+            with subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+            ) as process:
+                assert process.stdout is not None  # noqa: S101 (for mypy)
+                for raw in process.stdout:
+                    kept.append(raw)
+                    line(raw.decode(errors="replace").rstrip("\n"))
+        except FileNotFoundError:
+            return Outcome(127, b"", f"{command[0]}: not found".encode())
+        return Outcome(process.returncode, b"".join(kept), b"")
+
     def interact(self, command: Sequence[str]) -> int:
         """Runs a command on the program's own terminal, e.g. an editor; returns its exit status."""
         import subprocess

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.guest.warewulf import cpio
+from lab.guest.archive import cpio
 
 REG = stat.S_IFREG | 0o644
 

@@ -19,6 +19,8 @@ from tests.guest.conftest import Sms, command, environment
         ["wwvnfs", "--help"],
         ["wwbootstrap", "--help"],
         ["wwinit", "--help"],
+        ["nodeimage", "--help"],
+        ["nodeimage", "list"],
     ],
     ids=" ".join,
 )

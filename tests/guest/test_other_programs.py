@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.guest.warewulf import absent, tree, wwlivesync, wwmkchroot
+from lab.guest.archive import tree
+from lab.guest.warewulf import absent, wwlivesync, wwmkchroot
 from lab.guest.warewulf.model import Kind, NetDev, Record
 from tests.guest.conftest import NODE, ROOT
 
@@ -186,7 +187,7 @@ def test_a_users_machine_has_none_of_these_programs(tmp_path: Path) -> None:
     """It is a copy of the SMS's disk, and they speak of the head node."""
     for folder in ("etc/update-motd.d", "etc/ssh/ssh_config.d", "usr/bin"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("siphon", "wwsh", *absent.PROGRAMS):
+    for name in ("siphon", "wwsh", "nodeimage", *absent.PROGRAMS):
         (tmp_path / "usr/bin" / name).touch()
     library = ROOT / "lab/guest/files/sms/usr/lib/rackling/unmanaged_node.sh"
     subprocess.run(["sh", "-c", f"mount() {{ :; }}; . {library}; hide_cluster {tmp_path}"], check=True)
@@ -223,5 +224,5 @@ def test_the_image_has_every_program() -> None:
     text = (ROOT / "containers/sms/install").read_text().replace("\\\n", " ")
     loops = [line for line in text.splitlines() if line.startswith("for program in ")]
     own, missing = ({*line.removesuffix("; do").split()[3:]} for line in loops)
-    assert own == {name for name in PROGRAMS if name.startswith("ww")}
+    assert own == {name for name in PROGRAMS if name.startswith("ww")} | {"nodeimage"}
     assert missing == set(absent.PROGRAMS)

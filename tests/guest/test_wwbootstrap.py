@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.guest.archive import cpio
 from lab.guest.system import System
-from lab.guest.warewulf import cpio, drivers, kmodules
+from lab.guest.warewulf import drivers, kmodules
 from lab.guest.warewulf.conf import Config
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.guest.archive import segments
+from lab.guest.archive.tree import Rules, scan
 from lab.guest.system import System
-from lab.guest.warewulf import presets, segments
+from lab.guest.warewulf import presets
 from lab.guest.warewulf.model import Kind
-from lab.guest.warewulf.tree import Rules, scan
 from tests.guest import conftest
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from lab.guest.archive import cpio
+from lab.guest.archive.tree import Item, Rules, scan
 from lab.guest.system import System
-from lab.guest.warewulf import cpio
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind, Record, cleared
 from lab.guest.warewulf.store import Store
-from lab.guest.warewulf.tree import Item, Rules, scan
 
 BUNDLES = "/var/lib/warewulf/bootstrap"
 SERVED = "/srv/warewulf/bootstrap"
@@ -144,7 +144,10 @@ def base_archive(system: System) -> bytes:
 
 def archive(items: Sequence[Item]) -> bytes:
     """A cpio archive of these files without the trailer."""
-    cpio.check_sizes(item.entry for item in items)
+    try:
+        cpio.check_sizes(item.entry for item in items)
+    except cpio.TooLargeError as error:
+        raise BootstrapError(f"{error}\nhint: remove it from the tree that wwbootstrap packs") from error
     return b"".join(cpio.member(item.entry, _data(item)) for item in items)
 
 

@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from lab.guest.archive.cpio import Entry
+from lab.guest.archive.tree import Item, Rules, scan
 from lab.guest.system import System
 from lab.guest.warewulf import bootstraps, kmodules
 from lab.guest.warewulf.conf import Config
-from lab.guest.warewulf.cpio import Entry
-from lab.guest.warewulf.tree import Item, Rules, scan
 
 COMPRESSED = (".xz", ".gz", ".zst")
 TABLES = ("modules.alias", "modules.symbols", "modules.softdep")

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lab.guest.archive.tree import Item, Rules, scan
 from lab.guest.system import System
 from lab.guest.warewulf import conf
 from lab.guest.warewulf.cmd_admin import SSH
@@ -22,7 +23,6 @@ from lab.guest.warewulf.lookup import select
 from lab.guest.warewulf.model import Kind, Record
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Flags, Session
-from lab.guest.warewulf.tree import Item, Rules, scan
 
 USAGE = """USAGE: wwlivesync [options] NODE ...
 

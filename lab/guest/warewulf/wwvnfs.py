@@ -12,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from lab.guest.archive import segments
+from lab.guest.archive.cpio import TRAILER, TooLargeError, check_sizes
+from lab.guest.archive.errors import ArchiveError
+from lab.guest.archive.tree import Rules, scan
 from lab.guest.system import System
-from lab.guest.warewulf import conf, images, segments
-from lab.guest.warewulf.cpio import TRAILER, check_sizes
+from lab.guest.warewulf import conf, images
 from lab.guest.warewulf.errors import WarewulfError
 from lab.guest.warewulf.model import Kind
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.store import Store
-from lab.guest.warewulf.tree import Rules, scan
 
 USAGE = """USAGE: wwvnfs [options] NAME
        wwvnfs [options] --chroot PATH
@@ -56,6 +58,8 @@ OPTIONS = (
     Option("includefile", ("includefile",)),
 )
 CACHE = "/var/cache/warewulf"
+KEPT = ("lock", "manifest")
+"""What lies in a cache beside the segments."""
 COMPRESSOR = "zstd -q -3"
 # Without -n, gzip and pigz write the time into each member, and equal trees would give different images.
 TIMELESS = {"gzip": "-n", "pigz": "-n"}
@@ -202,7 +206,7 @@ def _build(system: System, job: PackJob, timer: StepTimer) -> None:
     timer.say(f"Creating VNFS image from {job.name}")
     cache = f"{CACHE}/{job.name}"
     system.make_dir(cache, 0o700)
-    with _alone(system, f"{cache}/lock"):
+    with _alone(system, f"{cache}/lock"), _explained():
         if job.output:
             _to_file(system, job, timer, cache)
         else:
@@ -212,6 +216,21 @@ def _build(system: System, job: PackJob, timer: StepTimer) -> None:
         system.write(path, job.new_config.encode())
         timer.say(f"Wrote a new configuration file at: {path}")
     timer.took("Total elapsed time", timer.begun)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Adds what to type next to the errors of packing."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise WarewulfError(
+            f"{error}\nhint: remove it, or add `exclude += /{error.path}` to /etc/warewulf/vnfs.conf"
+        ) from error
+    except segments.ChangedError as error:
+        raise WarewulfError(f"{error}\nhint: run wwvnfs again") from error
+    except ArchiveError as error:
+        raise WarewulfError(str(error)) from error
 
 
 @contextmanager
@@ -268,7 +287,7 @@ def _archive(
         return None
     folder = system.path(cache)
     if job.full:
-        _forget(folder)
+        segments.tidy(folder, ("lock",))
     workers = os.cpu_count() or 1
     files = segments.pack(system, cut, folder, job.command, workers=workers, started_ns=started)
     trailer = segments.compressed(system, TRAILER, job.command)
@@ -291,7 +310,7 @@ def _to_file(system: System, job: PackJob, timer: StepTimer, cache: str) -> None
     with timer.step("Writing the image"), system.replacing(output, 0o600) as temporary:
         segments.join(archive.files, temporary, archive.trailer)
     timer.say(f"Wrote VNFS image to {output}")
-    _tidy(system.path(cache), archive.names)
+    segments.tidy(system.path(cache), (*archive.names, *KEPT))
 
 
 def _to_store(system: System, job: PackJob, timer: StepTimer, cache: str) -> None:
@@ -316,19 +335,5 @@ def _to_store(system: System, job: PackJob, timer: StepTimer, cache: str) -> Non
         if archive is not None:
             made = {"segments": archive.names, "checksum": values["CHECKSUM"], "size": int(values["SIZE"])}
             system.write(manifest, json.dumps(made).encode(), 0o600)
-            _tidy(system.path(cache), archive.names)
+            segments.tidy(system.path(cache), (*archive.names, *KEPT))
     store.close()
-
-
-def _tidy(folder: str, digests: Sequence[str]) -> None:
-    """Removes cached segments that the new image does not use."""
-    wanted = {*digests, "lock", "manifest"}
-    for name in os.listdir(folder):
-        if name not in wanted:
-            os.unlink(os.path.join(folder, name))
-
-
-def _forget(folder: str) -> None:
-    for name in os.listdir(folder):
-        if name != "lock":
-            os.unlink(os.path.join(folder, name))

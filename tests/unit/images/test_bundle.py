@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.images.bundle import write_bundle
+from lab.images.bundle import NEEDED, write_bundle, write_program
 
 
 @pytest.fixture
@@ -74,3 +74,15 @@ def test_an_unknown_program_is_told(bundle: Path) -> None:
     )
     assert done.returncode == 2
     assert "wwbootstrap" in done.stderr
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_program_runs_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "program.pyz"
+    write_program(path, name)
+    done = subprocess.run(
+        [sys.executable, "-IS", str(path), "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.startswith(f"usage: {name} ")
+    others = [one for one in zipfile.ZipFile(path).namelist() if one.startswith("lab/guest/warewulf")]
+    assert others == []

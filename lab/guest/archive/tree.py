@@ -9,17 +9,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.warewulf.cpio import Entry
+from lab.guest.archive.cpio import Entry
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file: its entry, the path of its data or the data itself, and its time in nanoseconds."""
+    """One file: its entry, the path of its data or the data itself, and its times in nanoseconds."""
 
     entry: Entry
     source: bytes = b""
     data: bytes = b""
     mtime_ns: int = 0
+    ctime_ns: int = 0
 
 
 class Rules:
@@ -110,7 +111,7 @@ def _item(path: bytes, info: os.stat_result, source: bytes) -> Item:
         inode=zlib.crc32(path),
         rdev=rdev,
     )
-    return Item(entry, source, data, info.st_mtime_ns)
+    return Item(entry, source, data, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def _linked(items: list[Item], groups: Groups) -> list[Item]:

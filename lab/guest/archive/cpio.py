@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.guest.warewulf.errors import WarewulfError
+from lab.guest.archive.errors import ArchiveError
 
 HEADER = 110
 """Length of a header without the name, in bytes."""
@@ -14,7 +14,7 @@ LARGEST = 0xFFFFFFFF
 """The largest value of a header field, which has eight hexadecimal digits."""
 
 
-class TooLargeError(WarewulfError):
+class TooLargeError(ArchiveError):
     """A file does not fit the format."""
 
 
@@ -68,10 +68,8 @@ def check_sizes(entries: Iterable[Entry]) -> None:
 def too_large(entry: Entry) -> TooLargeError:
     """The error for a file that the format cannot hold."""
     path = os.fsdecode(entry.path)
-    return TooLargeError(
-        f"/{path} is too large for an image: it has {entry.size} bytes, and {LARGEST} are the most\n"
-        f"hint: remove it, or add `exclude += /{path}` to /etc/warewulf/vnfs.conf"
-    )
+    text = f"/{path} is too large for an image: it has {entry.size} bytes, and {LARGEST} are the most"
+    return TooLargeError(text, path)
 
 
 def padding(size: int) -> bytes:

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lab.guest.archive import cpio
+from lab.guest.archive.errors import ArchiveError
+from lab.guest.archive.tree import Item
 from lab.guest.system import System
-from lab.guest.warewulf import cpio
-from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.tree import Item
 
 CUT = 128
 """One in this many paths begins a segment: about 3.5 MB of an operating system's files each."""
@@ -30,8 +30,12 @@ RECENT_NS = 50_000_000
 """A file modified this shortly before it was read may change again without a new modification time."""
 
 
-class PackError(WarewulfError):
+class PackError(ArchiveError):
     """The tree could not be packed."""
+
+
+class ChangedError(PackError):
+    """A file changed while it was being packed; another run may succeed."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,6 @@ def pack(
     started_ns: int,
 ) -> list[str]:
     """Compresses the segments that are not cached; returns the files of all segments, in order."""
-    wanted = {segment.digest: segment for segment in segments}
-    missing = [one for name, one in wanted.items() if not os.path.exists(os.path.join(folder, name))]
     uncached: set[str] = set()
 
     def build(segment: Segment) -> None:
@@ -96,8 +98,9 @@ def pack(
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         # Largest first, so that no core idles while the last segment is compressed.
-        missing.sort(key=lambda one: -sum(item.entry.size for item in one.items))
-        for _ in pool.map(build, missing):
+        todo = missing(segments, folder)
+        todo.sort(key=lambda one: -sum(item.entry.size for item in one.items))
+        for _ in pool.map(build, todo):
             pass
     return [os.path.join(folder, one.digest + (ONCE if one.digest in uncached else "")) for one in segments]
 
@@ -138,14 +141,17 @@ def _content(item: Item) -> Iterator[bytes]:
             chunk = file.read(min(left, CHUNK))
             if not chunk:
                 path = os.fsdecode(item.entry.path)
-                raise PackError(f"{path} shrank while it was being packed\nhint: run wwvnfs again")
+                raise ChangedError(f"{path} shrank while it was being packed", path)
             left -= len(chunk)
             yield chunk
 
 
-def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
-    """Writes segments and the compressed trailer to one file; returns its MD5 digest and size in bytes."""
-    checksum = hashlib.md5(usedforsecurity=False)
+def join(files: Sequence[str], target: str, last: bytes, algorithm: str = "md5") -> tuple[str, int]:
+    """Writes segments and the compressed trailer to one file; returns its digest and size in bytes.
+
+    MD5 is what Warewulf names an image by.
+    """
+    checksum = hashlib.new(algorithm, usedforsecurity=False)
     size = 0
     with open(target, "wb", buffering=0) as out:
 
@@ -161,6 +167,20 @@ def join(files: Sequence[str], target: str, last: bytes) -> tuple[str, int]:
                     put(chunk)
         put(last)
     return checksum.hexdigest(), size
+
+
+def missing(segments: Sequence[Segment], folder: str) -> list[Segment]:
+    """The segments that are not cached, and that `pack` is going to compress."""
+    wanted = {segment.digest: segment for segment in segments}
+    return [one for name, one in wanted.items() if not os.path.exists(os.path.join(folder, name))]
+
+
+def tidy(folder: str, keep: Sequence[str]) -> None:
+    """Removes all files of a cache but these."""
+    wanted = set(keep)
+    for name in os.listdir(folder):
+        if name not in wanted:
+            os.unlink(os.path.join(folder, name))
 
 
 def compressed(system: System, data: bytes, command: Sequence[str]) -> bytes:

@@ -1,0 +1,1 @@
+"""Trees of files as compressed cpio archives: what wwvnfs, wwbootstrap and nodeimage pack with."""
