@@ -117,11 +117,10 @@ def _settle(draft: Draft, node: Node) -> None:
 def _unconfirmed(draft: Draft, node: Node) -> None:
     """The request may never have reached Slurm: the node queues again, under the floors as they are then."""
     record = draft.records[node.name]
-    if draft.halting or not draft.open or not draft.usable(node):
+    waited = draft.now - record.since >= REQUEST_AGAIN
+    if draft.halting or not draft.open or not draft.usable(node) or (waited and record.attempts < ATTEMPTS):
         draft.change(node.name, phase=Phase.WAITING)
-    elif draft.now - record.since >= REQUEST_AGAIN and record.attempts < ATTEMPTS:
-        draft.change(node.name, phase=Phase.WAITING)
-    elif draft.now - record.since >= REQUEST_AGAIN:
+    elif waited:
         draft.fail(node.name, f"Slurm shows no reboot after {ATTEMPTS} requests; {record.note}".rstrip("; "))
 
 

@@ -1,1 +1,1 @@
-"""The state directory: what a rollout remembers, the operator's last word, and the lock of the one that runs."""
+"""The state directory: what a rollout remembers, the operator's last word, and the lock."""

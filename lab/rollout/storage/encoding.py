@@ -11,6 +11,13 @@ from lab.rollout.planning.policy import Amount, Floor, Policy, Window
 from lab.rollout.settings import Settings
 
 SCHEMA = 1
+KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "str": (str,),
+    "bool": (bool,),
+    "float": (int, float),
+    "Phase": (Phase,),
+}
 
 
 class EncodingError(ValueError):
@@ -66,7 +73,6 @@ def _record(values: Mapping[str, Any]) -> Record:
     record = Record(**{**values, "phase": Phase(values["phase"])})
     for field in fields(Record):
         value = getattr(record, field.name)
-        kind = {"int": int, "str": str, "bool": bool, "float": (int, float), "Phase": Phase}[str(field.type)]
-        if not isinstance(value, kind):
+        if not isinstance(value, KINDS[str(field.type)]):
             raise TypeError(f"{field.name} is {type(value).__name__}, not {field.type}")
     return record

@@ -1,4 +1,4 @@
-"""Runs the planner in a simulated cluster, killed and resumed as a test wants it; checks promises at each step."""
+"""Runs the planner in a simulated cluster, killed and resumed as a test wants it; checks each step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class History:
         self.minute = 0
 
     def step(self, killed: str = "") -> None:
-        """One step of the loop; `killed` names the point at which the program dies: save, act, half, probes."""
+        """One step of the loop; `killed` names where the program dies: save, act, half, probes."""
         self.steps += 1
         view = self.world.look()
         clock = Clock(self.world.now, self.minute)
@@ -81,7 +81,7 @@ class History:
                 raise Broken(f"{name} counts as done: boot {node.boot}, {node.image}")
 
     def run(self, limit: int = 400, meanwhile: Callable[[int], str | None] | None = None) -> Memory:
-        """Steps until the rollout ends. `meanwhile` acts between steps, and may name where the next one dies."""
+        """Steps until it ends. `meanwhile` acts between steps, and may name where the next one dies."""
         killed = ""
         for number in range(limit):
             self.step(killed)

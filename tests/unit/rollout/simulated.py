@@ -1,4 +1,4 @@
-"""A simulated Slurm and its nodes, after slurmctld 24.11: what it shows, what it forgets, what others do in it."""
+"""A simulated Slurm and its nodes, after slurmctld 24.11: what it shows and forgets, what others do in it."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class World:
         self.away = False
         self.prove_first = prove_first
         self.timeout = timeout
+        self.token = TOKEN
         self.human: dict[str, str] = {}
         self.done: list[Action] = []
         self.killed_jobs = 0
@@ -119,7 +120,7 @@ class World:
             return
         node.undrain = "DRAIN" not in node.flags
         node.flags |= {"REBOOT_REQUESTED", "DRAIN"}
-        node.reason = TOKEN
+        node.reason = self.token
 
     def _withdraw(self, node: SimNode) -> None:
         """The worst that Slurm may do: a drain that came on top of the request goes with it."""

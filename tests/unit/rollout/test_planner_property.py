@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,11 +62,48 @@ def some_policy(chance: random.Random, *, prove_first: bool) -> Policy:
     )
 
 
-def interference(history: History, chance: random.Random) -> Callable[[int], str | None]:
-    """What happens between two steps; returns where the program dies, if it does."""
-    world = history.world
+class Interference:
+    """What happens between two steps; says where the program dies, if it does."""
 
-    def somebody_works(*, blind: bool) -> None:
+    def __init__(self, history: History, chance: random.Random) -> None:
+        self.history = history
+        self.world = history.world
+        self.chance = chance
+
+    def __call__(self, number: int) -> str | None:
+        chance, world = self.chance, self.world
+        if number >= CALM:
+            self.calm(first=number == CALM)
+            return None
+        self.history.minute = chance.randrange(1440)
+        world.away = chance.random() < 0.1
+        killed = chance.choice(["save", "act", "half", "probes"]) if chance.random() < 0.1 else None
+        if chance.random() < 0.3 and not world.away:
+            self.somebody_works(blind=killed is not None)
+        self.operate(number)
+        for _ in range(chance.randint(0, 30) if killed else 0):  # it is dead; the cluster goes on
+            world.tick()
+            if not world.away and chance.random() < 0.2:
+                self.somebody_works(blind=True)
+        return killed
+
+    def calm(self, *, first: bool) -> None:
+        self.history.minute = 0
+        self.world.away = False
+        if self.history.memory.mode is Mode.PAUSE:
+            self.history.say(Mode.RUN)
+        for name in sorted(self.world.human) if first else ():
+            if self.chance.random() < 0.5:
+                self.world.lift(name)
+
+    def operate(self, number: int) -> None:
+        if self.chance.random() < 0.05:
+            self.history.say(self.chance.choice([Mode.PAUSE, Mode.RUN, Mode.RUN]))
+        if number > 20 and self.chance.random() < 0.005:
+            self.history.say(Mode.ABORT)
+
+    def somebody_works(self, *, blind: bool) -> None:
+        world, chance = self.world, self.chance
         name = chance.choice(sorted(world.nodes))
         node = world.nodes[name]
         event = chance.choice(["drain", "lift", "job", "cancel", "silent", "none", "none"])
@@ -79,36 +115,10 @@ def interference(history: History, chance: random.Random) -> Callable[[int], str
             world.lift(name)
         elif event == "job" and node.shown().available and not node.job:
             node.job = chance.randint(1, 8)
-        elif event == "cancel" and name not in world.human and not world.away:
+        elif event == "cancel" and name not in world.human:
             world._withdraw(node)
         elif event == "silent":
             node.silent = chance.randint(1, 8)
-
-    def between(number: int) -> str | None:
-        history.minute = chance.randrange(1440) if number < CALM else 0
-        if number >= CALM:
-            world.away = False
-            history.say(Mode.RUN if history.memory.mode is Mode.PAUSE else history.memory.mode)
-            for name in sorted(world.human):
-                if number == CALM and chance.random() < 0.5:
-                    world.lift(name)
-            return None
-        world.away = chance.random() < 0.1
-        killed = chance.choice(["save", "act", "half", "probes"]) if chance.random() < 0.1 else None
-        if chance.random() < 0.3 and not world.away:
-            somebody_works(blind=killed is not None)
-        if chance.random() < 0.05:
-            history.say(chance.choice([Mode.PAUSE, Mode.RUN, Mode.RUN]))
-        if number > 20 and chance.random() < 0.005:
-            history.say(Mode.ABORT)
-        if killed:
-            for _ in range(chance.randint(0, 30)):  # it is dead; the cluster goes on
-                world.tick()
-                if not world.away and chance.random() < 0.2:
-                    somebody_works(blind=True)
-        return killed
-
-    return between
 
 
 @given(seed=st.integers(0, 2**48))
@@ -129,7 +139,7 @@ def test_floors_hold_no_drain_of_others_is_touched_and_it_ends(seed: int) -> Non
             world.drain(name)
     history = History(world, some_policy(chance, prove_first=prove_first))
     # Floors, concurrency, jobs, and drains of others are checked at each action.
-    memory = history.run(limit=1500, meanwhile=interference(history, chance))
+    memory = history.run(limit=1500, meanwhile=Interference(history, chance))
     assert world.drains_kept(), (world.human, history.notes())
     assert history.policy.kill_jobs_after or not world.killed_jobs
     if memory.outcome is Outcome.COMPLETE:
