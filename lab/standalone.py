@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -82,11 +81,11 @@ def _write(tree: Path, target: str) -> None:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
     packed.seek(0)
-    os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
-    new = f"{target}.new"
+    new = Path(f"{target}.new").absolute()
+    new.parent.mkdir(parents=True, exist_ok=True)
     zipapp.create_archive(packed, new, INTERPRETER)
-    os.chmod(new, 0o755)  # noqa: S103 - a program for every user
-    os.rename(new, target)
+    new.chmod(0o755)
+    new.replace(target)
 
 
 def _run(python: str, *arguments: str) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from lab.rollout import errors, options, picture, programs, report
+from lab.rollout import errors, options, picture, programs, report, runner
 from lab.rollout.errors import Kind, RolloutError
 from lab.rollout.planning import capacity, starting
 from lab.rollout.planning.memory import Memory, Mode, Outcome
 from lab.rollout.planning.nodes import Node
-from lab.rollout.planning.policy import EACH
+from lab.rollout.planning.policy import EACH, Clock
 from lab.rollout.programs import Finished
 from lab.rollout.runner import Outside, Runner
 from lab.rollout.settings import Settings
@@ -49,11 +49,12 @@ class Output(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a verb is given: where to write, how to wait (and learn that it is to end), how to run programs."""
+    """What a verb is given: where to write, how to wait and learn of an end, how to run programs."""
 
     output: Output
     wait: Callable[[float], bool]
     execute: Callable[..., Finished] = programs.run
+    clock: Callable[[], Clock] = runner.clock
 
 
 def run(found: argparse.Namespace, around: Surroundings) -> Kind:
@@ -99,7 +100,7 @@ def _prepared(
                 f"no node is in {floor.kind} {floor.name}",
                 evidence=f"there are: {', '.join(known) or 'none'}",
             )
-    now = time.time()
+    now = around.clock().now
     token = f"rollout:{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{os.urandom(2).hex()}"
     return starting.begun(token, now, names, view, settings.policy), view
 
@@ -149,7 +150,11 @@ def _loop(settings: Settings, memory: Memory, state: StateDirectory, around: Sur
     slurm = Slurm(memory.token, settings.policy.prove_first, around.execute)
     slurm = _patiently(lambda: _with_switches(slurm, settings), settings, around)
     memory = Runner(
-        settings, memory, slurm, state, Outside(around.wait, around.output.event, around.execute)
+        settings,
+        memory,
+        slurm,
+        state,
+        Outside(around.wait, around.output.event, around.execute, around.clock),
     ).run()
     text = report.status_text(settings, memory, os.getpid(), time.time())
     around.output.result(text, report.as_json(report.status_data(settings, memory, os.getpid())))

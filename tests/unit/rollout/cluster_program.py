@@ -55,20 +55,25 @@ def opened(file: Path) -> Iterator[World]:
 
 
 def main(words: Sequence[str], file: str) -> int:
-    """Does what the program of this name does."""
+    """Does what the program of this name does, to the world in a file."""
     with opened(Path(file)) as world:
-        name = Path(words[0]).name
-        if name == "ask":
-            return ask(world, words[1])
-        if words[1:3] == ["show", "nodes"]:
-            world.tick()
-        if words[1:3] == ["show", "hostnames"]:
-            print("\n".join(expanded(words[3])))
-            return 0
-        if world.away:
-            print(AWAY, file=sys.stderr)
-            return 1
-        return show(world, words[2:]) if words[1] == "show" else change(world, words[1:])
+        return perform(words, world)
+
+
+def perform(words: Sequence[str], world: World) -> int:
+    """Does what the program of this name does."""
+    words = list(words)
+    if Path(words[0]).name == "ask":
+        return ask(world, words[1])
+    if words[1:3] == ["show", "nodes"]:
+        world.tick()
+    if words[1:3] == ["show", "hostnames"]:
+        print("\n".join(expanded(words[3])))
+        return 0
+    if world.away:
+        print(AWAY, file=sys.stderr)
+        return 1
+    return show(world, words[2:]) if words[1] == "show" else change(world, words[1:])
 
 
 def ask(world: World, name: str) -> int:

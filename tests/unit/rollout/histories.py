@@ -19,7 +19,7 @@ from tests.unit.rollout.simulated import NEW, TOKEN, Broken, World
 
 
 class History:
-    """A rollout in a world. Its memory passes through JSON at each step, as through the state file."""
+    """A rollout in a world. After a kill its memory is what was in the state file."""
 
     def __init__(self, world: World, policy: Policy | None = None) -> None:
         self.world = world
@@ -41,7 +41,9 @@ class History:
         self.probes = {}
         if killed == "save":
             return
-        self.memory = decode(json.loads(json.dumps(encode(Settings(self.policy), decision.memory))))[1]
+        self.memory = decision.memory
+        if killed:  # only what was saved is left
+            self.memory = decode(json.loads(json.dumps(encode(Settings(self.policy), self.memory))))[1]
         if killed == "act":
             return
         actions = decision.actions[: len(decision.actions) // 2] if killed == "half" else decision.actions

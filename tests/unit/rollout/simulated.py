@@ -76,6 +76,7 @@ class World:
         self.timeout = timeout
         self.token = TOKEN
         self.human: dict[str, str] = {}
+        self.cancelled: set[str] = set()
         self.done: list[Action] = []
         self.killed_jobs = 0
         self.hooks: list[int] = []
