@@ -18,6 +18,7 @@ from lab.rollout.planning.actions import (
     Resume,
     Withdraw,
 )
+from lab.rollout.planning.draft import TOKEN
 from lab.rollout.planning.memory import Memory, Phase, Record
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock
@@ -142,7 +143,7 @@ class Runner:
     def _request(self, name: str) -> None:
         """Looks once more, so that a drain of the last seconds is not overrun."""
         node = self.slurm.look_at(name)
-        if node is not None and (node.available or node.reason.startswith(self.memory.token)):
+        if node is not None and (node.available or TOKEN.match(node.reason)):
             self.slurm.request(name)
 
     def _remember(self, name: str, record: Record) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lab.rollout.planning.policy import Policy
 
-SSH = "ssh -o BatchMode=yes -o ConnectTimeout=5 -o StrictHostKeyChecking=accept-new {node} {script}"
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=5 {node} {script}"
 HEALTH = "/usr/sbin/nhc"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from lab.rollout.planning.memory import ACTIVE, FINAL, Memory, Mode, Phase, Reco
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock, Policy
 
+TOKEN = re.compile(r"rollout:[0-9]{8}-[0-9]{6}-[0-9a-f]{4}(?: |$)")
+"""How the reasons that a rollout sets begin: nobody writes that by accident."""
 LOOKS_AT_ONCE = 16
 """Probes in one step, so that a step takes seconds even if every node is silent."""
 
@@ -49,14 +52,18 @@ class Draft:
         self.actions.append(action)
 
     def ours(self, node: Node) -> bool:
-        """Whether its reason in Slurm is one that we set. It only ever decides that we leave a node alone."""
+        """Whether its reason in Slurm is of this rollout."""
         return node.reason == self.memory.token or node.reason.startswith(f"{self.memory.token} ")
+
+    def foreign(self, node: Node) -> bool:
+        """Whether somebody else set its reason, so that it is left alone. Former rollouts are not others."""
+        return TOKEN.match(node.reason) is None
 
     def usable(self, node: Node | None) -> bool:
         """Whether its reboot may be requested: it is in service, or out of service by our doing alone."""
         if node is None or node.reboot_pending or node.reboot_issued:
             return False
-        return node.available or (self.ours(node) and "POWERED_DOWN" not in node.states)
+        return node.available or not (self.foreign(node) or "POWERED_DOWN" in node.states)
 
     def active(self) -> list[str]:
         """The nodes that are on their way."""

@@ -82,7 +82,7 @@ def _pending(draft: Draft, node: Node) -> None:
     """The node waits for its jobs."""
     record = draft.change(node.name, confirmed=True, attempts=0, note="waits for jobs" if node.busy else "")
     limit = draft.policy.kill_jobs_after
-    if not draft.ours(node):
+    if draft.foreign(node):
         # Our reboot would end with RESUME and so lift what somebody has said since.
         reason = node.reason or "drained"
         draft.change(node.name, phase=Phase.LEFT, note="drained by somebody meanwhile", drain=reason)
@@ -132,7 +132,7 @@ def _begin_boot(draft: Draft, name: str) -> None:
 
 def _remember_drain(draft: Draft, node: Node) -> None:
     """The reason of a drain that somebody set while the node reboots: RESUME would lift it."""
-    if node.drained and node.reason and not draft.ours(node):
+    if node.drained and node.reason and draft.foreign(node):
         draft.change(node.name, drain=node.reason)
 
 
@@ -165,11 +165,11 @@ def _judge(draft: Draft, node: Node, probe: Probe) -> None:
 def _passed(draft: Draft, node: Node) -> None:
     if node.available:
         # Slurm's RESUME lifts drains but keeps their reasons.
-        spoken = bool(node.reason) and not draft.ours(node)
+        spoken = bool(node.reason) and draft.foreign(node)
         note = "somebody set a reason meanwhile: see scontrol show node" if spoken else ""
         draft.change(node.name, phase=Phase.DONE, note=note, held=False)
         _put_back(draft, node)
-    elif draft.ours(node):
+    elif not draft.foreign(node):
         draft.act(Resume(node.name))
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
     elif node.drained:
@@ -199,7 +199,7 @@ def _final(draft: Draft, node: Node) -> None:
 
 def _release(draft: Draft, node: Node) -> None:
     """Returns a node that an earlier attempt took out of service, and that has turned out to be right."""
-    if draft.ours(node) and not node.available:
+    if not (draft.foreign(node) or node.available):
         draft.act(Resume(node.name))
     else:
         draft.change(node.name, held=False)
@@ -212,5 +212,5 @@ def _put_back(draft: Draft, node: Node) -> None:
     if node.available:
         draft.act(Drain(node.name, record.drain))
         draft.change(node.name, note="somebody's drain was put back")
-    elif not draft.ours(node):
+    elif draft.foreign(node):
         draft.change(node.name, drain="")

@@ -109,7 +109,7 @@ def entry(node: Node) -> dict[str, object]:
         "name": node.name,
         "state": sorted(node.states),
         "reason": node.reason,
-        "comment": "State=IDLE+DRAIN Reason=rollout:test",
+        "comment": "State=IDLE+DRAIN Reason=rollout:20260101-000000-0000",
         "alloc_cpus": int(node.busy),
         "boot_time": {"set": True, "infinite": False, "number": 1_700_000_000},
         "partitions": list(node.partitions),

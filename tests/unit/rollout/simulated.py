@@ -18,7 +18,7 @@ from lab.rollout.planning.actions import (
 from lab.rollout.planning.nodes import Node, Probe
 
 NEW, OLD = "commit=bbbbbbbb", "commit=aaaaaaaa"
-TOKEN = "rollout:test"
+TOKEN = "rollout:20260101-000000-0000"
 TICK = 5.0
 
 

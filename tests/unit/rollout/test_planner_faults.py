@@ -280,6 +280,23 @@ def test_a_node_that_fails_is_kept_out_of_service_with_our_token() -> None:
     assert Drain("n0", f"{TOKEN} did not pass") in history.world.done
 
 
+def test_what_a_former_rollout_kept_out_of_service_is_rolled_again() -> None:
+    """So that going back to the former image takes the failed canary along."""
+    history = two_nodes()
+    history.world.nodes["n0"].flags.add("DRAIN")
+    history.world.nodes["n0"].reason = "rollout:20251231-235959-ffff did not pass"
+    assert history.run().outcome is Outcome.COMPLETE
+    assert all(node.boot == 2 and node.shown().available for node in history.world.nodes.values())
+
+
+@pytest.mark.parametrize("reason", ["rollout:tonight", "rollout", "xrollout:20251231-235959-ffff", ""])
+def test_a_drain_whose_reason_only_resembles_ours_is_somebodys(reason: str) -> None:
+    history = two_nodes()
+    history.world.drain("n0", reason)
+    assert history.run().outcome is Outcome.INCOMPLETE
+    assert history.world.nodes["n0"].boot == 1
+
+
 def test_somebody_elses_reboot_is_left_alone() -> None:
     history = two_nodes()
     node = history.world.nodes["n0"]
