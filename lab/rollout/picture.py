@@ -27,7 +27,7 @@ def draw(memory: Memory, now: float) -> str:
     end = max([memory.started_at + 1, *(record.ended_at for record in memory.records.values())])
     if memory.outcome is None:
         end = max(end, now)
-    scale = (WIDTH - LEFT - 20) / (end - memory.started_at)
+    scale = (WIDTH - LEFT - 50) / (end - memory.started_at)
     bottom = TOP + height * len(names)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{bottom + 40}"',

@@ -63,7 +63,7 @@ def warnings(settings: Settings, names: Collection[str], view: Mapping[str, Node
                 f"{word} has {size} nodes and a floor of {need.least}: none of them will be rebooted"
             )
         elif need is None and group[0] == "partition" and most >= size and group in ours:
-            found.append(f"all {size} nodes of {word} may be away at once: it has no floor")
+            found.append(f"all nodes of {word} ({size}) may be away at once: it has no floor")
     return found
 
 
