@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,11 @@ from lab import standalone
 from tests.integration.conftest import Lab, wait_until
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
-COMMIT = "4f1c2aa9d0b37c15e2f6a8b90c1d2e3f4a5b6c7d"
+COMMIT = secrets.token_hex(20)
+"""Another one in each run, so that no node has it already."""
 RELEASE = f"{CHROOT}/etc/image-release"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 NODES = ("c1", "c2")
-JOB = 20
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def new_image(lab: Lab, tmp_path: Path) -> Iterator[None]:
         "sms", f"printf 'role=compute\\nref=main\\ncommit={COMMIT}\\n' >{RELEASE}; wwvnfs --chroot {CHROOT}"
     )
     yield
-    lab.on("sms", f"rm {RELEASE}; rm -rf /var/lib/rollout; wwvnfs --chroot {CHROOT}")
+    lab.on("sms", f"scancel -u user1; rm {RELEASE}; rm -rf /var/lib/rollout; wwvnfs --chroot {CHROOT}")
 
 
 def status(lab: Lab) -> dict[str, Any]:
@@ -49,10 +50,11 @@ def phases(lab: Lab) -> dict[str, str]:
 
 def test_two_nodes_roll_in_waves_under_a_job(lab: Lab, new_image: None) -> None:
     before = {node: lab.on(node, BOOT_ID) for node in NODES}
-    job = f"cd && rm -f rolled && sbatch -w c1 -o /dev/null --wrap 'sleep {JOB}; hostname >rolled'"
+    script = "until [ -e go ]; do sleep 0.2; done; hostname >rolled"
+    job = f"cd && rm -f go rolled && sbatch -w c1 -o /dev/null --wrap '{script}'"
     lab.on("sms", job, user="user1")
     wait_until(lambda: lab.states()["c1"] in ("allocated", "mixed"), 15, "the job runs on c1")
-    words = "start --image role=compute,commit=4f1c2aa --nodes c[1-2] --max-unavailable 1 --interval 1"
+    words = f"start --image role=compute,commit={COMMIT[:7]} --nodes c[1-2] --max-unavailable 1 --interval 1"
     # A unit of its own, as on a site: what a shell of ours starts ends with it.
     lab.on(
         "sms",
@@ -67,6 +69,7 @@ def test_two_nodes_roll_in_waves_under_a_job(lab: Lab, new_image: None) -> None:
     lab.on("sms", "systemctl kill -s KILL rolling")
     wait_until(lambda: status(lab).get("state") == "no process", 10, "rollout is dead")
     assert "REBOOT_REQUESTED" in lab.on("sms", "scontrol show node c1"), "Slurm keeps the request"
+    lab.on("sms", "touch go", user="user1")
     lab.on("sms", "rollout resume --quiet", timeout=120)
     assert lab.on("sms", "cat rolled", user="user1").strip() == "c1", "the job ran to its end"
     assert set(phases(lab).values()) == {"done"}
