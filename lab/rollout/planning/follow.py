@@ -27,6 +27,8 @@ def follow(draft: Draft, name: str) -> None:
             draft.fail(name, UNKNOWN_TO_SLURM)
     elif phase is Phase.WAITING:
         _waiting(draft, node)
+    elif node.unknown:
+        return
     elif phase is Phase.REQUESTED:
         _requested(draft, node)
     elif phase is Phase.BOOTING:
@@ -169,7 +171,7 @@ def _passed(draft: Draft, node: Node) -> None:
         note = "somebody set a reason meanwhile: see scontrol show node" if spoken else ""
         draft.change(node.name, phase=Phase.DONE, note=note, held=False)
         _put_back(draft, node)
-    elif not draft.foreign(node):
+    elif not draft.foreign(node) and (node.drained or "DOWN" in node.states):
         draft.act(Resume(node.name))
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
     elif node.drained:

@@ -45,6 +45,11 @@ class Node:
         return "REBOOT_ISSUED" in self.states
 
     @property
+    def unknown(self) -> bool:
+        """Slurm does not know it yet: for seconds after a restart of slurmctld, and after `reconfigure`."""
+        return "UNKNOWN" in self.states
+
+    @property
     def drained(self) -> bool:
         """Whether its DRAIN flag is set, by whomever."""
         return "DRAIN" in self.states

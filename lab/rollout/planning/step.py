@@ -18,6 +18,9 @@ GAP = 60.0
 """Seconds without a look at Slurm after which nobody is blamed for the time between."""
 FRESH = 60.0
 """Seconds that a boot id read before the reboot is good for."""
+SETTLED = 60.0
+"""Seconds for which all nodes that are left must be out of service before a rollout ends without them.
+After a restart of slurmctld, every node is for a while."""
 LOOK_AGAIN = 10.0
 """Seconds between two probes of a node that does not answer."""
 
@@ -65,12 +68,12 @@ def _stopping(draft: Draft) -> bool:
 
 
 def _begin(draft: Draft) -> bool:
-    """Requests what may be requested. Returns whether nodes wait for room, and for nothing else."""
+    """Requests what may be requested. Returns whether nodes wait for room or for others, and nothing else."""
     if draft.halting or draft.memory.mode is not Mode.RUN or not draft.open:
         return False
     candidates = _candidates(draft)
     if not candidates:
-        return False
+        return not draft.active()
     chosen = _wave(draft, candidates)
     if not chosen or _hook_is_due(draft, chosen):
         return False
@@ -183,9 +186,14 @@ def _outcome(draft: Draft) -> Outcome | None:
         return None
     if draft.halting:
         return Outcome.ABORTED if draft.memory.mode is Mode.ABORT else Outcome.STOPPED
-    if _candidates(draft):
+    waiting = any(record.phase is Phase.WAITING for record in draft.records.values())
+    if waiting:
+        candidates = _candidates(draft)
         blocked = draft.memory.blocked_since
-        return Outcome.BLOCKED if blocked and draft.now - blocked > draft.policy.patience else None
+        limit = draft.policy.patience if candidates else SETTLED
+        if not blocked or draft.now - blocked <= limit:
+            return None
+        return Outcome.BLOCKED if candidates else Outcome.INCOMPLETE
     good = sum(record.phase in (Phase.DONE, Phase.CURRENT) for record in draft.records.values())
     return Outcome.COMPLETE if good == len(draft.records) else Outcome.INCOMPLETE
 

@@ -53,8 +53,9 @@ class SimNode:
     def up(self) -> bool:
         return self.booting < 0
 
-    def shown(self) -> Node:
+    def shown(self, *, known: bool = True) -> Node:
         base = "ALLOCATED" if self.job and self.base == "IDLE" else self.base
+        base = base if known or base == "DOWN" else "UNKNOWN"
         return Node(
             self.name,
             frozenset({base, *self.flags}),
@@ -72,6 +73,7 @@ class World:
         self.nodes = {node.name: node for node in nodes}
         self.now = 1_000_000.0
         self.away = False
+        self.settling = 0  # ticks for which slurmctld, started anew, knows of no node yet
         self.prove_first = prove_first
         self.timeout = timeout
         self.token = TOKEN
@@ -82,7 +84,15 @@ class World:
         self.hooks: list[int] = []
 
     def look(self) -> dict[str, Node] | None:
-        return None if self.away else {name: node.shown() for name, node in self.nodes.items()}
+        return (
+            None
+            if self.away
+            else {name: node.shown(known=not self.settling) for name, node in self.nodes.items()}
+        )
+
+    def restarted(self) -> None:
+        """slurmctld answers again, and knows for a while of flags only."""
+        self.away, self.settling = False, 2
 
     # ------------------------------------------------------------------ what rollout does
 
@@ -160,6 +170,7 @@ class World:
 
     def tick(self) -> None:
         self.now += TICK
+        self.settling = max(0, self.settling - (not self.away))
         for node in self.nodes.values():
             node.silent = max(0, node.silent - 1)
             if node.up:

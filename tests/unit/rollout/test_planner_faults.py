@@ -64,6 +64,11 @@ def slurm_away_at_the_mark(world: World, step: int) -> None:
         world.away = step < 60
 
 
+def slurm_restarted_again_and_again(world: World, step: int) -> None:
+    if step % 4 == 0:
+        world.restarted()
+
+
 def probe_silent_for_a_while(world: World, step: int) -> None:
     if "REBOOT_ISSUED" in world.nodes["n0"].flags:
         world.nodes["n0"].silent = 8
@@ -109,6 +114,7 @@ CASES = (
     Case(drained_while_it_boots, Outcome.COMPLETE, ("done", "done"), "drain was put back"),
     Case(cancelled_by_somebody, Outcome.INCOMPLETE, ("left", "done"), "somebody cancelled"),
     Case(slurm_away_at_the_mark, Outcome.COMPLETE, ("done", "done")),
+    Case(slurm_restarted_again_and_again, Outcome.COMPLETE, ("done", "done")),
     Case(probe_silent_for_a_while, Outcome.COMPLETE, ("done", "done")),
     Case(probe_silent_for_ever, Outcome.STOPPED, ("failed", "waiting"), "it does not answer: no answer"),
     Case(probe_silent_before, Outcome.INCOMPLETE, ("left", "done"), "a reboot could not be proven"),

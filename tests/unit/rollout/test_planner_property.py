@@ -73,10 +73,11 @@ class Interference:
     def __call__(self, number: int) -> str | None:
         chance, world = self.chance, self.world
         if number >= CALM:
+            self.controller(away=False)
             self.calm(first=number == CALM)
             return None
         self.history.minute = chance.randrange(1440)
-        world.away = chance.random() < 0.1
+        self.controller(away=chance.random() < 0.1)
         killed = chance.choice(["save", "act", "half", "probes"]) if chance.random() < 0.1 else None
         if chance.random() < 0.3 and not world.away:
             self.somebody_works(blind=killed is not None)
@@ -87,9 +88,13 @@ class Interference:
                 self.somebody_works(blind=True)
         return killed
 
+    def controller(self, *, away: bool) -> None:
+        if self.world.away and not away:
+            self.world.restarted()
+        self.world.away = away
+
     def calm(self, *, first: bool) -> None:
         self.history.minute = 0
-        self.world.away = False
         if self.history.memory.mode is Mode.PAUSE:
             self.history.say(Mode.RUN)
         for name in sorted(self.world.human) if first else ():
