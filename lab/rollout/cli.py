@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import sys
@@ -17,6 +19,9 @@ VERSION = "0.1.0"
 def main(words: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     words = sys.argv[1:] if words is None else words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     output = Output(json="--json" in words, quiet="-q" in words or "--quiet" in words)
     try:
         return _main(words, output).status
@@ -51,8 +56,15 @@ def _main(words: list[str], output: Output) -> Kind:
         output.line(f"rollout {VERSION}")
         return errors.OK
     told = threading.Event()
+
+    def tell(*_: object) -> None:
+        """The first signal ends the loop at its next turn; the second one ends whatever takes so long."""
+        if told.is_set():
+            raise KeyboardInterrupt
+        told.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, tell)
     return commands.run(found, commands.Surroundings(output, told.wait))
 
 
@@ -87,6 +99,8 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line on standard output, at once."""
+        if sys.stdout is None:
+            raise OSError("it is closed")
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
 
@@ -101,8 +115,6 @@ class Output:
         return error.kind.status
 
     def _complain(self, text: str) -> None:
-        try:
+        with contextlib.suppress(OSError, AttributeError):  # None if the caller closed it
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
-        except OSError:
-            return

@@ -73,15 +73,13 @@ def run(found: argparse.Namespace, around: Surroundings) -> Kind:
     return _abort(state, around)
 
 
-def _prepared(
-    found: argparse.Namespace, settings: Settings, around: Surroundings
-) -> tuple[Memory, Mapping[str, Node]]:
+def _prepared(settings: Settings, around: Surroundings) -> tuple[Memory, Mapping[str, Node]]:
     """The memory of a new rollout, and what Slurm shows now."""
     slurm = Slurm(execute=around.execute)
     try:
         slurm = _with_switches(slurm, settings)
         view = slurm.look()
-        names = chosen(slurm, view, found.nodes, found.exclude, found.partition)
+        names = chosen(slurm, view, settings.nodes, settings.exclude, settings.partitions)
     except SlurmError as error:
         raise no_slurm(error) from None
     unknown = [name for name in names if name not in view]
@@ -112,7 +110,7 @@ def _with_switches(slurm: Slurm, settings: Settings) -> Slurm:
 
 def _plan(found: argparse.Namespace, around: Surroundings) -> Kind:
     settings = options.settings(found)
-    memory, view = _prepared(found, settings, around)
+    memory, view = _prepared(settings, around)
     data = report.plan_data(settings, memory, view)
     around.output.result(report.plan_text(settings, data), report.as_json(data))
     return errors.OK
@@ -134,7 +132,7 @@ def _start(found: argparse.Namespace, state: StateDirectory, around: Surrounding
             memory = kept[1]
         else:
             Slurm(execute=around.execute).check()
-            memory, view = _prepared(found, settings, around)
+            memory, view = _prepared(settings, around)
             if kept is not None:
                 state.archive(kept[1].token)
             for text in report.warnings(settings, memory.records, view):

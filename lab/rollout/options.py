@@ -251,6 +251,9 @@ def settings(found: argparse.Namespace) -> Settings:
         probe_timeout=found.probe_timeout,
         health=found.health,
         before_wave=found.before_wave,
+        nodes=found.nodes,
+        exclude=found.exclude,
+        partitions=tuple(found.partition),
         interval=found.interval,
         slurm_patience=found.slurm_patience,
     )

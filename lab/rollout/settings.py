@@ -19,5 +19,8 @@ class Settings:
     probe_timeout: float = 20
     health: str = HEALTH
     before_wave: str = ""
+    nodes: str = ""
+    exclude: str = ""
+    partitions: tuple[str, ...] = ()
     interval: float = 3
     slurm_patience: float = 900

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab.rollout.planning import wanted
 from lab.rollout.planning.actions import Drain, KillJobs, Look, Resume, Withdraw
 from lab.rollout.planning.draft import Draft
@@ -13,6 +15,8 @@ REQUEST_AGAIN = 20.0
 ATTEMPTS = 3
 SILENT = 3
 """Failed probes after which a node is left alone."""
+_SLURMS_WORDS = re.compile(r"( : reboot (issued|complete|timed out))+$")
+"""What slurmctld appends to whatever reason a node has while it reboots."""
 UNKNOWN_TO_SLURM = "Slurm no longer has this node"
 
 
@@ -86,7 +90,7 @@ def _pending(draft: Draft, node: Node) -> None:
     limit = draft.policy.kill_jobs_after
     if draft.foreign(node):
         # Our reboot would end with RESUME and so lift what somebody has said since.
-        reason = node.reason or "drained"
+        reason = _SLURMS_WORDS.sub("", node.reason) or "drained"
         draft.change(node.name, phase=Phase.LEFT, note="drained by somebody meanwhile", drain=reason)
         draft.act(Withdraw(node.name))
     elif draft.halting or not draft.open:
@@ -133,9 +137,9 @@ def _begin_boot(draft: Draft, name: str) -> None:
 
 
 def _remember_drain(draft: Draft, node: Node) -> None:
-    """The reason of a drain that somebody set while the node reboots: RESUME would lift it."""
+    """The reason of a drain that somebody set while the node reboots: its end lifts the drain."""
     if node.drained and node.reason and draft.foreign(node):
-        draft.change(node.name, drain=node.reason)
+        draft.change(node.name, drain=_SLURMS_WORDS.sub("", node.reason))
 
 
 def _booting(draft: Draft, node: Node) -> None:
@@ -174,8 +178,9 @@ def _passed(draft: Draft, node: Node) -> None:
     elif not draft.foreign(node) and (node.drained or "DOWN" in node.states):
         draft.act(Resume(node.name))
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
-    elif node.drained:
-        draft.change(node.name, phase=Phase.DONE, note="passed; somebody's drain was kept", drain="")
+    elif node.drained or draft.records[node.name].drain:
+        draft.change(node.name, phase=Phase.DONE, note="passed; somebody's drain was kept")
+        _put_back(draft, node)
     else:
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
 
@@ -209,9 +214,9 @@ def _release(draft: Draft, node: Node) -> None:
 
 def _put_back(draft: Draft, node: Node) -> None:
     record = draft.records[node.name]
-    if not record.drain or node.reboot_pending or node.reboot_issued:
+    if not record.drain or node.reboot_pending or node.reboot_issued or node.unknown:
         return
-    if node.available:
+    if not node.drained:
         draft.act(Drain(node.name, record.drain))
         draft.change(node.name, note="somebody's drain was put back")
     elif draft.foreign(node):

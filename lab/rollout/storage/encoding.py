@@ -40,7 +40,8 @@ def decode(state: Any) -> tuple[Settings, Memory]:
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
-    return Settings(**{**values, "policy": _policy(values["policy"])})
+    partitions = tuple(values["partitions"])
+    return Settings(**{**values, "policy": _policy(values["policy"]), "partitions": partitions})
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:

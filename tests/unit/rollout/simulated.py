@@ -160,9 +160,9 @@ class World:
             self.nodes[name].reason = ""
 
     def drains_kept(self) -> bool:
-        """Whether every drain that somebody set, and did not lift, is there with its reason."""
+        """Whether every node that somebody drained, and did not return, is out of service for that reason."""
         return all(
-            "DRAIN" in self.nodes[name].flags and self.nodes[name].reason.startswith(reason)
+            not self.nodes[name].shown().available and self.nodes[name].reason.startswith(reason)
             for name, reason in self.human.items()
         )
 
@@ -209,8 +209,10 @@ class World:
 
     def _register(self, node: SimNode) -> None:
         node.flags.discard("REBOOT_ISSUED")
+        # Seen on 24.11.5: a drain that somebody set meanwhile goes in both ways, its reason stays.
+        if node.undrain or not self.prove_first:
+            node.flags.discard("DRAIN")
         if self.prove_first:
             node.reason += " : reboot complete"
         else:
-            node.flags.discard("DRAIN")
             node.base = "IDLE"

@@ -263,8 +263,9 @@ def test_slurm_that_stays_away_ends_it_in_a_state_to_resume(site: Site) -> None:
     said = site.run(*START, "--slurm-patience", "0.001s", status=errors.SLURM.status).stderr
     assert "Unable to contact slurm controller" in said
     site.world.away, site.meanwhile = False, lambda: False
-    other = site.run("start", "--image", "commit=cccccccc", status=errors.UNFINISHED.status)
-    assert "another rollout has not ended" in other.stderr
+    for other in (("start", "--image", "commit=cccccccc"), (*START, "--nodes", "n[0-1]")):
+        refused = site.run(*other, status=errors.UNFINISHED.status)
+        assert "another rollout has not ended" in refused.stderr
     site.run("resume")
     assert set(site.phases().values()) == {"done"}
 
@@ -329,3 +330,7 @@ def test_one_file_is_the_whole_command(tmp_path: Path) -> None:
     assert f"{errors.INTERRUPTED.status}  {errors.INTERRUPTED.meaning}" in shown
     refused = subprocess.run([*command, "status", "--state", str(tmp_path)], capture_output=True, check=False)
     assert refused.returncode == errors.NONE.status
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*command, "--version"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == errors.OUTPUT.status
+    assert done.stderr.startswith(b"error: cannot write the output")

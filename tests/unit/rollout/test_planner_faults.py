@@ -112,6 +112,13 @@ CASES = (
     Case(drained_while_waiting, Outcome.INCOMPLETE, ("waiting", "done"), "left alone: IDLE+DRAIN"),
     Case(drained_while_jobs_run, Outcome.INCOMPLETE, ("left", "done"), "somebody's drain was put back"),
     Case(drained_while_it_boots, Outcome.COMPLETE, ("done", "done"), "drain was put back"),
+    Case(
+        drained_while_it_boots,
+        Outcome.COMPLETE,
+        ("done", "done"),
+        "drain was",
+        policy=replace(POLICY, prove_first=True),
+    ),
     Case(cancelled_by_somebody, Outcome.INCOMPLETE, ("left", "done"), "somebody cancelled"),
     Case(slurm_away_at_the_mark, Outcome.COMPLETE, ("done", "done")),
     Case(slurm_restarted_again_and_again, Outcome.COMPLETE, ("done", "done")),
