@@ -24,6 +24,7 @@ examples:
   rollout start --image role=compute,commit=4f1c2aa --max-unavailable 10% --floor partition:*=50%
   rollout status --watch
 """
+LONGEST = 60
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
 _FLOOR = re.compile(r"(partition|switch):([^=\s]+)=(.+)")
@@ -187,7 +188,7 @@ def _add_outside(parser: argparse.ArgumentParser) -> None:
         default=usual.probe,
         help="how a node is asked; {node}, {script} and {argv} are replaced (default: ssh)",
     )
-    add("--probe-timeout", metavar="TIME", type=_duration, default=usual.probe_timeout, help="default: 20s")
+    add("--probe-timeout", metavar="TIME", type=_short, default=usual.probe_timeout, help="default: 20s")
     add(
         "--health",
         metavar="COMMAND",
@@ -197,7 +198,7 @@ def _add_outside(parser: argparse.ArgumentParser) -> None:
     add(
         "--interval",
         metavar="TIME",
-        type=_duration,
+        type=_short,
         default=usual.interval,
         help="between two looks at Slurm (default: 3s)",
     )
@@ -291,6 +292,14 @@ def _duration(text: str) -> float:
     value = float(found[1]) * _UNITS[found[2]] if found else 0.0
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is no time: seconds above 0, or such as 90s, 15m, 12h")
+    return value
+
+
+def _short(text: str) -> float:
+    """A time that a step may take: deadlines are looked at between steps."""
+    value = _duration(text)
+    if value > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is more than {LONGEST} s")
     return value
 
 

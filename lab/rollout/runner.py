@@ -61,7 +61,7 @@ class Runner:
         self, settings: Settings, memory: Memory, slurm: Slurm, state: StateDirectory, outside: Outside
     ) -> None:
         self.settings = settings
-        self.memory = memory
+        self.memory = replace(memory, blind=True)
         self.slurm = slurm
         self.state = state
         self.outside = outside

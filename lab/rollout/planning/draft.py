@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lab.rollout.planning.actions import Action, Drain
+from lab.rollout.planning.actions import Action, Drain, Look
 from lab.rollout.planning.memory import ACTIVE, FINAL, Memory, Mode, Phase, Record
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock, Policy
@@ -37,6 +37,7 @@ class Draft:
         self.now = clock.now
         self.policy = policy
         self.actions: list[Action] = []
+        self._looks: list[str] = []
 
     def change(self, name: str, **fields: Any) -> Record:
         """Replaces fields of a record; notes the time when a node becomes final."""
@@ -50,6 +51,18 @@ class Draft:
     def act(self, action: Action) -> None:
         """Adds an action."""
         self.actions.append(action)
+
+    def look(self, name: str) -> None:
+        """Has a node that is on its way probed, when its turn comes."""
+        self._looks.append(name)
+
+    def take_looks(self) -> int:
+        """Probes those that have waited longest for it; returns how many more this step may have."""
+        longest = sorted(self._looks, key=lambda name: self.records[name].looked_at)[:LOOKS_AT_ONCE]
+        for name in longest:
+            self.change(name, looked_at=self.now)
+            self.act(Look(name))
+        return LOOKS_AT_ONCE - len(longest)
 
     def ours(self, node: Node) -> bool:
         """Whether its reason in Slurm is of this rollout."""
@@ -78,9 +91,7 @@ class Draft:
 
     def hold(self, name: str) -> None:
         """Drains a node that did not pass; with the words of somebody whose drain the reboot has lifted."""
-        reason = self.records[name].drain
-        self.change(name, held=not reason)
-        self.act(Drain(name, reason or f"{self.memory.token} did not pass"))
+        self.act(Drain(name, self.records[name].drain or f"{self.memory.token} did not pass"))
 
     @property
     def halting(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.rollout.planning import wanted
-from lab.rollout.planning.actions import Drain, KillJobs, Look, Resume, Withdraw
+from lab.rollout.planning.actions import Drain, KillJobs, Resume, Withdraw
 from lab.rollout.planning.draft import Draft
 from lab.rollout.planning.memory import Phase
 from lab.rollout.planning.nodes import Node, Probe
@@ -106,7 +106,7 @@ def _settle(draft: Draft, node: Node) -> None:
     record = draft.records[node.name]
     probe = draft.probes.get(node.name)
     if probe is None:
-        draft.act(Look(node.name))
+        draft.look(node.name)
     elif probe.silent or probe.boot_id != record.boot_id:
         # An unconfirmed request on a node in service is no boot, even if the node does not answer just now.
         if record.confirmed or not probe.silent or not node.available:
@@ -148,7 +148,7 @@ def _booting(draft: Draft, node: Node) -> None:
     if node.reboot_issued or node.reboot_pending:
         _unless_late(draft, node.name, "it has not returned: Slurm still waits for it to register")
     elif probe is None:
-        draft.act(Look(node.name))
+        draft.look(node.name)
     else:
         _judge(draft, node, probe)
 
@@ -176,8 +176,9 @@ def _passed(draft: Draft, node: Node) -> None:
         draft.change(node.name, phase=Phase.DONE, note=note, held=False)
         _put_back(draft, node)
     elif not draft.foreign(node) and (node.drained or "DOWN" in node.states):
-        draft.act(Resume(node.name))
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
+        if draft.records[node.name].phase is Phase.BOOTING:
+            draft.act(Resume(node.name))
     elif node.drained or draft.records[node.name].drain:
         draft.change(node.name, phase=Phase.DONE, note="passed; somebody's drain was kept")
         _put_back(draft, node)
@@ -196,12 +197,21 @@ def _final(draft: Draft, node: Node) -> None:
     record = draft.records[node.name]
     if record.phase is Phase.LEFT and node.reboot_pending and (record.drain or draft.ours(node)):
         draft.act(Withdraw(node.name))
-    if record.phase is Phase.FAILED and record.touched and node.available:
-        draft.hold(node.name)
+    if record.phase is Phase.FAILED and record.touched:
+        _keep_out(draft, node)
         return
     if record.phase is Phase.CURRENT and record.held:
         _release(draft, node)
     _put_back(draft, node)
+
+
+def _keep_out(draft: Draft, node: Node) -> None:
+    """Drains a node that did not pass, once. If it is back in service later, somebody has decided so."""
+    record = draft.records[node.name]
+    if node.available and not record.held:
+        draft.hold(node.name)
+    elif node.drained and not (node.reboot_pending or node.reboot_issued):
+        draft.change(node.name, held=True, drain="")
 
 
 def _release(draft: Draft, node: Node) -> None:

@@ -62,11 +62,13 @@ class Record:
     touched: bool = False
     """A reboot has begun, so the node must be proven before anybody relies on it."""
     held: bool = False
-    """We drained it because it did not pass."""
+    """It did not pass, and was seen out of service since."""
     killed: bool = False
     """Its jobs were cancelled, as the policy asks."""
     drain: str = ""
     """The reason of somebody's drain that Slurm forgets at the end of a reboot, and that we put back."""
+    looked_at: float = 0
+    """When it was last probed on its way."""
     asked_at: float = 0
     away_at: float = 0
     ended_at: float = 0
@@ -86,6 +88,8 @@ class Memory:
     opened: int = -1
     """The last wave whose hook has succeeded."""
     blocked_since: float = 0
+    blind: bool = False
+    """Nobody has looked since `seen_at`: Slurm was away, or the program."""
     outcome: Outcome | None = None
 
     def count(self, *phases: Phase) -> int:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from lab.rollout.planning import waves
 from lab.rollout.planning.actions import BeforeWave, Decision, Look, Request
 from lab.rollout.planning.capacity import Room
-from lab.rollout.planning.draft import LOOKS_AT_ONCE, Draft
+from lab.rollout.planning.draft import Draft
 from lab.rollout.planning.follow import follow
 from lab.rollout.planning.memory import Memory, Mode, Outcome, Phase
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock, Policy
 
-GAP = 60.0
-"""Seconds without a look at Slurm after which nobody is blamed for the time between."""
+GAP = 300.0
+"""Seconds between two looks that no step takes: the clock was set."""
 FRESH = 60.0
 """Seconds that a boot id read before the reboot is good for."""
 SETTLED = 60.0
@@ -37,22 +37,24 @@ def step(
     `view` holds every node of the cluster; None while Slurm does not answer, and then nothing is decided.
     `probes` holds what nodes said since the last step.
     """
-    if memory.outcome is not None or view is None:
+    if memory.outcome is not None:
         return Decision(memory)
+    if view is None:
+        return Decision(replace(memory, blind=True))
     draft = Draft(_forgiven(memory, clock.now), view, probes, clock, policy)
     for name in draft.records:
         follow(draft, name)
-    draft.memory = replace(draft.memory, seen_at=clock.now, stopping=_stopping(draft))
-    blocked = _begin(draft)
+    draft.memory = replace(draft.memory, seen_at=clock.now, blind=False, stopping=_stopping(draft))
+    blocked = _begin(draft, draft.take_looks())
     draft.memory = replace(draft.memory, blocked_since=_blocked_since(draft, blocked=blocked))
     draft.memory = replace(draft.memory, outcome=_outcome(draft))
     return Decision(replace(draft.memory, records=draft.records), tuple(draft.actions))
 
 
 def _forgiven(memory: Memory, now: float) -> Memory:
-    """Moves the start of every limit by the time in which nobody looked, or by which a clock was set back."""
+    """Moves the start of every limit by the time in which nobody looked, or by which the clock was set."""
     gap = now - memory.seen_at
-    if 0 <= gap <= GAP:
+    if 0 <= gap <= GAP and not memory.blind:
         return memory
     records = {
         name: replace(record, since=record.since + gap) if record.since else record
@@ -67,7 +69,7 @@ def _stopping(draft: Draft) -> bool:
     return draft.memory.stopping or failures >= draft.policy.max_failures
 
 
-def _begin(draft: Draft) -> bool:
+def _begin(draft: Draft, looks: int) -> bool:
     """Requests what may be requested. Returns whether nodes wait for room or for others, and nothing else."""
     if draft.halting or draft.memory.mode is not Mode.RUN or not draft.open:
         return False
@@ -79,7 +81,7 @@ def _begin(draft: Draft) -> bool:
         return False
     room = draft.policy.max_unavailable.at_most(len(draft.records)) - _away(draft)
     if room > 0:
-        _look(draft, chosen, candidates)
+        _look(draft, chosen, candidates, looks)
     began = _request(draft, chosen, room)
     return not began and not draft.active()
 
@@ -131,11 +133,11 @@ def _away(draft: Draft) -> int:
     return failed + len(draft.active())
 
 
-def _look(draft: Draft, chosen: list[str], candidates: list[str]) -> None:
+def _look(draft: Draft, chosen: list[str], candidates: list[str], most: int) -> None:
     """Probes nodes whose turn has come, and in advance those of which nothing is known yet."""
     new = [name for name in candidates if not draft.records[name].checked_at and name not in chosen]
     stale = [name for name in chosen if not _fresh(draft, name)]
-    for name in [*stale, *new][:LOOKS_AT_ONCE]:
+    for name in [*stale, *new][:most]:
         record = draft.records[name]
         if not record.silent or draft.now - record.checked_at >= LOOK_AGAIN:
             draft.act(Look(name))
@@ -199,8 +201,10 @@ def _outcome(draft: Draft) -> Outcome | None:
 
 
 def _outstanding(draft: Draft, name: str) -> bool:
-    """Whether a request of ours, or somebody's drain below it, still has to be undone."""
+    """Whether a node still needs us: a request of ours, or a drain below it, or one that failed."""
     record, node = draft.records[name], draft.view.get(name)
+    if node is not None and node.unknown and record.phase is Phase.FAILED:
+        return True  # it may be in service
     if node is None or record.phase not in (Phase.WAITING, Phase.LEFT):
         return False
     return (node.reboot_pending or node.reboot_issued) and (bool(record.drain) or draft.ours(node))

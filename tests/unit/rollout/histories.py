@@ -40,10 +40,12 @@ class History:
         decision = step(self.memory, view, self.probes, clock, self.policy)
         self.probes = {}
         if killed == "save":
+            self.memory = replace(self.memory, blind=True)
             return
         self.memory = decision.memory
         if killed:  # only what was saved is left
-            self.memory = decode(json.loads(json.dumps(encode(Settings(self.policy), self.memory))))[1]
+            kept = decode(json.loads(json.dumps(encode(Settings(self.policy), self.memory))))[1]
+            self.memory = replace(kept, blind=True)
         if killed == "act":
             return
         actions = decision.actions[: len(decision.actions) // 2] if killed == "half" else decision.actions

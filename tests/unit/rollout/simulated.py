@@ -79,6 +79,7 @@ class World:
         self.token = TOKEN
         self.human: dict[str, str] = {}
         self.cancelled: set[str] = set()
+        self.lifted: set[str] = set()
         self.done: list[Action] = []
         self.killed_jobs = 0
         self.hooks: list[int] = []
@@ -156,6 +157,7 @@ class World:
 
     def lift(self, name: str) -> None:
         if self.human.pop(name, None) is not None:
+            self.lifted.add(name)
             self.nodes[name].flags.discard("DRAIN")
             self.nodes[name].reason = ""
 

@@ -301,6 +301,7 @@ def test_a_failure_stops_it_and_a_retry_completes_it(site: Site) -> None:
         (("start", "--image", "a=b", "--max-unavailable", "0"), "neither a number of nodes nor a percentage"),
         (("start", "--image", "a=b", "--window", "22-06"), "is not such as 22:00-06:00"),
         (("start", "--image", "a=b", "--deadline", "soon"), "is no time"),
+        (("start", "--image", "a=b", "--interval", "2m"), "is more than 60 s"),
         (("start", "--image", "a=b", "--probe", "ssh {node}"), "neither {script} nor {argv}"),
         (("start", "--image", "a=b", "--probe", "ssh x {script}"), "--probe has no {node}"),
         (("plan", "--image", "a=b", "--nodes", "n[0-9]"), "Slurm has no node n3"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from lab.rollout.planning.actions import Drain, Request, Withdraw
+from lab.rollout.planning.actions import Drain, Look, Request, Withdraw
 from lab.rollout.planning.memory import Mode, Outcome
 from lab.rollout.planning.policy import Amount, Floor, Policy, Window
 from tests.unit.rollout.histories import History
@@ -40,7 +40,7 @@ def drained_while_waiting(world: World, step: int) -> None:
 def drained_while_jobs_run(world: World, step: int) -> None:
     if step == 0:
         world.nodes["n0"].job = 40
-    if step == 6:
+    if step >= 12 and "REBOOT_REQUESTED" in world.nodes["n0"].flags and "n0" not in world.human:
         world.drain("n0")
 
 
@@ -173,6 +173,27 @@ def test_a_head_node_that_was_off_for_hours_blames_nobody() -> None:
     assert history.run().outcome is Outcome.COMPLETE
 
 
+def test_many_nodes_on_their_way_are_probed_in_turns() -> None:
+    """So that a step is short even if all are silent, and deadlines pass."""
+    nodes = [SimNode(f"n{number}", ticks_to_boot=0) for number in range(40)]
+    history = History(World(nodes), replace(POLICY, canary=0, max_unavailable=Amount(40), max_failures=50))
+    while "booting" not in history.phases().values():
+        history.step()
+        history.world.tick()
+    for node in nodes:
+        node.silent = 10_000
+    looks = []
+    for _ in range(6):
+        before = len(history.world.done)
+        history.step()
+        looks.append([action.node for action in history.world.done[before:] if isinstance(action, Look)])
+        history.world.tick()
+    assert max(map(len, looks)) <= 16
+    assert {name for turn in looks for name in turn} == {node.name for node in nodes}
+    assert history.run().outcome is Outcome.INCOMPLETE
+    assert set(history.phases().values()) == {"failed"}
+
+
 def test_a_clock_that_was_set_back_ends_no_deadline() -> None:
     history = two_nodes()
     for _ in range(4):
@@ -291,6 +312,20 @@ def test_a_node_that_fails_is_kept_out_of_service_with_our_token() -> None:
     history.world.nodes["n0"].boots = OLD
     history.run()
     assert Drain("n0", f"{TOKEN} did not pass") in history.world.done
+
+
+def test_a_failed_node_that_somebody_returns_stays_in_service() -> None:
+    history = History(
+        World([SimNode("n0", boots=OLD), SimNode("n1", job=60)]), replace(POLICY, max_failures=2)
+    )
+    for _ in range(15):
+        history.step()
+        history.world.tick()
+    assert history.phases()["n0"] == "failed"
+    assert not history.world.nodes["n0"].shown().available
+    history.world.nodes["n0"].flags.clear()
+    assert history.run().outcome is Outcome.INCOMPLETE
+    assert history.world.nodes["n0"].shown().available
 
 
 def test_what_a_former_rollout_kept_out_of_service_is_rolled_again() -> None:
