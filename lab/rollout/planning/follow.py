@@ -31,8 +31,9 @@ def follow(draft: Draft, name: str) -> None:
             draft.fail(name, UNKNOWN_TO_SLURM)
     elif phase is Phase.WAITING:
         _waiting(draft, node)
-    elif node.unknown:
-        return
+    elif node.unknown and not (node.reboot_pending or node.reboot_issued):
+        if phase is Phase.BOOTING:
+            _remember_drain(draft, node)
     elif phase is Phase.REQUESTED:
         _requested(draft, node)
     elif phase is Phase.BOOTING:

@@ -203,8 +203,8 @@ def _outcome(draft: Draft) -> Outcome | None:
 def _outstanding(draft: Draft, name: str) -> bool:
     """Whether a node still needs us: a request of ours, or a drain below it, or one that failed."""
     record, node = draft.records[name], draft.view.get(name)
-    if node is not None and node.unknown and record.phase is Phase.FAILED:
-        return True  # it may be in service
+    if node is not None and node.unknown and (record.drain or record.phase is Phase.FAILED):
+        return True  # it may be in service, and should not
     if node is None or record.phase not in (Phase.WAITING, Phase.LEFT):
         return False
     return (node.reboot_pending or node.reboot_issued) and (bool(record.drain) or draft.ours(node))
