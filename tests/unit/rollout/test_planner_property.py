@@ -127,6 +127,9 @@ class Interference:
 
 
 @given(seed=st.integers(0, 2**48))
+@example(200116)  # drained while Slurm, started anew, did not know the node yet
+@example(102124)  # ended while a withdrawn node was still to be drained again
+@example(60415)  # a failed node was returned by somebody, and drained again
 @example(1467458)  # passed at its deadline: it failed, and was resumed all the same
 @settings(
     max_examples=HISTORIES,
