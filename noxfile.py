@@ -163,6 +163,8 @@ def lint(session: nox.Session) -> None:
             "-t=3.9-",
             "lab/guest",
             "lab/siphon",
+            "lab/rollout",
+            "lab/standalone.py",
             "lab/facts/provisioned.py",
         ),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
@@ -185,7 +187,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """The tests of the guest and of siphon on their oldest Python."""
+    """The tests of the guest, of siphon and of rollout on their oldest Python."""
     python = guest_python()
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
@@ -197,7 +199,7 @@ def guest(session: nox.Session) -> None:
         install = (runner, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCKS / "guest.txt"))
         session.run(*install, external=True)
     # The fixtures one folder up belong to the harness, which needs a newer Python.
-    for folder in ("tests/guest", "tests/unit/siphon"):
+    for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout"):
         command = (runner, "-m", "pytest", folder, f"--confcutdir={folder}", "-p", "no:cacheprovider")
         session.run(*command, *session.posargs, external=True)
 
@@ -306,12 +308,13 @@ def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -
 
 @nox.session
 def slurm_zipapp(session: nox.Session) -> None:
-    """Builds dist/siphon.pyz, compiled for every Python from 3.9 on that is here."""
-    target = ROOT / "dist" / "siphon.pyz"
+    """Builds dist/siphon.pyz and dist/rollout.pyz, compiled for every Python from 3.9 on that is here."""
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
-    session.run(PYTHON, "-m", "lab.siphon.pack", str(target), *found)
-    for python in found:
-        session.run(python, "-I", "-S", str(target), "--version", external=True)
+    for program in ("siphon", "rollout"):
+        target = ROOT / "dist" / f"{program}.pyz"
+        session.run(PYTHON, "-m", "lab.standalone", program, str(target), *found)
+        for python in found:
+            session.run(python, "-I", "-S", str(target), "--version", external=True)
 
 
 @nox.session

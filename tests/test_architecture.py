@@ -24,26 +24,31 @@ SENT = ("lab.facts.provisioned",)
 # They hold the other end of a running program's streams; `lab.process` runs programs to their end.
 AT_THE_OTHER_END = ("lab.foreground", "lab.nodes.copying")
 
+# Programs that are useful alone, and what packs them.
+OUTSIDE_THE_HARNESS = ("lab.rollout.programs", "lab.standalone")
+
 # What may be imported only behind one door. A door covers the modules below it.
 DOORS = {
     "docker": ("lab.backends",),
     "libvirt": ("lab.backends",),
     "pexpect": ("lab.nodes.child",),
-    "subprocess": ("lab.process", *AT_THE_OTHER_END, "lab.guest.system", "lab.siphon.pack", *SENT),
+    "subprocess": ("lab.process", *AT_THE_OTHER_END, "lab.guest.system", *OUTSIDE_THE_HARNESS, *SENT),
     "sqlite3": ("lab.guest.warewulf",),
 }
 
 PURE_SIPHON = "errors fetch.completeness fetch.hostlist fetch.negotiation protocol publish.names".split()
+PURE_ROLLOUT = "errors planning settings slurm.parse storage.encoding".split()
 PURE = (
     "lab.errors",
     "lab.model",
     "lab.facts",
     *(f"lab.siphon.{name}" for name in PURE_SIPHON),
+    *(f"lab.rollout.{name}" for name in PURE_ROLLOUT),
 )
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
 # A check crashes or hangs by its author's mistake; the others must still be judged.
-CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.siphon.cli")
+CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.rollout.cli", "lab.siphon.cli")
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")
 CHECK_MAY_NOT = (*IMPURE, "docker", "importlib", "libvirt", "requests", "threading", "urllib")
@@ -104,7 +109,7 @@ def pure_modules(source: Source) -> list[str]:
 
 def only_the_command_line_talks(source: Source) -> list[str]:
     """In the harness nobody but `lab.cli` prints, exits or reads the arguments."""
-    if source.within("lab.cli", "lab.guest", "lab.siphon.cli", "lab.siphon.pack", *PROGRAMS, *SENT):
+    if source.within("lab.cli", "lab.guest", *COMMANDS_ALONE, "lab.standalone", *PROGRAMS, *SENT):
         return []
     found = [f"calls {name}()" for node in ast.walk(source.tree) if (name := called(node)) in TALK]
     return found + [
@@ -113,6 +118,8 @@ def only_the_command_line_talks(source: Source) -> list[str]:
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.argv"
     ]
 
+
+COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli")
 
 # Programs that the harness starts as processes of their own.
 PROGRAMS = ("lab.backends.libvirt.programs",)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from lab import standalone
 from lab.backends.docker.engine import image as tagged
 from tests.bench import fetching
 from tests.bench.fetching import Cost, Way
@@ -122,7 +123,8 @@ def beside(socket: str) -> Container:
         "run", "-d", "--pull=never", "--label", engine.LABEL, "--name", name, *words, tagged("slurm-bench")
     )
     made = Container(name, RELEASE)
-    made.run("sh", "-c", f"cd /usr/lib/siphon && {PYTHON} -m lab.siphon.pack {ARCHIVE} {PYTHON}")
+    made.put("/usr/lib/siphon/lab/standalone.py", Path(standalone.__file__).read_bytes())
+    made.run("sh", "-c", f"cd /usr/lib/siphon && {PYTHON} -m lab.standalone siphon {ARCHIVE} {PYTHON}")
     return made
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.siphon import pack
+from lab import standalone
 from lab.siphon.protocol.messages import ConfigFile
 from lab.siphon.protocol.versions import V22_05
 from tests.unit.siphon.controller import FILES, config, released, running
@@ -216,7 +216,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="siphon-bench-") as name:
         place = Path(name)
         archive = str(place / "siphon.pyz")
-        pack.build(archive, (python,))
+        standalone.build("siphon", archive, (python,))
         rows = speed(python, archive, place, options.runs, options.straw)
         rows += size(python, archive, place, max(options.runs // 4, 1))
         shown = imports(python, place) if options.imports else ""

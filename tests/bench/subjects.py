@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from tests.bench.bed import LAB, Bed
 from tests.bench.figures import Figure, ratio
+from tests.bench.rollout import rollout_plan
 
 Subject = Callable[[Bed], list[Figure]]
 
@@ -164,4 +165,16 @@ def working_set(lab: str) -> float:
     return total / 2**30
 
 
-SUBJECTS: tuple[Subject, ...] = (help_text, up, up_again, status, vnfs, check, resets, copies, memory, crowd)
+SUBJECTS: tuple[Subject, ...] = (
+    help_text,
+    rollout_plan,
+    up,
+    up_again,
+    status,
+    vnfs,
+    check,
+    resets,
+    copies,
+    memory,
+    crowd,
+)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.siphon import errors, pack
+from lab import standalone
+from lab.siphon import errors
 from tests.unit.siphon.controller import FILES, released, running
 from tests.unit.siphon.tokens import TOKEN
 
@@ -20,9 +21,9 @@ from tests.unit.siphon.tokens import TOKEN
 def test_one_file_does_the_same(tmp_path: Path, compiled: bool) -> None:
     """Compiled for this Python, and from its source for any other."""
     archive = tmp_path / "siphon.pyz"
-    assert pack.build(str(archive)) == (sys.implementation.cache_tag,)
+    assert standalone.build("siphon", str(archive)) == (sys.implementation.cache_tag,)
     first = archive.read_bytes()
-    pack.build(str(archive))
+    standalone.build("siphon", str(archive))
     assert archive.read_bytes() == first
     assert first.startswith(b"#!/usr/bin/env -S python3 -I -S\n")
     if not compiled:
@@ -45,7 +46,7 @@ def test_one_file_does_the_same(tmp_path: Path, compiled: bool) -> None:
 def test_one_file_ends_with_the_status_and_says_everything(tmp_path: Path) -> None:
     """It leaves without the interpreter's clean-up, which also writes what is still in a buffer."""
     archive = tmp_path / "siphon.pyz"
-    pack.build(str(archive))
+    standalone.build("siphon", str(archive))
     command = [sys.executable, "-I", "-S", str(archive), "--json", "--auth", "jwt", "127.0.0.1:1"]
     env = {name: value for name, value in os.environ.items() if name != "SLURM_JWT"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -1,9 +1,11 @@
-"""Builds siphon.pyz: the whole command in one file, for containers that have Python but not this package."""
+"""Builds siphon.pyz and rollout.pyz: a whole command in one file, for machines that have Python only.
+
+`python -m lab.standalone NAME TARGET [PYTHON ...]`
+"""
 
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+"""The package `lab`. A program is a package in it that imports nothing else of it."""
 INTERPRETER = "/usr/bin/env -S python3 -I -S"
 """Isolated and without `site`, so that packages installed in the container have no effect."""
 
@@ -26,7 +29,7 @@ import sys
 tag = sys.implementation.cache_tag
 sys.path[0] = os.path.join(os.path.dirname(__file__), tag if tag in TAGS else "source")
 
-from lab.siphon.cli import main
+from lab.PROGRAM.cli import main
 
 status = main()
 sys.stderr.flush()
@@ -34,8 +37,8 @@ os._exit(status)  # without the clean-up of the interpreter, which takes a tenth
 """
 
 
-def build(target: str, interpreters: tuple[str, ...] = (sys.executable,)) -> tuple[str, ...]:
-    """Writes the archive, with modules compiled by these interpreters, and returns their cache tags.
+def build(program: str, target: str, interpreters: tuple[str, ...] = (sys.executable,)) -> tuple[str, ...]:
+    """Writes a program's archive, with modules compiled by these interpreters; returns their cache tags.
 
     The same sources and interpreters give the same bytes.
     """
@@ -44,21 +47,21 @@ def build(target: str, interpreters: tuple[str, ...] = (sys.executable,)) -> tup
     tags = tuple(sorted(pythons))
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name)
-        (tree / "__main__.py").write_text(MAIN.replace("TAGS", repr(tags)), encoding="utf-8")
-        _copy_sources(tree / "source")
+        main = MAIN.replace("TAGS", repr(tags)).replace("PROGRAM", program)
+        (tree / "__main__.py").write_text(main, encoding="utf-8")
+        _copy_sources(program, tree / "source")
         for tag in tags:
-            _copy_sources(tree / tag)
+            _copy_sources(program, tree / tag)
             _compile(tree / tag, pythons[tag])
         _write(tree, target)
     return tags
 
 
-def _copy_sources(folder: Path) -> None:
-    for source in (PACKAGE.parent / "__init__.py", *PACKAGE.rglob("*.py")):
-        if source != PACKAGE / "pack.py":
-            copy = folder / source.relative_to(PACKAGE.parents[1])
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
+def _copy_sources(program: str, folder: Path) -> None:
+    for source in (PACKAGE / "__init__.py", *(PACKAGE / program).rglob("*.py")):
+        copy = folder / source.relative_to(PACKAGE.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, copy)
 
 
 def _compile(folder: Path, python: str) -> None:
@@ -78,11 +81,11 @@ def _write(tree: Path, target: str) -> None:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
     packed.seek(0)
-    os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
-    new = f"{target}.new"
+    new = Path(f"{target}.new").absolute()
+    new.parent.mkdir(parents=True, exist_ok=True)
     zipapp.create_archive(packed, new, INTERPRETER)
-    os.chmod(new, 0o755)  # noqa: S103 - a program for every user
-    os.rename(new, target)
+    new.chmod(0o755)
+    new.replace(target)
 
 
 def _run(python: str, *arguments: str) -> str:
@@ -92,4 +95,4 @@ def _run(python: str, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    build(sys.argv[1], tuple(sys.argv[2:]) or (sys.executable,))
+    build(sys.argv[1], sys.argv[2], tuple(sys.argv[3:]) or (sys.executable,))

@@ -1,0 +1,1 @@
+"""The planner: states of nodes, policy, clock and memory in; actions and new memory out. Touches nothing."""

@@ -1,0 +1,1 @@
+"""Slurm: its commands, and parsers of what they print."""
