@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.backends.libvirt import wire_guard
+from lab.backends.libvirt import assembly, wire_guard
 
 SCENE = Path(__file__).with_name("bridge_scene.py")
 MAKE = "ip link add x type bridge && ip tuntap add y mode tap && tc qdisc add dev x clsact"
@@ -66,3 +66,32 @@ def test_the_filter_of_a_card_names_its_address() -> None:
         "11,32 0 0 6,21 0 8 1381236736,40 0 0 10,21 0 6 1,"
         "32 0 0 0,21 0 3 25215488,40 0 0 4,84 0 0 65520,21 1 0 0,6 0 0 0,6 0 0 2,"
     )
+
+
+class Domain:
+    """A machine without power, and what is done with it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def name(self) -> str:
+        return "rackling-try-c1"
+
+    def isActive(self) -> bool:  # noqa: N802 (libvirt's)
+        return False
+
+    def createWithFlags(self, flags: int) -> None:  # noqa: N802
+        self.done.append(f"power {flags}")
+
+    def resume(self) -> None:
+        self.done.append("go on")
+
+
+def test_a_machine_sends_nothing_before_its_cards_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libvirt = pytest.importorskip("libvirt")
+    monkeypatch.setattr(wire_guard, "close_cards", lambda domain: domain.done.append("close"))
+    domain = Domain()
+    assembly.power_on(domain, tmp_path / "c1.console")
+    assert domain.done == [f"power {libvirt.VIR_DOMAIN_START_PAUSED}", "close", "go on"]
