@@ -30,6 +30,17 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Protection:
+    """One row of `lab doctor`'s table: something that stands between root in a node and this host."""
+
+    name: str
+    protects: str
+    given: bool | None  # None: unknown, it could not be examined
+    evidence: str
+    advice: str = ""  # what to do for more
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What an engine can and cannot do here."""
 
@@ -38,6 +49,8 @@ class Capabilities:
     findings: tuple[Finding, ...]
     missing: frozenset[str]
     """Of: "kernel-modules", "kernel-version", "block-devices", "snapshot", "shared-states"."""
+    protections: Callable[[], tuple[Protection, ...]] = tuple
+    """Looks, when called, at which protection this host gives: that takes a moment."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.backends import unmanaged
 from lab.backends.actions import Action, Stale, Verb, differences, nodes_of
-from lab.backends.base import Capabilities, Finding, ImageFormat, Say, State, Storage
+from lab.backends.base import Capabilities, Finding, ImageFormat, Protection, Say, State, Storage
 from lab.backends.boot_stage import boot_stage
 from lab.backends.hang_up import HANG_UP, MARK
 from lab.errors import LabError
@@ -110,6 +110,7 @@ class FakeBackend:
         self.calls: list[str] = []
         self.settled: list[str] = []
         self.findings: tuple[Finding, ...] = (Finding("engine", ok=True, evidence="it answers"),)
+        self.protections: tuple[Protection, ...] = ()
         self.missing: frozenset[str] = frozenset()
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
@@ -133,7 +134,8 @@ class FakeBackend:
 
     def probe(self) -> Capabilities:
         """Says what the test wants it to say."""
-        return Capabilities("fake", all(f.ok for f in self.findings), self.findings, self.missing)
+        usable = all(f.ok for f in self.findings)
+        return Capabilities("fake", usable, self.findings, self.missing, lambda: self.protections)
 
     def storage(self) -> Storage:
         """The folder of the nodes, unless a test names another one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,15 @@ from lab.cli.options import json_option
 from lab.errors import Exit, LabError
 
 if TYPE_CHECKING:
-    from lab.backends.base import Finding
+    from lab.backends.base import Finding, Protection
 
 NEEDED_GIB = 5.0  # for the images, for building them, and for what changes in a lab
 NEEDED_INSTANCES = 8192
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("unknown", "magenta")}
+_GIVEN = {True: "yes", False: "no", None: "unknown"}
+_HEADINGS = ("PROTECTION", "HERE", "PROTECTS", "EVIDENCE", "WHAT TO DO")
+_FOLDED = 3  # of these columns
 
 
 @click.command("doctor", short_help="Test whether this host can run labs, and name fixes.")
@@ -28,16 +31,19 @@ _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("unknown", "ma
 def command(ctx: click.Context, as_json: bool) -> None:
     """Test whether this host can run labs, and name fixes.
 
+    A table says what protects this host from root in a node. None of its rows changes the exit status.
+
     Exit status: 0 everything is there; 3 something is missing; 5 something could not be tested.
     """
     from lab.cli.output import show_json
     from lab.printable import LONG, printable_line
 
     app: App = ctx.obj
-    findings = list(_findings(app))
+    capabilities = app.backend.probe()
+    findings = [*capabilities.findings, *_findings(app, usable=capabilities.usable)]
+    protections = capabilities.protections()
     if as_json:
-        rows = [{"subject": f.subject, "ok": f.ok, "evidence": f.evidence, "fix": f.fix} for f in findings]
-        show_json({"findings": rows})
+        show_json({"findings": list(map(vars, findings)), "protections": list(map(vars, protections))})
     else:
         for found in findings:
             word, colour = _MARKS[found.ok]
@@ -45,7 +51,22 @@ def command(ctx: click.Context, as_json: bool) -> None:
             click.echo(printable_line(f"{found.subject}: {found.evidence}", LONG))
             if found.ok is not True and found.fix:
                 click.echo(f"{'':7}  fix: {printable_line(found.fix, LONG)}")
+        _show_protections(protections)
     ctx.exit(_verdict(findings))
+
+
+def _show_protections(protections: Sequence[Protection]) -> None:
+    """Shows the table, where there is an engine to look at."""
+    from lab.cli.output import show_table
+
+    if not protections:
+        return
+    click.echo("\nProtection of this host from root in a node (docs/security.md):")
+    rows = [
+        (one.name, _GIVEN[one.given], one.protects, one.evidence, "" if one.given else one.advice)
+        for one in protections
+    ]
+    show_table(_HEADINGS, rows, folded=_FOLDED)
 
 
 def _verdict(findings: list[Finding]) -> Exit:
@@ -54,15 +75,13 @@ def _verdict(findings: list[Finding]) -> Exit:
     return Exit.UNKNOWN if any(found.ok is None for found in findings) else Exit.OK
 
 
-def _findings(app: App) -> Iterator[Finding]:
+def _findings(app: App, *, usable: bool) -> Iterator[Finding]:
     from lab.backends.base import Finding
 
-    capabilities = app.backend.probe()
-    yield from capabilities.findings
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("disk space", lambda: _disk(app)),
         ("inotify instances", _inotify),
-        *([("images", lambda: _images(app))] if capabilities.usable else []),
+        *([("images", lambda: _images(app))] if usable else []),
     )
     for subject, find in looks:
         try:

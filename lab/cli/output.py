@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SCHEMA = 1
-LAST_COLUMN = 20  # least width of the last column, even on a narrower terminal
+LAST_COLUMN = 20  # least width of each folded column, even on a narrower terminal
 
 
 def show_json(result: Mapping[str, Any]) -> None:
@@ -26,11 +26,11 @@ def show_json(result: Mapping[str, Any]) -> None:
     click.echo(as_json({"schema": SCHEMA, **result}, indent=2))
 
 
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table without borders; on a terminal, the last column is folded to the terminal's width."""
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], folded: int = 1) -> None:
+    """Prints a table without borders; on a terminal, the last columns are folded to the terminal's width."""
     safe = [[printable_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _show_on_terminal(headings, safe)
+        _show_on_terminal(headings, safe, folded)
         return
     widths = [max(len(row[i]) for row in [headings, *safe]) for i in range(len(headings))]
     for row in [headings, *safe]:
@@ -51,19 +51,21 @@ def load_tables() -> None:
         import rich.table  # noqa: F401
 
 
-def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _show_on_terminal(headings: Sequence[str], rows: Sequence[Sequence[str]], folded: int) -> None:
     from rich.table import Table  # only here: rich takes a tenth of a second to load
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in headings[:-1]:
+    for heading in headings[:-folded]:
         table.add_column(heading, no_wrap=True)
-    table.add_column(headings[-1], overflow="fold", min_width=LAST_COLUMN)
+    for heading in headings[-folded:]:
+        table.add_column(heading, overflow="fold", min_width=LAST_COLUMN)
     for row in rows:
         table.add_row(*map(Text, row))  # Text: what a node prints is no markup
     screen = rich_screen(os.environ)
-    others = sum(max(map(len, column)) + 2 for column in list(zip(headings, *rows, strict=True))[:-1])
-    screen.width = max(screen.width, others + LAST_COLUMN)  # rich would cut the other columns
+    others = sum(max(map(len, column)) + 2 for column in list(zip(headings, *rows, strict=True))[:-folded])
+    least = others + folded * LAST_COLUMN + (folded - 1) * 2
+    screen.width = max(screen.width, least)  # rich would cut the other columns
     screen.print(table, crop=False)
 
 

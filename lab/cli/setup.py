@@ -28,7 +28,7 @@ PACKAGES = {
     "docker": "docker.io mmdebstrap debian-archive-keyring uidmap",
     "libvirt": "libvirt-daemon-system libvirt-clients "
     "qemu-system-x86 qemu-utils ipxe-qemu e2fsprogs fdisk dosfstools "
-    "openssh-client mmdebstrap debian-archive-keyring uidmap libvirt-dev pkg-config gcc python3-dev",
+    "openssh-client iproute2 mmdebstrap debian-archive-keyring uidmap libvirt-dev pkg-config gcc python3-dev",
 }
 """Debian's packages that a backend needs; quickstart installs the same."""
 JOINED = "RACKLING_JOINED_DOCKER"

@@ -480,7 +480,17 @@ def host(machine: Machine) -> Machine:
     """A machine for virtual machines: little of what they need is there, and no container engine."""
     for name in ("docker", "dockerd"):
         (machine.folder / "bin" / name).unlink()
-    for name in ("mke2fs", "sfdisk", "mkfs.fat", "ssh-keygen", "dpkg-query", "virtlogd", "stat", "chgrp"):
+    for name in (
+        "mke2fs",
+        "sfdisk",
+        "mkfs.fat",
+        "ssh-keygen",
+        "tc",
+        "dpkg-query",
+        "virtlogd",
+        "stat",
+        "chgrp",
+    ):
         machine.program(name, "")
     machine.program("dpkg-query", "echo install ok installed")
     machine.program("setsid", 'exec "$@"')

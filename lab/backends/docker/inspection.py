@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.backends.base import Capabilities, Finding
-from lab.backends.docker import engine, strays
+from lab.backends.docker import engine, protections, strays
 from lab.backends.docker.container_spec import BOOTING, CAPABILITIES, RESTORING, SPECIFICATION
 from lab.backends.docker.endpoint import resolve
 from lab.backends.docker.engine import lab_filter, translate_errors
@@ -135,7 +136,8 @@ def probe() -> Capabilities:
         _chassis(client),
     )
     missing = frozenset[str]() if LOOPS.exists() else DISKS
-    return Capabilities(name, all(finding.ok is not False for finding in findings), findings, missing)
+    usable = all(finding.ok is not False for finding in findings)
+    return Capabilities(name, usable, findings, missing, partial(protections.examine, client, info))
 
 
 def _whole_root(info: dict[str, Any]) -> Finding:

@@ -8,9 +8,9 @@ from typing import Any
 
 from lab.account import account_name
 from lab.backends.base import Say
-from lab.backends.libvirt import console_log, engine, inspection, user_network
+from lab.backends.libvirt import console_log, engine, inspection, user_network, wire_guard
 from lab.backends.libvirt.domain_xml import domain_xml, has_system_disk, network_xml, wire_of
-from lab.backends.libvirt.engine import ignore_missing, translate_errors
+from lab.backends.libvirt.engine import bridge_name, ignore_missing, translate_errors
 from lab.backends.libvirt.storage import DiskStore, LabFolder
 from lab.model import ClusterSpec, Node, Role
 from lab.polling import monotonic, wait_for
@@ -41,6 +41,7 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
             with ignore_missing():
                 if wire is not None and not wire.isActive():
                     wire.create()
+            wire_guard.close_bridge(bridge_name(spec.lab, network.name))
     if engine.is_session():
         user_network.start_switch(LabFolder(spec.lab), spec)
 
@@ -65,10 +66,14 @@ def define(
 
 def power_on(domain: Any, console: Path) -> None:
     """Powers a machine on; nothing happens to one that is on."""
+    import libvirt
+
     with translate_errors(f"starting {domain.name()}"), ignore_missing():
         if not domain.isActive():
             console_log.note_power_on(console)
-            domain.create()
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+            wire_guard.close_cards(domain)
+            domain.resume()
 
 
 def await_service(folder: LabFolder, sms: str, say: Say) -> None:

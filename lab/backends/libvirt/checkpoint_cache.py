@@ -23,7 +23,7 @@ from lab.backends.base import Say
 from lab.backends.libvirt import assembly, console_log, inspection, snapshots, time_sync
 from lab.backends.libvirt.domain_xml import CMDLINE
 from lab.backends.libvirt.engine import translate_errors
-from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder, make_folder
+from lab.backends.libvirt.storage import ROOT, DiskStore, LabFolder, make_closed_folder, make_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError
 from lab.model import ClusterSpec
@@ -113,7 +113,7 @@ class CheckpointCache:
             shutil.copy2(path, folder.path, follow_symlinks=False)
         snapshots.copy_disks(self.place, folder.path)
         saves = folder.path / "golden"
-        make_folder(saves)
+        make_closed_folder(saves)
         try:
             for_each_parallel(spec.nodes, lambda node: self._make(node.name, folder, saves))
             machines = {one.metadata["node"]: one for one in inspection.domains(self._connection, spec.lab)}

@@ -16,6 +16,8 @@ Place = tuple[int, int]
 NOWHERE: Place = (0, 0)
 TAIL = 1 << 18
 """Bytes from the end in which a machine's latest boot is looked for."""
+MOST = 1 << 23
+"""Bytes from the end that are read of each file: more than the logging daemon keeps in one, if it is used."""
 MARK = re.compile(rb"\x1b\]7337;([!-~]{1,40}) (\d{1,12}) ?([^\x00-\x1f]{0,200})\x07")
 """What the boot agent says of its stage (lab/guest/files/initramfs/lib/agent/report.sh)."""
 SERVING = b"\x1b]7338;serving\x07"
@@ -42,7 +44,7 @@ FIRMWARE = (
 def read(log: Path, tail: int = TAIL) -> bytes:
     """The end of what a machine wrote, older parts included where the newest is short."""
     text = b""
-    for _, part in _parts(log):
+    for _, _, part in _parts(log):
         text = part[-tail:] + text
         if len(text) >= tail:
             break
@@ -54,8 +56,8 @@ def _files(log: Path) -> tuple[Path, ...]:
     return (log, *(log.with_name(f"{log.name}.{number}") for number in range(3)))
 
 
-def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
-    """Inode and text of each file of a log, newest first.
+def _parts(log: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Of each file of a log, newest first: its inode, how many bytes are passed over, and what follows them.
 
     While the daemon moves them on, one may be missing for a moment, and another be met twice.
     """
@@ -65,7 +67,8 @@ def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
             inode = os.fstat(file.fileno()).st_ino
             if inode not in seen:
                 seen.add(inode)
-                yield inode, file.read()
+                over = file.seek(max(0, file.seek(0, os.SEEK_END) - MOST))
+                yield inode, over, file.read(MOST)
 
 
 def _end(log: Path) -> Place:
@@ -80,10 +83,11 @@ def _end(log: Path) -> Place:
 def _since(log: Path, place: Place) -> tuple[bytes, Place]:
     """What was written after a place, in newer files too, and where that ends."""
     text, end = b"", NOWHERE
-    for inode, part in _parts(log):
-        end = (inode, len(part)) if end == NOWHERE else end
+    for inode, over, part in _parts(log):
+        end = (inode, over + len(part)) if end == NOWHERE else end
         here = inode == place[0]
-        text = part[place[1] if here and place[1] <= len(part) else 0 :] + text
+        known = place[1] - over if here else 0
+        text = part[known if 0 <= known <= len(part) else 0 :] + text
         if here:
             break
     return text, end

@@ -143,8 +143,14 @@ def _disks(node: Node, folder: LabFolder) -> list[dict[str, str]]:
         formats = {"a": "qcow2"}
     if node.role is Role.SMS:
         formats["b"] = "raw"
+    base = str(folder.base_of(node.name).disk) if "qcow2" in formats.values() else ""
     return [
-        {"name": f"vd{letter}", "format": form, "path": str(folder.disk(node.name, letter))}
+        {
+            "name": f"vd{letter}",
+            "format": form,
+            "path": str(folder.disk(node.name, letter)),
+            "base": base if form == "qcow2" else "",
+        }
         for letter, form in formats.items()
     ]
 

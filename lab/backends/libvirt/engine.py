@@ -13,6 +13,8 @@ from lab.backends.object_names import PREFIX, object_name
 from lab.errors import LabError
 
 NAMESPACE = "https://rackling.invalid/lab/1"
+BRIDGE = "rk-"
+"""What the names of all labs' bridges begin with."""
 SYSTEM, SESSION = "qemu:///system", "qemu:///session"
 """Root's daemon; and everybody's own, which can make no bridge."""
 
@@ -88,7 +90,7 @@ def network_name(lab: str, network: str) -> str:
 
 def bridge_name(lab: str, network: str) -> str:
     """Name of a wire's bridge on this computer: interfaces have at most 15 letters."""
-    return "rk-" + hashlib.sha256(f"{lab}/{network}".encode()).hexdigest()[:10]
+    return BRIDGE + hashlib.sha256(f"{lab}/{network}".encode()).hexdigest()[:10]
 
 
 def metadata_of(xml: str) -> dict[str, str]:

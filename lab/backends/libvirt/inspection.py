@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.backends.base import Capabilities, Finding
-from lab.backends.libvirt import engine
+from lab.backends.base import Capabilities, Finding, Protection
+from lab.backends.libvirt import engine, protections
 from lab.backends.libvirt.engine import metadata_of, translate_errors
 from lab.backends.libvirt.storage import ROOT, LabFolder, lab_names, search_path
 from lab.backends.object_names import PREFIX
@@ -41,6 +41,7 @@ TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "unshare": "util-linux",
     "virsh": "libvirt-clients",
+    "tc": "iproute2",
 }
 ROMS = (Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"), Path("/usr/share/qemu/pxe-virtio.rom"))
 
@@ -178,7 +179,12 @@ def probe() -> Capabilities:
     daemon = _daemon()
     findings = (daemon, _processor(), _device(), _tools(), _place())
     name = daemon.evidence if daemon.ok else "libvirt"
-    return Capabilities(name, all(one.ok is not False for one in findings), findings, MISSING)
+    usable = all(one.ok is not False for one in findings)
+    return Capabilities(name, usable, findings, MISSING, _protections if daemon.ok else tuple)
+
+
+def _protections() -> tuple[Protection, ...]:
+    return protections.examine(engine.connect(), kvm_verdict())
 
 
 def _daemon() -> Finding:

@@ -15,11 +15,11 @@ from typing import Any
 
 from lab.backends.base import HANDOUT, Say
 from lab.backends.editions import check_snapshot_name
-from lab.backends.libvirt import console_log, inspection, removal
+from lab.backends.libvirt import console_log, inspection, removal, wire_guard
 from lab.backends.libvirt.engine import ignore_missing, translate_errors
 from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.ssh_channel import Door
-from lab.backends.libvirt.storage import LabFolder, make_folder
+from lab.backends.libvirt.storage import LabFolder, make_closed_folder
 from lab.backends.parallel import for_each_parallel
 from lab.errors import UsageError
 from lab.host_speed import measured_limit
@@ -63,7 +63,7 @@ def save(connection: Any, lab: str, place: Path, say: Say) -> None:
     """
     folder = LabFolder(lab)
     shutil.rmtree(place, ignore_errors=True)
-    make_folder(place)
+    make_closed_folder(place)
     present = {found.metadata["node"]: found for found in inspection.domains(connection, lab)}
     running = {node: found for node, found in present.items() if found.active}
     say("pausing every machine and saving its memory")
@@ -262,6 +262,7 @@ def bring_back(connection: Any, machines: Mapping[str, LabObject], place: Path) 
             with translate_errors(f"restoring {node}"):
                 saved = str(place / f"{node}.save")
                 connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+                wire_guard.close_cards(machines[node].thing)
 
     try:
         for_each_parallel(machines, restore)

@@ -33,6 +33,7 @@ ROOT = root_folder()
 PARTS = (".raw", ".kernel", ".initrd")
 MAKER = PACKAGE / "guest/files/chassis/disks"
 IDENTITY_MIB = 16
+DISK_MODE = 0o600  # libvirt gives a disk to the account of machines
 BY_BOOT, HALF, AWAKE = "booted", "half", "awake"
 """How a lab that was never ready yet was created: by a boot, or from a checkpoint, in part or completely."""
 SOCKET_PATH, SOCKET_NAME = 107, 30
@@ -49,6 +50,12 @@ class Base:
     disk: Path
     kernel: Path
     initrd: Path
+
+    def share(self) -> None:
+        """Lets machines read its disk, which holds no secret, and not write to it (vms/domain.xml)."""
+        if not engine.is_session():
+            os.chown(self.disk, os.geteuid(), -1)  # libvirt gave it away, for machines of earlier versions
+            self.disk.chmod(0o644)
 
 
 class DiskStore:
@@ -227,6 +234,7 @@ class LabFolder:
         if disk.exists() and link.exists() and not anew:
             return
         base = self.base_of(node) if link.exists() else store.current("sms")
+        base.share()
         unfinished = disk.with_suffix(".new")
         run(
             ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base.disk), str(unfinished)],
@@ -234,7 +242,7 @@ class LabFolder:
         )
         link.unlink(missing_ok=True)
         link.symlink_to(base.disk)
-        unfinished.rename(disk)
+        _put(unfinished, disk)
 
     def make_identity_disk(self, node: str) -> None:
         """A small disk for what outlives every reset; one that is there stays."""
@@ -248,7 +256,7 @@ class LabFolder:
             timeout=measured_limit(60),
             environ={"PATH": search_path()},
         )
-        unfinished.rename(disk)
+        _put(unfinished, disk)
 
     def make_node_disk(self, node: str, size: int, *, anew: bool = False) -> None:
         """A disk of so many GiB as the course hands it out; one that is there stays, or begins anew."""
@@ -258,6 +266,7 @@ class LabFolder:
         if not disk.exists():
             make = ["sh", str(MAKER), "make", disk.stem, str(size)]
             run(make, timeout=measured_limit(60), environ={"DISKS": str(self.path), "PATH": search_path()})
+            disk.chmod(DISK_MODE)
 
     def forget(self, node: str) -> None:
         """Removes a machine's files."""
@@ -268,6 +277,12 @@ class LabFolder:
         """Removes everything."""
         if self.path.exists():
             shutil.rmtree(self.path)
+
+
+def _put(unfinished: Path, disk: Path) -> None:
+    """Puts a disk in its place, once it is whole and closed."""
+    unfinished.chmod(DISK_MODE)
+    unfinished.rename(disk)
 
 
 def search_path() -> str:
@@ -313,5 +328,12 @@ def _make_passable(folder: Path) -> None:
         if not place.is_dir():
             place.mkdir(mode=0o711, exist_ok=True)
             place.chmod(0o711)
-        elif SYSTEM in (place, *place.parents) and place.stat().st_uid == os.geteuid():
-            place.chmod(place.stat().st_mode | 0o011)  # closed, no machine would start
+        elif SYSTEM in (place, place.parent) and place.stat().st_uid == os.geteuid():
+            # Closed, no machine would start. What lies below, the folders of labs, is more closed than this.
+            place.chmod(0o711)
+
+
+def make_closed_folder(folder: Path) -> None:
+    """Makes a folder that not even machines may pass: libvirt opens what is in it for them, as root."""
+    make_folder(folder)
+    folder.chmod(0o700)

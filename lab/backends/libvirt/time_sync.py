@@ -44,7 +44,9 @@ def _hear(line: socket.socket, word: bytes) -> None:
     """Reads until the machine says a word; what else it says is forgotten, and its time is limited in all."""
     heard, ends = b"", monotonic() + ANSWER_SECONDS
     while word not in heard:
-        line.settimeout(max(0.001, ends - monotonic()))
+        if (left := ends - monotonic()) <= 0:  # of a machine that talks without pause, no read times out
+            raise TimeoutError("timed out")
+        line.settimeout(left)
         data = line.recv(1024)
         if not data:
             raise ConnectionResetError("it hung up")

@@ -18,7 +18,7 @@ import pexpect
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.backends.base import Finding, ImageFormat, Storage
+from lab.backends.base import Finding, ImageFormat, Protection, Storage
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.fake import FakeBackend
 from lab.backends.libvirt.backend import LibvirtBackend
@@ -823,6 +823,32 @@ def test_doctor_ends_each_finding_with_its_fix(desk: Desk, monkeypatch: pytest.M
     assert "fix: sudo systemctl start docker" in result.stdout
     subjects = {row["subject"] for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
     assert {"engine", "disk space", "inotify instances"} <= subjects
+
+
+def test_doctor_shows_in_a_table_which_protection_this_host_gives(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.doctor._images", lambda _app: Finding("images", True, "all built"))
+    monkeypatch.setattr("lab.cli.doctor._inotify", lambda: Finding("inotify instances", True, "8192"))
+    monkeypatch.setattr("lab.cli.doctor.NEEDED_GIB", 0.0)
+    assert "PROTECTION" not in desk("doctor").stdout
+    desk.backend.protections = (
+        Protection("walls", "the garden", given=True, evidence="2 m", advice="none is shown"),
+        Protection("gate", "the garden", given=False, evidence="stands\x1b[2J open", advice="shut it"),
+        Protection("dog", "the house", given=None, evidence="asleep"),
+    )
+    result = desk("doctor")
+    assert result.exit_code == 0, "no protection is needed to run labs"
+    assert [line.split() for line in result.stdout.splitlines()[-4:]] == [
+        ["PROTECTION", "HERE", "PROTECTS", "EVIDENCE", "WHAT", "TO", "DO"],
+        ["walls", "yes", "the", "garden", "2", "m"],
+        ["gate", "no", "the", "garden", "stands", "open", "shut", "it"],
+        ["dog", "unknown", "the", "house", "asleep"],
+    ]
+    rows = json.loads(desk("doctor", "--json").stdout)["protections"]
+    assert [row["given"] for row in rows] == [True, False, None]
+    assert rows[0] == {"name": "walls", "protects": "the garden", "given": True, "evidence": "2 m",
+                       "advice": "none is shown"}  # fmt: skip
 
 
 @pytest.mark.parametrize("form", list(ImageFormat))

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE
 
 FRAME = 1 << 16
-SHORTEST = 14  # two addresses and a type (IEEE 802.3)
+SHORTEST, LONGEST = 14, 9216  # two addresses and a type (IEEE 802.3); what is usual at most
 PATIENCE = struct.pack("ll", 0, 20_000)  # 20 ms until a frame is dropped for a machine that is busy
 ADDRESSES = 1024  # that a network remembers, as a switch's table has an end; the oldest is forgotten
 LISTED_FOR = 1.0  # seconds a list of machines is good for
@@ -39,17 +39,18 @@ class Network:
         self._folder = folder
         self._name = name
         self.addresses: dict[bytes, str] = {}
+        self._lines: dict[str, socket.socket] = {}
+        self._deaf: set[str] = set()
         self._listed: tuple[float, list[str]] = (0.0, [])
         path = folder / SWITCH.format(network=name)
         path.unlink(missing_ok=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
         self.socket.bind(str(path))
 
     def pass_on(self) -> None:
         """Takes one frame, and gives it to whom it is for."""
         frame, sender = self.socket.recvfrom(FRAME)
-        if len(frame) < SHORTEST or not sender:
+        if not SHORTEST <= len(frame) <= LONGEST or not sender:
             return
         target, source = frame[:6], frame[6:12]
         self._remember(source, sender)
@@ -67,11 +68,28 @@ class Network:
             del self.addresses[next(iter(self.addresses))]
 
     def _give(self, frame: bytes, place: str) -> None:
+        """A machine that did not listen is not waited for again until it does."""
         try:
-            self.socket.sendto(frame, place)
+            self._line(place).sendto(frame, socket.MSG_DONTWAIT if place in self._deaf else 0, place)
+            self._deaf.discard(place)
+        except BlockingIOError:
+            self._deaf.add(place)
         except OSError as problem:
             if problem.errno in (errno.ECONNREFUSED, errno.ENOENT):  # it has no power
-                self.addresses = {mac: where for mac, where in self.addresses.items() if where != place}
+                self._forget(place)
+
+    def _line(self, place: str) -> socket.socket:
+        """A socket for what goes to one machine: what it has not read yet counts on its sender's buffer."""
+        if place not in self._lines:
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
+            self._lines[place] = line
+        return self._lines[place]
+
+    def _forget(self, place: str) -> None:
+        self.addresses = {mac: where for mac, where in self.addresses.items() if where != place}
+        self._deaf.discard(place)
+        self._lines.pop(place).close()
 
     def _wires(self) -> Iterator[Path]:
         return self._folder.glob(WIRE.format(node="*", network=self._name))

@@ -11,10 +11,11 @@ import os
 import select
 import socket
 import sys
+import time
 
 GREETING = b"SSH-2.0-"
 NONSENSE = b"\0" * 64
-PATIENCE = 15.0  # seconds until a silent server is taken for one that waits for an earlier caller; or as told
+PATIENCE = 15.0  # seconds until a server is taken for one that still serves an earlier caller; or as told
 TRIES = 2
 
 
@@ -35,10 +36,11 @@ def main(path: str, patience: str = str(PATIENCE)) -> int:
 
 
 def greeted(line: socket.socket, tries: int = TRIES, patience: float = PATIENCE) -> bytes:
-    """The server's first line and what came with it; nothing when none comes."""
+    """The server's first line and what came with it; nothing when none comes, whatever else does."""
     heard = b""
     for _ in range(tries):
-        while select.select([line], [], [], patience)[0]:
+        ends = time.monotonic() + patience
+        while (left := ends - time.monotonic()) > 0 and select.select([line], [], [], left)[0]:
             data = line.recv(65536)
             if not data:
                 return b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from lab.backends.libvirt.backend import LibvirtBackend
 from lab.backends.libvirt.inspection import LabObject
 from lab.errors import LabError
 from lab.model import Power
+from lab.polling import monotonic
 
 MAC = "52:54:00:f4:8a:7a"
 POST = b"\x1bc\x1b[?7lSeaBIOS (version 1.16.2)\r\nMachine UUID b6c40702\r\n"
@@ -188,3 +191,63 @@ def test_a_machine_without_power_has_no_console_to_type_into(monkeypatch: pytest
     with pytest.raises(LabError) as caught:
         LibvirtBackend().attach("try", "c1")
     assert (caught.value.message, caught.value.hint) == ("c1 is off", "lab power on c1")
+
+
+# what a hostile machine writes
+
+
+def test_of_a_console_without_end_the_end_is_read(tmp_path: Path) -> None:
+    """Where no logging daemon is used, QEMU writes to the file itself, without a bound."""
+    log = tmp_path / "c1.console"
+    with log.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(0, 2)
+        file.write(POST)
+    tracemalloc.start()
+    assert console_log.read(log, tail=1 << 30).endswith(POST)
+    console_log.note_power_on(log)
+    with log.open("ab") as file:
+        file.write(IPXE)
+    assert console_log.read_since_power_on(log) == IPXE
+    waits = iter([True, False])
+    with log.open("ab") as file:
+        file.write(SCRIPT)
+    assert list(console_log.follow(log, lambda: next(waits))) == []
+    assert tracemalloc.get_traced_memory()[1] < 4 * console_log.MOST
+    tracemalloc.stop()
+
+
+FLOODS = (
+    b"Configuring (net0 ",
+    b"No such file ",
+    b"Permission denied(http:",
+    b"\x1b]7337;",
+    b"\x1b]7337;a 1 ",
+    b"\x1b]7337;{mac.__class__} 999999999999 {0}\x07",
+    b"\x1b]7337;init 000000000000 \x1b[2J\xff\xfe\x07",
+    b"SeaBIOS (version\x1b]7338;serving\x07",
+    b"Nothing to boot: Not Found{mac!r}(https://ipxe.org",
+)
+
+
+@pytest.mark.parametrize("piece", FLOODS)
+def test_whatever_a_machine_writes_its_stage_is_told_at_once(piece: bytes) -> None:
+    text = (piece * (console_log.TAIL // len(piece) + 1))[-console_log.TAIL :]
+    began = monotonic()
+    for number in range(5):
+        found = console_log.stage_of("c1", MAC, text[number:], now=0.0)
+        assert found.power is Power.ON
+        assert len(found.stage) <= 40
+        assert len(found.detail) <= 200
+        console_log.booted_at(text)
+        console_log.serves(text)
+    assert monotonic() - began < 10
+
+
+def test_noise_is_told_as_some_stage() -> None:
+    noise = random.Random(20)
+    for _ in range(200):
+        parts = [noise.choice((noise.randbytes(40), *FLOODS, POST, IPXE)) for _ in range(20)]
+        found = console_log.stage_of("c1", MAC, b"".join(parts), now=0.0)
+        assert len(found.stage) <= 40
+        assert len(found.detail) <= 200

@@ -204,3 +204,77 @@ def test_what_a_machine_is_made_of_decides_its_profile(spec: ClusterSpec, folder
 def test_labs_do_not_share_bridges() -> None:
     names = {engine.bridge_name(lab, network) for lab in ("a", "b", "a-b") for network in ("internal", "b")}
     assert len(names) == 6
+
+
+# what of this host a machine gets
+
+NEEDED = {
+    "controller": "libvirt adds one for USB otherwise: there is none",
+    "disk": "the SMS's system and identity; what learners partition on nodes",
+    "interface": "the lab's networks",
+    "serial": "the console",
+    "channel": "the door, and where the time is told",
+    "rng": "keys are made at the first boot",
+    "video": "there is none; libvirt adds one otherwise",
+    "memballoon": "there is none; libvirt adds one otherwise",
+}
+"""A machine's devices, and why: no screen, no shared folder, no socket of the host's, no agent of QEMU's."""
+
+
+@pytest.mark.parametrize("uri", [engine.SYSTEM, engine.SESSION])
+@pytest.mark.parametrize("kvm", [True, False])
+def test_a_machine_has_no_device_that_no_lesson_needs(
+    spec: ClusterSpec, folder: LabFolder, monkeypatch: pytest.MonkeyPatch, uri: str, kvm: bool
+) -> None:
+    monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
+    for node in spec.nodes:
+        devices = described(spec, node.name, folder, kvm=kvm).find("devices")
+        assert devices is not None
+        assert {device.tag for device in devices} <= set(NEEDED), node.name
+        assert [(one.get("type"), one.get("model")) for one in devices.iterfind("controller")] == [
+            ("usb", "none")
+        ]
+        assert [one.get("type") for one in devices.iterfind("video/model")] == ["none"]
+        assert [one.get("model") for one in devices.iterfind("memballoon")] == ["none"]
+        names = [str(one.get("name")) for one in devices.iterfind("channel/target")]
+        assert names == ["rackling.door", "rackling.clock"]
+        rate = devices.find("rng/rate")
+        assert rate is not None
+        assert int(str(rate.get("bytes"))) <= 1 << 16
+
+
+def test_no_format_and_no_base_is_left_to_guess(
+    spec: ClusterSpec, folder: LabFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may write the head of another format to its disk, which names any file of this host's."""
+    for uri in (engine.SYSTEM, engine.SESSION):
+        monkeypatch.setenv("LAB_LIBVIRT_URI", uri)
+        for node in spec.nodes:
+            for disk in described(spec, node.name, folder).iterfind("devices/disk"):
+                form = disk.find("driver").get("type")  # type: ignore[union-attr]
+                below = disk.find("backingStore")
+                assert below is not None, "libvirt would look for one"
+                assert form in ("raw", "qcow2")
+                if form == "raw":
+                    assert not list(below)
+                    continue
+                assert below.find("format").get("type") == "raw"  # type: ignore[union-attr]
+                assert below.find("source").get("file") == str(folder.base_of(node.name).disk)  # type: ignore[union-attr]
+                assert below.find("backingStore") is not None
+                assert not list(below.find("backingStore"))  # type: ignore[arg-type]
+
+
+def test_the_base_of_all_labs_is_not_given_to_the_account_of_machines(
+    spec: ClusterSpec, folder: LabFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = "devices/disk/backingStore/source/seclabel"
+    (label,) = described(spec, "sms", folder).iterfind(labels)
+    assert label.attrib == {"model": "dac", "relabel": "no"}
+    monkeypatch.setenv("LAB_LIBVIRT_URI", engine.SESSION)  # which knows no such label
+    assert not list(described(spec, "sms", folder).iterfind(labels))
+
+
+def test_cards_are_served_by_the_machines_own_process(spec: ClusterSpec, folder: LabFolder) -> None:
+    cards = list(described(spec, "login", folder, kvm=True).iterfind("devices/interface"))
+    assert len(cards) == 2
+    assert [card.find("driver").get("name") for card in cards] == ["qemu"] * 2  # type: ignore[union-attr]

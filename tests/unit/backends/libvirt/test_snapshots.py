@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.backends.libvirt import inspection, snapshots
+from lab.backends.libvirt import inspection, snapshots, wire_guard
 from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.snapshots import WHOLE, until_served
 from lab.backends.libvirt.storage import LabFolder
@@ -64,6 +64,9 @@ class Domain:
     def jobInfo(self) -> list[int]:  # noqa: N802
         return [0]
 
+    def XMLDesc(self) -> str:  # noqa: N802
+        return "<domain/>"
+
     def resume(self) -> None:
         assert self.now == "paused"
         self.now = "running"
@@ -118,6 +121,17 @@ def test_all_go_on_even_when_one_cannot_be_brought_back(
     with pytest.raises(LabError, match="restoring c1"):
         snapshots.bring_back(lab.daemon, {one.metadata["node"]: one for one in lab.found()}, place)
     assert lab.states() == {"sms": "running", "c1": "off", "c2": "running", "c3": "running"}
+
+
+def test_a_restored_machine_sends_nothing_before_its_cards_are_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lab = Saved(monkeypatch, tmp_path, c1="off")
+    place = lab.put("x", c1_save=WHOLE)
+    closed: list[str] = []
+    monkeypatch.setattr(wire_guard, "close_cards", lambda domain: closed.append(domain.now))
+    snapshots.bring_back(lab.daemon, {one.metadata["node"]: one for one in lab.found()}, place)
+    assert (closed, lab.states()) == (["paused"], {"c1": "running"})
 
 
 @pytest.mark.parametrize("place", [snapshots.UNFINISHED, snapshots.FOR_OTHERS])

@@ -18,6 +18,7 @@ from lab.backends.libvirt import ssh_channel as doors
 from lab.backends.libvirt.programs import ssh_proxy
 from lab.backends.libvirt.ssh_channel import ENTER, Door
 from lab.backends.libvirt.storage import LabFolder
+from lab.process import Done
 
 GREETING = b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n"
 
@@ -113,6 +114,23 @@ def test_nothing_is_said_before_the_server_has_greeted_but_nonsense_ends_a_silen
     assert answer == [GREETING]
 
 
+def test_a_machine_that_talks_without_end_is_sent_nonsense_and_given_up() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, subprocess.Popen(["cat", "/dev/zero"], stdout=theirs.fileno()) as talker:
+        answer: list[bytes] = []
+        thread = threading.Thread(
+            target=lambda: answer.append(ssh_proxy.greeted(ours, tries=2, patience=0.2)), daemon=True
+        )
+        thread.start()
+        try:
+            thread.join(10)
+            assert answer == [b""]
+            theirs.settimeout(5)
+            assert theirs.recv(1000) == 2 * ssh_proxy.NONSENSE
+        finally:
+            talker.kill()
+
+
 def test_a_machine_that_never_answers_is_given_up() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -126,3 +144,46 @@ def test_a_line_that_breaks_ends_the_program(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert b"No such file" in done.stderr
     assert os.fspath(tmp_path / "nobody").encode() in done.stderr
+
+
+FLOOD = """#!/bin/sh
+head -c 1000000 /dev/zero | tr '\\0' x >&2
+printf '\\nthe last words\\n' >&2
+exit 255
+"""
+
+
+def test_what_a_server_makes_ssh_say_is_kept_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ssh writes a line of each request for a channel that it refuses, and a server may make many."""
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(FLOOD)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    folder = LabFolder("try", tmp_path)
+    folder.path.mkdir(parents=True)
+    door = Door(folder, "c1")
+    with pytest.raises(doors.Closed) as caught:
+        door.open("now")
+    assert caught.value.off, "there is no socket"
+    assert door.last_words() == "the last words"
+    assert sum(path.stat().st_size for path in folder.path.iterdir()) <= doors.KEPT
+
+
+def test_a_machine_whose_socket_is_there_is_silent_and_not_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = LabFolder("try", tmp_path)
+    folder.path.mkdir(parents=True)
+    monkeypatch.setattr(doors, "run", lambda argv, **_: Done(tuple(argv), 255, "", "", 0.0))
+    with served(lambda _line: None, folder.door("c1")), pytest.raises(doors.Closed) as caught:
+        Door(folder, "c1").open("now")
+    assert not caught.value.off
+
+
+def test_a_connection_writes_no_log_that_a_server_could_fill(door: Door) -> None:
+    argv = door._ssh("-N", "-f", master=True)
+    assert "-E" not in argv
+    assert "LogLevel=ERROR" in argv

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab.backends.libvirt import inspection
-from lab.backends.libvirt.storage import PARTS, DiskStore, LabFolder, lab_names, lock_folder, make_folder
+from lab.backends.libvirt.storage import (
+    PARTS,
+    DiskStore,
+    LabFolder,
+    lab_names,
+    lock_folder,
+    make_closed_folder,
+    make_folder,
+)
 from lab.errors import LabError, UsageError
 from lab.lock import FileLocks
 from lab.model import PendingBoot
@@ -181,3 +191,57 @@ def test_a_lock_leaves_the_way_to_disks_open_for_the_machines(
         pass
     assert system.stat().st_mode & 0o777 == 0o711
     assert (system / "locks").stat().st_mode & 0o777 == 0o700
+
+
+# what other accounts of this host may read
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabFolder]:
+    """A lab of root's, of which the machines' group is known."""
+    monkeypatch.setattr("lab.backends.libvirt.storage.SYSTEM", tmp_path / "rackling")
+    monkeypatch.setenv("LAB_LIBVIRT_URI", "qemu:///system")
+    monkeypatch.setattr("lab.backends.libvirt.storage.SOCKET_PATH", 500)  # pytest's folders are deep
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: SimpleNamespace(pw_gid=os.getegid()))
+    former = os.umask(0o022)
+    folder = LabFolder("try", tmp_path / "rackling")
+    folder.make()
+    yield folder
+    os.umask(former)
+
+
+def test_a_snapshot_leaves_the_folder_of_its_lab_closed(closed: LabFolder) -> None:
+    place = closed.path / "snapshots" / ".new"
+    make_closed_folder(place)
+    assert (closed.path.stat().st_mode & 0o777, place.stat().st_mode & 0o777) == (0o710, 0o700)
+
+
+def test_a_list_of_labs_that_was_open_is_closed(closed: LabFolder) -> None:
+    closed.path.parent.chmod(0o755)
+    make_folder(closed.path)
+    assert closed.path.parent.stat().st_mode & 0o777 == 0o711
+
+
+def test_disks_are_for_machines_only_whatever_the_folders_are(
+    closed: LabFolder, store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The identity disk holds the keys of the lab."""
+    build(store, OLD)
+    store.use("sms", OLD)
+    base = store.current("sms").disk
+    base.chmod(0o600)
+    monkeypatch.setattr(
+        "lab.backends.libvirt.storage.run", lambda argv, **_: touch(closed, [*map(str, argv)])
+    )
+    closed.make_system_disk("sms", store)
+    closed.make_identity_disk("sms")
+    closed.make_node_disk("c1", 1)
+    found = {path.name: path.stat().st_mode & 0o777 for path in closed.path.glob("*.img")}
+    assert found == {"sms-vda.img": 0o600, "sms-vdb.img": 0o600, "c1-vda.img": 0o600}
+    assert base.stat().st_mode & 0o777 == 0o644, "machines only read it, as everybody may"
+
+
+def touch(folder: LabFolder, argv: list[str]) -> None:
+    """Makes what a program would, by its last word or as the maker of nodes' disks is told it."""
+    named = {"qemu-img": argv[-1], "mke2fs": argv[-2]}
+    Path(named.get(argv[0], str(folder.disk("c1", "a")))).touch(mode=0o644)

@@ -88,3 +88,25 @@ def test_a_machine_that_talks_without_end_is_left(folder: LabFolder, monkeypatch
         thread.join(5)
     assert time.monotonic() - began < 5
     assert said[1:] == ["c1: its clock could not be set: timed out"]
+
+
+class Flood:
+    """A machine from which there is always more to read, so that no read times out."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv(self, size: int) -> bytes:
+        self.read += 1
+        assert self.read < 1000, "it is listened to without end"
+        return b"x" * size
+
+
+def test_a_machine_that_talks_faster_than_we_listen_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(10000))
+    monkeypatch.setattr(time_sync, "monotonic", lambda: float(next(seconds)))
+    with pytest.raises(TimeoutError):
+        time_sync._hear(Flood(), b"ready\n")  # type: ignore[arg-type]

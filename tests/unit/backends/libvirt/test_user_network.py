@@ -33,10 +33,10 @@ class Card:
     def send(self, target: bytes, text: bytes) -> None:
         self._socket.sendto(target + self.mac + b"\x08\x00" + text, self._switch)
 
-    def hears(self, text: bytes) -> bool:
+    def hears(self, text: bytes, size: int = 2000) -> bool:
         """Whether it hears that, perhaps after something else."""
         self._socket.settimeout(5.0)
-        while not self._socket.recv(2000).endswith(text):
+        while not self._socket.recv(size).endswith(text):
             pass
         return True
 
@@ -113,6 +113,54 @@ def test_nonsense_harms_nobody(folder: LabFolder, cards: dict[str, Card]) -> Non
     nameless.close()
     cards["c1"].send(EVERYBODY, b"all is well")
     assert cards["sms"].hears(b"all is well")
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 13, 14, 1515, 9000, 60000, 100_000])
+def test_frames_of_any_size_harm_nobody(folder: LabFolder, cards: dict[str, Card], size: int) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hostile:
+        hostile.bind(str(folder.wire("hostile", "internal")))
+        for first in (EVERYBODY, cards["sms"].mac, bytes(6)):
+            hostile.sendto((first + os.urandom(size))[:size], str(folder.switch("internal")))
+    cards["c1"].send(EVERYBODY, b"all is well")
+    assert cards["sms"].hears(b"all is well")
+
+
+def test_machines_that_do_not_listen_hold_up_the_others_for_a_moment_only(
+    folder: LabFolder, cards: dict[str, Card]
+) -> None:
+    """What they have not read must not take the room of what others get."""
+    deaf = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(12)]
+    for number, card in enumerate(deaf):
+        card.bind(str(folder.wire(f"deaf{number}", "internal")))
+    began = monotonic()
+    for number in range(300):
+        mark = b"%d" % number
+        cards["c1"].send(EVERYBODY, bytes(9000) + mark)
+        assert cards["sms"].hears(mark, 10000)
+    assert monotonic() - began < 300 * 12 * 0.020 / 4, "each is waited for once, not at each frame"
+    for card in deaf:
+        card.close()
+
+
+def test_a_machine_that_listens_again_is_sent_to_again(folder: LabFolder, cards: dict[str, Card]) -> None:
+    for number in range(200):
+        cards["c1"].send(EVERYBODY, b"%d" % number)
+        assert cards["sms"].hears(b"%d" % number)
+    assert cards["c2"].hears(b"3")
+    while not cards["c2"].hears_nothing():
+        pass
+    cards["c1"].send(EVERYBODY, b"once more")
+    assert cards["c2"].hears(b"once more")
+
+
+def test_a_machine_cannot_send_into_another_network(folder: LabFolder, cards: dict[str, Card]) -> None:
+    """Whatever it says it is: the switch knows a network by the socket that a frame comes to."""
+    cards["c1"].send(cards["outside"].mac, b"over there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as pretender:
+        pretender.bind(str(folder.wire("c9", "external")))
+        pretender.sendto(EVERYBODY + cards["outside"].mac + b"\x08\x00forged", str(folder.switch("internal")))
+        cards["sms"].send(cards["outside"].mac, b"to the internal network's own")
+    assert cards["outside"].hears_nothing()
 
 
 def test_a_second_start_changes_nothing(folder: LabFolder) -> None:
