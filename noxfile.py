@@ -35,6 +35,7 @@ LOCKED = {
     "libvirt": ("pyproject.toml", "--extra=libvirt"),
     "build": ("--group=build",),
     "guest": ("--group=guest",),
+    "pipeline": ("--group=pipeline",),
 }
 """The files in requirements/, and what in pyproject.toml each of them pins."""
 STRICT = bool(os.environ.get("LAB_TEST_NO_SKIP"))
@@ -50,6 +51,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "guest": (),
     "slurm_zipapp": (),
     "nodeimage_zipapp": (),
+    "pipeline": (),
     "images": (),
     "slurm": QUICK,
     "backends": (),
@@ -73,6 +75,7 @@ NOT_IN_CI = {
 """The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
 ON_MACHINES = ("tests/backends/test_libvirt_contract.py", "tests/backends/test_libvirt_isolation.py")
 COURSE = ("tests/exercises", "--durations=10")
+EACH_CORE = ("-n", "auto", "--dist", "worksteal")
 TWO_LABS = ("-n", "2")
 """At once: each worker takes whole chains of exercises, so that states are made once."""
 
@@ -182,7 +185,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything that needs no engine and no network; under a minute."""
-    pytest(session, "-n", "auto", "--dist", "worksteal")
+    pytest(session, *EACH_CORE)
 
 
 @nox.session
@@ -192,16 +195,32 @@ def guest(session: nox.Session) -> None:
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
         session.skip(f"no Python {GUEST_PYTHON} here; install one, e.g. with pyenv install {GUEST_PYTHON}")
-    home = ROOT / ".nox" / "guest"
-    runner = str(home / "bin" / "python")
-    if not Path(runner).exists():
-        session.run(python, "-m", "venv", str(home), external=True)
-        install = (runner, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCKS / "guest.txt"))
-        session.run(*install, external=True)
+    runner = locked_python(session, python, "guest")
     # The fixtures one folder up belong to the harness, which needs a newer Python.
     for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout"):
-        command = (runner, "-m", "pytest", folder, f"--confcutdir={folder}", "-p", "no:cacheprovider")
+        command = (
+            runner,
+            "-m",
+            "pytest",
+            folder,
+            f"--confcutdir={folder}",
+            "-p",
+            "no:cacheprovider",
+            *EACH_CORE,
+        )
         session.run(*command, *session.posargs, external=True)
+
+
+def locked_python(session: nox.Session, python: str, name: str) -> str:
+    """The Python of an environment of its own, made of requirements/NAME.txt; made anew when that changes."""
+    home, pins = ROOT / ".nox" / name, LOCKS / f"{name}.txt"
+    runner, made_of = home / "bin" / "python", home / "made-of.txt"
+    if not runner.exists() or not made_of.exists() or made_of.read_bytes() != pins.read_bytes():
+        session.run(python, "-m", "venv", "--clear", str(home), external=True)
+        install = (str(runner), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(pins))
+        session.run(*install, external=True)
+        shutil.copyfile(pins, made_of)
+    return str(runner)
 
 
 def guest_python() -> str | None:
@@ -315,6 +334,25 @@ def slurm_zipapp(session: nox.Session) -> None:
         session.run(PYTHON, "-m", "lab.standalone", program, str(target), *found)
         for python in found:
             session.run(python, "-I", "-S", str(target), "--version", external=True)
+
+
+@nox.session
+def pipeline(session: nox.Session) -> None:
+    """What nodeimage refuses to pack, with the real Ansible and testinfra; needs root."""
+    if os.geteuid() != 0:
+        session.skip("it works in chroots, which needs root: sudo .venv/bin/nox -s pipeline")
+    runner = locked_python(session, PYTHON, "pipeline")
+    path = f"{Path(runner).parent}{os.pathsep}{os.environ['PATH']}"
+    command = (
+        runner,
+        "-m",
+        "pytest",
+        "tests/pipeline",
+        "--confcutdir=tests/pipeline",
+        "-p",
+        "no:cacheprovider",
+    )
+    session.run(*command, *session.posargs, env={"PATH": path}, external=True)
 
 
 @nox.session
