@@ -31,6 +31,13 @@ class Root(Enum):
     OVERLAY = "overlay"  # one unpacked copy shared by all nodes of the lab, which saves memory
 
 
+class Trust(Enum):
+    """Whom root in a node of a container lab is on the host."""
+
+    LEARNER = "learner"  # root, without most of its rights: for people whom the host's owner trusts
+    NOBODY = "nobody"  # an account without rights, in a user namespace of the node's
+
+
 @dataclass(frozen=True)
 class Interface:
     """One network card: its name in the node, network, MAC and address (None: only by DHCP)."""
@@ -97,6 +104,7 @@ class ClusterSpec:
     networks: tuple[Network, ...]
     nodes: tuple[Node, ...]
     root: Root = Root.RAM
+    trust: Trust = Trust.LEARNER
 
     def node(self, name: str) -> Node:
         """Returns the node of that name; raises KeyError if there is none."""

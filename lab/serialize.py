@@ -10,7 +10,7 @@ from dataclasses import asdict
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from lab.model import ClusterSpec, Interface, Network, Node, PendingBoot, Role, Root, Tag
+from lab.model import ClusterSpec, Interface, Network, Node, PendingBoot, Role, Root, Tag, Trust
 
 SCHEMA = 1
 
@@ -22,11 +22,14 @@ def spec_to_json(spec: ClusterSpec) -> str:
 
 def spec_to_dict(spec: ClusterSpec) -> dict[str, Any]:
     """Converts a specification to plain data: enums by value, addresses as text."""
+    # Labs from before this key have none, and their SMSs need not be told anything new.
+    trust = {} if spec.trust is Trust.LEARNER else {"trust": spec.trust.value}
     return {
         "schema": SCHEMA,
         "lab": spec.lab,
         "backend": spec.backend,
         "root": spec.root.value,
+        **trust,
         "networks": [{"name": n.name, "subnet": str(n.subnet)} for n in spec.networks],
         "nodes": [_node_to_dict(node) for node in spec.nodes],
     }
@@ -94,6 +97,7 @@ def _spec(found: dict[str, Any]) -> ClusterSpec:
         networks=tuple(Network(n["name"], IPv4Network(n["subnet"])) for n in found["networks"]),
         nodes=tuple(_node(node) for node in found["nodes"]),
         root=Root(found["root"]),
+        trust=Trust(found.get("trust", Trust.LEARNER.value)),
     )
 
 

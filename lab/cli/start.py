@@ -10,9 +10,14 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.errors import UsageError
+from lab.model import Trust
 
 if TYPE_CHECKING:
     from lab.course.catalog import Exercise
+
+
+NOT_FOR_NOBODY = frozenset({"block-devices"})
+"""What only root of the host may have: it mounts file systems of disks, and opens loop devices."""
 
 
 @click.command(short_help="Bring the lab to an exercise's start state.")
@@ -51,7 +56,7 @@ def command(app: App, exercise: str | None, lab: str | None, mode: str, *, keep:
 
 
 def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
-    """Raises a UsageError if the lab has no node of a needed role, or the backend lacks a capability."""
+    """Raises a UsageError if the lab lacks a role, or a capability that also an earlier exercise may need."""
     roles = {node.role for node in context.spec.nodes}
     lacking = [role.value for role in exercise.roles if role not in roles]
     if lacking:
@@ -59,9 +64,16 @@ def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
             f"{exercise.name} needs a node of role {', '.join(lacking)}, and lab {context.lab} has none",
             hint="add such a node to lab.toml, then: lab up",
         )
-    if not exercise.capabilities:
+    needed = {need for one in (*context.catalog.chain(exercise), exercise) for need in one.capabilities}
+    if not needed:
         return
-    missing = [need for need in exercise.capabilities if need in context.app.backend.probe().missing]
+    if context.spec.trust is Trust.NOBODY and needed & NOT_FOR_NOBODY:
+        raise UsageError(
+            f"{exercise.name} needs {', '.join(sorted(needed & NOT_FOR_NOBODY))}, and root in a node of lab "
+            f"{context.lab} has no rights on the host",
+            hint="docs/security.md; lab up -l NAME --set trust=learner makes a lab that offers it",
+        )
+    missing = sorted(needed & context.app.backend.probe().missing)
     if missing:
         raise UsageError(
             f"{exercise.name} needs {', '.join(missing)}, and {context.spec.backend} does not offer it here",

@@ -27,6 +27,7 @@ def plan_up(
     """
     if record is not None and record.spec is not None:
         _refuse_other_networks(spec, record.spec)
+        _refuse_other_trust(spec, record.spec)
     if record is not None and record.pending:
         steps = _complete_restore(spec, record, names)
     else:
@@ -153,6 +154,16 @@ def _grouped(spec: ClusterSpec, steps: Iterable[_Step]) -> tuple[Action, ...]:
 
 def _in_order(spec: ClusterSpec, names: Collection[str]) -> tuple[str, ...]:
     return tuple(node.name for node in spec.nodes if node.name in names)
+
+
+def _refuse_other_trust(spec: ClusterSpec, old: ClusterSpec) -> None:
+    """All files of a lab belong to the ids that its nodes have."""
+    if spec.trust is not old.trust:
+        raise UsageError(
+            f"the trust of lab {spec.lab} cannot change while it exists",
+            evidence=f"{old.trust.value} would become {spec.trust.value}",
+            hint="lab down, then lab up; or take another name: lab up -l NAME",
+        )
 
 
 def _refuse_other_networks(spec: ClusterSpec, old: ClusterSpec) -> None:

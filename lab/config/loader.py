@@ -15,7 +15,7 @@ from lab.config.schema import Problem, Schema, read_schema, schema_at, validate
 from lab.config.subnets import parse_subnet
 from lab.config.toml_lines import KeyPath, key_lines
 from lab.errors import UsageError, did_you_mean
-from lab.model import ClusterSpec, Network, Node, Role, Root
+from lab.model import ClusterSpec, Network, Node, Role, Root, Trust
 
 Table = dict[str, Any]
 
@@ -23,6 +23,7 @@ DEFAULTS: Mapping[str, Any] = {
     "lab": "lab",
     "backend": "docker",
     "root": "ram",
+    "trust": "learner",
     "networks": {INTERNAL: {"subnet": "172.16.0.0/16"}, EXTERNAL: {"subnet": "203.0.113.0/24"}},
     "nodes": {
         "sms": {"role": "sms", "cpus": 2, "memory": 2048, "disk": 20},
@@ -129,6 +130,7 @@ class _ConfigBuilder:
             networks=tuple(networks.values()),
             nodes=nodes,
             root=Root(self._tree["root"]),
+            trust=Trust(self._tree["trust"]),
         )
 
     def _set_path(self, name: str) -> KeyPath | None:

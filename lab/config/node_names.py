@@ -13,6 +13,7 @@ RESERVED: Mapping[str, str] = {
     "lab": _KEY,
     "backend": _KEY,
     "root": _KEY,
+    "trust": _KEY,
     "network": _KEY,
     "networks": _KEY,
     "nodes": _KEY,

@@ -67,6 +67,7 @@ def kept_names() -> frozenset[str]:
 def base_key(recipe: Recipe) -> str:
     """Makes a digest of the packages of an image, those of its parent included."""
     parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []
+    parent += [top_key(_image(recipe.on)).encode()] if recipe.on else []
     store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
     return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
@@ -160,7 +161,7 @@ def _with_parents(wanted: Sequence[str]) -> set[str]:
     found = set(wanted)
     for name in wanted:
         recipe = _image(name)
-        for other in (recipe.parent, recipe.native):
+        for other in (recipe.parent, recipe.on, recipe.native):
             found |= _with_parents([other]) if other else set()
     return found
 
@@ -177,4 +178,6 @@ def _tag(name: str, key: str) -> str:
 
 
 def _base_tag(recipe: Recipe) -> str:
+    if recipe.on:
+        return _tag(recipe.on, top_key(_image(recipe.on)))
     return _tag(f"{recipe.name}-base", base_key(recipe))

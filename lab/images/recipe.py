@@ -49,6 +49,7 @@ class Recipe:
     bundle: str | None  # path of the guest's programs in the image
     release: str | None = None  # of Debian, if the recipe makes one image for each release
     default: bool = True  # a lab needs it: built if no image is named
+    on: str | None = None  # the finished image that this one is built on; it then has no trees
     native: str | None = None  # the image whose /native provides compiled programs
     store: Store | None = None
 
@@ -62,7 +63,7 @@ def names(*, optional: bool = True) -> tuple[str, ...]:
 
 def _rank(recipe: Recipe) -> int:
     """Returns the build order of a recipe: images before those that use them."""
-    return 2 if recipe.parent else 1 if recipe.native else 0
+    return 3 if recipe.on else 2 if recipe.parent else 1 if recipe.native else 0
 
 
 def load(name: str) -> Recipe | None:
@@ -77,11 +78,12 @@ def load(name: str) -> Recipe | None:
         name=name,
         folder=data_folder("containers") / folder,
         parent=image.get("parent"),
-        trees=tuple((path, tree(other, release)) for path, other in image["trees"].items()),
+        trees=tuple((path, tree(other, release)) for path, other in image.get("trees", {}).items()),
         files=tuple(files),
         bundle=image.get("bundle"),
         release=release,
         default=table.get("default", True),
+        on=image.get("on"),
         native=image.get("native"),
         store=_store(name, image.get("store"), release),
     )
@@ -141,7 +143,7 @@ def _described() -> dict[str, tuple[str, str | None]]:
     """Maps each name to the folder of its recipe, and to a release if the recipe names several."""
     found: dict[str, tuple[str, str | None]] = {}
     for folder in sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml")):
-        for release in _read(folder)["tree"].get("releases", [None]):
+        for release in _read(folder).get("tree", {}).get("releases", [None]):
             found[_variant(folder, release)] = (folder, release)
     return found
 

@@ -61,7 +61,9 @@ def test_a_lease_is_four_lines_without_anything_that_a_shell_reads(tmp_path: Pat
     said = text.format(mark=mark)
     hook = (CHASSIS / "pxe_rom.sh").read_text().split("<<'HOOK'\n")[1].split("HOOK\n")[0]
     place = tmp_path / "hook"
-    place.write_text(hook.replace("/run/chassis/lease", str(tmp_path / "lease")).replace("busybox ", ""))
+    place.write_text(
+        hook.replace("/run/chassis/scratch/lease", str(tmp_path / "lease")).replace("busybox ", "")
+    )
     sh(f"sh {place} bound", ip=said, mask=said, siaddr=said, boot_file=said)
     lines = (tmp_path / "lease").read_text().splitlines()
     assert len(lines) == 4
@@ -103,7 +105,8 @@ def test_a_long_stage_is_cut(tmp_path: Path) -> None:
 
 
 def test_a_new_stage_replaces_a_link_and_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "node").mkdir()
+    for folder in ("node", "scratch"):
+        (tmp_path / folder).mkdir()
     precious = tmp_path / "precious"
     precious.write_text("keep\n")
     library = (CHASSIS / "stage.sh").read_text().replace("/run/chassis", str(tmp_path))

@@ -22,12 +22,13 @@ from lab.backends.docker.container_spec import (
     VOLUMES,
     Chassis,
     host_config,
+    own_ids,
     processor_time,
     switch_host_config,
 )
 from lab.backends.docker.engine import container_name, translate_errors, volume_name
 from lab.errors import LabError
-from lab.model import BOOTED, ClusterSpec, Node, Role
+from lab.model import BOOTED, ClusterSpec, Node, Role, Trust
 from lab.serialize import spec_to_json
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ DISK = "/disk"
 """Where a chassis has the disk of its node."""
 CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
+NOBODY = "lab images build chassis-nobody sms-nobody"
 HOSTS = "127.0.0.1 localhost\n"
 UNREAD = "cluster.unread"
 """Beside the description on the SMS's disk, from the moment it changes until the set-up has read it."""
@@ -56,18 +58,21 @@ class Images:
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
-def images(client: APIClient) -> Images:
+def images(client: APIClient, trust: Trust = Trust.LEARNER) -> Images:
     """The images of the last build; LabError when one was never built."""
-    return Images(_image(client, engine.image("chassis")), _image(client, engine.image("sms")))
+    if trust is Trust.LEARNER:
+        return Images(_image(client, "chassis"), _image(client, "sms"))
+    return Images(*(_image(client, f"{name}-{trust.value}", build=NOBODY) for name in ("chassis", "sms")))
 
 
-def _image(client: APIClient, name: str) -> str:
+def _image(client: APIClient, image: str, build: str = "lab images build") -> str:
     import docker
 
+    name = engine.image(image)
     try:
         return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]  # the stubs' gap
     except docker.errors.ImageNotFound as problem:
-        raise LabError(f"the image {name} has not been built", hint="lab images build") from problem
+        raise LabError(f"the image {name} has not been built", hint=build) from problem
 
 
 def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
@@ -125,7 +130,7 @@ def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
             command=["/chassis/switch"],
             name=container_name(spec.lab, "switch"),
             labels=labels(spec, "switch"),
-            environment={"LAB_NETWORKS": " ".join(network.name for network in spec.networks)},
+            environment={"LAB_NETWORKS": " ".join(one.name for one in spec.networks)} | own_ids(spec),
             host_config=client.create_host_config(**switch_host_config(spec.lab)),
         )
 

@@ -212,7 +212,7 @@ class DockerBackend:
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
         spec = self._spec(lab)
-        images = assembly.images(self.client)
+        images = assembly.images(self.client, spec.trust)
         image, powered = snapshots.find(self.client, lab, name)
         pending_restore.begin(self.client, spec, name)
         present = inspection.containers(self.client, lab)
@@ -274,7 +274,7 @@ class DockerBackend:
             return
         if "switch" not in present:
             say("creating the switch")
-            assembly.make_switch(self.client, spec, assembly.images(self.client).chassis)
+            assembly.make_switch(self.client, spec, assembly.images(self.client, spec.trust).chassis)
         assembly.start(self.client, spec.lab, "switch")
 
     def _remove(self, spec: ClusterSpec, names: Sequence[str], say: Say) -> None:
@@ -285,7 +285,7 @@ class DockerBackend:
     def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
         if not nodes:
             return
-        images = assembly.images(self.client)
+        images = assembly.images(self.client, spec.trust)
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.backends import unmanaged
 from lab.backends.docker.engine import volume_name
-from lab.model import ClusterSpec, Node, Role
+from lab.model import ClusterSpec, Node, Role, Trust
 
 # What a chassis may do, and why (lab/guest/files/chassis): mounts, namespaces and systemd; addresses and
 # DHCP; reboot(2) in its PID namespace. Two are dropped before the node's system starts: for the offset of its
@@ -25,6 +25,10 @@ SPECIFICATION, RESTORING, BOOTING = "spec", "restoring", "booting"  # volumes th
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 EPHEMERAL = "borrowed"  # the identity while a start state is being created; removed afterwards
 _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
+# With `trust = "nobody"`, the 65536 ids of all nodes begin here (lab/guest/files/chassis/own_ids.sh). All
+# labs of an engine have the same: files of an SMS's disk lie in layers of an image, which the kernel cannot
+# show to each lab under other ids. Neither systemd nor subuid(5) gives them away (systemd, UIDS-GIDS.md).
+FIRST_ID = 0x70000000
 # Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
@@ -69,13 +73,19 @@ def chassis_of(
         "LAB_MEMORY": str(node.memory),
         "LAB_CPUS": str(node.cpus),
         "LAB_GPUS": str(node.gpus),
-        "LAB_DISK": str(node.disk),
+        "LAB_DISK": str(node.disk if spec.trust is Trust.LEARNER else 0),
         "LAB_ROOT": spec.root.value,
         "LAB_SMS": str(spec.sms.address),
     }
+    environment |= own_ids(spec)
     if not boots_from_disk:
         environment |= _outside_world(spec, node, names_from or spec)
     return Chassis(image, environment, _binds(spec, node.role, identity), node.memory << 20, node.cpus)
+
+
+def own_ids(spec: ClusterSpec) -> dict[str, str]:
+    """Tells a chassis and the switch where the ids of the nodes begin, if these are not the host's own."""
+    return {"LAB_IDS": str(FIRST_ID)} if spec.trust is Trust.NOBODY else {}
 
 
 def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> dict[str, str]:
@@ -96,10 +106,12 @@ def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
         volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)
     )
     if role is Role.SMS:
+        # With links on a disk below it, a node would say where the engine mounts a volume in its chassis.
+        place = "/disk" if spec.trust is Trust.LEARNER else "/volumes"
         return (
-            f"{home}:/disk/home",
-            f"{pub}:/disk/opt/ohpc/pub",
-            f"{keys}:/disk/var/lib/rackling",
+            f"{home}:{place}/home",
+            f"{pub}:{place}/opt/ohpc/pub",
+            f"{keys}:{place}/var/lib/rackling",
             f"{disks}:/disks",
         )
     shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub")
@@ -113,7 +125,7 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
         "cap_add": list(CAPABILITIES),
         "cgroupns": "private",
         "devices": ["/dev/fuse"],
-        "device_cgroup_rules": list(DEVICE_RULES) if chassis.environment["LAB_BOOT"] == "network" else [],
+        "device_cgroup_rules": list(DEVICE_RULES) if _has_disk(chassis) else [],
         "log_config": {"type": "json-file", "config": {"max-size": "1m", "max-file": "2"}},
         "mem_limit": chassis.memory,
         "memswap_limit": chassis.memory,
@@ -124,6 +136,10 @@ def host_config(chassis: Chassis, host_cpus: int) -> dict[str, Any]:
         "tmpfs": {"/run": "exec,mode=755", "/tmp": "exec"},  # noqa: S108 (of the chassis, not of the host)
         **processor_time(chassis.cpus, host_cpus),
     }
+
+
+def _has_disk(chassis: Chassis) -> bool:
+    return chassis.environment["LAB_BOOT"] == "network" and "LAB_IDS" not in chassis.environment
 
 
 @cache

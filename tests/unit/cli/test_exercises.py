@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from lab.cluster.readiness import Expectation, ProbeResult, Reading
 from lab.course.catalog import load
 from lab.host_speed import HostSpeed
 from lab.lock import FileLocks
-from lab.model import ClusterSpec, LabRecord, NodeStatus, Power
+from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Trust
 from lab.paths import data_folder
 from tests.unit.checks_world import LOGIN_MAC, small_spec
 
@@ -310,6 +311,17 @@ def test_start_with_keep_loses_nothing(bench: Bench) -> None:
 def test_start_refuses_what_the_backend_cannot_do(bench: Bench) -> None:
     result = bench.lab("start", "needs_kernel", "-y", code=2)
     assert "needs_kernel needs kernel-version" in result.stderr
+
+
+def test_a_lab_whose_root_is_nobody_offers_no_disk_on_the_way_either(bench: Bench) -> None:
+    root = bench.folder / "exercises"
+    (root / "index.toml").write_text(INDEX.replace('"needs_kernel"]', '"needs_disk", "after_disk"]'))
+    write(root, "needs_disk", bench.nodes / "four", more='capabilities = ["block-devices"]')
+    write(root, "after_disk", bench.nodes / "five", start="after:needs_disk")
+    bench.backend.spec = replace(small_spec(), trust=Trust.NOBODY)
+    for name in ("needs_disk", "after_disk"):
+        result = bench.lab("start", name, "-y", code=2)
+        assert f"{name} needs block-devices, and root in a node of lab lab" in result.stderr
     assert bench.backend.did == []
 
 

@@ -520,6 +520,13 @@ def test_networks_of_a_lab_that_exists_cannot_change(up: Room, backend: FakeBack
     assert up.cluster.plan()
 
 
+def test_whom_root_of_a_lab_that_exists_is_cannot_change(up: Room, backend: FakeBackend) -> None:
+    other = Room(load(None, ["trust=nobody"], {}, None), backend)
+    with pytest.raises(UsageError, match="cannot change while it exists") as caught:
+        other.cluster.plan()
+    assert caught.value.evidence == "learner would become nobody"
+
+
 # states
 
 

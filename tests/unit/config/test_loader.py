@@ -19,7 +19,7 @@ from lab.config.node_groups import derived_mac
 from lab.config.schema import read_schema, validate
 from lab.config.toml_lines import key_lines
 from lab.errors import Exit, UsageError
-from lab.model import ClusterSpec, Role, Root, Tag
+from lab.model import ClusterSpec, Role, Root, Tag, Trust
 from lab.serialize import spec_from_json, spec_to_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -429,6 +429,15 @@ def test_the_specification_survives_json() -> None:
     plain = json.loads(text)
     assert plain["schema"] == 1
     assert plain["nodes"][0]["interfaces"][1]["address"] == "172.16.0.1"
+
+
+def test_only_a_lab_whose_root_is_nobody_says_so() -> None:
+    """So that labs from before this key are told nothing new."""
+    learner, nobody = (load(None, [f"trust={one.value}"], {}, "other") for one in Trust)
+    assert learner == load(None, (), {}, "other")
+    assert "trust" not in json.loads(spec_to_json(learner))
+    assert json.loads(spec_to_json(nobody))["trust"] == "nobody"
+    assert [spec_from_json(spec_to_json(spec)) for spec in (learner, nobody)] == [learner, nobody]
 
 
 def test_a_label_of_an_older_lab_is_still_read() -> None:

@@ -139,6 +139,21 @@ def test_the_last_step_is_told_where_programs_in_c_are(store: Any, folder: Path)
     assert store.arguments[f"rackling/board:{pipeline.top_key(loaded('board'))}"]["NATIVE"] == tools
 
 
+def test_an_image_on_a_finished_one_follows_it_and_has_no_trees(store: Any, folder: Path) -> None:
+    (folder / "containers/shifted").mkdir()
+    (folder / "containers/shifted/image.toml").write_text('default = false\n[image]\non = "board"\n')
+    (folder / "containers/shifted/Containerfile").write_text("ARG BASE\nFROM $BASE\nRUN true\n")
+    build(store, folder)
+    assert "shifted" not in store.names(), "only when it is named"
+    build(store, folder, "shifted")
+    assert store.names() == ["shifted"]
+    board, shifted = (f"rackling/{name}:{pipeline.top_key(loaded(name))}" for name in ("board", "shifted"))
+    assert store.arguments[shifted]["BASE"] == board
+    (folder / "lab/guest/files/board/boot").write_text("changed\n")
+    build(store, folder, "shifted")
+    assert store.names() == ["board", "shifted"]
+
+
 @pytest.mark.parametrize("problem", [LabError("no such package"), KeyboardInterrupt()])
 def test_what_ends_one_tree_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: BaseException

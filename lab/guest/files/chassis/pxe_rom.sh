@@ -1,6 +1,7 @@
 # The network boot ROM as a shell library: DHCP and TFTP of PXE, then DHCP, script and downloads of iPXE.
 # `boot` sources it. It sets rom_cmdline, and prints the reason of each failed attempt.
 # DHCP options: 93 client architecture and 60 vendor class (RFC 4578), 77 user class "iPXE".
+SCRATCH=${SCRATCH:-/run/chassis/scratch}
 rom_card=eth0
 rom_mac=""
 
@@ -19,23 +20,23 @@ rom_find_card() {   # waits for the card on the internal network, whose name the
 # Makes the script that udhcpc runs with the lease in its environment: it writes one line for each value. Servers are not
 # trusted: a value keeps no line break, no blank, and nothing that a shell would interpret.
 rom_hook() {
-    cat >/run/chassis/dhcp-hook <<'HOOK'
+    cat >$SCRATCH/dhcp-hook <<'HOOK'
 #!/bin/busybox sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
 value() { printf '%s' "$1" | busybox head -c 200 | busybox tr -cd 'A-Za-z0-9_=./:@-'; echo; }
 {
     value "$ip"; value "$mask"; value "${siaddr:-$serverid}"
     value "$(printf %s "${boot_file:-}" | busybox sed 's/${mac}/@MAC@/')"
-} >/run/chassis/lease
+} >/run/chassis/scratch/lease
 HOOK
-    chmod 755 /run/chassis/dhcp-hook
+    chmod 755 $SCRATCH/dhcp-hook
 }
 
 rom_dhcp() {   # [UDHCPC-OPTION...]: sets lease_ip lease_mask lease_server lease_file
-    rm -f /run/chassis/lease
-    busybox udhcpc -i "$rom_card" -q -n -f -t 3 -T 1 -A 0 -s /run/chassis/dhcp-hook "$@" >/dev/null 2>&1
-    [ -s /run/chassis/lease ] || return 1
-    { read -r lease_ip; read -r lease_mask; read -r lease_server; read -r lease_file; } </run/chassis/lease
+    rm -f $SCRATCH/lease
+    busybox udhcpc -i "$rom_card" -q -n -f -t 3 -T 1 -A 0 -s $SCRATCH/dhcp-hook "$@" >/dev/null 2>&1
+    [ -s $SCRATCH/lease ] || return 1
+    { read -r lease_ip; read -r lease_mask; read -r lease_server; read -r lease_file; } <$SCRATCH/lease
     case "$lease_ip$lease_mask$lease_server" in *[!0-9.]*) return 1 ;; esac
     lease_file=$(replaced "$lease_file" @MAC@ "$rom_mac")   # iPXE expands ${mac}
     ip addr flush dev "$rom_card"
@@ -54,8 +55,8 @@ replaced() {   # TEXT WORD VALUE: the text with each WORD replaced; sed would in
 
 rom_fetch() {   # URL FILE: sets rom_why on failure
     case $1 in http://*) ;; *) rom_why="no such address: $1"; return 1 ;; esac
-    if wget -q -T 20 -O "$2" -- "$1" 2>/run/chassis/wget.err; then return 0; fi
-    rom_why=$(tr -d '\r' </run/chassis/wget.err | tail -n 1)
+    if wget -q -T 20 -O "$2" -- "$1" 2>$SCRATCH/wget.err; then return 0; fi
+    rom_why=$(tr -d '\r' <$SCRATCH/wget.err | tail -n 1)
     return 1
 }
 
@@ -83,12 +84,12 @@ rom_once() {   # KERNEL-FILE INITRD-FILE: status 0 if both were loaded, 1 to try
         return 1
     fi
     rom_say "PXE: $lease_ip from $lease_server, loader $lease_file"
-    if ! timeout 10 tftp -g -r "$lease_file" -l /run/chassis/loader "$lease_server" 69 2>/dev/null; then
+    if ! timeout 10 tftp -g -r "$lease_file" -l $SCRATCH/loader "$lease_server" 69 2>/dev/null; then
         stage pxe "TFTP failed"
         rom_say "PXE: could not load $lease_file from $lease_server by TFTP. Trying again."
         return 1
     fi
-    rm -f /run/chassis/loader
+    rm -f $SCRATCH/loader
     rom_ipxe "$@"
 }
 
@@ -97,13 +98,13 @@ rom_ipxe() {
         rom_say "iPXE: no DHCP answer. Trying again."; return 1
     fi
     rom_say "iPXE: $lease_file"
-    if ! rom_fetch "$lease_file" /run/chassis/ipxe; then
+    if ! rom_fetch "$lease_file" $SCRATCH/ipxe; then
         stage pxe "no boot script for $rom_mac: bootstrap assigned?"
         rom_say "iPXE: no boot script for $rom_mac ($rom_why)."
         rom_say "iPXE: does the node have a bootstrap (wwsh provision list)? Trying again."
         return 1
     fi
-    rom_script /run/chassis/ipxe
+    rom_script $SCRATCH/ipxe
     if [ "$rom_action" != boot ]; then
         stage pxe "told to boot from disk"
         rom_say "iPXE: the script says to boot from the local disk, but this chassis has none. Trying again."; return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from lab.backends.docker import container_spec
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.container_spec import (
+    FIRST_ID,
     cables,
     chassis_of,
     host_config,
+    own_ids,
     processor_time,
     switch_host_config,
 )
@@ -20,6 +23,7 @@ from lab.backends.docker.node_exec import parse_stage
 from lab.config.loader import load
 from lab.errors import UsageError
 from lab.model import ClusterSpec, NodeStatus, Power, Root
+from lab.paths import PACKAGE, data_folder
 
 SPEC = load(None, (), {}, "mine")
 
@@ -189,3 +193,46 @@ def test_a_containers_console_cannot_be_typed_into_and_a_shell_is_offered() -> N
     with pytest.raises(UsageError) as caught:
         DockerBackend().attach("mine", "c1")
     assert caught.value.hint == "lab shell c1"
+
+
+NOBODY = load(None, ("trust=nobody",), {}, "mine")
+DEFAULT_OF_DOCKER = """chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service
+    net_raw sys_chroot mknod audit_write setfcap"""
+"""Capabilities of a container to which none were added (Docker's manual, "Runtime privilege")."""
+
+
+def test_every_chassis_of_a_lab_whose_root_is_nobody_knows_its_ids() -> None:
+    for node in NOBODY.nodes:
+        assert made(node.name, NOBODY).environment["LAB_IDS"] == str(FIRST_ID)
+        assert "LAB_IDS" not in made(node.name).environment
+    assert (own_ids(NOBODY), own_ids(SPEC)) == ({"LAB_IDS": str(FIRST_ID)}, {})
+
+
+def test_root_who_is_nobody_gets_no_disk_and_no_device() -> None:
+    node = made("c1", NOBODY)
+    assert (made("c1").environment["LAB_DISK"], node.environment["LAB_DISK"]) == ("20", "0")
+    assert host_config(made("c1"), 2)["device_cgroup_rules"]
+    assert host_config(node, 2)["device_cgroup_rules"] == []
+
+
+def test_no_volume_is_mounted_on_a_disk_whose_links_are_a_nobodys() -> None:
+    """The engine follows them in the chassis, each time that it starts the container."""
+    assert [bind.partition(":")[2] for bind in made("sms", NOBODY).binds] == [
+        "/volumes/home",
+        "/volumes/opt/ohpc/pub",
+        "/volumes/var/lib/rackling",
+        "/disks",
+    ]
+
+
+def test_images_are_shifted_to_the_ids_that_nodes_have() -> None:
+    for name in ("chassis", "sms"):
+        text = (data_folder("containers") / f"{name}-nobody" / "Containerfile").read_text()
+        assert f"/chassis/shift {FIRST_ID} " in text
+
+
+def test_a_user_namespace_gives_a_node_no_capability_that_its_chassis_lacks() -> None:
+    text = (PACKAGE / "guest/files/chassis/own_ids.sh").read_text()
+    listed = re.findall(r"^BOUNDS=(?:\$BOUNDS,)?(\S+)", text, re.MULTILINE)
+    kept = {name.lower() for name in container_spec.CAPABILITIES} - {"sys_time", "sys_ptrace"}
+    assert set(",".join(listed).split(",")) == kept | set(DEFAULT_OF_DOCKER.split())

@@ -12,8 +12,13 @@ shared_vnfs() {
     make_shared "vnfs-$key" download_vnfs || return 9
     make_shared "modules-$initrd_key" gather_modules || return 9
     mkdir -p /upper/root /upper/work
-    mount -t overlay -o "lowerdir=$CACHE/modules-$initrd_key:$CACHE/vnfs-$key,upperdir=/upper/root,workdir=/upper/work" \
+    mount -t overlay -o "$(overlay_attributes)lowerdir=$CACHE/modules-$initrd_key:$CACHE/vnfs-$key,upperdir=/upper/root,workdir=/upper/work" \
         "$WWVNFS_NAME" $NEWROOT
+}
+
+# Where root is another account of the host (user_namespaces(7)), it may not write the attributes that an overlay marks with.
+overlay_attributes() {
+    if read -r _ outside _ </proc/self/uid_map && [ "$outside" != 0 ]; then echo userxattr,; fi
 }
 
 gather_modules() {   # FOLDER: under usr/lib, because /lib is a link in the image below this layer
