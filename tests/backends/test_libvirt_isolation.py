@@ -245,10 +245,9 @@ def test_the_head_of_another_format_on_a_disk_shows_nothing_of_this_host(up: Bed
 
 
 def test_a_console_without_end_takes_little_of_the_disk_and_stops_no_command(up: Bed) -> None:
-    up.run(
-        "c1",
-        "timeout 20 sh -c 'while :; do printf \"%8000d\\033]7337;init 1 \\033[2J\\n\" 1; done >/dev/ttyS0'",
-    )
+    flood = r"while :; do printf '%8000d\033]7337;init 1 \033[2J\n' 1; done"
+    up.must("c1", f'setsid timeout 20 sh -c "{flood}" </dev/null >/dev/ttyS0 2>&1 &')
+    time.sleep(10)
     began = time.monotonic()
     assert up.status()["c1"].power is Power.ON
     assert time.monotonic() - began < 20
