@@ -139,7 +139,7 @@ def _namespace(seen: dict[str, str]) -> Protection:
         "this host from root that left a node",
         given,
         f"{told}; the kernel {has} user namespaces",
-        STRANGERS,
+        f'trust = "nobody" in lab.toml; {STRANGERS}',
     )
 
 
