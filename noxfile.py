@@ -51,7 +51,6 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "guest": (),
     "slurm_zipapp": (),
     "nodeimage_zipapp": (),
-    "pipeline": (),
     "images": (),
     "slurm": QUICK,
     "backends": (),
@@ -70,6 +69,7 @@ NOT_IN_CI = {
     "docs": "it writes the references, and a test of `tests` compares them",
     "lock": "it renews what CI installs from, and a test of `tests` compares it with pyproject.toml",
     "exercises": "all of them take hours; smoke proves some of each chapter",
+    "pipeline": "it installs all of Ansible and needs root; tests/guest has the same with stand-ins",
     "ci": "it is what runs the others",
 }
 """The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
@@ -184,8 +184,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything that needs no engine and no network; under a minute."""
-    pytest(session, *EACH_CORE)
+    """Everything that needs no engine and no network; the guest's tests only where `guest` cannot run."""
+    left_out = ("--ignore=tests/guest",) if guest_python() else ()
+    pytest(session, *EACH_CORE, *left_out)
 
 
 @nox.session

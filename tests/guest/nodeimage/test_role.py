@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lab.guest.nodeimage import options, role, toml
 from lab.guest.nodeimage.errors import KINDS
@@ -89,41 +86,6 @@ def test_what_is_outside_the_subset_is_refused_with_its_line(text: str, line: in
     with pytest.raises(toml.TomlError, match=said) as caught:
         toml.parse(text)
     assert caught.value.line == line
-
-
-def plain(text: str) -> dict[str, Any]:
-    """What the reader found, as Python's own reader would give it."""
-    found: dict[str, Any] = {}
-    for name, keys in toml.parse(text).items():
-        table = found
-        for part in name.split(".") if name else []:
-            table = table.setdefault(part, {})
-        table.update({key: entry.value for key, entry in keys.items()})
-    return found
-
-
-TOKENS = st.sampled_from(
-    [
-        *"ab=[]{},.1'\"\\é \n\t\r\x00",
-        *'[a] [a.b] [b] -2 +1_0 true false "x" \'y\' "\\q" #c 1.5 "k.k" "\\u00e9"'.split(),
-    ]
-)
-LINES = st.sampled_from(
-    ["a = 1\n", "b = 'x'\n", "[a]\n", "[a.b]\n", "c = [1, 2,]\n", 'd = ["x",\n "y" # c\n]\n', "# c\n", "\n"]
-)
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python reads TOML from 3.11 on; other runs compare")
-@settings(max_examples=400, deadline=None)
-@given(st.one_of(st.lists(TOKENS, max_size=14), st.lists(LINES, max_size=8)).map("".join))
-def test_what_is_accepted_means_the_same_in_toml(text: str) -> None:
-    import tomllib
-
-    try:
-        found = plain(text)
-    except toml.TomlError:
-        return
-    assert found == tomllib.loads(text)
 
 
 def test_the_example_of_the_documents_is_a_role(bed: Bed) -> None:
