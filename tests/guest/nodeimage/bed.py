@@ -159,6 +159,14 @@ class Bed:
             "NODEIMAGE_STATE": self.places.state, "NODEIMAGE_RELEASES": self.places.releases,
         }  # fmt: skip
 
+    def among_mounts(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a shell script in a mount namespace of its own; the words of a command are its "$@"."""
+        apart = ["unshare", "-m" if os.geteuid() == 0 else "-rm"]
+        return subprocess.run(
+            [*apart, "sh", "-c", script, "sh", *words],
+            env=self.environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
     def words(self, verb: str, *words: str) -> list[str]:
         """A command line, with the tree and the keys that a verb needs."""
         more: list[str] = []

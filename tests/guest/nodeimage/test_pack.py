@@ -219,10 +219,7 @@ def test_a_tree_with_mounts_below_it_is_refused(bed: Bed) -> None:
     (bed.tree / "proc and more").mkdir()
     words = command(bed.words("pack", str(bed.folder)))
     script = f'mount -t tmpfs none "{bed.tree}/proc and more" && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", script, "sh", *words],
-        env=bed.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = bed.among_mounts(script, *words)
     assert done.returncode == 13, done.stderr
     assert f"  {bed.tree}/proc and more\n" in done.stderr
     assert in_use.mounts(str(bed.tree)) == []
@@ -254,10 +251,7 @@ def test_a_full_disk_is_one_error(bed: Bed) -> None:
     Path(bed.places.state).mkdir()
     words = command(bed.words("pack", str(bed.folder), "-q"))
     script = f'mount -t tmpfs -o size=256k none {bed.places.state} && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", script, "sh", *words],
-        env=bed.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = bed.among_mounts(script, *words)
     assert done.returncode == 20, done.stderr
     assert done.stderr.count("error: ") == 1
     assert "No space left on device" in done.stderr

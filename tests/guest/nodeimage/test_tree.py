@@ -132,10 +132,7 @@ def test_what_is_mounted_in_a_killed_installation_is_not_removed(bed: Bed, store
     (bed.root / "precious/file").write_text("x")
     words = command(bed.words("tree", str(bed.folder), "--copy"))
     script = f'mount --bind {bed.root}/precious {left} && exec "$@"'
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", *words],
-        env=bed.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = bed.among_mounts(script, *words)
     assert done.returncode == 13, done.stderr
     assert (bed.root / "precious/file").exists()
     bed.must("tree", str(bed.folder), "--copy")
