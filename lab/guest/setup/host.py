@@ -17,20 +17,27 @@ TEMPLATES = "/usr/share/rackling"
 CHROOT = "/opt/ohpc/admin/images/debian13"
 OWN_DNSMASQ = "/etc/dnsmasq.d"
 FIRST_UID = 1001
-CABLE_SECONDS = 20.0  # how long a card may take to appear: the harness plugs cables in during the boot
+CABLE_SECONDS = 20.0  # how often set-up says that it waits for a cable
 NETWORK_CARDS = "/sys/class/net"
 
 
 def raise_network(
     system: System, cluster: Description, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Gives each network card of the SMS its address; identifies cards by MAC, not by the kernel's name."""
+    """Gives each network card of the SMS its address; identifies cards by MAC, not by the kernel's name.
+
+    The harness plugs cables in during the boot. A slow host takes minutes for that, and nothing works without
+    them: this waits until all are there, and says so.
+    """
     system.run(["ip", "link", "set", "lo", "up"])
     by_mac = _cards(system)
-    end = system.clock() + CABLE_SECONDS
-    while not by_mac.keys() >= {card.mac for card in cluster.sms.cards} and system.clock() < end:
+    told = system.clock()
+    while missing := [card for card in cluster.sms.cards if card.mac not in by_mac]:
         sleep(0.05)
         by_mac = _cards(system)
+        if system.clock() >= told + CABLE_SECONDS:
+            told = system.clock()
+            print("no cable yet: " + ", ".join(f"{card.name} {card.mac}" for card in missing), flush=True)
     for card in cluster.sms.cards:
         name = by_mac.get(card.mac, card.name)
         system.run(["ip", "link", "set", name, "up"])

@@ -11,7 +11,7 @@ find_card() {   # finds the card with the registered MAC, whatever its name is
 bring_up_network() {
     tries=0
     until find_card; do
-        tries=$((tries + 1)); [ $tries -lt 20 ] || return 1
+        tries=$((tries + 1)); [ $tries -lt 120 ] || return 1
         sleep 0.5
     done
     ip link set lo up
