@@ -51,6 +51,7 @@ class DockerBackend:
     name = "docker"
     timeout_scale = 1.0
     image_format = ImageFormat.CONTAINER
+    rights_needed_for = frozenset({"block-devices"})  # loop devices, and file systems on them
 
     @cached_property
     def locks(self) -> EngineLocks:

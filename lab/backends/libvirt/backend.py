@@ -60,6 +60,7 @@ class LibvirtBackend:
 
     name = "libvirt"
     image_format = ImageFormat.DISK
+    rights_needed_for: frozenset[str] = frozenset()  # a machine's root has its own kernel
     locks = FileLocks(lock_folder)
     timeout_scale = 5.0  # for emulated processors; with KVM nothing comes near a limit
 
