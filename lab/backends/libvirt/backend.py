@@ -381,9 +381,8 @@ class LibvirtBackend:
         with ignore_missing():
             if inspection.stands_still(present[name].thing):
                 return NodeStatus(name, Power.ON, PAUSED, STILL.format(ROOT))
-        return console_log.stage_of(
-            name, mac, console_log.read_since_power_on(LabFolder(lab).console(name)), time.time()
-        )
+        log = console_log.read_since_power_on(LabFolder(lab).console(name))
+        return console_log.stage_of(name, mac, log, time.time())
 
     def _stop(self, lab: str, node: str, *, hard: bool) -> None:
         found = self._machine(lab, node)
