@@ -84,6 +84,8 @@ class Lifecycle(Protocol):
     timeout_scale: float
     """How many times longer than in a container things take in a node of a quiet host."""
     image_format: ImageFormat
+    rights_needed_for: frozenset[str]
+    """What nodes lack in a lab with `trust = "nobody"`, since it takes rights on the host; as `missing`."""
 
     @property
     def locks(self) -> Locks:

@@ -112,6 +112,7 @@ class FakeBackend:
         self.findings: tuple[Finding, ...] = (Finding("engine", ok=True, evidence="it answers"),)
         self.protections: tuple[Protection, ...] = ()
         self.missing: frozenset[str] = frozenset()
+        self.rights_needed_for: frozenset[str] = frozenset()
         self.orphans: tuple[LabRecord, ...] = ()
         self.stuck: dict[str, tuple[str, str]] = {}  # node: stage and detail it stays at
         self.slurm: dict[str, tuple[str, str]] = {}  # node: state and reason after its next boot

@@ -78,7 +78,7 @@ class ExerciseContext:
         """The specification that the engine has of the lab; raises a UsageError if there is no lab."""
         return self.app.known_spec(self._given)
 
-    @property
+    @cached_property
     def likely_spec(self) -> ClusterSpec:
         """The lab's specification, or the one that `lab up` would use if there is no lab."""
         try:
@@ -90,6 +90,22 @@ class ExerciseContext:
         """Returns the exercise that the learner is working on, if any."""
         name = self.progress.lab().current
         return self.catalog.get(name) if name and self.catalog.has(name) else None
+
+    def needs(self, exercise: Exercise) -> frozenset[str]:
+        """Returns what the backend must be able to do for an exercise and those that lead to it."""
+        chain = (*self.catalog.chain(exercise), exercise)
+        return frozenset(need for one in chain for need in one.capabilities)
+
+    def withheld(self, exercise: Exercise) -> list[str]:
+        """Lists what an exercise needs and this lab does not offer, since root in its nodes is nobody.
+
+        Without a lab: the one that `lab up` would make.
+        """
+        from lab.model import Trust
+
+        if self.likely_spec.trust is Trust.LEARNER:
+            return []
+        return sorted(self.needs(exercise) & self.app.backend.rights_needed_for)
 
     def exercise(self, name: str | None) -> Exercise:
         """Returns the named exercise, else the one that the learner is working on."""

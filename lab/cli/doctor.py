@@ -125,7 +125,10 @@ def _images(app: App) -> Finding:
     from lab.backends.base import Finding
     from lab.images.provider import images_of
 
-    found = images_of(app.backend).inventory()
-    missing = [record.name for record in found if not record.built]
-    evidence = f"not built: {', '.join(missing)}" if missing else "all are up to date"
-    return Finding("images", not missing, evidence, f"lab --backend {app.backend.name} images build")
+    found = images_of(app.backend).inventory(optional=True)
+    missing = [record.name for record in found if record.needed and not record.built]
+    outdated = [record.name for record in found if record.variant and record.outdated]
+    lists = (("not built", missing), ('outdated, and labs with trust = "nobody" are refused', outdated))
+    evidence = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists if names)
+    fix = " ".join(["lab --backend", app.backend.name, "images build", *outdated])
+    return Finding("images", not evidence, evidence or "all are up to date", fix)

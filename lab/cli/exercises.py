@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from lab.cli.app import App
 from lab.cli.context import ExerciseContext, reflow
 from lab.cli.options import json_option, lab_option
 from lab.cli.output import show_json, show_table
+
+if TYPE_CHECKING:
+    from lab.course.catalog import Exercise
 
 SIGNS = {"new": "", "begun": "begun", "solved": "solved", "shown": "shown"}
 
@@ -20,7 +25,8 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     """List the exercises by chapter, and your progress.
 
     STATE is begun, solved, or shown (you let `lab solve` type the solution). A star marks the exercise
-    that you are working on. NEEDS names what the backend must be able to do.
+    that you are working on. NEEDS names what the backend must be able to do; (not here) means that this lab
+    does not offer it, since root in its nodes has no rights on the host.
     """
     context = ExerciseContext(app, lab)
     known = {
@@ -48,13 +54,20 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
                     exercise.name,
                     SIGNS[known[exercise.name].state],
                     str(exercise.minutes),
-                    *([", ".join(exercise.capabilities) or "-"] if needs else []),
+                    *([_needs(context, exercise)] if needs else []),
                     exercise.title,
                 ]
                 for exercise in chapter.exercises
             ],
         )
     return 0
+
+
+def _needs(context: ExerciseContext, exercise: Exercise) -> str:
+    """What an exercise needs; what one of those that lead to it needs only if it is not to be had here."""
+    withheld = context.withheld(exercise)
+    other = [need for need in exercise.capabilities if need not in withheld]
+    return ", ".join([*(f"{need} (not here)" for need in withheld), *other]) or "-"
 
 
 def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
@@ -73,6 +86,7 @@ def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
                 "minutes": exercise.minutes,
                 "roles": [role.value for role in exercise.roles],
                 "needs": list(exercise.capabilities),
+                "withheld": context.withheld(exercise),
                 "start": exercise.start,
                 "prerequisites": list(exercise.prerequisites),
                 "steps": [step.id for step in exercise.steps],

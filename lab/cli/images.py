@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from lab.cli.app import App
 from lab.cli.options import json_option, progress_option
+
+if TYPE_CHECKING:
+    from lab.images.pipeline import ImageRecord
 
 LOCK = "+images"  # no lab can have this name; two builds at once would move each other's image names
 
@@ -61,7 +65,10 @@ def bring_up_to_date(app: App, mode: str, names: tuple[str, ...] = (), *, force:
 @json_option
 @click.pass_obj
 def list_images(app: App, as_json: bool) -> None:
-    """List the images, whether built or not."""
+    """List the images, whether built or not.
+
+    BUILT is outdated where there is only an image of an earlier recipe, of which new nodes would be made.
+    """
     from lab.cli.output import note, show_json, show_table
     from lab.images.provider import images_of
 
@@ -71,20 +78,28 @@ def list_images(app: App, as_json: bool) -> None:
     taken = sum(state.size for state in states)
     if as_json:
         rows = [
-            {"name": r.name, "key": r.key, "built": r.built, "size": r.size, "created": r.created}
+            {
+                "name": r.name,
+                "key": r.key,
+                "built": r.built,
+                "outdated": r.outdated,
+                "size": r.size,
+                "created": r.created,
+            }
             for r in records
         ]
         show_json({"images": rows, "states": {"count": len(states), "size": taken}})
         return
     show_table(
         ("IMAGE", "BUILT", "SIZE", "CREATED", "KEY"),
-        [
-            (r.name, "yes" if r.built else "no", f"{r.size / 2**20:.0f} MiB", r.created, r.key[:12])
-            for r in records
-        ],
+        [(r.name, _built(r), f"{r.size / 2**20:.0f} MiB", r.created, r.key[:12]) for r in records],
     )
     if states:
         note(
             f"start states of exercises: {len(states)}, {taken / 2**20:.0f} MiB; "
             "lab snapshot --list shows them"
         )
+
+
+def _built(record: ImageRecord) -> str:
+    return "yes" if record.built else "outdated" if record.outdated else "no"

@@ -7,7 +7,7 @@ import click
 from lab.cli.app import App
 from lab.cli.context import ExerciseContext
 from lab.cli.options import json_option, lab_option
-from lab.cli.output import show_json
+from lab.cli.output import note, show_json
 
 
 @click.command(short_help="Show which exercise comes next.")
@@ -18,23 +18,32 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     """Show which exercise comes next.
 
     If it starts from the state in which you leave the solved exercise, it becomes your current
-    exercise and the lab stays as it is.
+    exercise and the lab stays as it is. Exercises that this lab cannot offer, since root in its nodes has no
+    rights on the host, are left out.
     """
     context = ExerciseContext(app, lab)
     current = context.current()
     chosen = current
     continues = False
+    left_out: list[str] = []
     if current is None:
         chosen = context.catalog.exercises[0]
     elif context.progress.record(current.name, current.formerly).state in ("solved", "shown"):
         chosen = context.catalog.following(current)
+        while chosen is not None and context.withheld(chosen):
+            left_out.append(chosen.name)
+            chosen = context.catalog.following(chosen)
         continues = chosen is not None and chosen.builds_on == current.name
     if chosen is not None and continues:
         with context.course("quiet") as course:
             course.continue_with(chosen)
     if as_json:
-        show_json({"exercise": chosen.name if chosen else None, "ready": continues or chosen == current})
-    elif chosen is None:
+        ready = continues or chosen == current
+        show_json({"exercise": chosen.name if chosen else None, "ready": ready, "left_out": left_out})
+        return 0
+    if left_out:
+        note(f"left out, since this lab does not offer what they need: {', '.join(left_out)}; lab exercises")
+    if chosen is None:
         click.echo("This was the last exercise. You have finished the course.")
     elif chosen == current:
         click.echo(f"{chosen.name}: {chosen.title} is not solved yet\nnext: lab check, or lab hint")

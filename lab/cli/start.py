@@ -10,14 +10,9 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.errors import UsageError
-from lab.model import Trust
 
 if TYPE_CHECKING:
     from lab.course.catalog import Exercise
-
-
-NOT_FOR_NOBODY = frozenset({"block-devices"})
-"""What only root of the host may have: it mounts file systems of disks, and opens loop devices."""
 
 
 @click.command(short_help="Bring the lab to an exercise's start state.")
@@ -64,13 +59,13 @@ def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
             f"{exercise.name} needs a node of role {', '.join(lacking)}, and lab {context.lab} has none",
             hint="add such a node to lab.toml, then: lab up",
         )
-    needed = {need for one in (*context.catalog.chain(exercise), exercise) for need in one.capabilities}
+    needed = context.needs(exercise)
     if not needed:
         return
-    if context.spec.trust is Trust.NOBODY and needed & NOT_FOR_NOBODY:
+    if withheld := context.withheld(exercise):
         raise UsageError(
-            f"{exercise.name} needs {', '.join(sorted(needed & NOT_FOR_NOBODY))}, and root in a node of lab "
-            f"{context.lab} has no rights on the host",
+            f"{exercise.name} needs {', '.join(withheld)}, and root in a node of lab {context.lab} has no "
+            "rights on the host",
             hint="docs/security.md; lab up -l NAME --set trust=learner makes a lab that offers it",
         )
     missing = sorted(needed & context.app.backend.probe().missing)

@@ -6,10 +6,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.backends.docker.images import ImageStore
+from lab.backends.editions import edition
 from lab.errors import LabError, did_you_mean
 from lab.images import packages, stages
 from lab.images.bundle import write_bundle
@@ -28,15 +29,22 @@ class ImageRecord:
     built: bool
     size: int  # bytes, 0 when not built
     created: str
+    outdated: bool = False  # not built, and labs would be made of what an earlier recipe built
+    needed: bool = True  # by every lab
+    variant: bool = False  # of an image that labs need; labs with `trust = "nobody"` are made of it
 
 
 def inventory(store: ImageStore, *, optional: bool = False) -> tuple[ImageRecord, ...]:
     """Lists the images that a lab needs, whether built or not; with `optional`, all images."""
     found = []
+    needed = names(optional=False)
     for name in names(optional=optional):
-        key = top_key(_image(name))
+        recipe = _image(name)
+        key = top_key(recipe)
         size, created = store.look(_tag(name, key))
-        found.append(ImageRecord(name, key, size > 0, size, created))
+        outdated = size == 0 and store.look(_tag(name, edition()))[0] > 0
+        of = ImageRecord(name, key, size > 0, size, created, outdated, recipe.default)
+        found.append(replace(of, variant=recipe.on in needed))
     return tuple(found)
 
 

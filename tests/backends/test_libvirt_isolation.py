@@ -108,6 +108,10 @@ def test_other_accounts_read_nothing_of_a_lab(unbooted: ClusterSpec) -> None:
     snapshots.copy_disks(folder.path, place)
     assert list(place.iterdir())
     assert readable_by_others(folder.path) == ""
+    base = folder.base_of("sms")
+    assert subprocess.run([*NOBODY, "test", "-r", base.disk], check=False).returncode == 0, "no secret"
+    for path in (base.kernel, base.initrd):
+        assert subprocess.run([*NOBODY, "test", "-r", path], check=False).returncode == 1, path
 
 
 @pytest.mark.quick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -129,3 +130,62 @@ def test_no_other_child_stands_where_the_nodes_first_process_is_looked_for(tmp_p
     assert done == "joined\n"
     assert (tmp_path / "node/cgroup.procs").read_text().strip().isdigit()
     assert not (tmp_path / "forked").exists()
+
+
+def place_for(root: Path, path: str) -> subprocess.CompletedProcess[str]:
+    """Has the boot program make a place below a node's new root."""
+    function = (CHASSIS / "boot").read_text().split("\nplace_for() {")[1].split("\n}\n")[0]
+    script = f"""
+        ROOT=$1; step=disk; mending="do this"; LAB_NODE=sms
+        stage() {{ echo "stage $*"; }}
+        say() {{ echo "$*"; }}
+        place_for() {{{function}\n}}
+        place_for "$2"; echo "at $place"
+    """
+    words = ["sh", "-c", script, "sh", str(root), path]
+    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_a_place_for_a_mount_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "opt").mkdir()
+    for _ in range(2):
+        assert place_for(tmp_path, "opt/ohpc/pub").stdout == f"at {tmp_path}/opt/ohpc/pub\n"
+    assert (tmp_path / "opt/ohpc/pub").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        ("ln -s $CHASSIS home", "home"),
+        ("ln -s ../chassis home", "home"),
+        ("ln -s . home", "home"),
+        ("ln -s nowhere home", "home"),
+        ("touch home", "home"),
+        ("mkfifo home", "home"),
+        ("ln -s $CHASSIS opt", "opt"),
+        ("mkdir opt; ln -s $CHASSIS opt/ohpc", "opt/ohpc"),
+        ("mkdir -p opt/ohpc; ln -s $CHASSIS opt/ohpc/pub", "opt/ohpc/pub"),
+    ],
+)
+def test_a_link_on_a_disk_leads_no_mount_into_the_chassis(tmp_path: Path, make: str, named: str) -> None:
+    """Mounted over the chassis's programs, a volume of the node's would be run instead of them."""
+    root, chassis = tmp_path / "disk", tmp_path / "chassis"
+    root.mkdir()
+    chassis.mkdir()
+    sh(f"cd {root}; {make}", CHASSIS=str(chassis))
+    done = place_for(root, "opt/ohpc/pub" if named.startswith("opt") else "home")
+    assert done.returncode == 64, done
+    assert done.stdout.splitlines() == [
+        f"stage disk /{named} is not a folder: lab console sms",
+        f"/{named} is not a folder, but a link or a file, so nothing can be mounted there.",
+        "sms does not boot. do this",
+    ]
+    assert list(chassis.iterdir()) == []
+
+
+def test_the_boot_program_mounts_nothing_below_the_new_root_by_a_path_of_its_own() -> None:
+    lines = (CHASSIS / "boot").read_text().splitlines()
+    mounts = [line for line in lines if re.search(r"\bmount\b(?!point).* \"?\$(ROOT|place)", line)]
+    assert len(mounts) >= 10
+    allowed = re.compile(r'mount --bind (/disk|"\$1") \$ROOT$|mount -t tmpfs -o mode=755 rootfs \$ROOT$')
+    assert [line for line in mounts if "place_for" not in line and not allowed.search(line)] == []

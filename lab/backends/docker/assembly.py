@@ -20,6 +20,7 @@ from lab.backends.docker import engine, inspection, node_exec, removal
 from lab.backends.docker.container_spec import (
     SPECIFICATION,
     VOLUMES,
+    VOLUMES_AT,
     Chassis,
     host_config,
     own_ids,
@@ -41,6 +42,7 @@ DISK = "/disk"
 CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
 NOBODY = "lab images build chassis-nobody sms-nobody"
+Entry = dict[str, Any]
 HOSTS = "127.0.0.1 localhost\n"
 UNREAD = "cluster.unread"
 """Beside the description on the SMS's disk, from the moment it changes until the set-up has read it."""
@@ -59,20 +61,43 @@ class Images:
 
 
 def images(client: APIClient, trust: Trust = Trust.LEARNER) -> Images:
-    """The images of the last build; LabError when one was never built."""
-    if trust is Trust.LEARNER:
-        return Images(_image(client, "chassis"), _image(client, "sms"))
-    return Images(*(_image(client, f"{name}-{trust.value}", build=NOBODY) for name in ("chassis", "sms")))
+    """The images of the last build; LabError when one was never built, or does not fit this version."""
+    found = [_image(client, name) for name in ("chassis", "sms")]
+    if trust is Trust.NOBODY:
+        found = [_shifted(client, name, on) for name, on in zip(("chassis", "sms"), found, strict=True)]
+    return Images(*(str(image["Id"]) for image in found))
 
 
-def _image(client: APIClient, image: str, build: str = "lab images build") -> str:
+def _shifted(client: APIClient, name: str, on: Entry) -> Entry:
+    """The image whose files belong to nobody; LabError when what it is built on was built anew since."""
+    found = _image(client, f"{name}-{Trust.NOBODY.value}", NOBODY)
+    layers = on["RootFS"]["Layers"]
+    if found["RootFS"]["Layers"][: len(layers)] != layers:
+        raise LabError(
+            f"the image {engine.image(f'{name}-{Trust.NOBODY.value}')} is outdated",
+            evidence=f"{engine.image(name)}, of which it is made, was built anew",
+            hint=NOBODY,
+        )
+    return found
+
+
+def _image(client: APIClient, image: str, build: str = "lab images build") -> Entry:
+    """What the engine says of one of our images."""
     import docker
 
     name = engine.image(image)
     try:
-        return str(client.inspect_image(name)["Id"])  # type: ignore[no-untyped-call]  # the stubs' gap
+        found: Entry = client.inspect_image(name)  # type: ignore[no-untyped-call]  # the stubs' gap
     except docker.errors.ImageNotFound as problem:
         raise LabError(f"the image {name} has not been built", hint=build) from problem
+    at = (found["Config"]["Labels"] or {}).get(engine.VOLUMES)
+    if at != VOLUMES_AT:
+        raise LabError(
+            f"the image {name} was built by another version of lab",
+            evidence=f"its chassis has the lab's volumes at {at or '/disk'}, not at {VOLUMES_AT}",
+            hint=build,
+        )
+    return found
 
 
 def labels(spec: ClusterSpec, part: str) -> dict[str, str]:
@@ -135,8 +160,19 @@ def make_switch(client: APIClient, spec: ClusterSpec, image: str) -> None:
         )
 
 
-def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis, host_cpus: int) -> None:
-    """Creates a node's container and starts it; its cables are connected later."""
+def make_node(
+    client: APIClient,
+    spec: ClusterSpec,
+    node: Node,
+    chassis: Chassis,
+    host_cpus: int,
+    *,
+    today: str = "",
+) -> None:
+    """Creates a node's container and starts it; its cables are connected later.
+
+    With `today`, the chassis becomes that of this image: a snapshot has the one that it was taken with.
+    """
     with translate_errors(f"creating {node.name}"):
         client.create_container(
             chassis.image,
@@ -150,9 +186,29 @@ def make_node(client: APIClient, spec: ClusterSpec, node: Node, chassis: Chassis
             stop_signal="SIGTERM",
             host_config=client.create_host_config(**host_config(chassis, host_cpus)),
         )
+    if today and not _have_one_chassis(client, chassis.image, today):
+        _renew_chassis(client, container_name(spec.lab, node.name), today)
     if node.role is Role.SMS:
         hand_specification(client, spec)
     start(client, spec.lab, node.name)
+
+
+def _have_one_chassis(client: APIClient, *images: str) -> bool:
+    """Whether images have the same chassis, since all of them come from one build."""
+    with translate_errors("looking at the chassis of a snapshot"):
+        found = [client.inspect_image(image)["Config"]["Labels"] for image in images]  # type: ignore[no-untyped-call]
+    return len({(labels or {}).get(engine.IMAGE) for labels in found}) == 1
+
+
+def _renew_chassis(client: APIClient, container: str, image: str) -> None:
+    """Copies the programs of an image's chassis into a container that has not started yet."""
+    with translate_errors(f"renewing the chassis of {container}"):
+        donor = client.create_container(image, command=["/chassis/firmware"], labels={engine.PART: "probe"})
+        try:
+            chunks, _ = client.get_archive(donor["Id"], CHASSIS)
+            client.put_archive(container, "/", b"".join(chunks))
+        finally:
+            client.remove_container(donor["Id"], force=True)
 
 
 def start(client: APIClient, lab: str, part: str) -> None:

@@ -51,6 +51,7 @@ class DockerBackend:
     name = "docker"
     timeout_scale = 1.0
     image_format = ImageFormat.CONTAINER
+    rights_needed_for = frozenset({"block-devices"})  # loop devices, and file systems on them
 
     @cached_property
     def locks(self) -> EngineLocks:
@@ -234,7 +235,8 @@ class DockerBackend:
         if ephemeral_identity:
             pending_restore.create_ephemeral_identity(self.client, spec)
         keys = EPHEMERAL if ephemeral_identity else IDENTITY
-        self._make(spec, spec.sms, chassis_of(spec, spec.sms, image or images.sms, identity=keys))
+        chassis = chassis_of(spec, spec.sms, image or images.sms, identity=keys)
+        self._make(spec, spec.sms, chassis, today=images.sms if image else "")
         self.wire(spec, [node.name for node in spec.nodes], say)
         on = [node.name for node in others if powered is None or node.name in powered]
         if on:
@@ -298,8 +300,8 @@ class DockerBackend:
             else:
                 assembly.hand_names(self.client, spec, spec.node(name))
 
-    def _make(self, spec: ClusterSpec, node: Node, chassis: Chassis) -> None:
-        assembly.make_node(self.client, spec, node, chassis, self._host_cpus)
+    def _make(self, spec: ClusterSpec, node: Node, chassis: Chassis, today: str = "") -> None:
+        assembly.make_node(self.client, spec, node, chassis, self._host_cpus, today=today)
 
     def _clear(self, spec: ClusterSpec, node: Node) -> None:
         """Ends a node's system: the SMS loses its disk, all others lose their power."""

@@ -29,6 +29,8 @@ _BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the ot
 # labs of an engine have the same: files of an SMS's disk lie in layers of an image, which the kernel cannot
 # show to each lab under other ids. Neither systemd nor subuid(5) gives them away (systemd, UIDS-GIDS.md).
 FIRST_ID = 0x70000000
+VOLUMES_AT = "/volumes"
+"""Below it, an SMS's chassis has the lab's volumes: the engine follows links when it mounts them."""
 # Loop devices, of which a node's disk consists (lab/guest/native/hwview/disk.c).
 DEVICE_RULES = ("b 7:* rwm", "c 10:237 rwm")
 PERIOD = 100_000  # microseconds (kernel, sched-bwc): the usual one
@@ -96,9 +98,11 @@ def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> di
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: on the SMS's disk, as if over NFS on its nodes, and absent on an outside machine.
+    """Shared storage: `boot` binds it on the SMS's disk, nodes mount it as if over NFS; strangers lack it.
 
-    All nodes' disks share one volume; the SMS's chassis mounts it for snapshots, no node sees it.
+    No volume is mounted on a disk: each time that the engine starts the container, it would follow links
+    there, which root in the node makes, into the chassis. All nodes' disks share one volume; the SMS's
+    chassis mounts it for snapshots, no node sees it.
     """
     if role is Role.OUTSIDE:
         return ()
@@ -106,12 +110,10 @@ def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
         volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)
     )
     if role is Role.SMS:
-        # With links on a disk below it, a node would say where the engine mounts a volume in its chassis.
-        place = "/disk" if spec.trust is Trust.LEARNER else "/volumes"
         return (
-            f"{home}:{place}/home",
-            f"{pub}:{place}/opt/ohpc/pub",
-            f"{keys}:{place}/var/lib/rackling",
+            f"{home}:{VOLUMES_AT}/home",
+            f"{pub}:{VOLUMES_AT}/opt/ohpc/pub",
+            f"{keys}:{VOLUMES_AT}/var/lib/rackling",
             f"{disks}:/disks",
         )
     shared = (f"{home}:/shared/home", f"{pub}:/shared/opt/ohpc/pub")

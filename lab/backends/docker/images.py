@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.backends.docker import snapshots
-from lab.backends.docker.engine import connect, translate_errors
+from lab.backends.docker.engine import IMAGE, connect, translate_errors
 from lab.backends.editions import edition
 from lab.errors import LabError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-LABEL = "rackling.image"
 SHOWN_LINES = 12
 DIGEST = re.compile(r"[0-9a-f]{12}\Z")
 RECENT = 24 * 3600  # seconds: another checkout may still need a younger image
@@ -49,7 +48,7 @@ class ImageStore:
                 custom_context=True,
                 tag=tag,
                 buildargs=arguments,
-                labels={LABEL: tag},
+                labels={IMAGE: tag},
                 network_mode="none",
                 rm=True,
                 forcerm=True,
@@ -75,7 +74,7 @@ class ImageStore:
 
         self._drop_states()
         repositories = {tag.partition(":")[0] for tag in wanted}
-        for image in self.client.images(filters={"label": [LABEL]}):
+        for image in self.client.images(filters={"label": [IMAGE]}):
             tags = [tag.partition(":") for tag in image["RepoTags"] or ()]
             if any(_kept(repository, key, image["Created"]) for repository, _, key in tags):
                 continue
@@ -92,7 +91,7 @@ class ImageStore:
         """Removes start states whose base image belongs to no edition any more."""
         bases = [
             image["Id"]
-            for image in self.client.images(filters={"label": [LABEL]})
+            for image in self.client.images(filters={"label": [IMAGE]})
             if any(not DIGEST.match(tag.partition(":")[2]) for tag in image["RepoTags"] or ())
         ]
         snapshots.delete_shared(self.client, snapshots.outdated(self.client, bases))

@@ -82,11 +82,11 @@ def _commit(client: APIClient, lab: str, tag: str, labels: dict[str, str], say: 
 
 
 # Next to the node's disk, where the node does not see it; the firmware restores it (unpack_kept). `software`
-# is left out: the image provides it.
+# is left out: the image provides it. An SMS of an earlier version has its volumes on its disk.
 _COPY = """set -e; rm -rf /kept; mkdir -p /kept/pub /kept/disks
-STORAGE=/disk; [ -z "$LAB_IDS" ] || STORAGE=/volumes
-cp -a $STORAGE/home /kept/home; chown --reference=$STORAGE/opt/ohpc/pub /kept/pub
-find $STORAGE/opt/ohpc/pub -mindepth 1 -maxdepth 1 ! -name software -exec cp -a {} /kept/pub/ \\;
+at=/volumes; [ -d $at/home ] || at=/disk
+cp -a $at/home /kept/home; chown --reference=$at/opt/ohpc/pub /kept/pub
+find $at/opt/ohpc/pub -mindepth 1 -maxdepth 1 ! -name software -exec cp -a {} /kept/pub/ \\;
 /chassis/disks keep /kept/disks"""
 
 # The folders themselves stay, as nodes have them mounted. A chassis creates a missing disk.

@@ -60,6 +60,7 @@ class LibvirtBackend:
 
     name = "libvirt"
     image_format = ImageFormat.DISK
+    rights_needed_for: frozenset[str] = frozenset()  # a machine's root has its own kernel
     locks = FileLocks(lock_folder)
     timeout_scale = 5.0  # for emulated processors; with KVM nothing comes near a limit
 
@@ -380,9 +381,8 @@ class LibvirtBackend:
         with ignore_missing():
             if inspection.stands_still(present[name].thing):
                 return NodeStatus(name, Power.ON, PAUSED, STILL.format(ROOT))
-        return console_log.stage_of(
-            name, mac, console_log.read_since_power_on(LabFolder(lab).console(name)), time.time()
-        )
+        log = console_log.read_since_power_on(LabFolder(lab).console(name))
+        return console_log.stage_of(name, mac, log, time.time())
 
     def _stop(self, lab: str, node: str, *, hard: bool) -> None:
         found = self._machine(lab, node)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from lab.backends.base import Say
-from lab.backends.libvirt import inspection, user_network
+from lab.backends.libvirt import engine, inspection, user_network
 from lab.backends.libvirt.engine import ignore_missing, translate_errors
 from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, lab_names
@@ -48,7 +52,25 @@ def machine(name: str, domain: Any) -> None:
         unplug(domain)
         with ignore_missing():
             domain.undefine()
+        forget_log(domain.name())
     LabFolder(name).forget(node)
+
+
+def forget_log(machine_name: str) -> None:
+    """Removes what libvirt wrote of a machine: its command lines, and what QEMU complained of.
+
+    libvirt keeps it for good, with older parts as .0, .1. Only who may write there removes it.
+    """
+    for path in log_folder().glob(f"{glob.escape(machine_name)}.log*"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def log_folder() -> Path:
+    """Where libvirt has the logs of machines (libvirt, "QEMU/KVM/HVF hypervisor driver": log files)."""
+    if not engine.is_session():
+        return Path("/var/log/libvirt/qemu")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "libvirt/qemu/log"
 
 
 def unplug(domain: Any) -> None:

@@ -4,3 +4,5 @@ from __future__ import annotations
 
 SWITCH, WIRE = "{network}.switch", "{node}.{network}.wire"
 LOCK, PID = "switch.lock", "switch.pid"
+CARDS = "switch.cards"
+"""A line for each card: the name of its socket, and its address in hexadecimal digits."""

@@ -52,10 +52,16 @@ class Base:
     initrd: Path
 
     def share(self) -> None:
-        """Lets machines read its disk, which holds no secret, and not write to it (vms/domain.xml)."""
+        """Lets machines read its disk, which holds no secret, and not write to it (vms/domain.xml).
+
+        The kernel and the initial file system are for machines alone: libvirt gives both to their account
+        while one of them runs.
+        """
         if not engine.is_session():
             os.chown(self.disk, os.geteuid(), -1)  # libvirt gave it away, for machines of earlier versions
             self.disk.chmod(0o644)
+        for path in (self.kernel, self.initrd):  # 0644 in bases of earlier versions
+            path.chmod(DISK_MODE)
 
 
 class DiskStore:
@@ -80,6 +86,7 @@ class DiskStore:
         try:
             yield unfinished
             for part in reversed(PARTS):  # the disk last: with it the base is whole
+                Path(f"{unfinished}{part}").chmod(DISK_MODE)
                 Path(f"{unfinished}{part}").rename(self.folder / f"{name}-{key}{part}")
         finally:
             for part in PARTS:

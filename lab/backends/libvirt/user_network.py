@@ -24,7 +24,8 @@ STOP_SECONDS = 10.0
 
 
 def start_switch(folder: LabFolder, spec: ClusterSpec) -> None:
-    """Sees to a switch for the lab's networks; nothing happens where one runs."""
+    """Sees to a switch for the lab's networks; one that runs learns which cards there are."""
+    _list_cards(folder, spec)
     if runs(folder.path):
         return
     names = [network.name for network in spec.networks]
@@ -32,6 +33,18 @@ def start_switch(folder: LabFolder, spec: ClusterSpec) -> None:
         [sys.executable, "-I", "-S", ethernet_switch.__file__, str(folder.path), *names],
         timeout=measured_limit(START_SECONDS),
     )
+
+
+def _list_cards(folder: LabFolder, spec: ClusterSpec) -> None:
+    """Writes which address is whose, as nothing that a machine sends says it."""
+    lines = [
+        f"{folder.wire(node.name, card.network).name} {card.mac.replace(':', '')}\n"
+        for node in spec.nodes
+        for card in node.interfaces
+    ]
+    fresh = folder.path / f"{socket_names.CARDS}.new"
+    folder.note(fresh, "".join(lines))
+    fresh.replace(folder.path / socket_names.CARDS)
 
 
 def is_missing(folder: LabFolder) -> bool:

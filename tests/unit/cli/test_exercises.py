@@ -15,13 +15,16 @@ from click.testing import CliRunner, Result
 
 from lab.account import account_name
 from lab.backends.actions import Action, Stale
-from lab.backends.base import Capabilities, Say
+from lab.backends.base import Capabilities, Lifecycle, Say
+from lab.backends.docker.backend import DockerBackend
+from lab.backends.fake import FakeBackend
+from lab.backends.libvirt.backend import LibvirtBackend
 from lab.cli.app import App
 from lab.cli.main import main
 from lab.cli.show import render
 from lab.cluster.cluster import Cluster
 from lab.cluster.readiness import Expectation, ProbeResult, Reading
-from lab.course.catalog import load
+from lab.course.catalog import CAPABILITIES, load
 from lab.host_speed import HostSpeed
 from lab.lock import FileLocks
 from lab.model import ClusterSpec, LabRecord, NodeStatus, Power, Trust
@@ -95,6 +98,7 @@ class LocalBackend:
         self.host_speed = HostSpeed(most=1.0)
         self.locks = FileLocks(lambda: folder.with_name("locks"))
         self.spec: ClusterSpec | None = small_spec()
+        self.rights_needed_for = frozenset({"block-devices"})
         self.kept: dict[str, dict[str, str]] = {}
         self.did: list[str] = []
 
@@ -313,16 +317,72 @@ def test_start_refuses_what_the_backend_cannot_do(bench: Bench) -> None:
     assert "needs_kernel needs kernel-version" in result.stderr
 
 
-def test_a_lab_whose_root_is_nobody_offers_no_disk_on_the_way_either(bench: Bench) -> None:
+@pytest.fixture
+def of_nobody(bench: Bench) -> Bench:
+    """A lab whose root is nobody; one exercise needs a disk, and another begins where that one ends."""
     root = bench.folder / "exercises"
-    (root / "index.toml").write_text(INDEX.replace('"needs_kernel"]', '"needs_disk", "after_disk"]'))
+    (root / "index.toml").write_text(
+        INDEX.replace('"needs_kernel"]', '"needs_disk", "after_disk", "last_one"]')
+    )
     write(root, "needs_disk", bench.nodes / "four", more='capabilities = ["block-devices"]')
     write(root, "after_disk", bench.nodes / "five", start="after:needs_disk")
+    write(root, "last_one", bench.nodes / "six")
     bench.backend.spec = replace(small_spec(), trust=Trust.NOBODY)
+    return bench
+
+
+def needs_of(bench: Bench) -> dict[str, str]:
+    """The column NEEDS of the list of exercises."""
+    found = [line.split() for line in bench.lab("exercises").stdout.splitlines()]
+    return {words[0]: " ".join(words[2:-3]) for words in found if words and "_" in words[0]}
+
+
+def test_a_lab_whose_root_is_nobody_offers_no_disk_on_the_way_either(of_nobody: Bench) -> None:
     for name in ("needs_disk", "after_disk"):
-        result = bench.lab("start", name, "-y", code=2)
+        result = of_nobody.lab("start", name, "-y", code=2)
         assert f"{name} needs block-devices, and root in a node of lab lab" in result.stderr
-    assert bench.backend.did == []
+    assert of_nobody.backend.did == []
+
+
+def test_the_list_of_exercises_says_what_a_lab_whose_root_is_nobody_does_not_offer(of_nobody: Bench) -> None:
+    assert needs_of(of_nobody)["needs_disk"] == "block-devices (not here)"
+    assert needs_of(of_nobody)["after_disk"] == "block-devices (not here)"
+    assert needs_of(of_nobody)["last_one"] == "-"
+    exercises = of_nobody.json("exercises")["chapters"][-1]["exercises"][-3:]
+    assert [one["withheld"] for one in exercises] == [["block-devices"], ["block-devices"], []]
+    of_nobody.backend.spec = small_spec()
+    assert needs_of(of_nobody)["needs_disk"] == "block-devices"
+    assert needs_of(of_nobody)["after_disk"] == "-"
+
+
+def test_next_leaves_out_what_a_lab_whose_root_is_nobody_does_not_offer(of_nobody: Bench) -> None:
+    of_nobody.lab("start", "make_more", "-y")
+    (of_nobody.nodes / "two").write_text(LOGIN_MAC)
+    of_nobody.lab("check")
+    found = of_nobody.lab("next")
+    assert "next: lab start last_one" in found.stdout
+    assert "does not offer what they need: needs_disk, after_disk" in found.stderr
+    told = {"schema": 1, "exercise": "last_one", "ready": False, "left_out": ["needs_disk", "after_disk"]}
+    assert of_nobody.json("next") == told
+
+
+def test_a_backend_whose_machines_have_kernels_of_their_own_offers_it_to_nobody(of_nobody: Bench) -> None:
+    """What is refused depends on what the backend can do, and on nothing else."""
+    of_nobody.backend.rights_needed_for = frozenset()
+    assert needs_of(of_nobody)["needs_disk"] == "block-devices"
+    assert "next: lab show" in of_nobody.lab("start", "needs_disk", "-y").stdout
+
+
+@pytest.mark.parametrize(
+    ("backend", "lacking"),
+    [(DockerBackend, {"block-devices"}), (LibvirtBackend, set()), (FakeBackend, set())],
+)
+def test_each_backend_says_what_takes_rights_on_the_host(
+    backend: type[Lifecycle], lacking: set[str], tmp_path: Path
+) -> None:
+    made = FakeBackend(tmp_path) if backend is FakeBackend else backend()
+    assert made.rights_needed_for == lacking
+    assert made.rights_needed_for <= set(CAPABILITIES)
 
 
 def test_without_a_lab_the_error_says_how_to_get_one(bench: Bench) -> None:

@@ -874,6 +874,31 @@ def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
     assert images["fix"] == "lab --backend docker images build"
 
 
+@pytest.mark.parametrize(
+    ("built", "outdated", "evidence"),
+    [
+        (True, False, "all are up to date"),
+        (False, False, "all are up to date"),
+        (False, True, 'outdated, and labs with trust = "nobody" are refused: sms-nobody'),
+    ],
+)
+def test_doctor_and_images_ls_name_outdated_images_of_nobody(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, built: bool, outdated: bool, evidence: str
+) -> None:
+    """Who never built them needs none."""
+    sms = ImageRecord("sms", "c0ffee", built=True, size=1, created="")
+    nobody = replace(sms, name="sms-nobody", built=built, outdated=outdated, needed=False, variant=True)
+    monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store, **_: (sms, nobody))
+    found = {row["subject"]: row for row in json.loads(desk("doctor", "--json").stdout)["findings"]}
+    assert (found["images"]["ok"], found["images"]["evidence"]) == (not outdated, evidence)
+    if outdated:
+        assert found["images"]["fix"] == "lab --backend docker images build sms-nobody"
+    listed = json.loads(desk("images", "ls", "--json").stdout)["images"]
+    assert [(row["name"], row["outdated"]) for row in listed] == [("sms", False), ("sms-nobody", outdated)]
+    shown = desk("images", "ls").stdout.splitlines()[2].split()
+    assert shown[:2] == ["sms-nobody", "yes" if built else "outdated" if outdated else "no"]
+
+
 def test_backends_say_where_they_store_labs_and_what_frees_room(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

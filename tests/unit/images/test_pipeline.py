@@ -124,7 +124,30 @@ def test_inventory_tells_built_from_not(store: Any, folder: Path) -> None:
     assert (found["board"].built, found["head"].built) == (True, False)
     assert found["head"].size == 0
     (folder / "lab/guest/files/board/boot").write_text("changed\n")
-    assert [record.built for record in pipeline.inventory(store)] == [False, False]
+    changed = pipeline.inventory(store)
+    assert [record.built for record in changed] == [False, False]
+    assert [record.outdated for record in changed] == [True, False]
+
+
+def test_a_finished_image_is_outdated_with_the_one_that_it_is_built_on(store: Any, folder: Path) -> None:
+    (folder / "containers/board-nobody").mkdir()
+    (folder / "containers/board-nobody/image.toml").write_text('default = false\n[image]\non = "board"\n')
+    (folder / "containers/board-nobody/Containerfile").write_text("ARG BASE\nFROM $BASE\n")
+
+    def found() -> tuple[bool, bool]:
+        (record,) = [one for one in pipeline.inventory(store, optional=True) if one.name == "board-nobody"]
+        assert (record.needed, record.variant) == (False, True)
+        return record.built, record.outdated
+
+    assert found() == (False, False)
+    build(store, folder, "board-nobody")
+    assert found() == (True, False)
+    (folder / "lab/guest/files/board/boot").write_text("changed\n")
+    build(store, folder)
+    assert found() == (False, True)
+    assert all(one.built for one in pipeline.inventory(store))
+    build(store, folder, "board-nobody")
+    assert found() == (True, False)
 
 
 def test_the_last_step_is_told_where_programs_in_c_are(store: Any, folder: Path) -> None:

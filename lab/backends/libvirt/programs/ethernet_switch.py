@@ -2,8 +2,9 @@
 
 A machine's card is a pair of sockets in the lab's folder, which only its owner can enter: the machine sends
 from NODE.NETWORK.wire to NETWORK.switch, a frame a datagram (QEMU's `-netdev dgram`). Networks know nothing
-of each other. As in any switch, a frame goes where its target has been heard, else to all others, and is lost
-when nobody takes it. The program goes into the background once it works, and ends with its folder.
+of each other. Which address a card has stands in a file, and nothing is learned: a frame with another address
+is dropped, one for a card goes there alone, one for everybody to all others, and what nobody takes is lost.
+The program goes into the background once it works, and ends with its folder.
 """
 
 from __future__ import annotations
@@ -22,23 +23,54 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
-from lab.backends.libvirt.socket_names import LOCK, PID, SWITCH, WIRE
+from lab.backends.libvirt.socket_names import CARDS, LOCK, PID, SWITCH, WIRE
 
 FRAME = 1 << 16
 SHORTEST, LONGEST = 14, 9216  # two addresses and a type (IEEE 802.3); what is usual at most
 PATIENCE = struct.pack("ll", 0, 20_000)  # 20 ms until a frame is dropped for a machine that is busy
-ADDRESSES = 1024  # that a network remembers, as a switch's table has an end; the oldest is forgotten
 LISTED_FOR = 1.0  # seconds a list of machines is good for
 LOOK_EVERY = 5.0  # seconds between two looks whether there still is a lab
+
+
+class Cards:
+    """Which card has which address, by the file that says so; read again when that has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: tuple[int, int] = (0, 0)
+        self._address: dict[str, bytes] = {}
+        self._place: dict[tuple[str, bytes], str] = {}
+
+    def has(self, place: str, address: bytes) -> bool:
+        """Whether the card with this socket has this address."""
+        return self._address.get(place) == address or (self._look() and self._address.get(place) == address)
+
+    def with_address(self, network: str, address: bytes) -> str | None:
+        """The socket of the card that has this address."""
+        return self._place.get((network, address))
+
+    def _look(self) -> bool:
+        """Reads the file if it is another one than before."""
+        path = self._folder / CARDS
+        with contextlib.suppress(OSError, ValueError):
+            now = path.stat()
+            if self._read == (now.st_ino, now.st_mtime_ns):
+                return False
+            pairs = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+            self._address = {str(self._folder / name): bytes.fromhex(mac) for name, mac in pairs}
+            self._place = {(place.split(".")[-2], mac): place for place, mac in self._address.items()}
+            self._read = (now.st_ino, now.st_mtime_ns)
+            return True
+        return False
 
 
 class Network:
     """One network: a socket to which all of its machines send."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, cards: Cards) -> None:
         self._folder = folder
         self._name = name
-        self.addresses: dict[bytes, str] = {}
+        self._cards = cards
         self._lines: dict[str, socket.socket] = {}
         self._deaf: set[str] = set()
         self._listed: tuple[float, list[str]] = (0.0, [])
@@ -53,19 +85,13 @@ class Network:
         if not SHORTEST <= len(frame) <= LONGEST or not sender:
             return
         target, source = frame[:6], frame[6:12]
-        self._remember(source, sender)
-        known = None if target[0] & 1 else self.addresses.get(target)
-        if known == sender:
+        if not self._cards.has(sender, source):
             return
-        for place in [known] if known else self._others(sender):
-            self._give(frame, place)
-
-    def _remember(self, source: bytes, sender: str) -> None:
-        """A machine may send with any address: what is remembered must have an end."""
-        self.addresses.pop(source, None)
-        self.addresses[source] = sender
-        if len(self.addresses) > ADDRESSES:
-            del self.addresses[next(iter(self.addresses))]
+        if target[0] & 1:
+            for place in self._others(sender):
+                self._give(frame, place)
+        elif known := self._cards.with_address(self._name, target):
+            self._give(frame, known)
 
     def _give(self, frame: bytes, place: str) -> None:
         """A machine that did not listen is not waited for again until it does."""
@@ -87,7 +113,6 @@ class Network:
         return self._lines[place]
 
     def _forget(self, place: str) -> None:
-        self.addresses = {mac: where for mac, where in self.addresses.items() if where != place}
         self._deaf.discard(place)
         self._lines.pop(place).close()
 
@@ -108,7 +133,8 @@ def main(folder: Path, *names: str) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 0
-        networks = [Network(folder, name) for name in names]
+        cards = Cards(folder)
+        networks = [Network(folder, name, cards) for name in names]
         if child := os.fork():
             (folder / PID).write_text(str(child))
             os._exit(0)  # the child has the lock, and whoever called us need not wait

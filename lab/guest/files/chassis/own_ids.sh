@@ -5,12 +5,8 @@ IDS=${LAB_IDS:-}
 SPACES=/run/spaces   # holds the user namespace, and the network namespace that belongs to it
 BOUNDS=chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,audit_write
 BOUNDS=$BOUNDS,setfcap,sys_admin,net_admin,sys_boot,sys_nice   # what a node has of its chassis (container_spec.py, confine)
-STORAGE=/disk        # below which the SMS's chassis has the lab's volumes
 inside=""            # a command that goes on as root in the node's user namespace
-if [ -n "$IDS" ]; then
-    inside="nsenter --user=$SPACES/user"
-    STORAGE=/volumes   # not on the node's disk: the engine follows links there when it starts the container
-fi
+[ -z "$IDS" ] || inside="nsenter --user=$SPACES/user"
 
 give() { [ -z "$IDS" ] || chown --no-dereference "$IDS:$IDS" "$@"; }   # PATH...
 

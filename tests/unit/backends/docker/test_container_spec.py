@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.backends.docker import container_spec
+from lab.backends.docker import container_spec, engine
 from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.container_spec import (
     FIRST_ID,
@@ -32,15 +32,25 @@ def made(name: str, spec: ClusterSpec = SPEC) -> container_spec.Chassis:
     return chassis_of(spec, spec.node(name), "sha256:image")
 
 
-def test_sms_boots_from_its_disk_with_the_labs_storage_on_it() -> None:
+def test_sms_boots_from_its_disk_with_the_labs_storage_beside_it() -> None:
     sms = made("sms")
     assert sms.environment["LAB_BOOT"] == "disk"
     assert sms.binds == (
-        "rackling-mine-home:/disk/home",
-        "rackling-mine-pub:/disk/opt/ohpc/pub",
-        "rackling-mine-identity:/disk/var/lib/rackling",
+        "rackling-mine-home:/volumes/home",
+        "rackling-mine-pub:/volumes/opt/ohpc/pub",
+        "rackling-mine-identity:/volumes/var/lib/rackling",
         "rackling-mine-disks:/disks",
     )
+
+
+@pytest.mark.parametrize("sets", [(), ("trust=nobody",), ("root=overlay",)])
+def test_no_volume_is_mounted_on_a_disk(sets: tuple[str, ...]) -> None:
+    """The engine follows links there into the chassis, each time that it starts the container."""
+    spec = load(None, sets, {}, "mine")
+    disks = {"/disk", "/outside"}
+    places = [bind.partition(":")[2] for node in spec.nodes for bind in made(node.name, spec).binds]
+    assert len(places) > len(spec.nodes)
+    assert [place for place in places if f"/{place.split('/')[1]}" in disks] == []
 
 
 def test_the_others_boot_from_the_network_and_never_see_the_labs_identity() -> None:
@@ -215,14 +225,12 @@ def test_root_who_is_nobody_gets_no_disk_and_no_device() -> None:
     assert host_config(node, 2)["device_cgroup_rules"] == []
 
 
-def test_no_volume_is_mounted_on_a_disk_whose_links_are_a_nobodys() -> None:
-    """The engine follows them in the chassis, each time that it starts the container."""
-    assert [bind.partition(":")[2] for bind in made("sms", NOBODY).binds] == [
-        "/volumes/home",
-        "/volumes/opt/ohpc/pub",
-        "/volumes/var/lib/rackling",
-        "/disks",
-    ]
+def test_images_say_where_their_chassis_has_the_volumes() -> None:
+    for name in ("chassis", "sms"):
+        text = (data_folder("containers") / name / "Containerfile").read_text()
+        assert f"LABEL {engine.VOLUMES}={container_spec.VOLUMES_AT}\n" in text
+    boot = (PACKAGE / "guest/files/chassis/boot").read_text()
+    assert f'mount --bind "{container_spec.VOLUMES_AT}/$path" "$place"' in boot
 
 
 def test_images_are_shifted_to_the_ids_that_nodes_have() -> None:

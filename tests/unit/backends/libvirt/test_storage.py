@@ -228,7 +228,11 @@ def test_disks_are_for_machines_only_whatever_the_folders_are(
     """The identity disk holds the keys of the lab."""
     build(store, OLD)
     store.use("sms", OLD)
-    base = store.current("sms").disk
+    whole = store.current("sms")
+    base = whole.disk
+    for path in (whole.kernel, whole.initrd):
+        assert path.stat().st_mode & 0o777 == 0o600, "as it was built"
+        path.chmod(0o644)
     base.chmod(0o600)
     monkeypatch.setattr(
         "lab.backends.libvirt.storage.run", lambda argv, **_: touch(closed, [*map(str, argv)])
@@ -239,6 +243,7 @@ def test_disks_are_for_machines_only_whatever_the_folders_are(
     found = {path.name: path.stat().st_mode & 0o777 for path in closed.path.glob("*.img")}
     assert found == {"sms-vda.img": 0o600, "sms-vdb.img": 0o600, "c1-vda.img": 0o600}
     assert base.stat().st_mode & 0o777 == 0o644, "machines only read it, as everybody may"
+    assert [path.stat().st_mode & 0o777 for path in (whole.kernel, whole.initrd)] == [0o600, 0o600]
 
 
 def touch(folder: LabFolder, argv: list[str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lab.backends.libvirt import engine, socket_names, user_network
-from lab.backends.libvirt.programs import ethernet_switch
 from lab.backends.libvirt.storage import LabFolder
 from lab.config.loader import load
 from lab.model import ClusterSpec
@@ -23,15 +22,16 @@ SILENCE = 0.3  # seconds
 class Card:
     """A machine's card, as QEMU has it."""
 
-    def __init__(self, folder: LabFolder, node: str, network: str, number: int) -> None:
-        self.mac = b"\x52\x54\x00\x00\x00" + bytes([number])
+    def __init__(self, folder: LabFolder, node: str, network: str) -> None:
+        mac = next(card.mac for card in spec().node(node).interfaces if card.network == network)
+        self.mac = bytes.fromhex(mac.replace(":", ""))
         self._switch = str(folder.switch(network))
         self._path = folder.wire(node, network)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._path))
 
-    def send(self, target: bytes, text: bytes) -> None:
-        self._socket.sendto(target + self.mac + b"\x08\x00" + text, self._switch)
+    def send(self, target: bytes, text: bytes, source: bytes = b"") -> None:
+        self._socket.sendto(target + (source or self.mac) + b"\x08\x00" + text, self._switch)
 
     def hears(self, text: bytes, size: int = 2000) -> bool:
         """Whether it hears that, perhaps after something else."""
@@ -68,7 +68,7 @@ def spec() -> ClusterSpec:
 @pytest.fixture
 def cards(folder: LabFolder) -> Iterator[dict[str, Card]]:
     places = [("sms", "internal"), ("c1", "internal"), ("c2", "internal"), ("outside", "external")]
-    made = {node: Card(folder, node, network, number) for number, (node, network) in enumerate(places, 1)}
+    made = {node: Card(folder, node, network) for node, network in places}
     yield made
     for card in made.values():
         card.close()
@@ -99,7 +99,7 @@ def test_a_machine_whose_power_was_cut_is_heard_again_later(
     cards["c1"].close()
     cards["sms"].send(cards["c1"].mac, b"are you there?")
     folder.wire("c1", "internal").unlink()  # as QEMU does before it makes one
-    cards["c1"] = Card(folder, "c1", "internal", 2)
+    cards["c1"] = Card(folder, "c1", "internal")
     cards["c1"].send(EVERYBODY, b"2")
     assert cards["sms"].hears(b"2")
     cards["sms"].send(cards["c1"].mac, b"there you are")
@@ -191,13 +191,47 @@ def test_none_to_stop_is_fine(tmp_path: Path) -> None:
     assert not user_network.runs(tmp_path)
 
 
-def test_a_machine_with_many_addresses_fills_no_memory(tmp_path: Path) -> None:
-    network = ethernet_switch.Network(tmp_path, "internal")
-    switch = str(tmp_path / socket_names.SWITCH.format(network="internal"))
-    flood = tmp_path / socket_names.WIRE.format(node="c1", network="internal")
-    with network.socket, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as card:
-        card.bind(str(flood))
-        for number in range(3 * ethernet_switch.ADDRESSES):
-            card.sendto(EVERYBODY + b"\x52" + number.to_bytes(5, "big") + b"\x08\x00x", switch)
-            network.pass_on()
-        assert len(network.addresses) == ethernet_switch.ADDRESSES
+def test_a_machine_is_no_other_one_and_hears_nothing_that_is_for_another(cards: dict[str, Card]) -> None:
+    """A switch that learned addresses would be filled by so many, and then send everything to everybody."""
+    c1, c2, sms = cards["c1"], cards["c2"], cards["sms"]
+    sms.send(EVERYBODY, b"first")
+    assert c1.hears(b"first")
+    assert c2.hears(b"first")
+    for number in range(3000):
+        c1.send(EVERYBODY, b"forged", b"\x52" + number.to_bytes(5, "big"))
+    c1.send(EVERYBODY, b"in the name of c2", c2.mac)
+    c1.send(b"\x52" * 6, b"to nobody")
+    sms.send(c2.mac, b"for c2")
+    assert c2.hears(b"for c2")
+    assert c1.hears_nothing()
+    assert c2.hears_nothing()
+    assert sms.hears_nothing()
+
+
+def test_a_machine_that_comes_later_is_heard(folder: LabFolder, cards: dict[str, Card]) -> None:
+    """The switch runs on while a lab changes: it learns of new cards when one of them sends."""
+    more = load(None, ("c.count=9",), {"LAB_BACKEND": "libvirt"}, "try")
+    mac = more.node("c9").mac
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as late:
+        late.bind(str(folder.wire("c9", "internal")))
+        frame = EVERYBODY + bytes.fromhex(mac.replace(":", "")) + b"\x08\x00"
+        late.sendto(frame + b"too early", str(folder.switch("internal")))
+        user_network.start_switch(folder, more)
+        late.sendto(frame + b"here I am", str(folder.switch("internal")))
+        assert cards["c1"].hears(b"here I am")
+        cards["c1"].send(bytes.fromhex(mac.replace(":", "")), b"welcome")
+        late.settimeout(5)
+        while not late.recv(2000).endswith(b"welcome"):
+            pass
+
+
+@pytest.mark.parametrize("text", ["", "\n", "c1", "c1 zz", "c1.wire 52", "a b c"])
+def test_a_list_of_cards_that_is_damaged_lets_nothing_pass_and_ends_nothing(
+    folder: LabFolder, cards: dict[str, Card], text: str
+) -> None:
+    (folder.path / socket_names.CARDS).write_text(text)
+    cards["c1"].send(EVERYBODY, b"lost")
+    assert cards["sms"].hears_nothing()
+    user_network.start_switch(folder, spec())
+    cards["c1"].send(EVERYBODY, b"passed on")
+    assert cards["sms"].hears(b"passed on")
