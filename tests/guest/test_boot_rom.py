@@ -1,4 +1,4 @@
-"""The chassis's boot ROM: what it loads by a DHCP answer and a boot entry, and what it says of broken ones."""
+"""The chassis's boot ROM: what it loads by a DHCP answer and a boot entry, and what it says of bad ones."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def dnsmasq_hosts(nodes: Iterable[Record], network: BootNetwork) -> str:
 
 
 OWN_BOOT = {"IPXEURL": "own-ipxe", "PXELOADER": "own-loader"}
-"""Tags of nodes with a boot file of their own: the SMS's dhcp-boot lines pass over them (sms, dnsmasq.conf)."""
+"""Tags of nodes with boot files of their own: the general dhcp-boot lines pass over them (dnsmasq.conf)."""
 
 
 def _own_boot(node: Record) -> list[str]:
