@@ -45,6 +45,7 @@ pxelinux_read() {   # FILE
         word=$(printf %s "${1:-}" | tr A-Z a-z); [ $# = 0 ] || shift
         case $word in
             label) here=${1:-}; label=${label:-$here}; continue ;;
+            say) rom_say "$*"; continue ;;
             ipappend | sysappend) [ -n "$here" ] && [ "$here" != "$label" ] || sysappend=$(number "${1:-}"); continue ;;
         esac
         [ -n "$here" ] && [ "$here" = "$label" ] || continue
