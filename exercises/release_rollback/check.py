@@ -52,8 +52,8 @@ def december_is_published(cluster: ClusterView) -> None:
             raise failed(
                 expected=f"{name} as it was signed",
                 actual=wrong,
-                hint="A release never changes under its name. Remove it and publish it again. To boot another, "
-                "change which one is active.",
+                hint="A release never changes under its name. Remove it and publish it again. To boot "
+                "another one, change which one is active.",
                 node="sms",
                 look=f"nodeimage verify {ROLE} {name}",
                 final=True,

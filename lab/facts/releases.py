@@ -33,6 +33,16 @@ def active(role: str) -> Fact[Release | None]:
     return _shown(f"nodeimage show {shlex.quote(role)} --json")
 
 
+def names(role: str) -> Fact[tuple[str, ...]]:
+    """The names of all releases of a role, oldest first."""
+    command = f"nodeimage list {shlex.quote(role)} --json"
+
+    def parse(status: int, output: str) -> tuple[str, ...]:
+        return tuple(text_of(one["release"]) for one in _told(command, status, output, (0,))["releases"])
+
+    return Fact(command, parse)
+
+
 def _shown(command: str) -> Fact[Release | None]:
     def parse(status: int, output: str) -> Release | None:
         if status == UNKNOWN:
