@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,6 +127,8 @@ def _md5(path: str) -> str:
 
 def _bootstrap(job: Job, release: Manifest, name: str) -> None:
     """Makes a bootstrap of the release's kernel, with the modules of its image or else of this head node."""
+    import tempfile  # slow to load, and of no use to other verbs
+
     kernel = os.path.join(release.folder, "kernel")
     version = kernel_version(kernel)
     with tempfile.TemporaryDirectory(prefix="nodeimage.") as stage:
