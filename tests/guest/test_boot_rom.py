@@ -199,3 +199,32 @@ def test_a_broken_entry_is_told_by_stage_and_console(
     assert seen.stage == stage
     assert stage.partition("|")[2] in seen.said.replace(f"stage {stage}", "")
     assert "status 1\n" in seen.said
+
+
+# What is unpacked, and into how much memory
+
+
+def functions(*names: str) -> str:
+    """Functions of the program `boot`, which itself would begin to boot."""
+    text = (CHASSIS / "boot").read_text()
+    return "\n".join(
+        f"{name}() {text.split(f'{chr(10)}{name}() ', 1)[1].split(f'{chr(10)}}}', 1)[0]}\n}}"
+        for name in names
+    )
+
+
+@pytest.mark.parametrize("packer", ["zstd -qc", "gzip -c", "cat"])
+def test_an_archive_is_unpacked_however_a_kernel_could(tmp_path: Path, packer: str) -> None:
+    script = f'{functions("plain")}\nprintf "070701 archive" >plain\n{packer} plain >packed\nplain packed'
+    done = subprocess.run(["sh", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "070701 archive"
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "size"),
+    [("ro initrd=initfs.gz", "512"), ("rw root=/dev/ram quiet", "1024"), ("ro noroot=1", "512")],
+)
+def test_a_ramfs_takes_all_memory_and_a_tmpfs_half(cmdline: str, size: str) -> None:
+    script = f'LAB_MEMORY=1024 rom_cmdline="{cmdline}"\n{functions("rootfs_size")}\nrootfs_size'
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == size
