@@ -29,7 +29,7 @@ def sh(script: str, *words: str, **environ: str) -> str:
         text=True,
         timeout=20,
         check=False,
-        env=os.environ | environ,
+        env=os.environ | {"CHASSIS": str(CHASSIS)} | environ,
     )
     return done.stdout
 
@@ -42,7 +42,7 @@ def test_a_boot_script_is_read_and_never_executed(tmp_path: Path, text: str) -> 
     script.write_text(
         f"set base {said}\ninitrd ${{base}}/initrd\nkernel ${{base}}/kernel {said}\necho {said}\nboot\n"
     )
-    ask = f'. {CHASSIS}/pxe_rom.sh; lease_server=$2; rom_script "$1"; rom_fetch "$initrd_url" /dev/null'
+    ask = f'. {CHASSIS}/pxe_rom.sh; lease_server=$2; rom_script "$1"; rom_fetch "$rom_initrds" /dev/null'
     sh(ask, str(script), said)
     assert not mark.exists()
 

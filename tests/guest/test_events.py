@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tests.guest.conftest import Sms
 
 NETWORK = BootNetwork("172.16.0.1", "255.255.0.0")
+TEMPLATE = Path(__file__).parents[2] / "lab/guest/files/sms/usr/share/rackling/dnsmasq.conf"
 MAC = "52:54:00:00:00:01"
 BOOTSTRAP = Record(Kind.BOOTSTRAP, {"NAME": "6.12", "ARCH": "x86_64"}, id=7)
 
@@ -63,6 +65,36 @@ def test_options_of_single_nodes() -> None:
     device = NetDev("eth0", gateway="172.16.0.1", mtu="9000")
     text = render.dnsmasq_options([Record(Kind.NODE, {"NAME": "c1"}, (device,))])
     assert "tag:c1-eth0,option:router,172.16.0.1\ntag:c1-eth0,option:mtu,9000\n" in text
+
+
+def test_a_boot_file_of_a_nodes_own_is_in_the_dhcp_answer_and_stays_there(sms: Sms) -> None:
+    sms.must("node", "new", "c1", "-D", "eth0", "-H", MAC, "-I", "172.16.1.1")
+    sms.must("node", "new", "c2", "-D", "eth0", "-H", "52:54:00:00:00:02", "-I", "172.16.1.2")
+    url = "http://%{IPADDR}/site/${mac}"
+    sms.must("provision", "set", "c1", f"--ipxeurl={url}", "--pxeloader=site/lpxelinux.0")
+    options = (
+        "tag:c1-eth0,tag:ipxe,option:bootfile-name,http://172.16.0.1/site/${mac}\n"
+        "tag:c1-eth0,tag:!ipxe,option:bootfile-name,warewulf/site/lpxelinux.0\n"
+    )
+    for _ in range(2):
+        hosts = sms.read("/etc/warewulf/dnsmasq.hosts")
+        assert f"{MAC},set:c1-eth0,set:own-ipxe,set:own-loader,172.16.1.1,c1\n" in hosts
+        assert "52:54:00:00:00:02,set:c2-eth0,172.16.1.2,c2\n" in hosts
+        assert sms.read("/etc/warewulf/dnsmasq.options").endswith(options)
+        sms.must("dhcp", "update")
+    sms.must("provision", "set", "c1", "--ipxeurl=UNDEF", "--pxeloader=UNDEF")
+    assert "own-" not in sms.read("/etc/warewulf/dnsmasq.hosts")
+    assert "bootfile-name" not in sms.read("/etc/warewulf/dnsmasq.options")
+
+
+def test_general_boot_files_are_not_for_nodes_with_their_own() -> None:
+    template = TEMPLATE.read_text()
+    lines = [line for line in template.splitlines() if line.startswith("dhcp-boot=")]
+    assert len(lines) == 4
+    for line in lines:
+        tag = "own-loader" if "tag:!ipxe" in line else "own-ipxe"
+        assert f"tag:!{tag}," in line
+        assert tag in render.OWN_BOOT.values()
 
 
 def test_hosts_keep_what_an_administrator_wrote_above_the_marker(sms: Sms) -> None:

@@ -54,6 +54,7 @@ KEPT: dict[str, Callable[[str], str]] = {
     "/etc/slurm/gres.conf": BELOW,
     "/etc/slurm/cgroup.conf": REPLACED,
     "/etc/exports": BELOW,
+    vm_host.NODEIMAGE_KARGS: REPLACED,
     f"{host.CHROOT}/etc/ssh/ssh_known_hosts": BELOW,
     f"{host.CHROOT}/root/.ssh/authorized_keys": BELOW,
     provisioning.NETWORK_TEMPLATE: BELOW,

@@ -29,6 +29,10 @@ ASKING = re.compile(rb"iPXE initialising devices")
 NO_FILE = re.compile(
     rb"(?<!Nothing to boot: )(?:Permission denied|No such file|Not Found)[^\n]{0,200}\(https?://ipxe.org"
 )
+NO_LOAD = "could not load {url}"
+LOADED = re.compile(rb"(?:https?|tftp)://[!-~]{1,160}?(?=\.\.\.)")
+"""What iPXE says it is loading, in front of how that went."""
+OF_WAREWULF = b"/WW/ipxe/cfg/"
 # What iPXE has found out, newest wins: stage and detail; each dot is a moment without an answer. A card that
 # got only an IPv6 address, since the SMS announces itself as a router, counts as configured. iPXE then has
 # nothing to boot, because DHCP answers registered nodes only (iPXE, src/usr/autoboot.c, netboot).
@@ -37,7 +41,7 @@ FIRMWARE = (
     (re.compile(rb"Nothing to boot: "), "pxe", NO_ANSWER),
     (re.compile(rb"Filename: "), "pxe", ""),
     (NO_FILE, "pxe", NO_SCRIPT),
-    (re.compile(rb"Now booting \S+ with Warewulf bootstrap"), "bootstrap", ""),
+    (re.compile(rb"Now booting \S+ with (?:Warewulf bootstrap|the active image of)"), "bootstrap", ""),
 )  # fmt: skip
 
 
@@ -146,11 +150,20 @@ def _found_out(text: bytes) -> tuple[str, str]:
     systems = [match.end() for match in MARK.finditer(text)]
     text = text[systems[-1] :] if systems else text
     found = [
-        (match.start(), stage, detail)
+        (match.start(), stage, _unloaded(text, match) if pattern is NO_FILE else detail)
         for pattern, stage, detail in FIRMWARE
         for match in pattern.finditer(text)
     ]
     return max(found)[1:] if found else ("", "")
+
+
+def _unloaded(text: bytes, match: re.Match[bytes]) -> str:
+    """What a file that could not be loaded means: no script of Warewulf's, or else that file."""
+    line = text[text.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+    loaded = LOADED.findall(line)
+    if not loaded or OF_WAREWULF in loaded[-1]:
+        return NO_SCRIPT
+    return NO_LOAD.format(url=loaded[-1].decode().replace("{", "{{").replace("}", "}}"))
 
 
 def serves(text: bytes) -> bool:

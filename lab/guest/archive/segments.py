@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lab.guest.archive import cpio
@@ -95,6 +94,8 @@ def pack(
         if recent:
             uncached.add(segment.digest)
         _compress(system, _stream(segment.items), os.path.join(folder, name), command)
+
+    from concurrent.futures import ThreadPoolExecutor  # not needed, and slow to load, when all is packed
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         # Largest first, so that no core idles while the last segment is compressed.

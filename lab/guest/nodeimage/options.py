@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import NoReturn
 
-from lab.guest.nodeimage import places, signature
+from lab.guest.nodeimage import boot, places, signature
 from lab.guest.nodeimage.errors import KINDS, USAGE, NodeImageError
 
 DESCRIPTION = """\
@@ -23,6 +23,8 @@ VERBS: Mapping[str, str] = {
     "verify": "show that a release is complete, unchanged and signed",
     "activate": "make a release the one that nodes boot",
     "rollback": "make the release before it active again",
+    "import": "make the active release a VNFS and a bootstrap of Warewulf 3, and what the role's nodes boot",
+    "boot": "have nodes boot the active release as their initial file system",
     "list": "list the releases",
     "show": "show one release, by default the active one",
     "prune": "remove old releases, never the active one or the one before",
@@ -49,6 +51,11 @@ class Arguments(argparse.Namespace):
     key: str
     signers: str
     keep: int
+    nodes: list[str]
+    loader: str
+    off: bool
+    server: str
+    tftp: str
     source: list[str]
     refresh: bool
     copy: bool
@@ -77,7 +84,7 @@ def make_parser(environment: Mapping[str, str]) -> Parser:
         _add_words(verb, name)
         if name in ("configure", "test", "pack"):
             _add_tree(verb)
-        if name in ("verify", "activate", "rollback"):
+        if name in ("verify", "activate", "rollback", "import"):
             verb.add_argument(
                 "--signers", metavar="FILE", default=signature.SIGNERS_FILE,
                 help="whose signatures count: ALLOWED SIGNERS of ssh-keygen(1) (default: %(default)s)",
@@ -106,6 +113,9 @@ def _add_words(verb: argparse.ArgumentParser, name: str) -> None:
         verb.add_argument("role", metavar="ROLE", help=f"the role's name or folder{more}")
     if name == "activate":
         verb.add_argument("release", metavar="RELEASE")
+    elif name in ("import", "boot"):
+        some = "*" if name == "import" else "+"
+        verb.add_argument("nodes", metavar="NODE", nargs=some, help="as wwsh names them: c1, 'c*', 'c[1-4]'")
     elif name in ("verify", "show"):
         verb.add_argument(
             "release", metavar="RELEASE", nargs="?", default="", help="by default the active one"
@@ -146,6 +156,11 @@ def _add_others(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
         default=signature.KEY_FILE,
         help="the key to sign with (default: %(default)s)",
     )
+    add = verbs["boot"].add_argument
+    add("--loader", choices=boot.LOADERS, default=boot.LOADERS[0], help="default: %(default)s")
+    add("--off", action="store_true", help="boot again what wwsh provision names")
+    add("--server", metavar="ADDRESS", default="", help="this head node, as the nodes reach it")
+    add("--tftp", metavar="DIR", default=boot.TFTP, help="of the TFTP server (default: %(default)s)")
     verbs["prune"].add_argument(
         "--keep",
         metavar="N",

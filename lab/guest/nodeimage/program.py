@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lab.guest.nodeimage import (
     active,
     base_tree,
+    boot,
     commit,
     configure,
     controls,
@@ -19,6 +20,7 @@ from lab.guest.nodeimage import (
     publish,
     role,
     verify,
+    vnfs,
 )
 from lab.guest.nodeimage.commit import Commit
 from lab.guest.nodeimage.errors import BUG, FAILED, INTERRUPTED, UNKNOWN, WRITE, NodeImageError
@@ -144,6 +146,26 @@ def _rollback(context: Context) -> Result:
     return active.rollback(context.system, context.places, context.name(), context.arguments.signers)
 
 
+def _import(context: Context) -> Result:
+    given = context.arguments
+    return vnfs.run(
+        vnfs.Job(
+            context.system, context.output, context.places, context.name(), given.nodes, given.signers
+        )
+    )  # fmt: skip
+
+
+def _boot(context: Context) -> Result:
+    given = context.arguments
+    loader = "" if given.off else given.loader
+    return boot.run(
+        boot.Job(
+            context.system, context.places, context.name(), given.nodes,
+            loader=loader, server=given.server, tftp=os.path.abspath(given.tftp),
+        )
+    )  # fmt: skip
+
+
 def _list(context: Context) -> Result:
     return inventory.listed(context.places, context.name() if context.arguments.role else "")
 
@@ -167,6 +189,8 @@ HANDLERS: Mapping[str, Verb] = {
     "verify": _verify,
     "activate": _activate,
     "rollback": _rollback,
+    "import": _import,
+    "boot": _boot,
     "list": _list,
     "show": _show,
     "prune": _prune,

@@ -8,7 +8,7 @@ import string
 from lab.guest.setup.cluster import Description
 from lab.guest.setup.host import TEMPLATES
 from lab.guest.system import System
-from lab.guest.warewulf.model import MACHINE_KARGS
+from lab.guest.warewulf.model import DEFAULT_KARGS, MACHINE_KARGS
 
 EXPORTS = "/etc/exports"
 EXPORTED = """\
@@ -20,6 +20,7 @@ DNSMASQ = "/etc/rackling/dnsmasq.conf"
 # An unused private IPv6 network (RFC 4193): iPXE waits 16 s for a router to announce a network.
 ROUTER_NETWORK, ROUTER = "fd72:6163:6b6c::", "fd72:6163:6b6c::1/64"
 CMDLINE = "/proc/cmdline"
+NODEIMAGE_KARGS = "/etc/nodeimage/kargs"
 # Kernel arguments of the SMS that nodes must not get: those about its disk, and Warewulf's own.
 ITS_OWN = ("root=", "rw", "net.ifnames=", "quiet")
 
@@ -32,6 +33,8 @@ def prepare(system: System, cluster: Description) -> None:
     _announce_router(system, cluster)
     words = [word for word in system.text(CMDLINE).split() if not word.startswith(ITS_OWN)]
     system.write(MACHINE_KARGS, f"{' '.join(words)}\n".encode())
+    if not system.exists(NODEIMAGE_KARGS):
+        system.write(NODEIMAGE_KARGS, f"{' '.join(words)} {DEFAULT_KARGS}\n".encode())
 
 
 def _announce_router(system: System, cluster: Description) -> None:

@@ -66,7 +66,7 @@ def write_dhcp(system: System, nodes: list[Record], network: BootNetwork) -> boo
     """Rewrites dnsmasq's reservations for nodes; returns whether anything changed."""
     changed = [
         system.write(DHCP_HOSTS, render.dnsmasq_hosts(nodes, network).encode()),
-        system.write(DHCP_OPTIONS, render.dnsmasq_options(nodes).encode()),
+        system.write(DHCP_OPTIONS, render.dnsmasq_options(nodes, network).encode()),
     ]
     return any(changed)
 

@@ -30,10 +30,19 @@ def dnsmasq_hosts(nodes: Iterable[Record], network: BootNetwork) -> str:
                 lines.append(f"# Skipping {label}: {reason}")
                 continue
             lines.append(f"# Adding host entry for {label}")
-            lines.append(",".join((*device.hwaddr, f"set:{label}", device.ipaddr, node.name)))
+            tags = [f"set:{tag}" for tag in (label, *_own_boot(node))]
+            lines.append(",".join((*device.hwaddr, *tags, device.ipaddr, node.name)))
             seen_hwaddr.update(device.hwaddr)
             seen_ipaddr.add(device.ipaddr)
     return "\n".join(lines) + "\n"
+
+
+OWN_BOOT = {"IPXEURL": "own-ipxe", "PXELOADER": "own-loader"}
+"""Tags of nodes with boot files of their own: the general dhcp-boot lines pass over them (dnsmasq.conf)."""
+
+
+def _own_boot(node: Record) -> list[str]:
+    return [tag for key, tag in OWN_BOOT.items() if node.one(key)]
 
 
 def _skipped(
@@ -51,12 +60,23 @@ def _skipped(
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def dnsmasq_options(nodes: Iterable[Record]) -> str:
-    """The DHCP options of single nodes, as a `dhcp-optsfile` of dnsmasq."""
+def dnsmasq_options(nodes: Iterable[Record], network: BootNetwork | None = None) -> str:
+    """The DHCP options of single nodes, as a `dhcp-optsfile` of dnsmasq.
+
+    A node's own boot files are those of Provision/Dhcp/Isc.pm (persist, since 3.9): IPXEURL, in which
+    %{IPADDR} is the SMS's address, for an iPXE that asks, and PXELOADER, below /warewulf of the TFTP server,
+    for any other firmware. dnsmasq puts option 67 into the answer's field `file` where no dhcp-boot applies
+    (src/rfc2131.c, do_options).
+    """
     lines = [GENERATED]
     for node in nodes:
         for device in node.netdevs:
             tag = f"tag:{node.name}-{device.name}"
+            if node.one("IPXEURL"):
+                url = node.one("IPXEURL").replace("%{IPADDR}", network.address if network else "")
+                lines.append(f"{tag},tag:ipxe,option:bootfile-name,{url}")
+            if node.one("PXELOADER"):
+                lines.append(f"{tag},tag:!ipxe,option:bootfile-name,warewulf/{node.one('PXELOADER')}")
             if device.gateway:
                 lines.append(f"{tag},option:router,{device.gateway}")
             if device.mtu:

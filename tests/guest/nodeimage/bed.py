@@ -142,6 +142,8 @@ class Bed:
         self.places = Places(str(root / "state"), str(root / "served"))
         self.key = root / "builder"
         self.signers = root / "signers"
+        self.head = ""
+        """The root folder of a head node with Warewulf; none: the program's root is that of the host."""
         self._monkeypatch = monkeypatch
 
     def commit(self, toml: str | None = None) -> Commit:
@@ -174,7 +176,7 @@ class Bed:
             more = ["--tree", str(self.tree)]
         elif verb == "publish" and "--key" not in words:
             more = ["--key", str(self.key)]
-        elif verb in ("verify", "activate", "rollback") and "--signers" not in words:
+        elif verb in ("verify", "activate", "rollback", "import") and "--signers" not in words:
             more = ["--signers", str(self.signers)]
         return ["nodeimage", verb, *words, *more]
 
@@ -186,6 +188,8 @@ class Bed:
             patch.setattr(sys, "stderr", err)
             patch.setattr("lab.guest.system.os.geteuid", lambda: uid)
             patch.delenv("RACKLING_ROOT", raising=False)
+            if self.head:
+                patch.setenv("RACKLING_ROOT", self.head)
             for name, value in self.environment().items():
                 patch.setenv(name, value)
             status = entry.main(self.words(verb, *words))

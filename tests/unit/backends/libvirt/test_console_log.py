@@ -30,6 +30,10 @@ ONLY_IPV6 = (
 SCRIPT = (
     b"Now booting c1 with Warewulf bootstrap (6.12)\r\nhttp://172.16.0.1/WW/bootstrap/initfs.gz... ok\r\n"
 )
+WHOLE = b"Now booting c1 with the active image of compute\r\n"
+KERNEL = "http://172.16.0.1/nodeimage/compute/current/kernel"
+NO_KERNEL = KERNEL.encode() + b"... No such file or directory (https://ipxe.org/2d0c618e)\r\n"
+BRACES = "could not load http://172.16.0.1/nodeimage/compute/current/{0}"
 
 
 def mark(stage: str, since: int, detail: str = "") -> bytes:
@@ -52,6 +56,9 @@ def mark(stage: str, since: int, detail: str = "") -> bytes:
         (POST + IPXE + ASKS + ONLY_IPV6 + POST + IPXE, "pxe", f"no DHCP answer for {MAC}: registered?"),
         (POST + IPXE + ASKS + ONLY_IPV6 + POST + IPXE + ASKS + ANSWERED, "pxe", ""),
         (POST + IPXE + ASKS + ANSWERED + SCRIPT, "bootstrap", ""),
+        (POST + IPXE + ASKS + ANSWERED + WHOLE, "bootstrap", ""),
+        (POST + IPXE + ASKS + ANSWERED + WHOLE + NO_KERNEL, "pxe", f"could not load {KERNEL}"),
+        (POST + IPXE + ASKS + ANSWERED + NO_KERNEL.replace(b"kernel", b"{0}"), "pxe", BRACES),
         (POST + IPXE + SCRIPT + b"\r\nNow Booting Warewulf...\r\n" + mark("network", 100), "network", ""),
         (POST + mark("nodeconfig", 100, "no node object for x"), "nodeconfig", "no node object for x"),
         (POST + mark("getvnfs", 90) + b"\r\n * fetching" + mark("init", 100) + b"login:", "init", ""),

@@ -18,7 +18,7 @@ write_config() {
 install_runtime() {
     [ "${WWNORUNTIMESERVICES:-0}" = 0 ] || return 1
     mkdir -p $NEWROOT/warewulf/bin $NEWROOT/warewulf/transports
-    cp -a /warewulf/bin/. $NEWROOT/warewulf/bin/
+    cp -a ${AGENT:-}/warewulf/bin/. $NEWROOT/warewulf/bin/
     mkdir -p $NEWROOT/etc/cron.d
     echo "*/5 * * * * root /warewulf/bin/wwgetfiles >/dev/null 2>&1" >$NEWROOT/etc/cron.d/wwupdatefiles
     {
@@ -49,27 +49,35 @@ get_files() {
 
 # Moves logs and the chassis's shared folders into the new root, but not the chassis's own folder.
 prepare_switch_root() {
+    keep_logs
+    [ -n "$in_chassis" ] || prepare_machine
+    for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
+    [ -z "$in_chassis" ] || prepare_in_chassis
+}
+
+keep_logs() {
     mkdir -p $NEWROOT/var/log/warewulf/provision
     for log in /run/provision.*.log; do
         name=${log#/run/provision.}
         cp "$log" "$NEWROOT/var/log/warewulf/provision/$name"
     done
-    if [ -z "$in_chassis" ]; then
-        coldplug_devices
-        mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
-        install_ssh_channel
-        give_addresses
-        # With a read-only /sys, systemd expects no udev: it does not wait for devices and mounts fstab itself.
-        mount -o remount,bind,ro /sys
-    fi
-    for path in dev proc sys; do mkdir -p $NEWROOT/$path && mount --move /$path $NEWROOT/$path; done
-    if [ -n "$in_chassis" ]; then
-        mkdir -p $NEWROOT/run && mount -t tmpfs -o "nosuid,nodev,mode=755,size=$((mem_limit / 5))m" tmpfs $NEWROOT/run
-        for path in home opt/ohpc/pub; do
-            mkdir -p $NEWROOT/run/nfs/$path && mount --bind /nfs/$path $NEWROOT/run/nfs/$path
-        done
-        give_drivers
-        # The initramfs stays below the new root, where root in the node reaches it.
-        for path in chassis nfs cache; do umount -l /$path 2>/dev/null; done
-    fi
+}
+
+prepare_machine() {
+    coldplug_devices
+    mkdir -p $NEWROOT/run && mount -t tmpfs -o nosuid,nodev,mode=755,size=20% tmpfs $NEWROOT/run
+    install_ssh_channel
+    give_addresses
+    # With a read-only /sys, systemd expects no udev: it does not wait for devices and mounts fstab itself.
+    mount -o remount,bind,ro /sys
+}
+
+prepare_in_chassis() {
+    mkdir -p $NEWROOT/run && mount -t tmpfs -o "nosuid,nodev,mode=755,size=$((mem_limit / 5))m" tmpfs $NEWROOT/run
+    for path in home opt/ohpc/pub; do
+        mkdir -p $NEWROOT/run/nfs/$path && mount --bind /nfs/$path $NEWROOT/run/nfs/$path
+    done
+    give_drivers
+    # The initramfs stays below the new root, where root in the node reaches it.
+    for path in chassis nfs cache; do umount -l /$path 2>/dev/null; done
 }

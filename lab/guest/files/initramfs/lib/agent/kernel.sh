@@ -6,7 +6,8 @@ kernel_views() {
     mkdir -p /proc /sys /dev /run
     [ -e /proc/self ] || mount -t proc proc /proc
     [ -e /sys/kernel ] || mount -t sysfs sysfs /sys
-    [ -c /dev/null ] || mount -t devtmpfs devtmpfs /dev   # /dev/console alone comes with the kernel
+    # /dev/console alone comes with the kernel; a whole system may bring files of devices.
+    grep -q ' /dev ' /proc/mounts || mount -t devtmpfs devtmpfs /dev
     [ -x /bin/sh ] || busybox --install -s
 }
 
@@ -38,9 +39,9 @@ read_arguments() {
 
 load_drivers() {
     say "Loading drivers:"
-    while read -r module; do
-        [ -n "$module" ] && load_driver "$module" && say " * $module"
-    done </etc/warewulf/modprobe
+    for module in $(cat /etc/warewulf/modprobe 2>/dev/null); do
+        load_driver "$module" && say " * $module"
+    done
     say "Detecting hardware:"
     if [ -n "$in_chassis" ]; then load_driver virtio_net && say " * virtio_net"; return; fi
     for alias in $(cat /sys/bus/pci/devices/*/modalias 2>/dev/null | sort -u); do modprobe "$alias" 2>/dev/null; done
@@ -93,6 +94,6 @@ module_name() { echo "$1" | tr - _; }   # the kernel's form of the name
 
 give_drivers() {
     . /chassis/kernel.sh
-    give_kernel $NEWROOT $(cat $DRIVERS) virtio_blk   # the node's udev finds the disk
+    give_kernel "${NEWROOT:-/}" $(cat $DRIVERS 2>/dev/null) virtio_blk   # the node's udev finds the disk
     if grep -qs "/virtio_blk\.ko" $NEWROOT/lib/modules/*/modules.dep; then plug_disk; fi
 }

@@ -40,7 +40,7 @@ UNANSWERED=4   # status of ww_ask if no line came back
 ww_ask() {
     port=$((200 + ($(od -An -N2 -tu2 /dev/urandom) % 800)))
     printf 'GET /WW/%s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n' "$1" "$wwmaster" |
-        nc.openbsd -w "${ww_patience:-10}" -p $port "$wwmaster" 80 | http_body
+        ${ww_nc:-nc.openbsd} -w "${ww_patience:-10}" -p $port "$wwmaster" 80 | http_body
 }
 
 http_body() {

@@ -39,3 +39,12 @@ step() {
     say "$(printf ' * %-66s %s' "$name" "$word")"
     [ $code -le 2 ]
 }
+
+# Prints the reason and reboots to try again: nobody watches the console of a cluster node.
+give_up() {
+    say "$*"
+    stage failed "$*"
+    say "Rebooting in ${WWREBOOT_DELAY:-10} seconds...."
+    sleep "${WWREBOOT_DELAY:-10}"
+    busybox reboot -f
+}

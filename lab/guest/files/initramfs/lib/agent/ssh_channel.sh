@@ -10,7 +10,7 @@ install_ssh_channel() {
     [ -n "$key" ] || return 0
     units=$NEWROOT/run/systemd/system
     mkdir -p "$units/sysinit.target.wants" "$NEWROOT/run/rackling"
-    cp -r /lib/ssh-channel "$NEWROOT/run/rackling/door"
+    cp -r "${AGENT:-}/lib/ssh-channel" "$NEWROOT/run/rackling/door"
     chmod 700 "$NEWROOT/run/rackling/door"
     echo "$key" >"$NEWROOT/run/rackling/door/authorized_keys"
     for unit in rackling-door rackling-clock; do
