@@ -225,6 +225,9 @@ def _pause(state: StateDirectory, around: Surroundings) -> Kind:
 
 
 def _resume(found: argparse.Namespace, state: StateDirectory, around: Surroundings) -> Kind:
+    if found.unattended and _nothing_to_continue(state):
+        around.output.event("", "nothing to continue")
+        return errors.OK
     settings, memory = _kept(state, ended=found.retry)
     if state.running():
         state.write_mode(Mode.RUN)
@@ -235,9 +238,15 @@ def _resume(found: argparse.Namespace, state: StateDirectory, around: Surroundin
         settings, memory = _kept(state, ended=found.retry)
         if found.retry:
             memory = starting.retried(memory)
-        state.write_mode(Mode.RUN)
+        if not found.unattended:  # nobody has said so
+            state.write_mode(Mode.RUN)
         around.output.event("", f"continues {memory.token}")
         return _loop(settings, memory, state, around)
+
+
+def _nothing_to_continue(state: StateDirectory) -> bool:
+    kept = state.load()
+    return kept is None or kept[1].outcome is not None or bool(state.running())
 
 
 def _abort(state: StateDirectory, around: Surroundings) -> Kind:
