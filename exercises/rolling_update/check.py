@@ -1,7 +1,7 @@
 """A rolling update: what two nodes boot and run, when they took jobs, and what became of the users' tasks.
 
-The update is the time from the packing of the image until a node was back. What happens later, such as a power
-cut, is not part of it. What must last is the image that the next boot takes.
+The update of a node is the time from the packing of the image until it was back. What happens later, such as
+a power cut, is not part of it. What must last is the image that the next boot takes.
 """
 
 from __future__ import annotations

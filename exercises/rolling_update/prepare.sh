@@ -2,10 +2,10 @@
 
 #: step image on sms as user1
 rm -f tasks.log
-sbatch -w c1 --array=1-1000%1 -J tasks -o /dev/null --wrap 't="task $SLURM_ARRAY_TASK_ID"; echo "$t begins on $(hostname -s) at $(date +%s)" >>tasks.log; sleep 20; echo "$t ends" >>tasks.log'
+sbatch -w c1 --array=1-1000%1 -J tasks -o /dev/null --wrap 't="task $SLURM_ARRAY_TASK_ID"; echo "$t begins on $(hostname -s) at $(date +%s)" >>tasks.log; sleep 10; echo "$t ends" >>tasks.log'
 #: wait grep -q begins tasks.log within 120
 
 #: step image on sms as user2
 rm -f tasks.log
-sbatch -w c2 --array=1-1000%1 -J tasks -o /dev/null --wrap 't="task $SLURM_ARRAY_TASK_ID"; echo "$t begins on $(hostname -s) at $(date +%s)" >>tasks.log; sleep 20; echo "$t ends" >>tasks.log'
+sbatch -w c2 --array=1-1000%1 -J tasks -o /dev/null --wrap 't="task $SLURM_ARRAY_TASK_ID"; echo "$t begins on $(hostname -s) at $(date +%s)" >>tasks.log; sleep 10; echo "$t ends" >>tasks.log'
 #: wait grep -q begins tasks.log within 120

@@ -171,7 +171,7 @@ def test_slurmctld_and_the_sms_may_be_away_in_the_middle(lab: Lab) -> None:
         )
         lab.on("sms", "systemctl start slurmctld")
         wait_for(lab, c2="done", c1="requested")
-        lab.command("reset", "sms", "-y")
+        lab.on("sms", "systemctl reboot", check=False)
         wait_until(
             lambda: status(lab).get("state") == "running", 60, "it goes on by itself", lambda: told(lab)
         )
