@@ -229,7 +229,14 @@ def _resume(found: argparse.Namespace, state: StateDirectory, around: Surroundin
         around.output.event("", "nothing to continue")
         return errors.OK
     settings, memory = _kept(state, ended=found.retry)
-    if state.running():
+    if pid := state.running():
+        if found.retry:
+            raise RolloutError(
+                errors.LOCKED,
+                "nodes get another turn only when the rollout has ended",
+                evidence=f"process {pid} runs it",
+                hint="rollout status --watch; then: rollout resume --retry",
+            )
         state.write_mode(Mode.RUN)
         data = report.as_json({"schema": report.SCHEMA, "rollout": memory.token, "mode": "run"})
         around.output.result("the rollout goes on", data)

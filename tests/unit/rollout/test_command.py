@@ -270,6 +270,8 @@ def test_a_service_leaves_a_rollout_alone_that_runs_already(processes: ProcessSi
     try:
         processes.until_phase("n0", "requested")
         processes.run("resume", "--unattended")
+        refused = processes.run("resume", "--retry", status=errors.LOCKED.status)
+        assert f"process {running.pid} runs it" in refused.stderr
     finally:
         running.kill()
         running.communicate()
