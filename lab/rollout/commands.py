@@ -225,8 +225,18 @@ def _pause(state: StateDirectory, around: Surroundings) -> Kind:
 
 
 def _resume(found: argparse.Namespace, state: StateDirectory, around: Surroundings) -> Kind:
+    if found.unattended and _nothing_to_continue(state):
+        around.output.event("", "nothing to continue")
+        return errors.OK
     settings, memory = _kept(state, ended=found.retry)
-    if state.running():
+    if pid := state.running():
+        if found.retry:
+            raise RolloutError(
+                errors.LOCKED,
+                "nodes get another turn only when the rollout has ended",
+                evidence=f"process {pid} runs it",
+                hint="rollout status --watch; then: rollout resume --retry",
+            )
         state.write_mode(Mode.RUN)
         data = report.as_json({"schema": report.SCHEMA, "rollout": memory.token, "mode": "run"})
         around.output.result("the rollout goes on", data)
@@ -235,9 +245,15 @@ def _resume(found: argparse.Namespace, state: StateDirectory, around: Surroundin
         settings, memory = _kept(state, ended=found.retry)
         if found.retry:
             memory = starting.retried(memory)
-        state.write_mode(Mode.RUN)
+        if not found.unattended:  # nobody has said so
+            state.write_mode(Mode.RUN)
         around.output.event("", f"continues {memory.token}")
         return _loop(settings, memory, state, around)
+
+
+def _nothing_to_continue(state: StateDirectory) -> bool:
+    kept = state.load()
+    return kept is None or kept[1].outcome is not None or bool(state.running())
 
 
 def _abort(state: StateDirectory, around: Surroundings) -> Kind:

@@ -88,6 +88,11 @@ def _add_verb(parser: argparse.ArgumentParser, verb: str) -> None:
         parser.add_argument(
             "--retry", action="store_true", help="give nodes that failed or were left alone another turn"
         )
+        parser.add_argument(
+            "--unattended",
+            action="store_true",
+            help="as a service at boot: a paused rollout stays paused; nothing to continue is no error",
+        )
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
@@ -183,6 +188,13 @@ def _add_outside(parser: argparse.ArgumentParser) -> None:
     add("--reboot-current", action="store_true", help="reboot nodes that run the wanted image, too")
     add("--before-wave", metavar="COMMAND", default="", help="run this in a shell before each wave")
     add(
+        "--before-wave-timeout",
+        metavar="TIME",
+        type=_duration,
+        default=usual.before_wave_timeout,
+        help="how long that command may take; nothing else is done meanwhile (default: 1h)",
+    )
+    add(
         "--probe",
         metavar="COMMAND",
         default=usual.probe,
@@ -252,6 +264,7 @@ def settings(found: argparse.Namespace) -> Settings:
         probe_timeout=found.probe_timeout,
         health=found.health,
         before_wave=found.before_wave,
+        before_wave_timeout=found.before_wave_timeout,
         nodes=found.nodes,
         exclude=found.exclude,
         partitions=tuple(found.partition),

@@ -31,7 +31,6 @@ from lab.rollout.storage.files import StateDirectory
 
 SAVE_EVERY = 20.0
 """Seconds after which a state is saved even if only its time has changed."""
-HOOK_SECONDS = 3600.0
 
 
 def clock() -> Clock:
@@ -153,7 +152,8 @@ class Runner:
         """Runs the operator's command. It is repeated if we die meanwhile, so it must bear that."""
         self.outside.tell("", f"wave {action.wave}: {self.settings.before_wave}")
         env = {**os.environ, "ROLLOUT_WAVE": str(action.wave), "ROLLOUT_NODES": ",".join(action.nodes)}
-        done = self.outside.execute(["/bin/sh", "-c", self.settings.before_wave], HOOK_SECONDS, env=env)
+        command = ["/bin/sh", "-c", self.settings.before_wave]
+        done = self.outside.execute(command, self.settings.before_wave_timeout, env=env)
         if not done.ok:
             raise RolloutError(
                 HOOK,

@@ -19,6 +19,7 @@ class Settings:
     probe_timeout: float = 20
     health: str = HEALTH
     before_wave: str = ""
+    before_wave_timeout: float = 3600
     nodes: str = ""
     exclude: str = ""
     partitions: tuple[str, ...] = ()

@@ -187,7 +187,7 @@ def test_a_users_machine_has_none_of_these_programs(tmp_path: Path) -> None:
     """It is a copy of the SMS's disk, and they speak of the head node."""
     for folder in ("etc/update-motd.d", "etc/ssh/ssh_config.d", "usr/bin"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("siphon", "wwsh", "nodeimage", *absent.PROGRAMS):
+    for name in ("siphon", "rollout", "wwsh", "nodeimage", *absent.PROGRAMS):
         (tmp_path / "usr/bin" / name).touch()
     library = ROOT / "lab/guest/files/sms/usr/lib/rackling/unmanaged_node.sh"
     subprocess.run(["sh", "-c", f"mount() {{ :; }}; . {library}; hide_cluster {tmp_path}"], check=True)

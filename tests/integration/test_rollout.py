@@ -1,41 +1,52 @@
-"""rollout on a real Slurm: two nodes boot a new image in waves under a job; it is killed and resumed once."""
+"""rollout on a real Slurm: two nodes boot a new image under a job; and what may go wrong meanwhile."""
 
 from __future__ import annotations
 
 import json
 import secrets
-import sys
+import shlex
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from lab import standalone
 from tests.integration.conftest import Lab, wait_until
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
-COMMIT = secrets.token_hex(20)
-"""Another one in each run, so that no node has it already."""
 RELEASE = f"{CHROOT}/etc/image-release"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 NODES = ("c1", "c2")
+SILENT = 8086
+"""A port of the SMS's whose server takes what comes and never answers."""
 
 
-@pytest.fixture
-def new_image(lab: Lab, tmp_path: Path) -> Iterator[None]:
-    """An image with a stamp, which nodes take at their next boot; rollout, as sites get it, on the SMS."""
-    archive = tmp_path / "rollout.pyz"
-    standalone.build("rollout", str(archive), (sys.executable,))
-    lab.command("cp", str(archive), "sms:/usr/local/bin/rollout")
+@pytest.fixture(autouse=True)
+def ready(lab: Lab) -> Iterator[None]:
+    """Slurm can reboot nodes; afterwards all is as it was, whatever a test has left behind."""
     conf = "/etc/slurm/slurm.conf"
     program = 'RebootProgram="/sbin/shutdown -r now"'
     lab.on("sms", f"grep -q ^RebootProgram= {conf} || {{ echo '{program}' >>{conf}; scontrol reconfigure; }}")
-    lab.on(
-        "sms", f"printf 'role=compute\\nref=main\\ncommit={COMMIT}\\n' >{RELEASE}; wwvnfs --chroot {CHROOT}"
-    )
     yield
-    lab.on("sms", f"scancel -u user1; rm {RELEASE}; rm -rf /var/lib/rollout; wwvnfs --chroot {CHROOT}")
+    lab.on("sms", "systemctl stop rolling rollout silent; systemctl reset-failed", check=False)
+    lab.on("sms", f"scancel -u user1; rm -f {RELEASE}; rm -rf /var/lib/rollout; wwvnfs --chroot {CHROOT}")
+    lab.on("sms", "scontrol update nodename=c1,c2 state=resume", check=False)
+    wait_until(lambda: all(lab.states()[node] == "idle" for node in NODES), 60, "both are idle", lab.states)
+
+
+def pack(lab: Lab) -> str:
+    """Packs an image that no node has yet; returns its commit."""
+    commit = secrets.token_hex(20)
+    stamp = f"role=compute\\nref=main\\ncommit={commit}\\n"
+    lab.on("sms", f"printf '{stamp}' >{RELEASE}; wwvnfs --chroot {CHROOT}")
+    return commit
+
+
+def start(lab: Lab, commit: str, *words: str) -> None:
+    """Starts a rollout in a unit of its own, as on a site: what a shell of ours starts ends with it."""
+    image = f"role=compute,commit={commit[:7]}"
+    told = shlex.join(["rollout", "start", "--image", image, "--nodes", "c[1-2]", "--interval", "1", *words])
+    lab.on("sms", f"systemd-run -q --collect --unit=rolling {told}")
 
 
 def status(lab: Lab) -> dict[str, Any]:
@@ -44,38 +55,129 @@ def status(lab: Lab) -> dict[str, Any]:
     return found
 
 
-def phases(lab: Lab) -> dict[str, str]:
-    return {node["node"]: node["phase"] for node in status(lab).get("nodes", ())}
+def nodes(lab: Lab, what: str) -> dict[str, str]:
+    """The phase or the note of each node."""
+    return {node["node"]: node[what] for node in status(lab).get("nodes", ())}
 
 
-def test_two_nodes_roll_in_waves_under_a_job(lab: Lab, new_image: None) -> None:
-    before = {node: lab.on(node, BOOT_ID) for node in NODES}
+def told(lab: Lab) -> str:
+    """How the rollout stands, as evidence."""
+    return lab.on(
+        "sms", "rollout status; journalctl -u rolling -u rollout --no-pager | tail -n 20", check=False
+    )
+
+
+def wait_for(lab: Lab, seconds: float = 90, **phases: str) -> None:
+    """Waits until nodes are in these phases."""
+    wait_until(lambda: phases.items() <= nodes(lab, "phase").items(), seconds, str(phases), lambda: told(lab))
+
+
+def wait_for_end(lab: Lab, state: str, seconds: float = 90) -> None:
+    """Waits until the rollout has ended in this way."""
+    wait_until(lambda: status(lab).get("state") == state, seconds, state, lambda: told(lab))
+
+
+@contextmanager
+def job_on(lab: Lab, node: str) -> Iterator[None]:
+    """A job of user1's runs on a node until the body has ended; then it has run to its end."""
     script = "until [ -e go ]; do sleep 0.2; done; hostname >rolled"
-    job = f"cd && rm -f go rolled && sbatch -w c1 -o /dev/null --wrap '{script}'"
-    lab.on("sms", job, user="user1")
-    wait_until(lambda: lab.states()["c1"] in ("allocated", "mixed"), 15, "the job runs on c1")
-    words = f"start --image role=compute,commit={COMMIT[:7]} --nodes c[1-2] --max-unavailable 1 --interval 1"
-    # A unit of its own, as on a site: what a shell of ours starts ends with it.
-    lab.on(
-        "sms",
-        f"systemd-run -q --collect --unit=rolling /usr/local/bin/rollout {words} --floor 'partition:*=1'",
-    )
-    wait_until(
-        lambda: phases(lab) == {"c2": "done", "c1": "requested"},
-        60,
-        "c2, which is idle, has rolled first, and c1 waits for its job",
-        lambda: lab.on("sms", "rollout status; journalctl -u rolling --no-pager | tail", check=False),
-    )
-    lab.on("sms", "systemctl kill -s KILL rolling")
-    wait_until(lambda: status(lab).get("state") == "no process", 10, "rollout is dead")
-    assert "REBOOT_REQUESTED" in lab.on("sms", "scontrol show node c1"), "Slurm keeps the request"
+    lab.on("sms", f"cd; rm -f go rolled; sbatch -w {node} -o /dev/null --wrap '{script}'", user="user1")
+    wait_until(lambda: lab.states()[node] in ("allocated", "mixed"), 15, f"the job runs on {node}")
+    yield
     lab.on("sms", "touch go", user="user1")
+
+    def written() -> str:
+        return lab.on("sms", "cat rolled", user="user1", check=False).strip()
+
+    wait_until(lambda: written() == node, 30, "the job ran to its end", written)
+
+
+def boots(lab: Lab) -> dict[str, str]:
+    return {node: lab.on(node, BOOT_ID).strip() for node in NODES}
+
+
+def test_two_nodes_roll_in_waves_under_a_job(lab: Lab) -> None:
+    before, commit = boots(lab), pack(lab)
+    words = ("--max-unavailable", "1", "--floor", "partition:*=1")
+    with job_on(lab, "c1"):
+        start(lab, commit, *words)
+        wait_for(lab, c2="done", c1="requested")  # c2, which is idle, goes first; c1 waits for its job
+        lab.on("sms", "systemctl kill -s KILL rolling")
+        wait_until(lambda: status(lab).get("state") == "no process", 10, "rollout is dead")
+        assert "REBOOT_REQUESTED" in lab.on("sms", "scontrol show node c1"), "Slurm keeps the request"
     lab.on("sms", "rollout resume --quiet", timeout=120)
-    assert lab.on("sms", "cat rolled", user="user1").strip() == "c1", "the job ran to its end"
-    assert set(phases(lab).values()) == {"done"}
+    assert set(nodes(lab, "phase").values()) == {"done"}
+    assert not before.items() & boots(lab).items()
     for node in NODES:
-        assert lab.on(node, BOOT_ID) != before[node]
-        assert f"commit={COMMIT}" in lab.on(node, "cat /etc/image-release")
+        assert f"commit={commit}" in lab.on(node, "cat /etc/image-release")
         assert lab.states()[node] == "idle"
-    again = json.loads(lab.on("sms", f"rollout {words} --json").splitlines()[-1])
-    assert again["counts"]["current"] == len(NODES), "nobody reboots what runs the image already"
+    start(lab, commit, *words)
+    wait_for(lab, c1="current", c2="current")  # nobody reboots what runs the image already
+
+
+def test_a_wrong_image_is_kept_out_and_a_drain_of_somebody_is_left_alone(lab: Lab) -> None:
+    before = boots(lab)
+    pack(lab)
+    with job_on(lab, "c2"):
+        words = ("--canary", "0", "--max-unavailable", "2", "--max-failures", "2")
+        start(lab, secrets.token_hex(20), *words)  # the image was never activated
+        wait_for(lab, c2="requested")
+        lab.on("sms", "scontrol update nodename=c2 state=drain reason='fan noise'")
+        wait_for(lab, c1="failed", c2="left")
+    wait_for_end(lab, "incomplete")
+    notes = nodes(lab, "note")
+    assert "it returned with another image: commit is " in notes["c1"]
+    assert notes["c2"] == "drained by somebody meanwhile"
+    assert "drained" in lab.states()["c1"]
+    assert "did not pass" in lab.on("sms", "sinfo -hn c1 -o %E")
+    wait_until(lambda: lab.states()["c2"] == "drained", 20, "c2 stays drained", lab.states)
+    assert lab.on("sms", "sinfo -hn c2 -o %E").strip() == "fan noise"
+    assert boots(lab)["c2"] == before["c2"]
+
+
+def test_a_node_that_never_returns_and_a_silent_metrics_host_are_failures_that_a_retry_mends(
+    lab: Lab,
+) -> None:
+    commit = pack(lab)
+    lab.on("sms", f"systemd-run -q --collect --unit=silent nc.openbsd -lk {SILENT}")
+    health = f"test $(hostname) != c2 || curl -s http://sms:{SILENT}/write; true"
+    words = ("--canary", "0", "--max-unavailable", "2", "--max-failures", "2", "--deadline", "15")
+    start(lab, commit, *words, "--health", health, "--probe-timeout", "4")
+    wait_for(lab, c1="booting")
+    lab.command("power", "off", "c1")
+    wait_for_end(lab, "stopped")
+    notes = nodes(lab, "note")
+    assert notes["c1"].startswith(("it has not returned", "it does not answer")), notes
+    assert "its health check failed (124)" in notes["c2"]
+    assert lab.states()["c2"] == "drained"
+    lab.command("power", "on", "c1")
+    lab.on("sms", "systemctl stop silent")
+    wait_until(lambda: lab.states()["c1"] == "idle", 60, "c1 is back", lab.states)
+    again = boots(lab)
+    lab.on("sms", "rollout resume --retry --quiet", timeout=120)
+    assert set(nodes(lab, "phase").values()) == {"current"}
+    assert boots(lab) == again, "what has turned out to be right needs no further reboot"
+    wait_until(lambda: lab.states()["c2"] == "idle", 20, "c2 is in service again", lab.states)
+
+
+def test_slurmctld_and_the_sms_may_be_away_in_the_middle(lab: Lab) -> None:
+    before, commit = boots(lab), pack(lab)
+    with job_on(lab, "c1"):
+        start(lab, commit, "--max-unavailable", "1")
+        wait_for(lab, c2="booting")
+        lab.on("sms", "systemctl stop slurmctld")
+        wait_until(
+            lambda: lab.on("c2", BOOT_ID, check=False).strip() not in ("", before["c2"]), 60, "c2 boots"
+        )
+        lab.on("sms", "systemctl start slurmctld")
+        wait_for(lab, c2="done", c1="requested")
+        lab.on("sms", "systemctl reboot", check=False)
+        wait_until(
+            lambda: status(lab).get("state") == "running", 60, "it goes on by itself", lambda: told(lab)
+        )
+        wait_until(lambda: lab.states()["c1"].startswith("draining"), 60, "c1 waits for its job", lab.states)
+    wait_for_end(lab, "complete")
+    assert set(nodes(lab, "phase").values()) == {"done"}
+    assert not before.items() & boots(lab).items()
+    unit = lab.on("sms", "systemctl show rollout -p Result")
+    assert unit.strip() == "Result=success"

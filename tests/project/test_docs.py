@@ -218,3 +218,16 @@ def test_links_to_our_own_files_lead_somewhere(page: Path) -> None:
 def test_ci_runs_the_readmes_test_command() -> None:
     assert "./quickstart test" in README
     assert (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1] == "exec ./quickstart test"
+
+
+def test_what_shows_a_row_of_the_pipeline_is_there() -> None:
+    """Each row names tests or exercises that exist, or says plainly that nothing shows it."""
+    table = rows(
+        (DOCS / "pipeline.md").read_text(encoding="utf-8"),
+        "From a commit to a node: what is there, and what shows it",
+    )
+    assert [int(row[0]) for row in table] == list(range(1, 25))
+    for number, _, here, shown in table:
+        named = re.findall(r"`([^`]+)`", shown)
+        assert named or re.search(r"\*\*Nothing|no program of ours", here), number
+        assert all((ROOT / path).exists() for path in named), number

@@ -129,5 +129,5 @@ class StateDirectory:
             STATE,
             f"the state directory {self.path} cannot be used",
             evidence=why,
-            hint="choose another one: --state DIR",
+            hint="run it as root, or choose another directory: --state DIR",
         )

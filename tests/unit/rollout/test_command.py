@@ -242,6 +242,48 @@ def test_two_at_once_are_refused_and_status_sees_who_runs(processes: ProcessSite
     assert "has ended: aborted" in ended.stderr
 
 
+def test_a_service_at_boot_keeps_the_operators_last_word(site: Site) -> None:
+    """Whatever cut it off: `resume` would undo a pause or an abort that nobody has taken back."""
+    assert "nothing to continue" in site.run("resume", "--unattended").stderr
+    turns = iter(range(20))
+    site.meanwhile = lambda: next(turns, None) is None  # a shutdown tells it to end
+    site.world.nodes["n0"].job = 10_000
+    site.run(*START, "--order", "name", status=errors.INTERRUPTED.status)
+    site.run("pause")
+    turns = iter(range(20))
+    site.run("resume", "--unattended", status=errors.INTERRUPTED.status)
+    assert site.phases() == {"n0": "requested", "n1": "waiting", "n2": "waiting"}
+    turns = iter(())
+    site.run("abort", status=errors.INTERRUPTED.status)
+    site.meanwhile = lambda: False
+    site.run("resume", "--unattended", status=errors.ABORTED.status)
+    assert site.world.nodes["n0"].shown().available
+    assert {node.boot for node in site.world.nodes.values()} == {1}
+    assert "nothing to continue" in site.run("resume", "--unattended").stderr
+
+
+def test_a_service_leaves_a_rollout_alone_that_runs_already(processes: ProcessSite) -> None:
+    with cluster_program.opened(processes.file) as world:
+        for node in world.nodes.values():
+            node.job = 10_000
+    running = processes.begin(*START)
+    try:
+        processes.until_phase("n0", "requested")
+        processes.run("resume", "--unattended")
+        refused = processes.run("resume", "--retry", status=errors.LOCKED.status)
+        assert f"process {running.pid} runs it" in refused.stderr
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_a_hook_that_waits_for_a_silent_host_is_ended(site: Site) -> None:
+    words = ("--before-wave", "sleep 50", "--before-wave-timeout", "0.2")
+    failed = site.run(*START, *words, status=errors.HOOK.status)
+    assert "no answer within 0.2 s" in failed.stderr
+    assert {node.boot for node in site.world.nodes.values()} == {1}
+
+
 def test_a_signal_ends_it_in_a_state_to_resume(processes: ProcessSite) -> None:
     with cluster_program.opened(processes.file) as world:
         world.nodes["n0"].ticks_to_boot = 100_000

@@ -3,7 +3,8 @@
 # Hides the cluster's keys and configuration under empty file systems in memory.
 hide_cluster() {   # ROOT
     for path in etc/munge etc/slurm opt var/lib/rackling; do mount -t tmpfs -o nosuid,nodev,size=8m tmpfs "$1/$path"; done
-    rm -f "$1/etc/update-motd.d/10-rackling" "$1"/usr/bin/ww* "$1/usr/bin/nodeimage" "$1/usr/bin/cluster-env" "$1/usr/bin/ipmitool"
+    rm -f "$1/etc/update-motd.d/10-rackling" "$1"/usr/bin/ww* "$1/usr/bin/nodeimage" "$1/usr/bin/rollout" \
+        "$1/usr/bin/cluster-env" "$1/usr/bin/ipmitool"
     : >"$1/etc/resolv.conf"                      # the set-up of the SMS writes this file
     : >"$1/etc/ssh/ssh_config.d/rackling.conf"   # it demands known host keys, and this node knows none
 }

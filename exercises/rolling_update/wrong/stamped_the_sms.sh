@@ -1,0 +1,3 @@
+#: step image on sms as user1
+printf 'role=compute\nref=december\n' | sudo tee /etc/image-release
+sudo wwvnfs --chroot=${CHROOT}
