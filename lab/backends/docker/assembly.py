@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ DISK = "/disk"
 CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
 NOBODY = "lab images build chassis-nobody sms-nobody"
+RUNNER = "lab images build runner"
 HOSTS = "127.0.0.1 localhost\n"
 UNREAD = "cluster.unread"
 """Beside the description on the SMS's disk, from the moment it changes until the set-up has read it."""
@@ -52,16 +54,24 @@ class Images:
 
     chassis: str
     sms: str
+    runner: str = ""  # only where a runner is to be made
 
     def of(self, node: Node) -> str:
         """The image of a node's container."""
+        if node.role is Role.RUNNER:
+            return self.runner
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
-def images(client: APIClient, trust: Trust = Trust.LEARNER) -> Images:
-    """The images of the last build; LabError when one was never built."""
+def images(client: APIClient, trust: Trust = Trust.LEARNER, made: Iterable[Node] = ()) -> Images:
+    """The images of the last build, with that of each node that is to be made; LabError when one was never built."""
     if trust is Trust.LEARNER:
-        return Images(_image(client, "chassis"), _image(client, "sms"))
+        runner = any(node.role is Role.RUNNER for node in made)
+        return Images(
+            _image(client, "chassis"),
+            _image(client, "sms"),
+            _image(client, "runner", build=RUNNER) if runner else "",
+        )
     return Images(*(_image(client, f"{name}-{trust.value}", build=NOBODY) for name in ("chassis", "sms")))
 
 
