@@ -169,6 +169,7 @@ def lint(session: nox.Session) -> None:
             "lab/rollout",
             "lab/standalone.py",
             "lab/facts/provisioned.py",
+            "lab/printable.py",
         ),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
     ]

@@ -222,14 +222,16 @@ class _ConfigBuilder:
             self._report(Problem(("nodes", "sms", "role"), 'a lab needs a node with role = "sms"'))
 
     def _check_runner(self, groups: Sequence[NodeGroup]) -> None:
-        """A runner needs what only containers with their usual trust give: systemd-nspawn, and an image of it."""
+        """A runner needs containers with their usual trust: its image and systemd-nspawn are for these."""
         runners = [one.name for one in groups if one.role is Role.RUNNER and one.names]
         if len(runners) > 1:
             path = ("nodes", runners[-1], "role")
             self._report(Problem(path, f"a lab has at most one runner; this one has {', '.join(runners)}"))
         for key, only in (("backend", "docker"), ("trust", "learner")) if runners else ():
             if self._tree[key] != only:
-                words = f'nodes.{runners[0]}: a runner needs {key} = "{only}"; this lab has "{self._tree[key]}"'
+                words = (
+                    f'nodes.{runners[0]}: a runner needs {key} = "{only}"; this lab has "{self._tree[key]}"'
+                )
                 self._report(Problem(("nodes", runners[0], "count"), words))
 
 

@@ -92,9 +92,9 @@ def top_key(recipe: Recipe) -> str:
 
 
 def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
-    """Makes the trees, package stores and scripts of recipes, two trees at a time: most of the time is waiting.
+    """Makes the trees, package stores and scripts of recipes, two trees at a time.
 
-    Ctrl-C, and one tree that fails, stop the others at once.
+    Most of the time is waiting. Ctrl-C, and one tree that fails, stop the others at once.
     """
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
     stop = threading.Event()

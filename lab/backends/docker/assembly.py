@@ -64,7 +64,7 @@ class Images:
 
 
 def images(client: APIClient, trust: Trust = Trust.LEARNER, made: Iterable[Node] = ()) -> Images:
-    """The images of the last build, with that of each node that is to be made; LabError when one was never built."""
+    """The images of the last build, as the nodes to make need them; LabError when one was never built."""
     if trust is Trust.LEARNER:
         runner = any(node.role is Role.RUNNER for node in made)
         return Images(

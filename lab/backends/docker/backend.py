@@ -285,9 +285,7 @@ class DockerBackend:
             say("removing " + " ".join(names))
             removal.containers(self.client, [container_name(spec.lab, name) for name in names])
 
-    def _make_all(
-        self, spec: ClusterSpec, nodes: Sequence[Node], images: assembly.Images, say: Say
-    ) -> None:
+    def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], images: assembly.Images, say: Say) -> None:
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
 

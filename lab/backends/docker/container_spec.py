@@ -97,7 +97,7 @@ def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> di
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: on the SMS's disk, as if over NFS on its nodes, and absent on an outside machine or a runner.
+    """Shared storage: on the SMS's disk, as if over NFS on its nodes, absent on outside machines and runners.
 
     All nodes' disks share one volume; the SMS's chassis mounts it for snapshots, no node sees it.
     """
