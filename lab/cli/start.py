@@ -10,7 +10,7 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.errors import UsageError
-from lab.model import Trust
+from lab.model import Role, Trust
 
 if TYPE_CHECKING:
     from lab.course.catalog import Exercise
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NOT_FOR_NOBODY = frozenset({"block-devices"})
 """What only root of the host may have: it mounts file systems of disks, and opens loop devices."""
+RUNNER_HINT = "lab images build runner, then: lab up -l {} --set runner.count=1"
 
 
 @click.command(short_help="Bring the lab to an exercise's start state.")
@@ -62,7 +63,9 @@ def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
     if lacking:
         raise UsageError(
             f"{exercise.name} needs a node of role {', '.join(lacking)}, and lab {context.lab} has none",
-            hint="add such a node to lab.toml, then: lab up",
+            hint=RUNNER_HINT.format(context.lab)
+            if Role.RUNNER.value in lacking
+            else "add such a node to lab.toml, then: lab up",
         )
     needed = {need for one in (*context.catalog.chain(exercise), exercise) for need in one.capabilities}
     if not needed:

@@ -21,7 +21,7 @@ FILE = ".gitlab-ci.yml"
 SECONDS = 3600
 UNIT = "runner-pipeline"
 LONGEST_LOG = 8 << 20  # characters
-MISSING = 127  # status of a program that does not exist
+OUTCOMES = {0: "passed", 127: "error"}  # by status; 127: a program that does not exist
 # In a unit of its own, so that nothing of a pipeline outlives it, and a pusher who goes away stops nothing.
 ISOLATED = (
     "systemd-run", "--quiet", "--wait", "--pipe", "--collect",
@@ -128,10 +128,10 @@ def _work(system: System, push: Push, audience: Audience, result: Result) -> Non
         done = system.follow(
             command(push, build), lambda line: audience.show(f"{printable(line)}\n"), ENVIRONMENT, build
         )
-        if done.status == MISSING:
-            raise RunnerError(done.err.decode(errors="replace"), hint="lab images build runner")
+        if done.err:
+            audience.say(f"error: {done.err.decode(errors='replace')}")
         result.failed = [printable_line(job) for job in _JOB.findall(audience.kept)]
-        result.outcome = "failed" if done.status else "passed"
+        result.outcome = OUTCOMES.get(done.status, "failed")
         results.keep_artefacts(system, build, result)
     except (RunnerError, OSError) as error:
         result.outcome = "error"
