@@ -69,7 +69,7 @@ NOT_IN_CI = {
     "docs": "it writes the references, and a test of `tests` compares them",
     "lock": "it renews what CI installs from, and a test of `tests` compares it with pyproject.toml",
     "exercises": "all of them take hours; smoke proves some of each chapter",
-    "pipeline": "it installs all of Ansible, needs root and takes minutes; tests/guest has the same with stand-ins",
+    "pipeline": "it installs all of Ansible, needs root and takes minutes; tests/guest plays the same",
     "ci": "it is what runs the others",
 }
 """The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
@@ -340,7 +340,7 @@ def slurm_zipapp(session: nox.Session) -> None:
 
 @nox.session
 def pipeline(session: nox.Session) -> None:
-    """From a push to a release: a runner in a real lab; and what nodeimage refuses to pack, which needs root."""
+    """A push to a runner in a real lab; and what nodeimage refuses to pack, which needs root."""
     need_images(session, "sms", "runner")
     pytest(session, "tests/pipeline/test_runner.py", "--timeout=900", "--durations=5")
     if os.geteuid() != 0:
