@@ -128,7 +128,7 @@ def prove(session: nox.Session, *options: str) -> None:
         need_machines(session)
         pytest(session, *COURSE, *options)  # one lab: its emulated processors are all that this computer has
     else:
-        need_images(session)
+        need_images(session, "sms", *(() if "--smoke" in options else ("runner",)))
         pytest(session, *COURSE, *TWO_LABS, *options)
 
 
