@@ -110,7 +110,7 @@ def test_the_runners_key_opens_one_program_on_the_sms(lab: Lab) -> None:
 def test_only_the_runner_gets_its_keys(lab: Lab) -> None:
     """Not the SMS itself, which is another address, and not a user, whose port is not below 1024."""
     asked = "curl -so /dev/null -w '%{http_code}'"
-    assert lab.on("sms", f"{asked} --local-port 300 http://sms/runner/keys.tar") == "403"
+    assert lab.on("sms", f"{asked} --local-port 300 http://sms/WW/runner") == "403"
     assert lab.on("runner", "ls -l /etc/runner/delivery_key").startswith("-rw-------")
 
 

@@ -32,7 +32,7 @@ KEYS = {
     "signing_key": ("/etc/nodeimage/signing_key", 0o600),
 }
 """What the SMS sends (lab/guest/setup/runner.py), and where it lies here."""
-PATH = "/runner/keys.tar"
+PATH = "/WW/runner"
 READY = "/run/runner/ready"
 FIRST = "compute"
 

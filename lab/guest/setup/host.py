@@ -8,7 +8,7 @@ import string
 import time
 from collections.abc import Callable
 
-from lab.guest.setup import kept_lines, runner
+from lab.guest.setup import kept_lines
 from lab.guest.setup.cluster import Card, Description
 from lab.guest.setup.identity import USERS, Identity
 from lab.guest.system import System
@@ -75,7 +75,6 @@ def write_services(system: System, cluster: Description) -> None:
         "subnet": str(subnet),
         "network": str(subnet.network_address),
         "netmask": str(subnet.netmask),
-        "runner_keys": runner.nginx(cluster),
     }
     for template, target in (
         ("dnsmasq.conf", "/etc/rackling/dnsmasq.conf"),

@@ -11,21 +11,14 @@ from lab.guest.setup.identity import RUNNER_KEYS, USERS, Identity
 from lab.guest.system import System
 
 KEYS = "/etc/rackling/runner/keys.tar"
+ASKER = "/etc/rackling/runner/asker"
+"""Address and card of the runner: wwserver gives the keys to it only (lab/guest/warewulf/handlers.py)."""
 SIGNERS = "/etc/nodeimage/allowed_signers"
 AUTHORIZED = "/root/.ssh/authorized_keys"
 MARK = "rackling-runner"
 """The comment of our lines in the files of ssh."""
 ADMIT = 'restrict,command="/usr/lib/rackling/bin/admit-release"'
 """All that the key for deliveries can do here (sshd(8), AUTHORIZED_KEYS FILE FORMAT)."""
-# As nodes get their keys: address and port decide (usr/share/rackling/nginx.conf).
-LOCATION = """\
-    location = /runner/keys.tar {{
-        allow {address};
-        deny all;
-        if ($asker != root) {{ return 403; }}
-        alias {keys};
-    }}
-"""
 
 
 def make_keys(cluster: Description, identity: Identity) -> None:
@@ -34,17 +27,11 @@ def make_keys(cluster: Description, identity: Identity) -> None:
         identity.make_ssh_keys(RUNNER_KEYS)
 
 
-def nginx(cluster: Description) -> str:
-    """The part of the web server's configuration from which the runner gets its keys."""
-    if cluster.runner is None:
-        return ""
-    return LOCATION.format(address=cluster.runner.boot_card.address, keys=KEYS)
-
-
 def install(system: System, cluster: Description, identity: Identity) -> None:
     """Prepares the keys for the runner, and trusts what it signs; without a runner, trusts nobody."""
     if cluster.runner is None:
         system.remove(KEYS)
+        system.remove(ASKER)
         _renew(system, SIGNERS, (), mode=0o644)
         _renew(system, AUTHORIZED, (), mode=0o600)
         return
@@ -53,6 +40,8 @@ def install(system: System, cluster: Description, identity: Identity) -> None:
     system.make_dir("/etc/rackling/runner", mode=0o755)
     system.write(KEYS, _archive(_files(cluster, identity)), mode=0o640)
     system.give_to_group(KEYS, "www-data")
+    card = cluster.runner.boot_card
+    system.write(ASKER, f"{card.address} {card.mac}\n".encode())
 
 
 def _files(cluster: Description, identity: Identity) -> dict[str, bytes]:

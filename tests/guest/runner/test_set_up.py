@@ -15,6 +15,9 @@ from lab.guest.setup import runner
 from lab.guest.setup.cluster import Card, Description, Machine
 from lab.guest.setup.identity import Identity
 from lab.guest.system import System
+from lab.guest.warewulf import neighbours
+from lab.guest.warewulf.handlers import Request, handle_request
+from lab.guest.warewulf.store import Store
 from tests.guest.runner.bed import Bed
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "lab/guest/files/runner/usr/share/runner/example"
@@ -86,11 +89,26 @@ def test_lines_of_an_administrator_stay_and_a_lab_without_a_runner_trusts_nobody
     assert not sms.exists(runner.KEYS)
 
 
-def test_the_web_server_gives_the_keys_to_root_on_the_runner_only() -> None:
-    told = runner.nginx(WITH)
-    assert "allow 172.16.0.99;\n        deny all;" in told
-    assert "if ($asker != root) { return 403; }" in told
-    assert runner.nginx(WITHOUT) == ""
+@pytest.mark.parametrize(
+    ("address", "port", "mac", "status"),
+    [
+        ("172.16.0.99", 300, "52:54:00:00:00:01", 200),
+        ("172.16.0.99", 1024, "52:54:00:00:00:01", 403),  # a user of the runner
+        ("172.16.0.99", 300, "52:54:00:00:00:02", 403),  # another machine that took its address
+        ("172.16.0.98", 300, "52:54:00:00:00:01", 403),
+    ],
+)
+def test_the_sms_gives_the_keys_to_root_on_the_runner_only(
+    tmp_path: Path, address: str, port: int, mac: str, status: int
+) -> None:
+    sms, identity = prepared(tmp_path)
+    sms.write(neighbours.TABLE, f"IP\n{address} 0x1 0x2 {mac} * eth1\n".encode())
+    store = Store(sms)
+    found = handle_request(sms, store, Request("/WW/runner", {}, address, port))
+    assert (found.status, found.file) == (status, "/runner_keys/keys.tar" if status == 200 else "")
+    runner.install(sms, WITHOUT, identity)
+    assert handle_request(sms, store, Request("/WW/runner", {}, "172.16.0.99", 300)).status == 404
+    store.close()
 
 
 def test_the_example_is_a_repository_with_one_commit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
