@@ -44,7 +44,7 @@ def npm(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         (Path(target) / "tool-1.2.3.tgz").write_bytes(PACKED)
 
     monkeypatch.setattr(scripts, "run", run)
-    monkeypatch.setattr(scripts.shutil, "which", lambda _: "/usr/bin/npm")
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/npm")
     return commands
 
 
@@ -67,7 +67,7 @@ def test_other_bytes_than_the_recipe_names_are_refused(npm: list[list[str]], tmp
 
 
 def test_without_npm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(scripts.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(LabError, match="npm is not installed") as caught:
         scripts.made(SCRIPT, tmp_path, lambda _line: None)
     assert "apt-get install npm" in caught.value.hint
