@@ -69,7 +69,7 @@ NOT_IN_CI = {
     "docs": "it writes the references, and a test of `tests` compares them",
     "lock": "it renews what CI installs from, and a test of `tests` compares it with pyproject.toml",
     "exercises": "all of them take hours; smoke proves some of each chapter",
-    "pipeline": "it installs all of Ansible and needs root; tests/guest has the same with stand-ins",
+    "pipeline": "it installs all of Ansible, needs root and takes minutes; tests/guest plays the same",
     "ci": "it is what runs the others",
 }
 """The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
@@ -128,7 +128,7 @@ def prove(session: nox.Session, *options: str) -> None:
         need_machines(session)
         pytest(session, *COURSE, *options)  # one lab: its emulated processors are all that this computer has
     else:
-        need_images(session)
+        need_images(session, "sms", *(() if "--smoke" in options else ("runner",)))
         pytest(session, *COURSE, *TWO_LABS, *options)
 
 
@@ -169,6 +169,7 @@ def lint(session: nox.Session) -> None:
             "lab/rollout",
             "lab/standalone.py",
             "lab/facts/provisioned.py",
+            "lab/printable.py",
         ),
         (str(tools / "shellcheck"), "--severity=warning", *scripts),
     ]
@@ -339,7 +340,9 @@ def slurm_zipapp(session: nox.Session) -> None:
 
 @nox.session
 def pipeline(session: nox.Session) -> None:
-    """What nodeimage refuses to pack, with the real Ansible and testinfra; needs root."""
+    """A push to a runner in a real lab; and what nodeimage refuses to pack, which needs root."""
+    need_images(session, "sms", "runner")
+    pytest(session, "tests/pipeline/test_runner.py", "--timeout=900", "--durations=5")
     if os.geteuid() != 0:
         session.skip("it works in chroots, which needs root: sudo .venv/bin/nox -s pipeline")
     runner = locked_python(session, PYTHON, "pipeline")
@@ -348,7 +351,7 @@ def pipeline(session: nox.Session) -> None:
         runner,
         "-m",
         "pytest",
-        "tests/pipeline",
+        "tests/pipeline/test_gate.py",
         "--confcutdir=tests/pipeline",
         "-p",
         "no:cacheprovider",

@@ -15,6 +15,7 @@ class Role(Enum):
     COMPUTE = "compute"
     OUTSIDE = "outside"  # not part of the cluster: a foreign machine on the external network
     CLIENT = "client"  # not part of the cluster: a user's machine on the internal network, without keys
+    RUNNER = "runner"  # builds and tests images of nodes from commits; at most one, on the internal network
 
 
 class Tag(Enum):

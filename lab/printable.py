@@ -61,7 +61,7 @@ def console_text(text: str) -> str:
     """Keeps the colours of a console's output, and removes everything else that steers a terminal."""
     parts = _COLOURS.split(text)
     colours = [*_COLOURS.findall(text), ""]
-    return "".join(printable(part) + colour for part, colour in zip(parts, colours, strict=True))
+    return "".join(printable(part) + colour for part, colour in zip(parts, colours))  # noqa: B905 - no such argument in Python 3.9
 
 
 class ConsoleText:

@@ -209,8 +209,8 @@ def opens_with_its_purpose(source: Source) -> list[str]:
 
 
 def guest_is_an_island(source: Source) -> list[str]:
-    """The guest needs only the standard library and the Slurm codec; nobody imports it."""
-    allowed = ("lab.guest", "lab.siphon", *sys.stdlib_module_names)
+    """The guest needs only the standard library, the Slurm codec and what may be shown; nobody imports it."""
+    allowed = ("lab.guest", "lab.siphon", "lab.printable", *sys.stdlib_module_names)
     if source.within("lab.guest"):
         return [
             f"imports {n}" for n in sorted(set(source.imports())) if not any(covers(m, n) for m in allowed)

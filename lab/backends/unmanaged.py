@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.model import ClusterSpec, Node, Role
 
-UNMANAGED = (Role.OUTSIDE, Role.CLIENT)
+UNMANAGED = (Role.OUTSIDE, Role.CLIENT, Role.RUNNER)
 """Roles of unmanaged machines: no SMS provisions them, they boot a system of their own."""
 
 
@@ -13,7 +13,7 @@ def addresses(spec: ClusterSpec, node: Node) -> tuple[str, ...]:
     return tuple(
         f"{card.name}={card.address}/{spec.network(card.network).subnet.prefixlen}"
         for card in node.interfaces
-        if card.network == "external" or node.role is Role.CLIENT
+        if card.network == "external" or node.role in (Role.CLIENT, Role.RUNNER)
     )
 
 
@@ -21,7 +21,7 @@ def names(spec: ClusterSpec, node: Node) -> tuple[str, ...]:
     """`ADDRESS NAME` of each node that an unmanaged machine can reach; none for managed nodes."""
     if node.role is Role.OUTSIDE:
         return tuple(f"{other.external} {other.name}" for other in spec.nodes if other.external is not None)
-    if node.role is Role.CLIENT:
+    if node.role in (Role.CLIENT, Role.RUNNER):
         return tuple(
             f"{other.address} {other.name}" for other in spec.nodes if other.role is not Role.OUTSIDE
         )

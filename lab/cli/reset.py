@@ -14,6 +14,7 @@ _FATES = {
     Role.SMS: "Its disk is kept",
     Role.OUTSIDE: "Its disk is made anew",
     Role.CLIENT: "Its disk is made anew",
+    Role.RUNNER: "Its disk is made anew, with its repositories and results",
 }
 
 

@@ -10,9 +10,13 @@ from lab.cli.app import App
 from lab.cli.context import ExerciseContext, complete_exercises
 from lab.cli.options import lab_option, progress_option, yes_option
 from lab.errors import UsageError
+from lab.model import Role
 
 if TYPE_CHECKING:
     from lab.course.catalog import Exercise
+
+
+RUNNER_HINT = "lab images build runner, then: lab up -l {} --set runner.count=1"
 
 
 @click.command(short_help="Bring the lab to an exercise's start state.")
@@ -57,7 +61,9 @@ def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
     if lacking:
         raise UsageError(
             f"{exercise.name} needs a node of role {', '.join(lacking)}, and lab {context.lab} has none",
-            hint="add such a node to lab.toml, then: lab up",
+            hint=RUNNER_HINT.format(context.lab)
+            if Role.RUNNER.value in lacking
+            else "add such a node to lab.toml, then: lab up",
         )
     needed = context.needs(exercise)
     if not needed:

@@ -156,7 +156,7 @@ def _probes(node: Node, view: ClusterSnapshot) -> Iterator[Reading]:
     yield _chassis(status)
     if node.role is Role.SMS:
         yield from _sms_probes(node.name, status, view.sms)
-    elif node.role in (Role.OUTSIDE, Role.CLIENT):
+    elif node.role in (Role.OUTSIDE, Role.CLIENT, Role.RUNNER):
         yield _booted(status)
     elif not node.registered and status.stage != BOOTED:
         yield _waits(status, answered=node.mac in view.sms.known)

@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
         "g": {"role": "compute", "tag": "gpu", "count": 2},
         "outside": {"role": "outside", "cpus": 1, "memory": 256, "disk": 0},
         "client": {"role": "client", "cpus": 1, "memory": 256, "disk": 0},
+        "runner": {"role": "runner", "count": 0, "cpus": 2, "memory": 2048, "disk": 0},
     },
 }
 _VARIABLES = {"LAB_NAME": "lab", "LAB_BACKEND": "backend"}
@@ -122,6 +123,7 @@ class _ConfigBuilder:
             for problem in problems:
                 self._report(problem)
         self._check_sms(groups, invalid)
+        self._check_runner(groups)
         if self._faults or networks is None:
             raise _refusal(self._faults)
         return ClusterSpec(
@@ -218,6 +220,19 @@ class _ConfigBuilder:
             self._report(Problem(path, f"a lab has exactly one SMS; this one has {', '.join(heads)}"))
         elif not heads and not invalid:
             self._report(Problem(("nodes", "sms", "role"), 'a lab needs a node with role = "sms"'))
+
+    def _check_runner(self, groups: Sequence[NodeGroup]) -> None:
+        """A runner needs containers with their usual trust: its image and systemd-nspawn are for these."""
+        runners = [one.name for one in groups if one.role is Role.RUNNER and one.names]
+        if len(runners) > 1:
+            path = ("nodes", runners[-1], "role")
+            self._report(Problem(path, f"a lab has at most one runner; this one has {', '.join(runners)}"))
+        for key, only in (("backend", "docker"), ("trust", "learner")) if runners else ():
+            if self._tree[key] != only:
+                words = (
+                    f'nodes.{runners[0]}: a runner needs {key} = "{only}"; this lab has "{self._tree[key]}"'
+                )
+                self._report(Problem(("nodes", runners[0], "count"), words))
 
 
 def _parse(path: Path) -> tuple[str, Table]:

@@ -16,7 +16,7 @@ from lab.config.subnets import Layout, address_fault, layout
 from lab.model import Interface, Network, Node, Role, Tag
 
 INTERNAL, EXTERNAL = "internal", "external"
-SMALLEST_SMS = 512
+SMALLEST_SMS, SMALLEST_RUNNER = 512, 1024
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _CARDS = {  # which card is on which network; the same as in the OpenHPC tutorial
     Role.SMS: ((EXTERNAL, "eth0"), (INTERNAL, "eth1")),
@@ -24,6 +24,7 @@ _CARDS = {  # which card is on which network; the same as in the OpenHPC tutoria
     Role.COMPUTE: ((INTERNAL, "eth0"),),
     Role.OUTSIDE: ((EXTERNAL, "eth0"),),
     Role.CLIENT: ((INTERNAL, "eth0"),),
+    Role.RUNNER: ((INTERNAL, "eth0"),),
 }
 
 
@@ -48,8 +49,8 @@ class NodeGroup:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its nodes."""
-        if self.count is None:
-            return (self.name,)
+        if self.count is None or self.role is Role.RUNNER:
+            return (self.name,) if self.count != 0 else ()
         return tuple(f"{self.name}{number}" for number in range(1, self.count + 1))
 
 
@@ -145,6 +146,8 @@ def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
         yield Problem(
             (*path, "first_address"), f"{where}.first_address: an outside node has no internal address"
         )
+    if found.role is Role.RUNNER:
+        yield from _runner_problems(found, path)
     if found.role is not Role.SMS:
         return
     if found.count is not None:
@@ -154,6 +157,16 @@ def _role_problems(found: NodeGroup, table: Mapping[str, Any]) -> Iterator[Probl
     if found.memory < SMALLEST_SMS:
         yield Problem(
             (*path, "memory"), f"{where}.memory = {found.memory}: an SMS needs at least {SMALLEST_SMS}"
+        )
+
+
+def _runner_problems(found: NodeGroup, path: tuple[str, ...]) -> Iterator[Problem]:
+    where = ".".join(path)
+    if (found.count or 0) > 1:
+        yield Problem((*path, "count"), f"{where}.count = {found.count}: a lab has at most one runner")
+    if found.names and found.memory < SMALLEST_RUNNER:
+        yield Problem(
+            (*path, "memory"), f"{where}.memory = {found.memory}: a runner needs at least {SMALLEST_RUNNER}"
         )
 
 
@@ -196,10 +209,12 @@ def _overfull(groups: Sequence[NodeGroup], networks: Mapping[str, Network]) -> I
 def _layout(groups: Sequence[NodeGroup], networks: Mapping[str, Network]) -> Layout:
     free = [found for found in groups if found.first_address is None]
     compute = [(found.name, found.index, len(found.names)) for found in free if found.role is Role.COMPUTE]
-    logins, clients = (
-        sum(len(found.names) for found in free if found.role is role) for role in (Role.LOGIN, Role.CLIENT)
+    logins, clients, runners = (
+        sum(len(found.names) for found in free if found.role is role)
+        for role in (Role.LOGIN, Role.CLIENT, Role.RUNNER)
     )
-    return layout({name: network.subnet for name, network in networks.items()}, compute, logins, clients)
+    subnets = {name: network.subnet for name, network in networks.items()}
+    return layout(subnets, compute, logins, clients, runners)
 
 
 def _addresses(
@@ -224,6 +239,8 @@ def _host(found: NodeGroup, number: int, ordinal: int, plan: Layout) -> int:
         return plan.starts[found.name] + number
     if found.role is Role.CLIENT:
         return plan.client(ordinal)
+    if found.role is Role.RUNNER:
+        return plan.runner()
     return {Role.SMS: 1, Role.LOGIN: 2 + ordinal}.get(found.role, 0)
 
 

@@ -10,6 +10,7 @@ WIDEST, NARROWEST = 8, 29
 BLOCK = 256  # host numbers that each group of compute nodes has to itself, where the subnet has room
 CLIENT = 100  # host number of a client on the internal network; the last one if the network is small
 FIRST = 10  # host number of the SMS on the external network; smaller if the network is small
+RUNNER = 99  # host number of a runner on the internal network; the last one before the clients if it is small
 OUTSIDE = 66  # host number of the outside node on the external network; the last one if it is small
 _UNUSABLE = (  # RFC 6890: no host sends packets to these, or none answers
     (IPv4Network("0.0.0.0/8"), 'which means "this network"'),
@@ -55,10 +56,15 @@ class Layout:
     external_hosts: int
     starts: Mapping[str, int]  # of the first node of each group of compute nodes
     wide: bool  # whether groups have blocks with room to grow, large enough to hold a client's usual number
+    clients: int = 0  # how many clients there are
 
     def client(self, number: int) -> int:
         """The internal host number of a client; clients are counted from 0."""
         return CLIENT + number if self.wide else self.hosts - number
+
+    def runner(self) -> int:
+        """The internal host number of a runner."""
+        return RUNNER if self.wide else self.hosts - self.clients
 
     def server(self, number: int) -> int:
         """The external host number of the SMS (0) or of a login node (from 1)."""
@@ -70,7 +76,11 @@ class Layout:
 
 
 def layout(
-    subnets: Mapping[str, IPv4Network], compute: Sequence[tuple[str, int, int]], logins: int, clients: int
+    subnets: Mapping[str, IPv4Network],
+    compute: Sequence[tuple[str, int, int]],
+    logins: int,
+    clients: int,
+    runners: int = 0,
 ) -> Layout:
     """Divides the internal subnet: each compute group gets a block; if they do not fit, the next numbers.
 
@@ -85,9 +95,9 @@ def layout(
     wide = block > CLIENT + clients
     last = max((starts[name] + count - 1 for name, _, count in compute if count), default=1 + logins)
     roomy = 1 + logins < block and all(count < block for _, _, count in compute)
-    if not roomy or (not wide and last > hosts - clients):
+    if not roomy or (not wide and last > hosts - clients - runners):
         starts, wide = _packed(compute, 2 + logins), False
-    return Layout(hosts, external, starts, wide)
+    return Layout(hosts, external, starts, wide, clients)
 
 
 def _packed(compute: Sequence[tuple[str, int, int]], start: int) -> dict[str, int]:

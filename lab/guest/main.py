@@ -19,6 +19,8 @@ PROGRAMS = {
     "absent": "lab.guest.warewulf.absent",
     "wwserver": "lab.guest.warewulf.server",
     "nodeimage": "lab.guest.nodeimage.program",
+    "runner": "lab.guest.runner.program",
+    "admit-release": "lab.guest.runner.admission",
     "handout": "lab.guest.setup.program",
     "renew": "lab.guest.setup.rotate_identity",
 }

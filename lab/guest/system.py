@@ -183,7 +183,11 @@ class System:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def follow(
-        self, command: Sequence[str], line: Callable[[str], None], environment: Mapping[str, str]
+        self,
+        command: Sequence[str],
+        line: Callable[[str], None],
+        environment: Mapping[str, str],
+        folder: str | None = None,
     ) -> Outcome:
         """Runs a command without input and hands over each line of its output and errors as it comes."""
         import subprocess
@@ -196,6 +200,7 @@ class System:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
+                cwd=folder,
             ) as process:
                 assert process.stdout is not None  # noqa: S101 (for mypy)
                 for raw in process.stdout:

@@ -28,7 +28,7 @@ sys.exit(main(["{name}", *sys.argv[1:]]))
 """
 NEEDED = {"nodeimage": ("__init__.py", "main.py", "system.py", "archive/", "nodeimage/")}
 """What of lab/guest the programs need that are useful without a lab."""
-SHARED = ("siphon/fetch/hostlist.py",)
+SHARED = ("siphon/fetch/hostlist.py", "printable.py")
 """Modules outside lab/guest that its programs import; they import the standard library only."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -37,6 +37,8 @@ def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
         for tree, names in store.wanted:
             root = Path(folder) / tree.name
             _unpack(tars[tree.name], root)
+            if store.whole:
+                (root / "var/lib/dpkg/status").write_text("", encoding="utf-8")
             _fetch(tree, names, root, repository)
         _write_index(repository, {name for _, names in store.wanted for name in names})
         with tarfile.open(unfinished, "w") as archive:

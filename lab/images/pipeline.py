@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.backends.docker.images import ImageStore
 from lab.backends.editions import edition
 from lab.errors import LabError, did_you_mean
-from lab.images import packages, stages
+from lab.images import packages, scripts, stages
 from lab.images.bundle import write_bundle
 from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
 from lab.system_errors import writing
@@ -69,6 +69,7 @@ def kept_names() -> frozenset[str]:
     """The names of all trees and package stores that recipes have."""
     recipes = [_image(name) for name in names()]
     stores = {recipe.store.name for recipe in recipes if recipe.store}
+    stores |= {recipe.script.package for recipe in recipes if recipe.script}
     return frozenset(stores | {tree.name for recipe in recipes for _, tree in recipe.trees})
 
 
@@ -77,6 +78,7 @@ def base_key(recipe: Recipe) -> str:
     parent = [base_key(_image(recipe.parent)).encode()] if recipe.parent else []
     parent += [top_key(_image(recipe.on)).encode()] if recipe.on else []
     store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
+    store += [recipe.script.key.encode()] if recipe.script else []
     return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
 
@@ -98,9 +100,9 @@ def top_key(recipe: Recipe) -> str:
 
 
 def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Path]:
-    """Makes the trees and package stores of recipes, two trees at a time: most of the time is waiting.
+    """Makes the trees, package stores and scripts of recipes, two trees at a time.
 
-    Ctrl-C, and one tree that fails, stop the others at once.
+    Most of the time is waiting. Ctrl-C, and one tree that fails, stop the others at once.
     """
     trees = {tree.name: tree for recipe in recipes for _, tree in recipe.trees}
     stop = threading.Event()
@@ -115,7 +117,9 @@ def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Pa
             raise
     tars = {name: job.result() for name, job in jobs.items()}
     stores = [recipe.store for recipe in recipes if recipe.store]
-    return tars | {store.name: _make_store(store, tars, cache, say) for store in stores}
+    tars |= {store.name: _make_store(store, tars, cache, say) for store in stores}
+    wanted = [recipe.script for recipe in recipes if recipe.script]
+    return tars | {script.package: scripts.made(script, cache, say) for script in wanted}
 
 
 def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> Path:

@@ -35,6 +35,23 @@ class Store:
     path: str  # in the image
     wanted: tuple[tuple[Tree, tuple[str, ...]], ...]  # trees, and the names of packages for each
     key: str
+    whole: bool = False  # with what the trees have already: to install new trees from
+
+
+@dataclass(frozen=True)
+class Script:
+    """A program in JavaScript that npm fetches: one file of one package, which needs no other."""
+
+    package: str
+    version: str
+    integrity: str  # as npm and its lock files write it (W3C, Subresource Integrity)
+    file: str  # in the package
+    path: str  # its folder in the image
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that decides its content."""
+        return digest([repr(self).encode()])
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,7 @@ class Recipe:
     on: str | None = None  # the finished image that this one is built on; it then has no trees
     native: str | None = None  # the image whose /native provides compiled programs
     store: Store | None = None
+    script: Script | None = None
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
@@ -86,6 +104,7 @@ def load(name: str) -> Recipe | None:
         on=image.get("on"),
         native=image.get("native"),
         store=_store(name, image.get("store"), release),
+        script=Script(**image["script"]) if "script" in image else None,
     )
 
 
@@ -115,7 +134,9 @@ def _store(name: str, table: dict[str, Any] | None, release: str | None) -> Stor
         return None
     wanted = tuple((tree(other, release), tuple(packages)) for other, packages in table["packages"].items())
     parts = [f"{one.key} {packages}".encode() for one, packages in wanted]
-    return Store(f"{name}-store", table["path"], wanted, digest(parts))
+    whole = table.get("whole", False)
+    key = digest([*parts, b"whole"] if whole else parts)
+    return Store(f"{name}-store", table["path"], wanted, key, whole)
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -76,6 +76,9 @@ def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Pat
         if recipe.store:
             archive.add(tars[recipe.store.name], arcname="store.tar")
             lines.append(f"ADD store.tar {recipe.store.path}")
+        if recipe.script:
+            archive.add(tars[recipe.script.package], arcname="script.tar")
+            lines.append(f"ADD script.tar {recipe.script.path}")
         _add_text(archive, "Dockerfile", "\n".join(lines) + "\n")
 
 

@@ -18,6 +18,7 @@ from lab.course.lint import Wrong
 from lab.course.script import Block
 from lab.course.solving import type_blocks
 from lab.course.variables import fill_text
+from lab.model import Role
 
 PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}
 LAB = [sys.executable, "-m", "lab.cli.main"]
@@ -97,7 +98,12 @@ class Lab:
 
     def lacks(self, exercise: Exercise) -> list[str]:
         """What the exercise needs and this lab's backend cannot do."""
-        if not exercise.capabilities:
-            return []
-        missing = App(self.environ).backend.probe().missing
-        return [need for need in exercise.capabilities if need in missing]
+        backend = App(self.environ).backend
+        runner = ["runner"] if Role.RUNNER in exercise.roles and backend.name != "docker" else []
+        missing = backend.probe().missing if exercise.capabilities else ()
+        return [*runner, *(need for need in exercise.capabilities if need in missing)]
+
+    def provide(self, exercise: Exercise) -> None:
+        """Adds the runner that the exercise needs; a lab has none otherwise."""
+        if Role.RUNNER in exercise.roles:
+            self.run("up", "--set", "runner.count=1", "-y")

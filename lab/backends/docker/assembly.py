@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ DISK = "/disk"
 CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
 NOBODY = "lab images build chassis-nobody sms-nobody"
+RUNNER = "lab images build runner"
 Entry = dict[str, Any]
 HOSTS = "127.0.0.1 localhost\n"
 UNREAD = "cluster.unread"
@@ -54,17 +56,22 @@ class Images:
 
     chassis: str
     sms: str
+    runner: str = ""  # only where a runner is to be made
 
     def of(self, node: Node) -> str:
         """The image of a node's container."""
+        if node.role is Role.RUNNER:
+            return self.runner
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
-def images(client: APIClient, trust: Trust = Trust.LEARNER) -> Images:
-    """The images of the last build; LabError when one was never built, or does not fit this version."""
+def images(client: APIClient, trust: Trust = Trust.LEARNER, made: Iterable[Node] = ()) -> Images:
+    """The images of the last build, as the nodes to make need them; LabError when one was never built, or is outdated."""
     found = [_image(client, name) for name in ("chassis", "sms")]
     if trust is Trust.NOBODY:
         found = [_shifted(client, name, on) for name, on in zip(("chassis", "sms"), found, strict=True)]
+    elif any(node.role is Role.RUNNER for node in made):
+        found.append(_image(client, "runner", RUNNER))
     return Images(*(str(image["Id"]) for image in found))
 
 

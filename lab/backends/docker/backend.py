@@ -110,16 +110,18 @@ class DockerBackend:
     def apply(self, spec: ClusterSpec, actions: Sequence[Action], say: Say) -> None:
         """Executes a plan: in the order that containers, their storage and their cables need."""
         strays.refuse(self.client, spec)  # also here: nobody asks what is stale of a lab that there is not
+        made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
+        images = assembly.images(self.client, spec.trust, made) if made else None
         assembly.record(self.client, spec)
         self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
         restarted = nodes_of(actions, Verb.RESTART)
         for_each_parallel(restarted, lambda name: self._unplug(spec.lab, name))
-        made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
         powered = (*restarted, *nodes_of(actions, Verb.POWER_ON))
         cabled = bool(made or powered or nodes_of(actions, Verb.CONNECT))
         if cabled:
             self._start_switch(spec, say)
-        self._make_all(spec, made, say)
+        if images is not None:
+            self._make_all(spec, made, images, say)
         changed = nodes_of(actions, Verb.CHANGE)
         self._change(spec, changed)
         if cabled:
@@ -213,10 +215,11 @@ class DockerBackend:
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
         spec = self._spec(lab)
-        images = assembly.images(self.client, spec.trust)
+        present = inspection.containers(self.client, lab)
+        gone = [node for node in spec.nodes if node.name not in present]
+        images = assembly.images(self.client, spec.trust, gone)
         image, powered = snapshots.find(self.client, lab, name)
         pending_restore.begin(self.client, spec, name)
-        present = inspection.containers(self.client, lab)
         if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
             for_each_parallel(_running(present), lambda name: self._unplug(lab, name))
         self._start_switch(spec, say)
@@ -284,10 +287,7 @@ class DockerBackend:
             say("removing " + " ".join(names))
             removal.containers(self.client, [container_name(spec.lab, name) for name in names])
 
-    def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], say: Say) -> None:
-        if not nodes:
-            return
-        images = assembly.images(self.client, spec.trust)
+    def _make_all(self, spec: ClusterSpec, nodes: Sequence[Node], images: assembly.Images, say: Say) -> None:
         say("creating " + " ".join(node.name for node in nodes))
         for_each_parallel(nodes, lambda node: self._make(spec, node, chassis_of(spec, node, images.of(node))))
 

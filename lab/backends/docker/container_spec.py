@@ -24,7 +24,8 @@ HOME, PUB, IDENTITY, CACHE, DISKS = "home", "pub", "identity", "cache", "disks"
 SPECIFICATION, RESTORING, BOOTING = "spec", "restoring", "booting"  # volumes that only carry labels
 VOLUMES = (HOME, PUB, IDENTITY, CACHE, DISKS)
 EPHEMERAL = "borrowed"  # the identity while a start state is being created; removed afterwards
-_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client"}  # the others: from the network
+_BOOT = {Role.SMS: "disk", Role.OUTSIDE: "own", Role.CLIENT: "client", Role.RUNNER: "runner"}
+"""What a chassis boots; without an entry: from the network."""
 # With `trust = "nobody"`, the 65536 ids of all nodes begin here (lab/guest/files/chassis/own_ids.sh). All
 # labs of an engine have the same: files of an SMS's disk lie in layers of an image, which the kernel cannot
 # show to each lab under other ids. Neither systemd nor subuid(5) gives them away (systemd, UIDS-GIDS.md).
@@ -98,13 +99,13 @@ def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> di
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: `boot` binds it on the SMS's disk, nodes mount it as if over NFS; strangers lack it.
+    """Shared storage: `boot` binds it on the SMS's disk, nodes mount it as if over NFS; strangers, runners lack it.
 
     No volume is mounted on a disk: each time that the engine starts the container, it would follow links
     there, which root in the node makes, into the chassis. All nodes' disks share one volume; the SMS's
     chassis mounts it for snapshots, no node sees it.
     """
-    if role is Role.OUTSIDE:
+    if role in (Role.OUTSIDE, Role.RUNNER):
         return ()
     home, pub, keys, unpacked, disks = (
         volume_name(spec.lab, use) for use in (HOME, PUB, identity, CACHE, DISKS)

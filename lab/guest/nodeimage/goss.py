@@ -15,7 +15,7 @@ from lab.guest.nodeimage.control import Control
 from lab.guest.nodeimage.errors import CONTROL, FAILED, NodeImageError, missing_program
 from lab.guest.system import Outcome
 
-INSTALL = "install the goss program in /usr/local/bin (Debian has no package of it)"
+INSTALL = "apt install goss (Debian 13), or put the program in /usr/local/bin"
 
 
 def run(job: Job) -> list[Control]:

@@ -59,6 +59,11 @@ class Description:
         return tuple(machine for machine in self.machines if machine.role == "compute")
 
     @property
+    def runner(self) -> Machine | None:
+        """The machine that builds images from commits, if the lab has one."""
+        return next((machine for machine in self.machines if machine.role == "runner"), None)
+
+    @property
     def stateless(self) -> tuple[Machine, ...]:
         """Nodes that the SMS provisions."""
         return tuple(machine for machine in self.machines if machine.role in ("login", "compute"))

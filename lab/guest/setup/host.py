@@ -58,9 +58,13 @@ def write_hosts(system: System, cluster: Description) -> None:
     """Writes the SMS's own lines to /etc/hosts, above the lines that Warewulf writes."""
     sms = cluster.sms
     ours = f"127.0.0.1 localhost\n{sms.boot_card.address:<23}{sms.name} {sms.name}.localdomain\n"
+    other = cluster.runner
+    if other is not None:
+        ours += f"{other.boot_card.address:<23}{other.name} {other.name}.localdomain\n"
     current = system.text("/etc/hosts", "")
     if ours not in current:
-        rest = [line for line in current.splitlines() if line.split() != ["127.0.0.1", "localhost"]]
+        former = [line.split() for line in ours.splitlines()]
+        rest = [line for line in current.splitlines() if line.split() not in former]
         system.write("/etc/hosts", (ours + "\n".join([*rest, ""])).encode())
 
 
@@ -123,10 +127,14 @@ def known_hosts(cluster: Description, identity: Identity) -> list[str]:
     """The lines of known_hosts for all machines: nodes share one key, as Warewulf's do (wwinit ssh_keys)."""
     sms = cluster.sms
     names = [name for machine in cluster.stateless for name in (machine.name, str(machine.boot_card.address))]
-    return [
+    rows = [
         f"{sms.name},{sms.boot_card.address} {_bare(identity.public_key('host_sms'))}",
         f"{','.join(names)} {_bare(identity.public_key('host_nodes'))}",
     ]
+    other = cluster.runner
+    if other is not None:
+        rows.append(f"{other.name},{other.boot_card.address} {_bare(identity.public_key('host_runner'))}")
+    return rows
 
 
 def _bare(public_key: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from lab.guest.system import System
 
@@ -12,6 +12,8 @@ FOLDER = "/var/lib/rackling"
 MUNGE_KEY, JWT_KEY, PASSWORDS = "munge.key", "jwt_hs256.key", "passwords.json"
 USERS = ("user1", "user2")
 SSH_KEYS = ("host_sms", "host_nodes", "root", *USERS)
+RUNNER_KEYS = ("host_runner", "delivery", "signing")
+"""Made only in a lab that has a runner."""
 MUNGE_KEY_BYTES = 128  # munged(8): at least 32, at most 1024
 SYLLABLES = [c + v for c in "bdfghjklmnprstvz" for v in "aeiou"]
 
@@ -29,7 +31,7 @@ class Identity:
     def __init__(self, system: System) -> None:
         self.system = system
         system.make_dir(f"{FOLDER}/ssh", mode=0o700)
-        self._make_ssh_keys()
+        self.make_ssh_keys(SSH_KEYS)
 
     def munge_key(self) -> bytes:
         """The secret shared by all munge daemons of the cluster."""
@@ -46,15 +48,16 @@ class Identity:
         return found
 
     def private_key(self, name: str) -> bytes:
-        """One of the ssh private keys that SSH_KEYS names."""
+        """One of the ssh private keys that were made."""
         return self.system.read(f"{FOLDER}/ssh/{name}")
 
     def public_key(self, name: str) -> str:
         """The public half, as one line `ssh-ed25519 BASE64 COMMENT`."""
         return self.system.text(f"{FOLDER}/ssh/{name}.pub").strip()
 
-    def _make_ssh_keys(self) -> None:
-        for name in SSH_KEYS:
+    def make_ssh_keys(self, names: Iterable[str]) -> None:
+        """Generates those of the named keys that are missing."""
+        for name in names:
             path = f"{FOLDER}/ssh/{name}"
             if not self.system.exists(path):
                 command = [

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from lab.guest.setup import cluster, host, provisioning, slurm, sms_address, vm_host
+from lab.guest.setup import cluster, host, provisioning, runner, slurm, sms_address, vm_host
 from lab.guest.setup.adopt_identity import FILES, Adoption
 from lab.guest.setup.identity import Identity
 from lab.guest.system import System
@@ -36,9 +36,11 @@ def _set_up(system: System) -> None:
     host.raise_network(system, description)
     host.write_hosts(system, description)
     identity = Identity(system)
+    runner.make_keys(description, identity)
     adoption = Adoption(system, identity)
     host.install_keys(system, description, identity)
     host.install_users(system, identity, renew=adoption.needed)
+    runner.install(system, description, identity)
     host.write_services(system, description)
     if description.own_kernels:
         vm_host.prepare(system, description)

@@ -22,6 +22,8 @@ and here.
 """
 SERVED_IMAGES = "/vnfs_images/"
 """Where nginx has the images; nobody outside can ask for it, only an answer of ours can point there."""
+RUNNER, ASKER, RUNNER_KEYS = "runner", "/etc/rackling/runner/asker", "/runner_keys/keys.tar"
+"""The path for the runner's keys, which is the lab's own; who may have them; where nginx has them."""
 INTERPRETER_SECONDS = 10.0
 
 _HWADDR = re.compile(r"^([0-9a-f]{2}:){5,7}[0-9a-f]{2}$")
@@ -53,10 +55,12 @@ def handle_request(system: System, store: Store, request: Request) -> Response:
     """Answers as Warewulf's CGI programs do; checks access before anything else."""
     name = request.path.removeprefix(PREFIX) if request.path.startswith(PREFIX) else ""
     image = _IMAGE.match(name)
-    if not image and name not in _HANDLERS:
+    if not image and name not in _HANDLERS and name != RUNNER:
         return Response(404)
     if not 0 < request.port < PRIVILEGED:
         return Response(403)
+    if name == RUNNER:
+        return _runner(system, request)
     if image:
         return _image(system, store, request, *image.groups())
     return _handle_node(system, store, request, _HANDLERS[name])
@@ -85,6 +89,16 @@ def _is_asking(system: System, node: Record, request: Request) -> bool:
     if not node.enabled or request.address not in node.ipaddrs:
         return False
     return neighbours.hwaddr_of(system, request.address) in node.hwaddrs
+
+
+def _runner(system: System, request: Request) -> Response:
+    """The runner's keys, for its address and card: as for nodes, but it is no node that Warewulf knows."""
+    address, _, hwaddr = system.text(ASKER, "").strip().partition(" ")
+    if not address:
+        return Response(404)
+    if request.address != address or neighbours.hwaddr_of(system, address) != hwaddr:
+        return Response(403)
+    return Response(200, file=RUNNER_KEYS)
 
 
 def _image(system: System, store: Store, request: Request, name: str, checksum: str) -> Response:

@@ -455,3 +455,25 @@ def test_a_label_of_an_older_lab_is_still_read() -> None:
 def test_what_is_no_specification_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         spec_from_json(text)
+
+
+def test_a_lab_has_a_runner_only_if_it_asks_for_one() -> None:
+    assert not [node for node in load(None, (), {}, None).nodes if node.role is Role.RUNNER]
+    node = load(None, ("runner.count=1",), {}, None).node("runner")
+    assert (node.role, node.memory, node.disk) == (Role.RUNNER, 2048, 0)
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (("runner.count=2",), "nodes.runner.count = 2: a lab has at most one runner"),
+        (("runner.count=1", "backend=libvirt"), 'a runner needs backend = "docker"; this lab has "libvirt"'),
+        (("runner.count=1", "trust=nobody"), 'a runner needs trust = "learner"; this lab has "nobody"'),
+        (("runner.count=1", "runner.memory=512"), "nodes.runner.memory = 512: a runner needs at least 1024"),
+        (("runner.count=1", "client.role=runner", "client.memory=1024"), "this one has client, runner"),
+    ],
+)
+def test_a_runner_that_cannot_work_is_refused(sets: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, sets, {}, None)
+    assert said in caught.value.evidence

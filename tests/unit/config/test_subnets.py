@@ -194,3 +194,20 @@ def test_addresses_and_macs_that_cannot_work_are_refused_where_they_are_written(
     tmp_path: Path, text: str, line: str
 ) -> None:
     assert refusal(tmp_path, text) == [line]
+
+
+@pytest.mark.parametrize(
+    ("subnet", "runner"),
+    [
+        ("172.16.0.0/16", "172.16.0.99"),
+        ("192.168.7.0/24", "192.168.7.253"),
+        ("192.168.7.16/28", "192.168.7.29"),
+    ],
+)
+def test_a_runner_has_an_address_that_no_client_changes(tmp_path: Path, subnet: str, runner: str) -> None:
+    spec = built(tmp_path, INTERNAL.format(subnet), "runner.count=1")
+    assert addresses(spec)["runner"] == runner
+    assert len(set(addresses(spec).values())) == len(addresses(spec))
+    assert {name: one for name, one in addresses(spec).items() if name != "runner"} == addresses(
+        built(tmp_path, INTERNAL.format(subnet))
+    )

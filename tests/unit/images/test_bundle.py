@@ -38,6 +38,7 @@ def test_it_holds_programs_and_no_plain_files(bundle: Path) -> None:
         "lab/siphon/__init__.py",
         "lab/siphon/fetch/__init__.py",
         "lab/siphon/fetch/hostlist.py",
+        "lab/printable.py",
     ]
 
 

@@ -66,6 +66,7 @@ class Host:
     def __init__(self, *, refuses: str = "") -> None:
         self.refuses = refuses
         self.commands: list[list[str]] = []
+        self.installed: set[str] = set()
 
     def run(self, command: Sequence[str], **_more: object) -> SimpleNamespace:
         self.commands.append(list(command))
@@ -73,7 +74,7 @@ class Host:
             name = Path(command[-1]).name.partition("_")[0]
             return SimpleNamespace(stdout=f"Package: {name}\nVersion: 1\n")
         options = dict(word[2:].partition("=")[::2] for word in command if word.startswith("-o"))
-        assert Path(options["Dir::State::status"]).read_text() == "text"
+        self.installed.add(Path(options["Dir::State::status"]).read_text())
         for name in command[command.index("--") + 1 :] if "install" in command else ():
             if name == self.refuses:
                 raise LabError("apt-get ended with status 100", evidence=f"no package {name}")
@@ -96,7 +97,9 @@ def test_a_store_is_a_repository_with_an_index(
 ) -> None:
     old = tmp_path / "head-store-000000000000.tar"
     old.touch()
-    target = make(head, tmp_path, Host(), monkeypatch)
+    host = Host()
+    target = make(head, tmp_path, host, monkeypatch)
+    assert host.installed == {"text"}  # what the tree has already is not fetched
     with tarfile.open(target) as archive:
         found: dict[str, Any] = {entry.name: archive.extractfile(entry) for entry in archive}
         index = found["Packages"].read().decode()
@@ -108,6 +111,19 @@ def test_a_store_is_a_repository_with_an_index(
     assert [name for name in sorted(stanzas) if "Chosen: yes" in stanzas[name]] == ["jq", "tree"]
     assert not old.exists()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_whole_store_has_what_the_trees_have_already_too(
+    folder: Path, head: recipe.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "containers/head/image.toml"
+    path.write_text(
+        path.read_text().replace("[image.store.packages]", "whole = true\n[image.store.packages]")
+    )
+    whole, host = loaded("head"), Host()
+    assert pipeline.base_key(whole) != pipeline.base_key(head)
+    make(whole, tmp_path, host, monkeypatch)
+    assert host.installed == {""}
 
 
 def test_a_package_that_is_not_there_is_told_and_nothing_kept(

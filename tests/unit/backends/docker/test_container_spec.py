@@ -74,6 +74,16 @@ def test_machines_of_no_cluster_see_no_images_and_no_disks() -> None:
     )
 
 
+def test_a_runner_has_a_disk_of_its_own_and_sees_no_storage_of_the_cluster() -> None:
+    spec = load(None, ("runner.count=1",), {}, "mine")
+    runner = made("runner", spec)
+    assert runner.binds == ()
+    assert runner.environment["LAB_BOOT"] == "runner"
+    assert runner.environment["LAB_EXTERNAL"] == "eth0=172.16.0.99/16"
+    assert "172.16.0.1 sms" in runner.environment["LAB_NAMES"].split(";")
+    assert "172.16.0.99 runner" in made("client", spec).environment["LAB_NAMES"].split(";")
+
+
 def test_a_chassis_may_change_its_root_and_look_into_no_kernel() -> None:
     options = host_config(made("c1"), 2)["security_opt"]
     (told,) = (option.removeprefix("seccomp=") for option in options if option.startswith("seccomp="))
