@@ -167,6 +167,7 @@ def lint(session: nox.Session) -> None:
             "lab/guest",
             "lab/siphon",
             "lab/rollout",
+            "lab/slurm_token",
             "lab/standalone.py",
             "lab/facts/provisioned.py",
         ),
@@ -191,14 +192,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """The tests of the guest, of siphon and of rollout on their oldest Python."""
+    """The tests of the guest, of siphon, rollout and slurm-token on their oldest Python."""
     python = guest_python()
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
         session.skip(f"no Python {GUEST_PYTHON} here; install one, e.g. with pyenv install {GUEST_PYTHON}")
     runner = locked_python(session, python, "guest")
     # The fixtures one folder up belong to the harness, which needs a newer Python.
-    for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout"):
+    for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout", "tests/unit/slurm_token"):
         command = (
             runner,
             "-m",
@@ -328,10 +329,10 @@ def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -
 
 @nox.session
 def slurm_zipapp(session: nox.Session) -> None:
-    """Builds dist/siphon.pyz and dist/rollout.pyz, compiled for every Python from 3.9 on that is here."""
+    """Builds siphon.pyz, rollout.pyz, slurm-token.pyz in dist/, compiled for every Python from 3.9 on here."""
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
-    for program in ("siphon", "rollout"):
-        target = ROOT / "dist" / f"{program}.pyz"
+    for program in ("siphon", "rollout", "slurm_token"):
+        target = ROOT / "dist" / f"{program.replace('_', '-')}.pyz"
         session.run(PYTHON, "-m", "lab.standalone", program, str(target), *found)
         for python in found:
             session.run(python, "-I", "-S", str(target), "--version", external=True)

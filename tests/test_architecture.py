@@ -25,7 +25,7 @@ SENT = ("lab.facts.provisioned",)
 AT_THE_OTHER_END = ("lab.foreground", "lab.nodes.copying")
 
 # Programs that are useful alone, and what packs them.
-OUTSIDE_THE_HARNESS = ("lab.rollout.programs", "lab.standalone")
+OUTSIDE_THE_HARNESS = ("lab.rollout.programs", "lab.slurm_token.openssl", "lab.standalone")
 
 # What may be imported only behind one door. A door covers the modules below it.
 DOORS = {
@@ -48,7 +48,7 @@ PURE = (
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
 # A check crashes or hangs by its author's mistake; the others must still be judged.
-CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.rollout.cli", "lab.siphon.cli")
+CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.rollout.cli", "lab.siphon.cli", "lab.slurm_token.cli")
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")
 CHECK_MAY_NOT = (*IMPURE, "docker", "importlib", "libvirt", "requests", "threading", "urllib")
@@ -119,7 +119,7 @@ def only_the_command_line_talks(source: Source) -> list[str]:
     ]
 
 
-COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli")
+COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli", "lab.slurm_token.cli")
 
 # Programs that the harness starts as processes of their own.
 PROGRAMS = ("lab.backends.libvirt.programs",)
