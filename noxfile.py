@@ -35,6 +35,7 @@ LOCKED = {
     "libvirt": ("pyproject.toml", "--extra=libvirt"),
     "build": ("--group=build",),
     "guest": ("--group=guest",),
+    "jupyter": ("--group=jupyter",),
     "pipeline": ("--group=pipeline",),
 }
 """The files in requirements/, and what in pyproject.toml each of them pins."""

@@ -117,6 +117,11 @@ def write(target: Path, token: str) -> None:
         raise TokenError(f"the token cannot be written to {target}: {problem.strerror}") from None
 
 
+def now() -> float:
+    """Seconds since 1970, as in a token's `expires`."""
+    return time.time()
+
+
 def keep(place: Place, target: Path, stop: threading.Event, complain: Callable[[TokenError], None]) -> None:
     """Renews the file at half of each token's life until `stop`; a failure is told once and tried again."""
     failures, told = 0, ""
@@ -125,7 +130,7 @@ def keep(place: Place, target: Path, stop: threading.Event, complain: Callable[[
             got = place.ask()
             write(target, got.token)
             failures, told = 0, ""
-            pause = max(1.0, (got.expires - time.time()) / 2)
+            pause = max(1.0, (got.expires - now()) / 2)
         except TokenError as problem:
             if problem.message != told:
                 complain(problem)

@@ -97,8 +97,10 @@ class KeyFolder:
         return path
 
     def add(self) -> Key:
-        """Makes a key that is valid and does not sign yet."""
-        self.make()
+        """Makes a key that is valid and does not sign yet; the first one of a new folder signs."""
+        if not (self.path / STATE).exists():
+            self.make()
+            return self.read().keys[0]
         with self._locked():
             keys, key = self.read(), self._new()
             self._write(replace(keys, keys=(*keys.keys, key)))

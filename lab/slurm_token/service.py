@@ -19,6 +19,7 @@ from lab.slurm_token.rate import Limit
 
 REQUEST_SECONDS = 5.0
 LOCAL = "/v1/token"
+HEALTH = "/v1/health"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ def serve(connection: socket.socket, rules: Rules) -> None:
     try:
         try:
             request = read_request(connection, REQUEST_SECONDS)
+            if (request.method, request.path) == ("GET", HEALTH):
+                rules.keys.private(rules.keys.read().signing)
+                answer(connection, 200, {"ready": True})
+                return
             caller = _identify(connection, request, source, rules)
             _take(rules.callers, f"{caller.how} {caller.name}")
             issued = issue(rules.keys, caller.account, rules.lifespan)

@@ -90,8 +90,8 @@ def test_get_renews_before_the_end(service: Running, tmp_path: Path, monkeypatch
 def test_keys_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = ["--keys", str(tmp_path / "k")]
     assert main(["key", "list", *folder]) == errors.CANNOT
-    assert main(["key", "add", *folder]) == 0
-    new = capsys.readouterr().out.strip()
+    assert [main(["key", "add", *folder]) for _ in range(2)] == [0, 0]
+    new = capsys.readouterr().out.split()[1]
     assert main(["key", "use", *folder, new]) == 0
     assert main(["key", "list", *folder]) == 0
     old, signs = capsys.readouterr().out.splitlines()
