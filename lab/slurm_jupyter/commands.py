@@ -38,15 +38,15 @@ class Done:
 
 
 def ready(caller: Caller) -> token.Token:
-    """The token for the next command, or why none can work: the configuration and the token come first."""
+    """The token for the next command, or why none can work: no good token, or no configuration yet."""
+    found = token.Token() if caller.token_file is None else token.read(caller.token_file, caller.name)
+    if found.trouble:
+        why = _told(caller.places.trouble("token"))
+        return token.Token(trouble=f"{found.trouble} ({why})") if why not in ("", found.trouble) else found
     if not (caller.configuration / "slurm.conf").exists():
         why = _told(caller.places.trouble("configuration"))
         return token.Token(trouble=why or "Slurm's configuration is not here yet: wait some seconds")
-    if caller.token_file is None:
-        return token.Token()
-    found = token.read(caller.token_file, caller.name)
-    why = _told(caller.places.trouble("token")) if found.trouble else ""
-    return token.Token(trouble=f"{found.trouble} ({why})") if why else found
+    return found
 
 
 def _told(path: Path) -> str:

@@ -66,12 +66,14 @@ def keep_token(settings: Settings, places: Places, stop: threading.Event, say: S
                 pause = AGAIN[min(failures, len(AGAIN)) - 1]
             if stop.wait(pause):
                 return
-    while settings.token_file is not None and not stop.wait(5.0):
+    while settings.token_file is not None:
         found = token.read(settings.token_file, settings.user.name)
         if found.trouble:
             trouble.set(found.trouble)
         else:
             trouble.clear()
+        if stop.wait(5.0):
+            return
 
 
 def keep_configuration(
@@ -81,7 +83,9 @@ def keep_configuration(
     trouble, failures = Trouble("configuration", places, say), 0
     while True:
         told = _fetch(settings, environ)
-        if told:
+        if told is None:
+            failures += 1
+        elif told:
             trouble.set(told)
             failures += 1
         else:
@@ -91,14 +95,14 @@ def keep_configuration(
             return
 
 
-def _fetch(settings: Settings, environ: Mapping[str, str]) -> str:
-    """One run of siphon: why it failed, in one sentence, or ""."""
+def _fetch(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """One run of siphon: why it failed, or ""; None without a good token, which is told elsewhere."""
     kept = dict(environ)
     how = ["--auth", "munge"]
     if settings.token_file is not None:
         found = token.read(settings.token_file, settings.user.name)
         if found.trouble:
-            return found.trouble
+            return None
         how, kept["SLURM_JWT"] = ["--auth", "jwt"], found.text
     command = [SIPHON, *how, "--quiet", "-o", str(CONFIGURATION), *settings.controllers]
     try:

@@ -143,6 +143,7 @@ def test_what_is_known_to_be_wrong_is_said_before(caller: commands.Caller) -> No
     caller.places.token.unlink()
     caller.places.trouble("token").write_text("slurm-token does not answer")
     assert "(slurm-token does not answer)" in commands.ready(caller).trouble
+    caller.places.token.write_text(made())
     (caller.configuration / "slurm.conf").unlink()
     assert "wait some seconds" in commands.ready(caller).trouble
     caller.places.trouble("configuration").write_text("no controller answers")

@@ -86,7 +86,7 @@ SlurmUser=slurm
 AuthType=auth/$auth
 CredType=cred/$auth
 AuthAltTypes=auth/jwt
-AuthAltParameters=jwt_key=$JWT_KEY
+AuthAltParameters=jwt_key=$JWT_KEY$(public_keys)
 SlurmctldParameters=enable_configless
 StateSaveLocation=$STATE/slurmctld
 SlurmdSpoolDir=$STATE/slurmd
@@ -109,6 +109,9 @@ PartitionName=normal Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
 }
 
+# public_keys: what lets in the tokens of slurm-token
+public_keys() { ! wanted slurmtoken || printf ',jwks=%s/jwks.json' "$TOKEN_KEYS"; }
+
 # memory: MiB that jobs may ask for: the container's limit, or all that the machine has
 memory() {
     all=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)
@@ -124,7 +127,7 @@ write_slurmdbd_conf() {
 # Made by slurm-single-node; the database knows slurmdbd by its account on this machine, so there is no password.
 AuthType=auth/$auth
 AuthAltTypes=auth/jwt
-AuthAltParameters=jwt_key=$JWT_KEY
+AuthAltParameters=jwt_key=$JWT_KEY$(public_keys)
 SlurmUser=slurm
 DbdHost=localhost
 PidFile=/run/slurmdbd/slurmdbd.pid
@@ -137,6 +140,8 @@ EOF
 
 # tell_what_is_missing: what this release has no package for, or your slurm.conf does not use
 tell_what_is_missing() {
+    ! wanted slurmtoken || grep -q '^[[:space:]]*AuthAltParameters=.*jwks=' "$CONF/slurm.conf" ||
+        say "your slurm.conf lacks jwks=$TOKEN_KEYS/jwks.json in AuthAltParameters: tokens of slurm-token are refused"
     has_plugin auth_slurm || say "Slurm $(slurm_version) has no auth/slurm: it came with 23.11"
     if ! command -v slurmrestd >/dev/null; then
         drop slurmrestd "release ${SLURM_RELEASE-} has no package of it"
