@@ -16,6 +16,7 @@ from lab.process import run
 
 FETCH_MINUTES = 10
 PLATFORMS = ("manylinux_2_28", "manylinux2014")
+TESTS = {"test", "tests"}
 BESIDE = ("etc", "share")
 """What belongs beside `lib`. The programs in `bin` begin with the host's Python, and are left out."""
 
@@ -36,11 +37,16 @@ def make_environment(environment: Environment, target: Path) -> None:
             for path in sorted(folder.iterdir()):
                 if path.name != "bin":
                     inside = path.name if path.name in BESIDE else f"{packages}/{path.name}"
-                    archive.add(path, arcname=inside, filter=owned_by())
+                    archive.add(path, arcname=inside, filter=_kept)
     unfinished.rename(target)
     for old in target.parent.glob(f"{environment.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
             old.unlink(missing_ok=True)
+
+
+def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Packages' own tests stay out: nobody runs them there, and some hold keys."""
+    return None if TESTS & {*entry.name.split("/")} else owned_by()(entry)
 
 
 def _fetch(environment: Environment, folder: Path) -> None:

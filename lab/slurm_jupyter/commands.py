@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.slurm_jupyter import token
 from lab.slurm_jupyter.places import CONFIGURATION, PROGRAMS, Places
 
+REFUSED = b"Protocol authentication error"  # Slurm's src/common/slurm_errno.c
 SECONDS = 50  # the page waits for 60
 SETTINGS_OF_OTHERS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
 """Variables that would change what a program prints, or does, for the page."""
@@ -75,6 +77,9 @@ def run(caller: Caller, environ: Mapping[str, str], words: Sequence[str]) -> Don
         return Done(1, "", f"{words[0]} did not end within {SECONDS} s")
     except OSError as problem:
         return Done(127, "", f"{words[0]} cannot be started: {problem.strerror}")
+    if done.returncode and REFUSED in done.stderr:
+        with suppress(OSError):
+            caller.places.refused.touch()
     return Done(done.returncode, *(text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)))
 
 

@@ -20,6 +20,8 @@ SIPHON = "/usr/bin/siphon"
 SIPHON_SECONDS = 30
 AGAIN = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until the next attempt after failures in a row."""
+LEAST = 5
+"""Seconds between two tokens, also if Slurm refuses each."""
 Say = Callable[[str], None]
 
 
@@ -64,7 +66,7 @@ def keep_token(settings: Settings, places: Places, stop: threading.Event, say: S
                 trouble.set(problem.message)
                 failures += 1
                 pause = AGAIN[min(failures, len(AGAIN)) - 1]
-            if stop.wait(pause):
+            if _wait(stop, pause, places.refused):
                 return
     while settings.token_file is not None:
         found = token.read(settings.token_file, settings.user.name)
@@ -74,6 +76,17 @@ def keep_token(settings: Settings, places: Places, stop: threading.Event, say: S
             trouble.clear()
         if stop.wait(5.0):
             return
+
+
+def _wait(stop: threading.Event, seconds: float, refused: Path) -> bool:
+    """Waits so long, or until Slurm has refused the token (never less than `LEAST`); whether to stop."""
+    for second in range(int(seconds) + 1):
+        if stop.wait(min(1.0, seconds - second)):
+            return True
+        if second >= LEAST and refused.exists():
+            break
+    refused.unlink(missing_ok=True)
+    return False
 
 
 def keep_configuration(

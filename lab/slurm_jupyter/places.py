@@ -35,6 +35,11 @@ class Places:
         """A file for each address that works once."""
         return self.folder / "once"
 
+    @property
+    def refused(self) -> Path:
+        """There when Slurm has refused a token that looked good: its key was dropped."""
+        return self.folder / "refused"
+
     def trouble(self, what: str) -> Path:
         """Why the token or the configuration could not be fetched; absent when all is well."""
         return self.folder / f"trouble-{what}"

@@ -122,7 +122,13 @@ def test_wheels_become_a_virtual_environment(tmp_path: Path, monkeypatch: pytest
         assert "--require-hashes" in words
         assert "--python-version=3.13" in words
         target = Path(next(word for word in words if word.startswith("--target=")).partition("=")[2])
-        for name in ("bin/program", "share/jupyter/kernel.json", "etc/settings", "package/__init__.py"):
+        for name in (
+            "bin/program",
+            "share/jupyter/kernel.json",
+            "etc/settings",
+            "package/__init__.py",
+            "package/tests/test.key",
+        ):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_text("")
 

@@ -22,6 +22,7 @@ install_configuration() {
     if [ ! -e "$CONF/slurm.conf" ]; then
         choose_auth
         write_slurm_conf >"$CONF/slurm.conf"
+        [ -e "$CONF/job_submit.lua" ] || cp "$LIB/job_submit.lua" "$CONF/"
         say "slurm.conf: generated for machine $host with auth/$auth"
     fi
     auth=$(conf_value "$CONF/slurm.conf" AuthType)
@@ -102,8 +103,9 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=$host
-# A client's token stays out of its jobs.
+# A client's token stays out of its jobs, and of slurmctld's memory and files.
 TaskProlog=$LIB/task-prolog
+JobSubmitPlugins=lua
 NodeName=$host CPUs=$(nproc) RealMemory=$(memory) State=UNKNOWN
 PartitionName=normal Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
