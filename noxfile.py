@@ -54,6 +54,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "nodeimage_zipapp": (),
     "images": (),
     "slurm": QUICK,
+    "portal": QUICK,
     "backends": (),
     "integration": (),
     "cases": QUICK,
@@ -330,7 +331,7 @@ def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -
 
 @nox.session
 def slurm_zipapp(session: nox.Session) -> None:
-    """Builds siphon.pyz, rollout.pyz, slurm-token.pyz in dist/, compiled for every Python from 3.9 on here."""
+    """Builds dist/siphon.pyz, rollout.pyz and slurm-token.pyz, compiled for every Python from 3.9 on."""
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
     for program in ("siphon", "rollout", "slurm_token"):
         target = ROOT / "dist" / f"{program.replace('_', '-')}.pyz"
@@ -390,6 +391,16 @@ def slurm(session: nox.Session) -> None:
     names = [f"{kind}-{release}" for kind in kinds for release in ("bullseye", "bookworm", "trixie", "forky")]
     need_images(session, *names)
     pytest(session, "tests/slurm", "--timeout=300", "--durations=10")
+
+
+@nox.session
+def portal(session: nox.Session) -> None:
+    """A notebook without a key beside real Slurm of two releases; `-- --quick` runs some of it on one."""
+    quick = QUICK[0] in session.posargs
+    kinds, releases = ("slurm-single-node", "slurm-jupyter"), ("trixie",) if quick else ("trixie", "forky")
+    need_images(session, *(f"{kind}-{release}" for kind in kinds for release in releases))
+    chosen = ("-k", "trixie") if quick else ()
+    pytest(session, "tests/portal", "--timeout=300", "--durations=10", *chosen)
 
 
 @nox.session

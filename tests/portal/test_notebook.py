@@ -116,9 +116,8 @@ def test_an_expired_token_says_renew_and_never_no_jobs(page: Page, tmp_path: Pat
     file = tmp_path / "token"
     tmp_path.chmod(0o755)
     file.write_text(token("user1", 5)["SLURM_JWT"])
-    words = ("-v", f"{tmp_path}:/token:ro", "-e", "SLURM_JWT_FILE=/token/token", "-e", "JUPYTER_LISTEN=0.0.0.0",
-             "-p", "127.0.0.1::8888")  # fmt: skip
-    one = notebook(page.release, *words)
+    words = ("-v", f"{tmp_path}:/token:ro", "-e", "SLURM_JWT_FILE=/token/token", "-p", "127.0.0.1::8888")
+    one = notebook(page.release, *words, "-e", "JUPYTER_LISTEN=0.0.0.0")
     ready(one)
     squeue_says(one, "your Slurm token expired at")
     assert "renew it" in one.squeue().stderr
