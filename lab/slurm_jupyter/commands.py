@@ -48,6 +48,8 @@ def ready(caller: Caller) -> token.Token:
     if not (caller.configuration / "slurm.conf").exists():
         why = _told(caller.places.trouble("configuration"))
         return token.Token(trouble=why or "Slurm's configuration is not here yet: wait some seconds")
+    if other := _told(caller.places.trouble("release")):
+        return token.Token(trouble=other)
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.slurm_jupyter import token
-from lab.slurm_jupyter.places import CONFIGURATION, Places
+from lab.slurm_jupyter.places import CONFIGURATION, RELEASES, Places
 from lab.slurm_jupyter.sentences import clean
 from lab.slurm_jupyter.settings import Settings
 from lab.slurm_token import fetch
@@ -93,23 +95,49 @@ def keep_configuration(
     settings: Settings, places: Places, environ: Mapping[str, str], stop: threading.Event, say: Say
 ) -> None:
     """Fetches Slurm's configuration at intervals until `stop`, sooner after a failure."""
-    trouble, failures = Trouble("configuration", places, say), 0
+    trouble, other, failures = Trouble("configuration", places, say), Trouble("release", places, say), 0
     while True:
-        told = _fetch(settings, environ)
-        if told is None:
-            failures += 1
-        elif told:
-            trouble.set(told)
-            failures += 1
+        failures += 1
+        fetched = _fetch(settings, environ)
+        if fetched is None:
+            pass  # there is no good token, which is told elsewhere
+        elif fetched.trouble:
+            trouble.set(fetched.trouble)
         else:
-            trouble.clear()
             failures = 0
+            trouble.clear()
+            if told := too_old(fetched.release, environ.get("SLURM_RELEASE", "")):
+                other.set(told)
+            else:
+                other.clear()
         if stop.wait(AGAIN[min(failures, len(AGAIN)) - 1] if failures else settings.refresh):
             return
 
 
-def _fetch(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """One run of siphon: why it failed, or ""; None without a good token, which is told elsewhere."""
+@dataclass(frozen=True)
+class Fetched:
+    """What a run of siphon gave: the newest release that the controller speaks, or why it failed."""
+
+    release: str = ""
+    trouble: str = ""
+
+
+def too_old(controller: str, image: str) -> str:
+    """A sentence if the controller does not serve the image's commands: it must not be older than they."""
+    own = RELEASES.get(image, "")
+    if not own or not controller or _number(controller) >= _number(own):
+        return ""
+    fitting = [name for name, release in RELEASES.items() if release == controller]
+    hint = f": take slurm-jupyter-{fitting[0]}" if fitting else ""
+    return f"the controller is of another Slurm release: {controller}, and this image of {own}{hint}"
+
+
+def _number(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split(".") if part.isdigit())
+
+
+def _fetch(settings: Settings, environ: Mapping[str, str]) -> Fetched | None:
+    """One run of siphon; None without a good token."""
     kept = dict(environ)
     how = ["--auth", "munge"]
     if settings.token_file is not None:
@@ -117,7 +145,7 @@ def _fetch(settings: Settings, environ: Mapping[str, str]) -> str | None:
         if found.trouble:
             return None
         how, kept["SLURM_JWT"] = ["--auth", "jwt"], found.text
-    command = [SIPHON, *how, "--quiet", "-o", str(CONFIGURATION), *settings.controllers]
+    command = [SIPHON, *how, "--quiet", "--json", "-o", str(CONFIGURATION), *settings.controllers]
     try:
         done = subprocess.run(
             command,
@@ -128,8 +156,13 @@ def _fetch(settings: Settings, environ: Mapping[str, str]) -> str | None:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        return f"no controller answered within {SIPHON_SECONDS} s"
-    return _told(done.stderr.decode("utf-8", "replace")) if done.returncode else ""
+        return Fetched(trouble=f"no controller answered within {SIPHON_SECONDS} s")
+    if done.returncode:
+        return Fetched(trouble=_told(done.stderr.decode("utf-8", "replace")))
+    try:
+        return Fetched(str(json.loads(done.stdout)["protocol"]["release"]))
+    except (ValueError, KeyError, TypeError):
+        return Fetched()
 
 
 def _told(text: str) -> str:

@@ -10,6 +10,8 @@ CONFIGURATION = Path("/run/slurm/conf")
 PROGRAMS = Path("/usr/bin")
 LIBRARY = Path("/usr/lib/slurm-jupyter")
 ENVIRONMENT = Path("/opt/jupyter")
+RELEASES = {"trixie": "24.11", "forky": "26.05"}
+"""Slurm in the images, by the release of Debian."""
 FOLDER = "SLURM_JUPYTER_FOLDER"
 """The variable that names the folder for the programs of the page."""
 

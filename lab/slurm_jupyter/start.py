@@ -85,7 +85,7 @@ def _prepare(settings: Settings, places: Places, environ: Mapping[str, str]) -> 
     """Fills the container's own folder: the page's address and token, and a token that was handed over."""
     try:
         places.folder.mkdir(mode=0o700, exist_ok=True)
-        for what in ("token", "configuration"):
+        for what in ("token", "configuration", "release"):
             places.trouble(what).unlink(missing_ok=True)
         host = "127.0.0.1" if settings.listen in EVERYWHERE else settings.listen
         (places.folder / "address").write_text(f"{host}:{settings.port}", encoding="ascii")

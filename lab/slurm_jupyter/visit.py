@@ -47,7 +47,7 @@ def health(places: Places) -> tuple[int, str]:
         return 1, f"the page does not answer: {problem}"
     if status != 200 or not isinstance(answer, dict) or answer.get("success") is not True:
         return 1, f"the page's panel answers {status}"
-    troubles = [places.trouble(what) for what in ("token", "configuration")]
+    troubles = [places.trouble(what) for what in ("token", "configuration", "release")]
     told = [path.read_text(encoding="utf-8") for path in troubles if path.exists()]
     return 0, f"the page answers; {'; '.join(told) or 'token and configuration are fresh'}"
 

@@ -85,7 +85,8 @@ def test_the_users_token_is_in_no_file_of_the_controller(page: Page) -> None:
         'grep -raqF "$(cat)" /var/lib/slurm-single-node/slurmctld && echo FOUND; true'
     )
     kept = docker("exec", "-i", SLURM, "sh", "-c", script.replace("$(cat)", held.rpartition(".")[2])).stdout
-    assert "SLURM_JWT=\0" in kept, kept
+    assert "USER=user1\0" in kept, kept
+    assert "SLURM_JWT=ey" not in kept
     assert "FOUND" not in kept
     page.ask("DELETE", "scancel", {"job_ids": [number]})
 

@@ -214,3 +214,27 @@ def test_health_says_when_nothing_answers(places: Places) -> None:
     places.api_token.write_text("t")
     status, told = visit.health(places)
     assert (status, "does not answer" in told) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("controller", "image", "said"),
+    [
+        ("24.11", "trixie", ""),
+        ("26.05", "trixie", ""),
+        ("24.11", "forky", "24.11, and this image of 26.05: take slurm-jupyter-trixie"),
+        ("23.11", "trixie", "another Slurm release: 23.11, and this image of 24.11"),
+        ("", "forky", ""),
+        ("24.11", "", ""),
+    ],
+)
+def test_only_newer_controllers_serve(controller: str, image: str, said: str) -> None:
+    told = keepers.too_old(controller, image)
+    assert told.endswith(said)
+    assert bool(told) == bool(said)
+
+
+def test_a_controller_that_is_too_old_is_said_before_slurm_says_something_else(
+    caller: commands.Caller,
+) -> None:
+    caller.places.trouble("release").write_text("the controller is of another Slurm release")
+    assert commands.ready(caller).trouble == "the controller is of another Slurm release"
