@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from tests.unit.slurm_token.world import Running, claims
 ME = ["--least-uid", "0"]
 
 
-def until(path: Path, process: subprocess.Popen[str]) -> None:
+def until(path: Path, process: subprocess.Popen[str], *, text: str = "") -> None:
+    """Waits for a file, or for what it is to say."""
     end = time.monotonic() + 30
-    while not path.exists():
+    while not path.exists() or (text and text not in path.read_text()):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -160,3 +163,58 @@ def test_a_token_that_cannot_be_written_is_said(service: Running, tmp_path: Path
 def test_help_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "for its own account only" in capsys.readouterr().out
+
+
+def certificate(folder: Path) -> tuple[str, str]:
+    """A certificate for loopback that certifies itself."""
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=loopback"]
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
+    subprocess.run(["openssl", *words, *more], capture_output=True, check=True)
+    return cert, key
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_over_tls_the_hub_is_asked_and_a_stranger_to_the_machine_refused(
+    program: Path, tmp_path: Path, api: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The Hub's user is none of this machine's, which is said; without the authority nothing is sent."""
+    cert, key = certificate(tmp_path)
+    port, log, bearer = free_port(), tmp_path / "log", tmp_path / "bearer"
+    bearer.write_text("hub-token-of-a-stranger")
+    hub = ("--hub", f"http://127.0.0.1:{api}/hub/api", "--plain-http")
+    listen = ("--listen", f"127.0.0.1:{port}", "--tls", cert, key, "--audit", str(log))
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(program),
+        "serve",
+        "--keys",
+        str(tmp_path / "k"),
+        *listen,
+        *hub,
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        until(log, process, text="ready")
+        url = f"https://127.0.0.1:{port}/v1/token/hub"
+        get = ["get", url, "--bearer", str(bearer), "-o", str(tmp_path / "token")]
+        assert main([*get, "--ca", cert]) == errors.REFUSED
+        assert "slurmctld's machine has no account of this name" in capsys.readouterr().err
+        assert main(get) == errors.NO_SERVICE
+        assert "certificate verify failed" in capsys.readouterr().err
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            plain.sendall(b"POST /v1/token/hub HTTP/1.1\r\nAuthorization: Bearer hub-token-of-alice\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert b"HTTP/" not in plain.recv(4096)
+        assert "hub-token" not in log.read_text()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert not (tmp_path / "token").exists()
