@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 
-from lab.slurm_jupyter.places import Places
+from lab.slurm_jupyter.places import CONFIGURATION, Places
 
 CODE = re.compile(r"once-[0-9a-f]{32}\Z")
 SECONDS = 8.0
@@ -49,6 +49,8 @@ def health(places: Places) -> tuple[int, str]:
         return 1, f"the page's panel answers {status}"
     troubles = [places.trouble(what) for what in ("token", "configuration", "release")]
     told = [path.read_text(encoding="utf-8") for path in troubles if path.exists()]
+    if not told and not (CONFIGURATION / "slurm.conf").exists():
+        told = ["Slurm's configuration is not here yet"]
     return 0, f"the page answers; {'; '.join(told) or 'token and configuration are fresh'}"
 
 
