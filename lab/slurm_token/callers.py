@@ -69,14 +69,20 @@ class Hub:
         name = user.get("name") if isinstance(user, dict) and user.get("kind") == "user" else None
         if status != 200 or not isinstance(name, str):
             raise Refused(503, "hub-answer", "the Hub's answer names no user")
-        # A service that a user signed in to has a token of the user's, too; it opens no server.
-        if not any(_opens_servers(scope) for scope in _list(user.get("scopes"))):
-            raise Refused(403, "hub-scope", "this token of the Hub opens no server")
+        # A service that a user signed in to has a token of the user's, too, and so has another user's server
+        # that was visited; neither opens a server of the user's own.
+        if not any(_opens_own(scope, name) for scope in _list(user.get("scopes"))):
+            raise Refused(403, "hub-scope", "this token of the Hub opens no server of its user's own")
         return Caller("hub", printable(name), self._accounts.of_name(name))
 
 
-def _opens_servers(scope: object) -> bool:
-    return isinstance(scope, str) and scope.partition("!")[0] == "access:servers"
+def _opens_own(scope: object, name: str) -> bool:
+    """Whether a scope lets into the user's own servers (JupyterHub's documentation of scopes)."""
+    if not isinstance(scope, str):
+        return False
+    return scope in ("access:servers", f"access:servers!user={name}") or scope.startswith(
+        f"access:servers!server={name}/"
+    )
 
 
 def _list(value: object) -> list[Any]:

@@ -20,6 +20,7 @@ from tests.unit.slurm_token.world import HUB_TOKENS, POD_TOKENS, Running, claims
     [
         ("unix", "", str(os.getuid())),
         ("hub", "hub-token-of-alice", "alice"),
+        ("hub", "hub-token-of-alices-own", "alice"),
         ("kubernetes", "pod-token-of-alice", "notebooks:alice"),
     ],
 )
@@ -42,7 +43,7 @@ def test_a_caller_gets_a_token_for_its_own_account(
 REFUSED_BY_HUB = {
     "hub-token-of-root": 403, "hub-token-of-toor": 403, "hub-token-of-slurm": 403, "hub-token-of-nobody": 403,
     "hub-token-of-daemon2": 403, "hub-token-of-a-stranger": 403, "hub-token-of-a-path": 403,
-    "hub-token-of-a-line": 403, "hub-token-of-a-service": 503, "hub-token-of-an-app": 403,
+    "hub-token-of-a-line": 403, "hub-token-of-a-visited-server": 403, "hub-token-of-a-service": 503, "hub-token-of-an-app": 403,
     "hub-token-without-scopes": 403, "hub-token-of-a-number": 503, "hub-token-of-a-list": 503,
     "hub-token-that-expired": 401, "hub-token-of-alicE": 401, "hub-token-of-a-flood": 503,
 }  # fmt: skip
@@ -54,7 +55,7 @@ REFUSED_BY_KUBERNETES = {
 
 
 def test_every_made_up_token_is_tried() -> None:
-    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == {"hub-token-of-alice"}
+    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == {"hub-token-of-alice", "hub-token-of-alices-own"}
     assert {*POD_TOKENS} - {*REFUSED_BY_KUBERNETES} == {"pod-token-of-alice"}
 
 

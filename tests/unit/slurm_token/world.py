@@ -64,6 +64,11 @@ HUB_TOKENS: dict[str, object] = {
     "hub-token-of-a-line": hub_user('alice"\n{"event": "issued"}'),
     "hub-token-of-a-service": {"kind": "service", "name": "alice", "scopes": ["access:servers"]},
     "hub-token-of-an-app": hub_user("alice", scopes=["access:services!service=survey", "read:users:name"]),
+    "hub-token-of-a-visited-server": hub_user(
+        "alice",
+        scopes=["access:servers!server=bob/", "access:servers!user=alice2", "access:servers!server=alice2/"],
+    ),
+    "hub-token-of-alices-own": hub_user("alice", scopes=["access:servers!user=alice"]),
     "hub-token-without-scopes": hub_user("alice", scopes=None),
     "hub-token-of-a-number": {**hub_user("alice"), "name": 7},
     "hub-token-of-a-list": ["alice"],
