@@ -43,8 +43,9 @@ def test_a_caller_gets_a_token_for_its_own_account(
 REFUSED_BY_HUB = {
     "hub-token-of-root": 403, "hub-token-of-toor": 403, "hub-token-of-slurm": 403, "hub-token-of-nobody": 403,
     "hub-token-of-daemon2": 403, "hub-token-of-a-stranger": 403, "hub-token-of-a-path": 403,
-    "hub-token-of-a-line": 403, "hub-token-of-a-visited-server": 403, "hub-token-of-a-service": 503, "hub-token-of-an-app": 403,
+    "hub-token-of-a-line": 403, "hub-token-of-a-service": 503, "hub-token-of-an-app": 403,
     "hub-token-without-scopes": 403, "hub-token-of-a-number": 503, "hub-token-of-a-list": 503,
+    "hub-token-of-a-visited-server": 403,
     "hub-token-that-expired": 401, "hub-token-of-alicE": 401, "hub-token-of-a-flood": 503,
 }  # fmt: skip
 REFUSED_BY_KUBERNETES = {
