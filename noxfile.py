@@ -35,6 +35,7 @@ LOCKED = {
     "libvirt": ("pyproject.toml", "--extra=libvirt"),
     "build": ("--group=build",),
     "guest": ("--group=guest",),
+    "jupyter": ("--group=jupyter",),
     "pipeline": ("--group=pipeline",),
 }
 """The files in requirements/, and what in pyproject.toml each of them pins."""
@@ -53,6 +54,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "nodeimage_zipapp": (),
     "images": (),
     "slurm": QUICK,
+    "portal": QUICK,
     "backends": (),
     "integration": (),
     "cases": QUICK,
@@ -167,6 +169,7 @@ def lint(session: nox.Session) -> None:
             "lab/guest",
             "lab/siphon",
             "lab/rollout",
+            "lab/slurm_token",
             "lab/standalone.py",
             "lab/facts/provisioned.py",
             "lab/printable.py",
@@ -192,14 +195,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def guest(session: nox.Session) -> None:
-    """The tests of the guest, of siphon and of rollout on their oldest Python."""
+    """The tests of the guest, of siphon, rollout and slurm-token on their oldest Python."""
     python = guest_python()
     if python is None:
         # Not an error in `ci`: Debian 12 and 13 carry no 3.9, and `lint` holds the line there.
         session.skip(f"no Python {GUEST_PYTHON} here; install one, e.g. with pyenv install {GUEST_PYTHON}")
     runner = locked_python(session, python, "guest")
     # The fixtures one folder up belong to the harness, which needs a newer Python.
-    for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout"):
+    for folder in ("tests/guest", "tests/unit/siphon", "tests/unit/rollout", "tests/unit/slurm_token"):
         command = (
             runner,
             "-m",
@@ -329,10 +332,10 @@ def compile_lock(session: nox.Session, arguments: Sequence[str], target: Path) -
 
 @nox.session
 def slurm_zipapp(session: nox.Session) -> None:
-    """Builds dist/siphon.pyz and dist/rollout.pyz, compiled for every Python from 3.9 on that is here."""
+    """Builds dist/siphon.pyz, rollout.pyz and slurm-token.pyz, compiled for every Python from 3.9 on."""
     found = [sys.executable, *(path for minor in range(9, 20) if (path := python3(minor)) is not None)]
-    for program in ("siphon", "rollout"):
-        target = ROOT / "dist" / f"{program}.pyz"
+    for program in ("siphon", "rollout", "slurm_token"):
+        target = ROOT / "dist" / f"{program.replace('_', '-')}.pyz"
         session.run(PYTHON, "-m", "lab.standalone", program, str(target), *found)
         for python in found:
             session.run(python, "-I", "-S", str(target), "--version", external=True)
@@ -391,6 +394,16 @@ def slurm(session: nox.Session) -> None:
     names = [f"{kind}-{release}" for kind in kinds for release in ("bullseye", "bookworm", "trixie", "forky")]
     need_images(session, *names)
     pytest(session, "tests/slurm", "--timeout=300", "--durations=10")
+
+
+@nox.session
+def portal(session: nox.Session) -> None:
+    """A notebook without a key beside real Slurm of two releases; `-- --quick` runs some of it on one."""
+    quick = QUICK[0] in session.posargs
+    kinds, releases = ("slurm-single-node", "slurm-jupyter"), ("trixie",) if quick else ("trixie", "forky")
+    need_images(session, *(f"{kind}-{release}" for kind in kinds for release in releases))
+    chosen = ("-k", "trixie") if quick else ()
+    pytest(session, "tests/portal", "--timeout=300", "--durations=10", *chosen)
 
 
 @nox.session

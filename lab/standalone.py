@@ -1,4 +1,4 @@
-"""Builds siphon.pyz and rollout.pyz: a whole command in one file, for machines that have Python only.
+"""Builds siphon.pyz, rollout.pyz and slurm-token.pyz: a command in one file, for machines with Python only.
 
 `python -m lab.standalone NAME TARGET [PYTHON ...]`
 """

@@ -24,8 +24,13 @@ SENT = ("lab.facts.provisioned",)
 # They hold the other end of a running program's streams; `lab.process` runs programs to their end.
 AT_THE_OTHER_END = ("lab.foreground", "lab.nodes.copying")
 
-# Programs that are useful alone, and what packs them.
-OUTSIDE_THE_HARNESS = ("lab.rollout.programs", "lab.standalone")
+# Programs that are useful alone or in an image, and what packs them.
+OUTSIDE_THE_HARNESS = (
+    "lab.rollout.programs",
+    "lab.slurm_jupyter",
+    "lab.slurm_token.openssl",
+    "lab.standalone",
+)
 
 # What may be imported only behind one door. A door covers the modules below it.
 DOORS = {
@@ -48,7 +53,14 @@ PURE = (
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
 # A check crashes or hangs by its author's mistake; the others must still be judged.
-CATCH_ALL = ("lab.cli", "lab.checks.runner", "lab.guest", "lab.rollout.cli", "lab.siphon.cli")
+CATCH_ALL = (
+    "lab.cli",
+    "lab.checks.runner",
+    "lab.guest",
+    "lab.rollout.cli",
+    "lab.siphon.cli",
+    "lab.slurm_token.cli",
+)
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")
 CHECK_MAY_NOT = (*IMPURE, "docker", "importlib", "libvirt", "requests", "threading", "urllib")
@@ -119,7 +131,7 @@ def only_the_command_line_talks(source: Source) -> list[str]:
     ]
 
 
-COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli")
+COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli", "lab.slurm_jupyter.start", "lab.slurm_token.cli")
 
 # Programs that the harness starts as processes of their own.
 PROGRAMS = ("lab.backends.libvirt.programs",)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 OWN = frozenset({"--backend", "--version", "-h", "--help"})
 # `lab` must not import its commands, so their options that take a value are repeated; a test compares them.
 TAKE_VALUE = frozenset(
-    "-l --lab -n -u --user --unit --lines --config --set --timeout --progress --patience --step".split()
+    "-l --lab -n -u --user --unit --lines --config --set --timeout --progress --patience --step "
+    "--port --release".split()
 )
 
 

@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "doctor": "Test whether this host can run labs, and name fixes.",
         "validate": "Check lab.toml and report every problem.",
         "images": "Build and list the node images.",
+        "portal": "Run JupyterLab beside a whole Slurm.",
         "completion": "Print the completion script for your shell.",
     },
 }

@@ -12,9 +12,9 @@ from pathlib import Path
 from lab.backends.docker.images import ImageStore
 from lab.backends.editions import edition
 from lab.errors import LabError, did_you_mean
-from lab.images import packages, scripts, stages
+from lab.images import environments, packages, scripts, stages
 from lab.images.bundle import write_bundle
-from lab.images.recipe import Recipe, Store, Tree, digest, folder_parts, load, names
+from lab.images.recipe import Environment, Recipe, Store, Tree, digest, folder_parts, load, names
 from lab.system_errors import writing
 
 Say = Callable[[str], None]
@@ -66,10 +66,11 @@ def build(wanted: Sequence[str], store: ImageStore, cache: Path, say: Say, *, fo
 
 
 def kept_names() -> frozenset[str]:
-    """The names of all trees and package stores that recipes have."""
+    """The names of all trees, package stores and environments that recipes have."""
     recipes = [_image(name) for name in names()]
     stores = {recipe.store.name for recipe in recipes if recipe.store}
     stores |= {recipe.script.package for recipe in recipes if recipe.script}
+    stores |= {recipe.environment.name for recipe in recipes if recipe.environment}
     return frozenset(stores | {tree.name for recipe in recipes for _, tree in recipe.trees})
 
 
@@ -79,6 +80,7 @@ def base_key(recipe: Recipe) -> str:
     parent += [top_key(_image(recipe.on)).encode()] if recipe.on else []
     store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
     store += [recipe.script.key.encode()] if recipe.script else []
+    store += [recipe.environment.key.encode()] if recipe.environment else []
     return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
 
@@ -117,9 +119,10 @@ def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Pa
             raise
     tars = {name: job.result() for name, job in jobs.items()}
     stores = [recipe.store for recipe in recipes if recipe.store]
-    tars |= {store.name: _make_store(store, tars, cache, say) for store in stores}
-    wanted = [recipe.script for recipe in recipes if recipe.script]
-    return tars | {script.package: scripts.made(script, cache, say) for script in wanted}
+    made = {store.name: _make_store(store, tars, cache, say) for store in stores}
+    made |= {one.package: scripts.made(one, cache, say) for recipe in recipes if (one := recipe.script)}
+    wanted = [recipe.environment for recipe in recipes if recipe.environment]
+    return tars | made | {one.name: _make_environment(one, cache, say) for one in wanted}
 
 
 def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> Path:
@@ -128,6 +131,15 @@ def _make_store(store: Store, tars: dict[str, Path], cache: Path, say: Say) -> P
         say(f"{store.name}: downloading packages for the package store")
         with writing(found):
             packages.make_store(store, tars, found)
+    return found
+
+
+def _make_environment(environment: Environment, cache: Path, say: Say) -> Path:
+    found = environments.made_environment(environment, cache)
+    if not found.exists():
+        say(f"{environment.name}: downloading wheels for Python {environment.python}")
+        with writing(found):
+            environments.make_environment(environment, found)
     return found
 
 
@@ -147,7 +159,7 @@ def _build_one(recipe: Recipe, store: ImageStore, tars: dict[str, Path], say: Sa
         context = Path(folder) / "context.tar"
         if not _has_base(recipe, store):
             say(f"{recipe.name}: building the base image")
-            parent = _base_tag(_image(recipe.parent)) if recipe.parent else "scratch"
+            parent = _parent_tag(recipe)
             with writing(context):
                 stages.base_context(recipe, parent, tars, context)
             store.build(context, base, {})
@@ -189,7 +201,14 @@ def _tag(name: str, key: str) -> str:
     return f"rackling/{name}:{key}"
 
 
-def _base_tag(recipe: Recipe) -> str:
+def _parent_tag(recipe: Recipe) -> str:
+    """The image below the one of packages."""
     if recipe.on:
         return _tag(recipe.on, top_key(_image(recipe.on)))
+    return _base_tag(_image(recipe.parent)) if recipe.parent else "scratch"
+
+
+def _base_tag(recipe: Recipe) -> str:
+    if recipe.on and not recipe.environment:
+        return _parent_tag(recipe)
     return _tag(f"{recipe.name}-base", base_key(recipe))

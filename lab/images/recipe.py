@@ -55,6 +55,17 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """A virtual environment of Python's: pinned wheels, nothing is compiled."""
+
+    name: str
+    pins: Path  # a file of requirements/
+    python: str  # the image's version, such as 3.13
+    path: str  # in the image
+    key: str
+
+
+@dataclass(frozen=True)
 class Recipe:
     """An image: trees of packages on those of its parent, our files, and an install script."""
 
@@ -70,6 +81,7 @@ class Recipe:
     native: str | None = None  # the image whose /native provides compiled programs
     store: Store | None = None
     script: Script | None = None
+    environment: Environment | None = None
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
@@ -95,16 +107,17 @@ def load(name: str) -> Recipe | None:
     return Recipe(
         name=name,
         folder=data_folder("containers") / folder,
-        parent=image.get("parent"),
+        parent=_variant(image["parent"], release) if "parent" in image else None,
         trees=tuple((path, tree(other, release)) for path, other in image.get("trees", {}).items()),
         files=tuple(files),
         bundle=image.get("bundle"),
         release=release,
         default=table.get("default", True),
-        on=image.get("on"),
+        on=_variant(image["on"], release) if "on" in image else None,
         native=image.get("native"),
         store=_store(name, image.get("store"), release),
         script=Script(**image["script"]) if "script" in image else None,
+        environment=_environment(name, image.get("environment"), release),
     )
 
 
@@ -139,6 +152,15 @@ def _store(name: str, table: dict[str, Any] | None, release: str | None) -> Stor
     return Store(f"{name}-store", table["path"], wanted, key, whole)
 
 
+def _environment(name: str, table: dict[str, Any] | None, release: str | None) -> Environment | None:
+    if table is None:
+        return None
+    pins, path = _ours(table["pins"]), table["path"]
+    python = table["python"][release]
+    key = digest([pins.read_bytes(), python.encode(), path.encode()])
+    return Environment(f"{name}-environment", pins, python, path, key)
+
+
 def digest(parts: Iterable[bytes]) -> str:
     """Makes a short hexadecimal digest of parts; their borders count."""
     total = hashlib.sha256()
@@ -164,7 +186,8 @@ def _described() -> dict[str, tuple[str, str | None]]:
     """Maps each name to the folder of its recipe, and to a release if the recipe names several."""
     found: dict[str, tuple[str, str | None]] = {}
     for folder in sorted(path.parent.name for path in data_folder("containers").glob("*/image.toml")):
-        for release in _read(folder).get("tree", {}).get("releases", [None]):
+        table = _read(folder)
+        for release in table.get("tree", table.get("image", {})).get("releases", [None]):
             found[_variant(folder, release)] = (folder, release)
     return found
 

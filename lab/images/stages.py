@@ -28,6 +28,13 @@ STALE = (
 updates, whose packages are gone."""
 
 
+COMPLETE = (
+    "python3 -m venv --without-pip {0.path} && "
+    "python3 -m compileall -q --invalidation-mode unchecked-hash {0.path}/lib"
+)
+"""Makes a virtual environment of unpacked wheels; compiled here, since containers may be read-only."""
+
+
 def made_tree(tree: Tree, cache: Path) -> Path:
     """Returns the path of the tar file of a tree, whether it exists or not."""
     return cache / f"{tree.name}-{tree.key}.tar"
@@ -79,6 +86,12 @@ def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Pat
         if recipe.script:
             archive.add(tars[recipe.script.package], arcname="script.tar")
             lines.append(f"ADD script.tar {recipe.script.path}")
+        if recipe.environment:
+            archive.add(tars[recipe.environment.name], arcname="environment.tar")
+            lines += [
+                f"ADD environment.tar {recipe.environment.path}",
+                f"RUN {COMPLETE.format(recipe.environment)}",
+            ]
         _add_text(archive, "Dockerfile", "\n".join(lines) + "\n")
 
 

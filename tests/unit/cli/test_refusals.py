@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from lab.backends.docker.portal import Portal
 from lab.backends.fake import FakeBackend
 from lab.cli.app import App
 from lab.cli.main import SECTIONS, main
@@ -59,6 +60,7 @@ LAB = {
     "doctor": ["doctor"],
     "validate": ["validate"],
     "images": ["images", "ls"],
+    "portal": ["portal", "status"],
     "completion": ["completion", "bash"],
 }
 SILENT = ("shell", "logs", "cp", "power", "restore", "console", "credentials")
@@ -139,7 +141,12 @@ def someone(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> So
         def build(self, *_: object, **__: object) -> None:
             pass
 
+    class Portals:
+        def every(self) -> tuple[Portal, ...]:
+            return (Portal("portal", "trixie", "", "2026-01-01T00:00:00Z", 1, "ready", ""),)
+
     monkeypatch.setattr("lab.images.provider.images_of", lambda _: Images())
+    monkeypatch.setattr("lab.backends.docker.portal.Portals", Portals)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")  # whatever does look for an engine finds none
     (tmp_path / "lab.toml").write_text("lab = 'lab'\n")
     made = Someone(bench, tmp_path, monkeypatch)

@@ -22,6 +22,7 @@ install_configuration() {
     if [ ! -e "$CONF/slurm.conf" ]; then
         choose_auth
         write_slurm_conf >"$CONF/slurm.conf"
+        [ -e "$CONF/job_submit.lua" ] || cp "$LIB/job_submit.lua" "$CONF/"
         say "slurm.conf: generated for machine $host with auth/$auth"
     fi
     auth=$(conf_value "$CONF/slurm.conf" AuthType)
@@ -86,7 +87,7 @@ SlurmUser=slurm
 AuthType=auth/$auth
 CredType=cred/$auth
 AuthAltTypes=auth/jwt
-AuthAltParameters=jwt_key=$JWT_KEY
+AuthAltParameters=jwt_key=$JWT_KEY$(public_keys)
 SlurmctldParameters=enable_configless
 StateSaveLocation=$STATE/slurmctld
 SlurmdSpoolDir=$STATE/slurmd
@@ -102,12 +103,16 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=$host
-# A client's token stays out of its jobs.
+# A client's token stays out of its jobs, and of slurmctld's memory and files.
 TaskProlog=$LIB/task-prolog
+JobSubmitPlugins=lua
 NodeName=$host CPUs=$(nproc) RealMemory=$(memory) State=UNKNOWN
 PartitionName=normal Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
 }
+
+# public_keys: what lets in the tokens of slurm-token
+public_keys() { ! wanted slurmtoken || printf ',jwks=%s/jwks.json' "$TOKEN_KEYS"; }
 
 # memory: MiB that jobs may ask for: the container's limit, or all that the machine has
 memory() {
@@ -124,7 +129,7 @@ write_slurmdbd_conf() {
 # Made by slurm-single-node; the database knows slurmdbd by its account on this machine, so there is no password.
 AuthType=auth/$auth
 AuthAltTypes=auth/jwt
-AuthAltParameters=jwt_key=$JWT_KEY
+AuthAltParameters=jwt_key=$JWT_KEY$(public_keys)
 SlurmUser=slurm
 DbdHost=localhost
 PidFile=/run/slurmdbd/slurmdbd.pid
@@ -137,6 +142,8 @@ EOF
 
 # tell_what_is_missing: what this release has no package for, or your slurm.conf does not use
 tell_what_is_missing() {
+    ! wanted slurmtoken || grep -q '^[[:space:]]*AuthAltParameters=.*jwks=' "$CONF/slurm.conf" ||
+        say "your slurm.conf lacks jwks=$TOKEN_KEYS/jwks.json in AuthAltParameters: tokens of slurm-token are refused"
     has_plugin auth_slurm || say "Slurm $(slurm_version) has no auth/slurm: it came with 23.11"
     if ! command -v slurmrestd >/dev/null; then
         drop slurmrestd "release ${SLURM_RELEASE-} has no package of it"

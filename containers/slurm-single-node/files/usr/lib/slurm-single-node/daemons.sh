@@ -64,6 +64,19 @@ account_of_slurmdbd() {
 
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g")"; }
 
+# Before Slurm's daemons: they read its public keys when they start.
+start_slurmtoken() {
+    install -d -m 711 -o slurm-token -g slurm-token "$TOKEN_KEYS"
+    install -d -m 755 -o slurm-token -g slurm-token "$TOKENS"
+    run_slurmtoken
+    wait_for slurmtoken slurmtoken_answers
+}
+
+run_slurmtoken() {
+    launch slurmtoken as slurm-token slurm-token serve --socket "$TOKENS/socket" --keys "$TOKEN_KEYS" \
+        --bar "$(slurm_user)" --lifespan "${SLURM_TOKEN_LIFESPAN:-600}"
+}
+
 start_slurmdbd() {
     run_slurmdbd
     wait_for slurmdbd slurmdbd_answers

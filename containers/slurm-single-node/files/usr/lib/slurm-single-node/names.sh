@@ -1,13 +1,15 @@
 # Where things are, and how this container speaks.
 # shellcheck shell=sh disable=SC2034
 
-ALL="munged mariadbd slurmdbd slurmctld slurmd slurmrestd"
+ALL="munged mariadbd slurmtoken slurmdbd slurmctld slurmd slurmrestd"
 STATE=/var/lib/slurm-single-node
 RUN=/run/slurm-single-node
 CONFIG=/config
 CONF=/etc/slurm
 JWT_KEY=$CONF/jwt_hs256.key
 REST_PORT=6820
+TOKENS=/run/slurm-token # slurm-token answers here, if something is mounted here
+TOKEN_KEYS=$STATE/slurm-token
 NAMESPACES=/usr/lib/slurm-single-node/namespaces.so
 
 say() { printf 'slurm-single-node: %s\n' "$*"; }
@@ -24,6 +26,9 @@ fail() { # fail STATUS WHAT [HINT]: says what failed, stops what runs, and ends
 conf_value() {
     sed -n "s/^[[:space:]]*$2[[:space:]]*=[[:space:]]*\"\{0,1\}\([^\"#]*\).*/\1/Ip" "$1" 2>/dev/null | tail -n 1 | sed 's/[[:space:]]*$//'
 }
+
+# hands_out_tokens: whether somebody is to reach slurm-token's socket
+hands_out_tokens() { grep -q " $TOKENS " /proc/self/mounts; }
 
 has_plugin() { find /usr/lib -path "*slurm*/$1.so" 2>/dev/null | grep -q .; }
 

@@ -6,6 +6,7 @@ SOCKET=/run/mysqld/mysqld.sock
 
 munged_answers() { $ASK munge -n -o /dev/null; }
 mariadbd_answers() { echo 'SELECT 1' | sql; }
+slurmtoken_answers() { $ASK curl --silent --fail --unix-socket "$TOKENS/socket" http://localhost/v1/health; }
 slurmdbd_answers() { $ASK sacctmgr -n -P list cluster format=cluster; }
 slurmctld_answers() { $ASK scontrol ping | grep -Eq "(at|slurmctld) *$(hostname -s) .*is UP"; }
 slurmd_answers() { $ASK sinfo -h -n "$(hostname -s)" -o %T | grep -Eq '^(idle|mixed|allocated|completing)$'; }

@@ -124,7 +124,7 @@ stop_all() {
     set +e
     rm -f "$RUN/services"
     [ -z "$STARTED" ] || say "stopping"
-    stop_some 30 slurmrestd slurmd slurmctld
+    stop_some 30 slurmtoken slurmrestd slurmd slurmctld
     stop_some 7 slurmdbd
     stop_some 8 mariadbd munged
     [ -z "$STARTED" ] || say "stopped"

@@ -1,0 +1,69 @@
+"""Unpacks pinned wheels as a virtual environment for an image's Python; nothing of them runs on the host."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.host_speed import measured_limit
+from lab.images.recipe import KEY_DIGITS, Environment
+from lab.ownership import owned_by
+from lab.process import run
+
+FETCH_MINUTES = 10
+PLATFORMS = ("manylinux_2_28", "manylinux2014")
+TESTS = {"test", "tests"}
+BESIDE = ("etc", "share")
+"""What belongs beside `lib`. The programs in `bin` begin with the host's Python, and are left out."""
+
+
+def made_environment(environment: Environment, cache: Path) -> Path:
+    """Returns the path of the tar file of an environment, whether it exists or not."""
+    return cache / f"{environment.name}-{environment.key}.tar"
+
+
+def make_environment(environment: Environment, target: Path) -> None:
+    """Makes the tar file of an environment; a run that fails leaves no incomplete file under its name."""
+    unfinished = target.with_suffix(".part")
+    with tempfile.TemporaryDirectory(prefix="rackling-", dir=target.parent) as name:
+        folder = Path(name)
+        _fetch(environment, folder)
+        packages = f"lib/python{environment.python}/site-packages"
+        with tarfile.open(unfinished, "w") as archive:
+            for path in sorted(folder.iterdir()):
+                if path.name != "bin":
+                    inside = path.name if path.name in BESIDE else f"{packages}/{path.name}"
+                    archive.add(path, arcname=inside, filter=_kept)
+    unfinished.rename(target)
+    for old in target.parent.glob(f"{environment.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
+        if old != target:
+            old.unlink(missing_ok=True)
+
+
+def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Packages' own tests stay out: nobody runs them there, and some hold keys."""
+    return None if TESTS & {*entry.name.split("/")} else owned_by()(entry)
+
+
+def _fetch(environment: Environment, folder: Path) -> None:
+    """Lets pip download and unpack the wheels; each must have one of the hashes in the file of pins."""
+    here = platform.machine()
+    words = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--require-hashes")
+    wheels = ("--only-binary=:all:", f"--python-version={environment.python}", "--implementation=cp")
+    platforms = [f"--platform={one}_{here}" for one in PLATFORMS]
+    pip = [sys.executable, "-m", "pip", "install", *words, *wheels, *platforms]
+    try:
+        run(
+            [*pip, f"--target={folder}", "-r", str(environment.pins)],
+            timeout=measured_limit(FETCH_MINUTES * 60),
+        )
+    except LabError as problem:
+        raise LabError(
+            f"the wheels of {environment.pins.name} could not be fetched",
+            evidence=f"{problem.message}\n{problem.evidence}",
+            hint="pip must reach its index: python3 -m pip download jupyterlab shows what it says",
+        ) from problem

@@ -1,0 +1,1 @@
+"""What the image slurm-jupyter runs: its first process, Slurm's commands for the page, its sign-in."""
