@@ -66,7 +66,7 @@ class Images:
 
 
 def images(client: APIClient, trust: Trust = Trust.LEARNER, made: Iterable[Node] = ()) -> Images:
-    """The images of the last build, as the nodes to make need them; LabError when one was never built, or is outdated."""
+    """The images that the nodes to make need; LabError when one was never built, or is outdated."""
     found = [_image(client, name) for name in ("chassis", "sms")]
     if trust is Trust.NOBODY:
         found = [_shifted(client, name, on) for name, on in zip(("chassis", "sms"), found, strict=True)]

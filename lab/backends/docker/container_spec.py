@@ -99,7 +99,7 @@ def _outside_world(spec: ClusterSpec, node: Node, names_from: ClusterSpec) -> di
 
 
 def _binds(spec: ClusterSpec, role: Role, identity: str) -> tuple[str, ...]:
-    """Shared storage: `boot` binds it on the SMS's disk, nodes mount it as if over NFS; strangers, runners lack it.
+    """Shared storage: `boot` binds it on the SMS's disk, nodes mount it as if over NFS; others lack it.
 
     No volume is mounted on a disk: each time that the engine starts the container, it would follow links
     there, which root in the node makes, into the chassis. All nodes' disks share one volume; the SMS's

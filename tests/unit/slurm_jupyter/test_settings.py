@@ -98,6 +98,7 @@ def test_a_home_that_takes_no_files_is_said() -> None:
         ("a." + "W" * 20000, "holds no Slurm token"),
         ("é", "cannot be read"),
     ],
+    ids=["own", "named", "expired", "another's", "hostile name", "empty", "no JSON", "huge", "no token"],
 )
 def test_a_token_is_judged_and_never_shown(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "t"
