@@ -189,3 +189,33 @@ def test_a_link_on_the_disk_of_a_client_has_no_shared_folder_mounted_over_its_ch
     assert inside(one, "client", "ls /chassis/state").split() == ["power"]
     remake(one, "client")
     one.on("sms", "rm /home/firmware /home/boot /home/newroot /home/enter")
+
+
+HELD = """
+cd /home/swapped || exit
+: >../held
+until [ -e ../replaced ]; do sleep 0.1; done
+for name in firmware power ../chassis/firmware; do cat $name >/dev/null 2>&1 && echo "read $name"; done
+(echo '#' >>firmware) 2>/dev/null && echo wrote
+(: >of_a_node) 2>/dev/null && echo made
+ls 2>/dev/null | head -3
+"""
+REPLACED = """
+mkdir /home/swapped && : >/home/swapped/own && rm -f /home/held /home/replaced
+(until [ -e /home/held ]; do sleep 0.1; done
+    mv /home/swapped /home/former && ln -s /chassis /home/swapped && : >/home/replaced) >/dev/null 2>&1 &
+"""
+
+
+@pytest.mark.parametrize("node", ["c1", "client"])
+def test_a_link_in_place_of_an_open_folder_leads_no_server_into_the_chassis(one: Lab, node: str) -> None:
+    """The server of a shared folder finds files by path, and the head node changes what lies on it."""
+    before = firmware(one, node)
+    assert one.on("sms", REPLACED) == (0, "")
+    try:
+        status, text = one.on(node, HELD)
+        assert (status, text) == (0, "")
+        assert firmware(one, node) == before
+        assert inside(one, node, "ls /chassis/of_a_node || true") == ""
+    finally:
+        one.on("sms", "rm -rf /home/swapped /home/former /home/held /home/replaced")
