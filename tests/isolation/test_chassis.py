@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from lab.backends.docker.engine import container_name
 from tests.cases.conftest import Lab
 from tests.isolation.conftest import inside, remake
 
@@ -47,14 +44,6 @@ echo '{HWRNG} rwm' >/root/rules/devices.allow
 perl -e 'print "opened\\n" if open F, "<", "/root/rng"'
 rm /root/rng; umount /root/rules
 """
-PLANTED = """
-umount --lazy /%(path)s && rmdir /%(path)s && ln -s /chassis /%(path)s || exit
-for program in firmware boot newroot enter; do
-    printf '#!/bin/sh\\n: >/chassis/state/replaced\\nexec sleep 1000\\n' >%(shared)s/$program
-    chmod 755 %(shared)s/$program
-done
-"""
-"""Makes a link to the chassis of a folder on a disk, and has programs in what is mounted there."""
 REFUSED = {
     "bpf": 321,
     "perf_event_open": 298,
@@ -135,57 +124,3 @@ def test_what_an_outside_machine_changes_is_not_what_its_chassis_runs(spoilt: La
     assert inside(spoilt, "outside", "grep -l spoilt /usr/bin/nsenter /usr/bin/mount || true") == ""
     spoilt.run("power", "cycle", "--hard", "outside")
     assert spoilt.on("outside", "hostname") == (0, "outside\n")
-
-
-def is_planted(lab: Lab, node: str, path: str) -> None:
-    """Has a node leave the link; its programs lie on shared storage, which other nodes hold, too."""
-    shared = f"/run/shared/{path}"
-    hold = f"mkdir -p {shared} && mount --bind /{path} {shared} || exit; "
-    status, text = lab.on(node, hold + PLANTED % {"path": path, "shared": shared})
-    assert (status, text) == (0, "")
-
-
-def said(lab: Lab, node: str) -> str:
-    return lab.run("console", node).stdout.decode(errors="replace")
-
-
-def wait_until_said(lab: Lab, node: str, line: str) -> None:
-    for _ in range(100):
-        if line in said(lab, node):
-            return
-        time.sleep(0.3)
-    pytest.fail(said(lab, node)[-2000:])
-
-
-@pytest.fixture
-def back_at_the_handout(one: Lab) -> Iterator[Lab]:
-    """The lab, whose SMS gets its first disk again."""
-    yield one
-    done = one.run("restore", "handout", "-y")
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    assert one.on("sms", "mountpoint -q /opt/ohpc/pub && ls -d /opt/ohpc/pub/software")[0] == 0
-
-
-def test_a_link_on_the_disk_of_the_sms_has_no_volume_mounted_over_its_chassis(
-    back_at_the_handout: Lab,
-) -> None:
-    """The engine would follow it at the next start of the container, and the boot program at each boot."""
-    lab = back_at_the_handout
-    before = firmware(lab, "sms")
-    is_planted(lab, "sms", "opt/ohpc/pub")
-    container = container_name(lab.name, "sms")
-    subprocess.run(["docker", "restart", "--time", "1", container], check=True, capture_output=True)
-    wait_until_said(lab, "sms", "/opt/ohpc/pub is not a folder")
-    assert firmware(lab, "sms") == before
-    assert inside(lab, "sms", "ls /chassis/state; cat /run/chassis/node/stage").split()[0] == "power"
-
-
-def test_a_link_on_the_disk_of_a_client_has_no_shared_folder_mounted_over_its_chassis(one: Lab) -> None:
-    before = firmware(one, "client")
-    is_planted(one, "client", "home")
-    one.run("power", "cycle", "--hard", "client")
-    wait_until_said(one, "client", "/home is not a folder")
-    assert firmware(one, "client") == before
-    assert inside(one, "client", "ls /chassis/state").split() == ["power"]
-    remake(one, "client")
-    one.on("sms", "rm /home/firmware /home/boot /home/newroot /home/enter")
