@@ -15,6 +15,9 @@ install -d /etc/nodeimage /root/role
 ssh-keygen -q -t ed25519 -N '' -f /etc/nodeimage/signing_key
 echo "builder $(cat /etc/nodeimage/signing_key.pub)" >/etc/nodeimage/allowed_signers
 printf 'name = "compute"\\n[test]\\nuntested = true\\n' >/root/role/image.toml
+wwsh -y file import /etc/warewulf/vnfs/ssh/ssh_host_ed25519_key --name=ssh_host_key
+wwsh -y file set ssh_host_key --path=/etc/ssh/ssh_host_ed25519_key --mode=0600
+wwsh -y provision set c1 --fileadd=ssh_host_key
 """
 RELEASE = """\
 set -e
@@ -29,6 +32,7 @@ wwsh -y provision set c1 --vnfs={vnfs} --bootstrap=$(uname -r) --ipxeurl=UNDEF -
 for name in $(wwsh vnfs list | sed -n 's/^\\(compute-[^ ]*\\).*/\\1/p'); do
     wwsh -yq vnfs delete $name; wwsh -yq bootstrap delete $name
 done
+wwsh -y file delete ssh_host_key
 rm -rf /srv/nodeimage /var/lib/nodeimage /root/role /var/lib/tftpboot/warewulf/nodeimage
 rm -f /etc/nodeimage/signing_key* /etc/nodeimage/allowed_signers
 """
@@ -109,4 +113,4 @@ def test_a_node_boots_releases_in_every_way(lab: Lab, releases: None) -> None:
 
 
 def console(lab: Lab) -> str:
-    return lab.command("console", NODE, "--lines", "60", check=False).stdout
+    return lab.command("console", NODE, "--lines", "400", check=False).stdout

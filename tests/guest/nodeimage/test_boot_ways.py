@@ -13,7 +13,7 @@ from lab.guest.nodeimage.errors import NodeImageError
 from lab.guest.warewulf import store
 from lab.guest.warewulf.model import Kind
 from tests.guest.conftest import PROVISION, ROOT, Sms
-from tests.guest.nodeimage.bed import Bed, settle
+from tests.guest.nodeimage.bed import Bed, settle, unchanged
 
 KVER = "6.12.3-test"
 MACS = {"c1": "52:54:00:00:00:01", "c2": "52:54:00:00:00:02"}
@@ -147,9 +147,9 @@ def test_importing_again_has_nothing_to_do(head: Head) -> None:
     head.release("one")
     head.bed.must("import", "compute", "c1")
     script = head.sms.path(f"/srv/warewulf/ipxe/cfg/{MACS['c1']}")
-    before = script.stat()
+    before = unchanged(script)
     assert not head.bed.must("import", "compute", "c1")["changed"]
-    assert script.stat() == before
+    assert unchanged(script) == before
 
 
 def test_going_back_is_one_command_and_older_images_go(head: Head) -> None:

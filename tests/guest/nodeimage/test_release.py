@@ -17,7 +17,7 @@ import pytest
 
 from lab.guest.nodeimage import active, manifest
 from lab.guest.nodeimage.places import read_json
-from tests.guest.nodeimage.bed import Bed, command, make_key
+from tests.guest.nodeimage.bed import Bed, command, make_key, unchanged
 
 FILES = {"image", "kernel", "packages.txt", "tests.json", "manifest.json", "manifest.json.sig"}
 
@@ -53,9 +53,9 @@ def test_ssh_keygen_alone_verifies_a_release(bed: Bed) -> None:
 
 def test_publishing_again_has_nothing_to_do(bed: Bed) -> None:
     folder = bed.published("one")
-    before = folder.stat()
+    before = unchanged(folder)
     assert not bed.must("publish", "compute", "--release", "one")["changed"]
-    assert folder.stat() == before
+    assert unchanged(folder) == before
 
 
 def test_the_same_name_with_other_content_is_refused(bed: Bed) -> None:
