@@ -195,6 +195,8 @@ class Supervisor:
             if self._stop.wait(0.1) or time.monotonic() > self._began + READY_SECONDS:
                 return
         say(f"ready after {time.monotonic() - self._began:.1f} s, as {self._settings.user.name}")
+        if self._settings.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
+            say(f"it listens on the container's {self._settings.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
         say(f"works once: {visit.new_address(self._places)}")
 
 
