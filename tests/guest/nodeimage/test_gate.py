@@ -144,7 +144,7 @@ def test_goss_is_lent_to_the_tree_and_taken_back(bed: Bed, tmp_path: Path) -> No
     [
         ("configure", "playbook.yml", "ansible-playbook is not installed\nhint: apt install ansible"),
         ("test", "tests/test_a.py", "pytest is not installed\nhint: apt install python3-testinfra"),
-        ("test", "goss.yaml", "goss is not installed\nhint: install the goss program"),
+        ("test", "goss.yaml", "goss is not installed\nhint: apt install goss (Debian 13)"),
     ],
 )
 def test_a_missing_program_is_one_error_with_what_to_install(
