@@ -10,6 +10,7 @@ from tests.integration.conftest import Lab, wait_until
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
 NODE = "c1"
+pytestmark = pytest.mark.timeout(300)  # seven boots
 SIGNERS = """\
 install -d /etc/nodeimage /root/role
 ssh-keygen -q -t ed25519 -N '' -f /etc/nodeimage/signing_key
