@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from tests.bench.bed import LAB, Bed
 from tests.bench.figures import Figure, ratio
-from tests.bench.rollout import rollout_plan, rollout_wave
+from tests.bench.rollout import rollout_plan
 
 Subject = Callable[[Bed], list[Figure]]
 
@@ -175,7 +175,6 @@ SUBJECTS: tuple[Subject, ...] = (
     check,
     resets,
     copies,
-    rollout_wave,
     memory,
     crowd,
 )
