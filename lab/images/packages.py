@@ -40,7 +40,8 @@ def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
             if store.whole:
                 (root / "var/lib/dpkg/status").write_text("", encoding="utf-8")
             _fetch(tree, names, root, repository)
-        _write_index(repository, {name for _, names in store.wanted for name in names})
+        release = store.wanted[0][0].release if store.whole else ""
+        _write_index(repository, {name for _, names in store.wanted for name in names}, release)
         with tarfile.open(unfinished, "w") as archive:
             for path in sorted(repository.iterdir()):
                 archive.add(path, arcname=path.name, filter=owned_by())
@@ -94,8 +95,11 @@ def _fetch(tree: Tree, names: Sequence[str], root: Path, repository: Path) -> No
     (repository / "partial").rmdir()
 
 
-def _write_index(repository: Path, chosen: set[str]) -> None:
-    """Writes Packages and Release, which apt reads; `Chosen` marks the packages that the recipe names."""
+def _write_index(repository: Path, chosen: set[str], release: str) -> None:
+    """Writes Packages and Release, which apt reads; `Chosen` marks the packages that the recipe names.
+
+    mmdebstrap(1) finds essential packages by the release's name, so a store for whole trees has it.
+    """
     stanzas = []
     for path in sorted(repository.glob("*.deb")):
         data = path.read_bytes()
@@ -107,4 +111,5 @@ def _write_index(repository: Path, chosen: set[str]) -> None:
     index = "\n".join(stanzas).encode()
     (repository / "Packages").write_bytes(index)
     line = f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages"
-    (repository / "Release").write_text(f"Origin: Rackling\nLabel: package store\nSHA256:\n{line}\n")
+    named = f"Suite: {release}\nCodename: {release}\n" if release else ""
+    (repository / "Release").write_text(f"Origin: Rackling\nLabel: package store\n{named}SHA256:\n{line}\n")

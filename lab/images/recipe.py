@@ -148,7 +148,7 @@ def _store(name: str, table: dict[str, Any] | None, release: str | None) -> Stor
     wanted = tuple((tree(other, release), tuple(packages)) for other, packages in table["packages"].items())
     parts = [f"{one.key} {packages}".encode() for one, packages in wanted]
     whole = table.get("whole", False)
-    key = digest([*parts, b"whole"] if whole else parts)
+    key = digest([*parts, b"whole, named"] if whole else parts)
     return Store(f"{name}-store", table["path"], wanted, key, whole)
 
 

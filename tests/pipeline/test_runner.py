@@ -83,8 +83,9 @@ def test_a_tag_is_activated_on_the_sms(lab: Lab) -> None:
     seen = lab.on(
         "sms", "cd compute && git tag v1 && git push -q origin v1 2>&1", user="user1", timeout=LONGEST
     )
-    assert f"compute {head(lab)[:12]} is active" in seen, seen
-    assert head(lab)[:12] in lab.on("sms", "readlink -f /srv/nodeimage/compute/current")
+    assert "compute v1 is active" in seen, seen
+    assert lab.on("sms", "readlink -f /srv/nodeimage/compute/current").strip().endswith("/v1")
+    assert head(lab)[:12] in lab.on("sms", "nodeimage show compute --json")
 
 
 def test_the_container_is_started_by_its_socket_and_stops_when_idle(lab: Lab) -> None:

@@ -34,6 +34,9 @@ def offer(system: System, role: str) -> int:
     # The list in the tree is emptied first: it has port 22, which is the runner's own.
     inside = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{own}\n"
     system.write(f"{RUN}/{role}/ssh.socket.d/port.conf", inside.encode())
+    # systemd gives the socket that it got to a unit that it has loaded before it starts any (manager.c,
+    # manager_startup): the root mount is one, and has ssh.socket loaded with it.
+    system.write(f"{RUN}/{role}/root.mount.d/ssh.conf", b"[Unit]\nWants=ssh.socket\n")
     system.write(f"{RUN}/{role}/authorized_keys", system.read(f"{CONTAINER_KEY}.pub"), mode=0o600)
     system.write(f"{RUN}/{role}/ssh_config", _ssh_config(role, own).encode())
     for words in (["daemon-reload"], ["start", f"node@{role}.socket"]):

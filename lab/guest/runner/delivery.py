@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 
@@ -17,12 +18,21 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def deliver(system: System, role: str, *, activate: bool) -> list[str]:
-    """Publishes the image that was packed last, and hands the release to the SMS; returns its answers."""
-    done = system.run(["nodeimage", "publish", role, "--json"])
+def named(tag: str) -> str:
+    """The name of a tag's release: its image is stamped with the tag, so it is not the commit's release."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", tag)
+
+
+def deliver(system: System, role: str, *, activate: bool, release: str = "") -> list[str]:
+    """Publishes the image that was packed last, and hands the release to the SMS; returns its answers.
+
+    Without a name, `nodeimage publish` calls the release after the commit.
+    """
+    name_it = ["--release", release] if release else []
+    done = system.run(["nodeimage", "publish", role, *name_it, "--json"])
     try:
-        release = json.loads(done.out)
-        name, place = str(release["release"]), str(release["place"])
+        published = json.loads(done.out)
+        name, place = str(published["release"]), str(published["place"])
     except (ValueError, KeyError, TypeError):
         why = (done.err or done.out).decode(errors="replace").strip()
         raise RunnerError(

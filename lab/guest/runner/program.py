@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -45,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     deliver = verbs.add_parser("deliver", help="publish the packed image and hand the release to the SMS")
     deliver.add_argument("role", metavar="ROLE")
     deliver.add_argument("--activate", action="store_true", help="have the SMS activate it, too")
+    deliver.add_argument(
+        "--release",
+        metavar="NAME",
+        default=delivery.named(os.environ.get("CI_COMMIT_TAG", "")),
+        help="default: the pushed tag, or else the commit",
+    )
     receive = verbs.add_parser("receive", help="run the pipelines of a push (the hook of git)")
     receive.add_argument("path", metavar="REPOSITORY")
     idle = verbs.add_parser("idle", help="stop a container when nobody uses it (a unit)")
@@ -70,7 +77,7 @@ def _container(system: System, given: argparse.Namespace) -> int:
 
 
 def _deliver(system: System, given: argparse.Namespace) -> int:
-    for line in delivery.deliver(system, given.role, activate=given.activate):
+    for line in delivery.deliver(system, given.role, activate=given.activate, release=given.release):
         print(line)
     return 0
 

@@ -51,6 +51,7 @@ def test_each_role_keeps_a_port_of_its_own(played: Played) -> None:
     assert socket == "[Socket]\nListenStream=127.0.0.1:2200\n"
     inside = played.text("/run/runner/compute/ssh.socket.d/port.conf")
     assert inside == "[Socket]\nListenStream=\nListenStream=127.0.0.1:2200\n"
+    assert played.text("/run/runner/compute/root.mount.d/ssh.conf") == "[Unit]\nWants=ssh.socket\n"
     assert "Host login\n    HostName 127.0.0.1\n    Port 2201\n" in played.text(
         "/run/runner/login/ssh_config"
     )
