@@ -69,7 +69,7 @@ def test_a_link_on_the_disk_of_the_sms_has_no_volume_mounted_over_its_chassis(
 def test_a_link_on_the_disk_of_a_client_has_no_shared_folder_mounted_over_its_chassis(one: Lab) -> None:
     before = firmware(one, "client")
     is_planted(one, "client", "home")
-    one.run("power", "cycle", "--hard", "client")
+    inside(one, "client", "/chassis/power cycle")  # `lab power` would wait until it is up
     wait_until_said(one, "client", "/home is not a folder")
     assert firmware(one, "client") == before
     assert inside(one, "client", "ls /chassis/state").split() == ["power"]
