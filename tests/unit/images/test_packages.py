@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,6 +111,19 @@ def test_a_store_is_a_repository_with_an_index(
     assert "Filename: ./jq_1_amd64.deb\nSize: 2\nSHA256: " in stanzas["jq"]
     assert [name for name in sorted(stanzas) if "Chosen: yes" in stanzas[name]] == ["jq", "tree"]
     assert not old.exists()
+
+
+def test_a_store_for_whole_trees_has_the_name_of_its_release(
+    head: recipe.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert head.store is not None
+    whole = replace(head, store=replace(head.store, whole=True))
+    named = f"Codename: {head.store.wanted[0][0].release}\n"
+    for one, there in ((head, False), (whole, True)):
+        with tarfile.open(make(one, tmp_path, Host(), monkeypatch)) as archive:
+            file = archive.extractfile("Release")
+            assert file is not None
+            assert (named in file.read().decode()) is there
     assert not list(tmp_path.glob("*.part"))
 
 
