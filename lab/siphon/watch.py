@@ -67,10 +67,16 @@ def run(
 
 
 def _run_command(command: str, warn: Warn) -> None:
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    child = os.posix_spawn(
-        SHELL, [SHELL, "-c", command], os.environ, setsigmask=held, setsigdef=[signal.SIGTERM]
-    )
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:
+        # A SIGTERM that came just before is raised here, and must not stay blocked.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        child = os.posix_spawn(
+            SHELL, [SHELL, "-c", command], os.environ, setsigmask=held, setsigdef=[signal.SIGTERM]
+        )
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        raise
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
         # WNOWAIT leaves the ended child in the process table: its number stays ours until SIGTERM was sent.

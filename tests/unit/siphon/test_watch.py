@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,22 @@ def test_sigterm_in_the_moment_when_the_command_ends_is_no_failure() -> None:
     for _ in range(100):
         watch.run(lambda: True, lambda e: told.append(e.message), 20.0, "kill -TERM $PPID", told.append)
     assert told == []
+
+
+def test_sigterm_just_before_a_command_leaves_no_signal_blocked() -> None:
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    real = signal.pthread_sigmask
+
+    def blocked(how: int, mask: Iterable[int]) -> set[int]:
+        found = real(how, mask)
+        if how == signal.SIG_BLOCK and list(mask):
+            raise watch.Stopped
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signal, "pthread_sigmask", blocked)
+        watch.run(lambda: True, lambda _: None, 20.0, "true", lambda _: None)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == held
 
 
 def test_sigterm_ends_a_command_that_still_runs(tmp_path: Path) -> None:
