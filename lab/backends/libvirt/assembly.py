@@ -10,7 +10,7 @@ from lab.account import account_name
 from lab.backends.base import Say
 from lab.backends.libvirt import console_log, engine, inspection, user_network, wire_guard
 from lab.backends.libvirt.domain_xml import domain_xml, has_system_disk, network_xml, wire_of
-from lab.backends.libvirt.engine import bridge_name, ignore_missing, translate_errors
+from lab.backends.libvirt.engine import bridge_name, ignore_missing, insist, translate_errors
 from lab.backends.libvirt.storage import DiskStore, LabFolder
 from lab.model import ClusterSpec, Node, Role
 from lab.polling import monotonic, wait_for
@@ -71,7 +71,7 @@ def power_on(domain: Any, console: Path) -> None:
     with translate_errors(f"starting {domain.name()}"), ignore_missing():
         if not domain.isActive():
             console_log.note_power_on(console)
-            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+            insist(lambda: domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED))
             wire_guard.close_cards(domain)
             domain.resume()
 

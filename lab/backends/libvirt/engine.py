@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,6 +16,8 @@ from lab.errors import LabError
 NAMESPACE = "https://rackling.invalid/lab/1"
 BRIDGE = "rk-"
 """What the names of all labs' bridges begin with."""
+STARTS = 5
+"""How often a machine's start is asked for; as often as libbpf loads a program (PROG_LOAD_ATTEMPTS)."""
 SYSTEM, SESSION = "qemu:///system", "qemu:///session"
 """Root's daemon; and everybody's own, which can make no bridge."""
 
@@ -59,6 +62,24 @@ def translate_errors(what: str, hint: str = "lab --backend libvirt doctor") -> I
         yield
     except libvirt.libvirtError as problem:
         raise LabError(f"libvirt refused: {what}", evidence=str(problem), hint=hint) from problem
+
+
+def insist(start: Callable[[], object]) -> None:
+    """Starts a machine, again if a signal interrupted the kernel: the machine is then off, as it was.
+
+    With cgroup v2, libvirt loads a BPF program for each machine's devices (vircgroupv2devices.c). The kernel
+    ends that with EAGAIN when a signal comes (kernel/bpf/verifier.c), and libvirt does not ask again.
+    """
+    import libvirt
+
+    for left in reversed(range(STARTS)):
+        try:
+            start()
+        except libvirt.libvirtError as problem:
+            if not left or "BPF" not in str(problem) or os.strerror(errno.EAGAIN) not in str(problem):
+                raise
+        else:
+            return
 
 
 @contextmanager

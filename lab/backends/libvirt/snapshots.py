@@ -16,7 +16,7 @@ from typing import Any
 from lab.backends.base import HANDOUT, Say
 from lab.backends.editions import check_snapshot_name
 from lab.backends.libvirt import console_log, inspection, removal, wire_guard
-from lab.backends.libvirt.engine import ignore_missing, translate_errors
+from lab.backends.libvirt.engine import ignore_missing, insist, translate_errors
 from lab.backends.libvirt.inspection import LabObject
 from lab.backends.libvirt.ssh_channel import Door
 from lab.backends.libvirt.storage import LabFolder, make_closed_folder
@@ -261,7 +261,7 @@ def bring_back(connection: Any, machines: Mapping[str, LabObject], place: Path) 
         if not machines[node].thing.isActive():
             with translate_errors(f"restoring {node}"):
                 saved = str(place / f"{node}.save")
-                connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED)
+                insist(lambda: connection.restoreFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_PAUSED))
                 wire_guard.close_cards(machines[node].thing)
 
     try:
