@@ -18,7 +18,7 @@ AGREED = "compute/tests compute/goss.yaml compute/boot .gitlab-ci.yml"
 
 def runner(cluster: ClusterView) -> NodeView:
     """The runner."""
-    return cluster.node(next(node.name for node in cluster.spec.nodes if node.role.value == "runner"))
+    return cluster.only("runner")
 
 
 def pipelines(cluster: ClusterView) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def tests_are_those_that_were_agreed(cluster: ClusterView) -> None:
             actual=", ".join(changed),
             hint="A test says what was agreed. Which file makes the node so?",
             node="sms",
-            look="git diff origin/main -- compute/tests",
+            look=f"cd compute; git log --stat origin/main.. -- {AGREED}",
         )
 
 
