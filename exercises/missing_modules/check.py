@@ -31,7 +31,7 @@ def names_netfilter(words: list[str]) -> bool:
 
 def stranger(cluster: ClusterView) -> NodeView:
     """The machine outside."""
-    return cluster.node(next(node.name for node in cluster.spec.nodes if node.role.value == "outside"))
+    return cluster.only("outside")
 
 
 def banned(cluster: ClusterView) -> str:

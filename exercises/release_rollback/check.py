@@ -13,7 +13,6 @@ from lab.facts.releases import Release
 ROLE = "compute"
 OLD, NEW = "november", "december"
 STAMP = "/etc/image-release"
-LOG = "/var/log/nginx/access.log"
 
 
 def first_node(cluster: ClusterView) -> NodeView:
@@ -70,7 +69,7 @@ def c1_has_booted_december(cluster: ClusterView) -> None:
             actual="it has not",
             hint=f"Active is {active.name if active else 'none'}. A node loads an image only when it boots.",
             node="sms",
-            look=f"nodeimage list {ROLE}; sudo grep /image {LOG}",
+            look=f"nodeimage list {ROLE}; sudo grep /image {releases.LOG}",
         )
 
 

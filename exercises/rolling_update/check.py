@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -112,8 +112,9 @@ def both_booted_it(cluster: ClusterView) -> None:
     for node in both(cluster):
         packed = image_of(cluster, node.name, STAMP).packed
         answer = node.run("echo $(($(date +%s) - $(cut -d. -f1 /proc/uptime)))").output
-        if int(answer.split()[-1]) < packed:
-            early[node.name] = f"it booted at {clock(int(answer.split()[-1]))}, before the image was packed"
+        booted = int(answer.split()[-1])
+        if booted < packed:
+            early[node.name] = f"it booted at {clock(booted)}, before the image was packed"
     if early:
         raise failed(
             expected="a boot of c1 and of c2 since the image was packed",
@@ -235,14 +236,18 @@ def tasks(text: str, *, running: bool) -> Iterator[Task]:
         yield Task(match[1], match[2], int(match[3]), ended or (last and running))
 
 
-def of_user(cluster: ClusterView, user: str) -> list[Task]:
-    """The tasks of a user that began during the update of their node, or just before it."""
-    begin = when_packed(cluster)
+def returns(cluster: ClusterView) -> dict[str, float]:
+    """When each node returned first during the update."""
     back: dict[str, float] = {}
     for event in events(cluster):
         for node in event.nodes:
             if not event.away:
                 back.setdefault(node, event.when)
+    return back
+
+
+def of_user(cluster: ClusterView, user: str, begin: int, back: Mapping[str, float]) -> list[Task]:
+    """The tasks of a user that began during the update of their node, or just before it."""
     log = shlex.quote(f"/home/{user}/{TASKS}")
     answer = cluster.sms.run(f"squeue -h -u {user} -t R,CG -o %u | head -n 1; cat {log}").output
     found = tasks(answer, running=answer.startswith(user))
@@ -254,8 +259,9 @@ def no_task_was_lost(cluster: ClusterView) -> None:
     """The users' jobs ran during the update, and each task that they began has also ended."""
     look = f"sudo cat /home/user1/{TASKS} /home/user2/{TASKS}"
     lost: list[str] = []
+    begin, back = when_packed(cluster), returns(cluster)
     for user in USERS:
-        found = of_user(cluster, user)
+        found = of_user(cluster, user, begin, back)
         if not found:
             raise failed(
                 expected=f"tasks of {user} that began during the update",

@@ -166,7 +166,11 @@ class ClusterView:
     @property
     def login(self) -> NodeView:
         """The login node."""
-        return self.node(next(node.name for node in self.spec.nodes if node.role is Role.LOGIN))
+        return self.only(Role.LOGIN.value)
+
+    def only(self, role: str) -> NodeView:
+        """The node of a role that the lab has one of: `outside`, `runner`."""
+        return self.node(next(node.name for node in self.spec.nodes if node.role.value == role))
 
     @property
     def root_kind(self) -> str:
