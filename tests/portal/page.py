@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -119,7 +119,6 @@ class Notebook:
     """A notebook's container of its own, started by `docker run` alone."""
 
     name: str
-    words: tuple[str, ...] = field(repr=False)
 
     def log(self) -> str:
         done = docker("logs", self.name)
@@ -154,7 +153,7 @@ def notebook(
         *(HARDENED if hardened else ()), *words, tagged(f"slurm-jupyter-{release}"),
         secrets=secrets,
     )  # fmt: skip
-    return Notebook(name, words)
+    return Notebook(name)
 
 
 def token(user: str, lifespan: int = 600) -> dict[str, str]:

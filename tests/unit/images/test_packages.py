@@ -111,6 +111,7 @@ def test_a_store_is_a_repository_with_an_index(
     assert "Filename: ./jq_1_amd64.deb\nSize: 2\nSHA256: " in stanzas["jq"]
     assert [name for name in sorted(stanzas) if "Chosen: yes" in stanzas[name]] == ["jq", "tree"]
     assert not old.exists()
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_store_for_whole_trees_has_the_name_of_its_release(
@@ -124,7 +125,6 @@ def test_a_store_for_whole_trees_has_the_name_of_its_release(
             file = archive.extractfile("Release")
             assert file is not None
             assert (named in file.read().decode()) is there
-    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_whole_store_has_what_the_trees_have_already_too(

@@ -9,7 +9,8 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,22 @@ def until(path: Path, process: subprocess.Popen[str], *, text: str = "") -> None
         time.sleep(0.02)
 
 
+@contextmanager
+def serving(program: Path, folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """The service as a process, which has ended afterwards whatever happens."""
+    command = [sys.executable, "-I", "-S", str(program), "serve", "--keys", str(folder / "k"), *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("dist") / "slurm-token.pyz"
@@ -41,25 +58,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_file_serves_and_ends_cleanly(program: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = tmp_path / "socket"
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(program),
-        "serve",
-        "--keys",
-        str(tmp_path / "k"),
-        "--socket",
-        str(path),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    until(path, process)
-    got = subprocess.run(
-        [sys.executable, "-I", "-S", str(program), "get", f"unix:{path}", "-o", str(tmp_path / "token")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    process.send_signal(signal.SIGTERM)
-    log = process.communicate(timeout=30)[1]
+    with serving(program, tmp_path, "--socket", str(path)) as process:
+        until(path, process)
+        got = subprocess.run(
+            [sys.executable, "-I", "-S", str(program), "get", f"unix:{path}", "-o", str(tmp_path / "token")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=30)[1]
     assert process.returncode == 0
     assert not path.exists()
     if os.getuid() < 1000:  # as root these tests are nobody who gets a token
@@ -189,19 +195,7 @@ def test_over_tls_the_hub_is_asked_and_a_stranger_to_the_machine_refused(
     bearer.write_text("hub-token-of-a-stranger")
     hub = ("--hub", f"http://127.0.0.1:{api}/hub/api", "--plain-http")
     listen = ("--listen", f"127.0.0.1:{port}", "--tls", cert, key, "--audit", str(log))
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        str(program),
-        "serve",
-        "--keys",
-        str(tmp_path / "k"),
-        *listen,
-        *hub,
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
+    with serving(program, tmp_path, *listen, *hub) as process:
         until(log, process, text="ready")
         url = f"https://127.0.0.1:{port}/v1/token/hub"
         get = ["get", url, "--bearer", str(bearer), "-o", str(tmp_path / "token")]
@@ -214,7 +208,4 @@ def test_over_tls_the_hub_is_asked_and_a_stranger_to_the_machine_refused(
             with suppress(ConnectionResetError):
                 assert b"HTTP/" not in plain.recv(4096)
         assert "hub-token" not in log.read_text()
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
     assert not (tmp_path / "token").exists()

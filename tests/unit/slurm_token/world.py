@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import pwd
@@ -10,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -163,7 +164,6 @@ class Running:
     port: int
     keys: KeyFolder
     log: Path
-    told: list[dict[str, Any]] = field(default_factory=list)
 
     def unix(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -214,9 +214,7 @@ def received(connection: socket.socket) -> Reply:
 
 
 @contextmanager
-def running(
-    folder: Path, keys: KeyFolder, api: int, *, lifespan: int = 600, callers: Limit | None = None
-) -> Iterator[Running]:
+def running(folder: Path, keys: KeyFolder, api: int, *, callers: Limit | None = None) -> Iterator[Running]:
     """The service, on a Unix socket and on loopback."""
     own, table, log = folder / "own-token", folder / "accounts.json", folder / "audit"
     own.write_text(OWN_TOKEN + "\n")
@@ -225,7 +223,7 @@ def running(
     service = Service(f"http://127.0.0.1:{api}", "the Kubernetes API", plain=True)
     verifiers: dict[str, Verifier] = {"hub": hub, "kubernetes": Kubernetes(service, own, table, ACCOUNTS)}
     limit = callers or Limit(1000, 1.0)
-    rules = Rules(keys, ACCOUNTS, lifespan, verifiers, Audit(str(log)), Limit(1000, 1.0), limit)
+    rules = Rules(keys, ACCOUNTS, 600, verifiers, Audit(str(log)), Limit(1000, 1.0), limit)
     path = folder / "socket"
     sockets = [unix_socket(path, 0o666), tcp_socket("127.0.0.1", 0)]
     door = Door(sockets, partial(serve, rules=rules))
@@ -242,8 +240,8 @@ def running(
 
 def claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a token, unverified."""
-    header, body, _ = (part + "=" * (-len(part) % 4) for part in token.split("."))
-    return json.loads(base64.urlsafe_b64decode(header)), json.loads(base64.urlsafe_b64decode(body))
+    header, body, _ = token.split(".")
+    return json.loads(_unpacked(header)), json.loads(_unpacked(body))
 
 
 def verified(token: str, jwks: Path) -> bool:
@@ -262,8 +260,6 @@ def _unpacked(text: str) -> bytes:
 
 
 def _padded(text: str, n: int) -> int:
-    import hashlib
-
     prefix = bytes.fromhex("3031300d060960864801650304020105000420")
     tail = b"\0" + prefix + hashlib.sha256(text.encode()).digest()
     size = (n.bit_length() + 7) // 8

@@ -22,8 +22,9 @@ SILENCE = 0.3  # seconds
 class Card:
     """A machine's card, as QEMU has it."""
 
-    def __init__(self, folder: LabFolder, node: str, network: str) -> None:
-        mac = next(card.mac for card in spec().node(node).interfaces if card.network == network)
+    def __init__(self, folder: LabFolder, node: str, network: str, lab: ClusterSpec | None = None) -> None:
+        cards = (lab or spec()).node(node).interfaces
+        mac = next(card.mac for card in cards if card.network == network)
         self.mac = bytes.fromhex(mac.replace(":", ""))
         self._switch = str(folder.switch(network))
         self._path = folder.wire(node, network)
@@ -211,18 +212,16 @@ def test_a_machine_is_no_other_one_and_hears_nothing_that_is_for_another(cards: 
 def test_a_machine_that_comes_later_is_heard(folder: LabFolder, cards: dict[str, Card]) -> None:
     """The switch runs on while a lab changes: it learns of new cards when one of them sends."""
     more = load(None, ("c.count=9",), {"LAB_BACKEND": "libvirt"}, "try")
-    mac = more.node("c9").mac
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as late:
-        late.bind(str(folder.wire("c9", "internal")))
-        frame = EVERYBODY + bytes.fromhex(mac.replace(":", "")) + b"\x08\x00"
-        late.sendto(frame + b"too early", str(folder.switch("internal")))
+    late = Card(folder, "c9", "internal", more)
+    try:
+        late.send(EVERYBODY, b"too early")
         user_network.start_switch(folder, more)
-        late.sendto(frame + b"here I am", str(folder.switch("internal")))
+        late.send(EVERYBODY, b"here I am")
         assert cards["c1"].hears(b"here I am")
-        cards["c1"].send(bytes.fromhex(mac.replace(":", "")), b"welcome")
-        late.settimeout(5)
-        while not late.recv(2000).endswith(b"welcome"):
-            pass
+        cards["c1"].send(late.mac, b"welcome")
+        assert late.hears(b"welcome")
+    finally:
+        late.close()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "c1", "c1 zz", "c1.wire 52", "a b c"])
