@@ -39,7 +39,7 @@ def raise_network(
             told = system.clock()
             print("no cable yet: " + ", ".join(f"{card.name} {card.mac}" for card in missing), flush=True)
     for card in cluster.sms.cards:
-        name = by_mac.get(card.mac, card.name)
+        name = by_mac[card.mac]
         system.run(["ip", "link", "set", name, "up"])
         if card.address:
             prefix = cluster.subnets[card.network].prefixlen
