@@ -43,8 +43,8 @@ def up(app: App, name: str, release: str, port: int | None, as_json: bool, mode:
     from lab.cli.progress_display import showing
 
     portals = _portals(name)
-    _check_owner(app, portals.find(name), yes=False)
     standing = portals.find(name)
+    _check_owner(app, standing, yes=False)
     if standing and standing.release not in ("", release):
         _refuse(name, f"is of {standing.release}")
     if standing and port and standing.port not in (0, port):

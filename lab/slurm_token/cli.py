@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import ssl
 import sys
 import threading
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Optional
@@ -16,7 +18,7 @@ from lab.slurm_token.accounts import Accounts
 from lab.slurm_token.audit import Audit
 from lab.slurm_token.callers import Hub, Kubernetes, Verifier
 from lab.slurm_token.errors import TokenError
-from lab.slurm_token.keys import KeyFolder
+from lab.slurm_token.keys import KeyFolder, Keys
 from lab.slurm_token.listen import Door, tcp_socket, unix_socket
 from lab.slurm_token.service import Rules, serve
 from lab.slurm_token.upstream import Service
@@ -124,11 +126,18 @@ def _key(given: argparse.Namespace) -> None:
     elif given.act == "drop":
         folder.drop(given.kid, force=given.force)
     else:
-        keys = folder.read()
-        for key in keys.keys:
-            state = "signs" if key.kid == keys.signing else "valid"
-            sys.stdout.write(f"{key.kid} {state}\n")
+        _show(folder.read(), as_json=given.json)
     sys.stdout.flush()
+
+
+def _show(keys: Keys, *, as_json: bool) -> None:
+    """Shows the keys, oldest first; `retired` is 0 where no other key signs now. In seconds since 1970."""
+    if as_json:
+        found = [{**asdict(key), "signs": key.kid == keys.signing} for key in keys.keys]
+        sys.stdout.write(json.dumps({"keys": found}, indent=2) + "\n")
+        return
+    for key in keys.keys:
+        sys.stdout.write(f"{key.kid} {'signs' if key.kid == keys.signing else 'valid'}\n")
 
 
 def _get(given: argparse.Namespace) -> None:

@@ -78,6 +78,8 @@ def _add_key(key: argparse.ArgumentParser) -> None:
     ):
         one = acts.add_parser(act, help=told)
         _add_keys(one)
+        if act == "list":
+            one.add_argument("--json", action="store_true", help="as JSON, with times in seconds since 1970")
         if act in ("use", "drop"):
             one.add_argument("kid", metavar="KEY")
         if act == "drop":

@@ -57,21 +57,23 @@ class Portals:
     def every(self) -> tuple[Portal, ...]:
         """All portals of the engine, by name."""
         with translate_errors("listing portals"):
-            return self._every()
+            return self._matching(PORTAL)
 
-    def _every(self) -> tuple[Portal, ...]:
+    def _matching(self, label: str) -> tuple[Portal, ...]:
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        for entry in self._client.containers(all=True, filters={"label": [PORTAL]}):
+        wanted = {"label": [label]}
+        for entry in self._client.containers(all=True, filters=wanted):
             labels = entry["Labels"]
             found.setdefault(labels[PORTAL], {})[labels.get(ROLE, "")] = entry
-        for kind in (self._client.networks(filters={"label": [PORTAL]}), self._volumes(None)):
+        for kind in (self._client.networks(filters=wanted), self._volumes(label)):
             for entry in kind:  # what is left of one whose containers have gone
                 found.setdefault(entry["Labels"][PORTAL], {}).setdefault("", {"Labels": entry["Labels"]})
         return tuple(self._portal(name, found[name]) for name in sorted(found))
 
     def find(self, name: str) -> Portal | None:
         """The portal of that name."""
-        return next((one for one in self.every() if one.name == name), None)
+        with translate_errors(f"looking for portal {name}"):
+            return next(iter(self._matching(f"{PORTAL}={name}")), None)
 
     def up(self, name: str, release: str, port: int, say: Say) -> None:
         """Makes what is missing, starts what stands still, and waits until the page has what it needs."""
@@ -105,18 +107,17 @@ class Portals:
     def down(self, name: str) -> None:
         """Removes all that has the portal's label."""
         with translate_errors(f"removing portal {name}", "lab portal down again"):
-            wanted = {"label": [f"{PORTAL}={name}"]}
-            removal.containers(
-                self._client, [one["Id"] for one in self._client.containers(all=True, filters=wanted)]
-            )
-            for one in self._client.networks(filters=wanted):
+            wanted = f"{PORTAL}={name}"
+            found = self._client.containers(all=True, filters={"label": [wanted]})
+            removal.containers(self._client, [one["Id"] for one in found])
+            for one in self._client.networks(filters={"label": [wanted]}):
                 self._client.remove_network(one["Id"])
-            removal.volumes(self._client, [one["Name"] for one in self._volumes(name)])
+            removal.volumes(self._client, [one["Name"] for one in self._volumes(wanted)])
 
     def _make_surroundings(self, name: str, labels: dict[str, str]) -> None:
         if not self._client.networks(names=[f"^{_object(name)}$"], filters={"label": [f"{PORTAL}={name}"]}):
             self._client.create_network(_object(name), labels=labels, check_duplicate=True)
-        there = {one["Name"] for one in self._volumes(name)}
+        there = {one["Name"] for one in self._volumes(f"{PORTAL}={name}")}
         for part in ("token", "home"):
             if _object(name, part) not in there:
                 self._client.create_volume(_object(name, part), labels=labels)
@@ -213,9 +214,8 @@ class Portals:
             return None
         return found
 
-    def _volumes(self, name: str | None) -> list[dict[str, Any]]:
-        wanted = PORTAL if name is None else f"{PORTAL}={name}"
-        return list(self._client.volumes(filters={"label": [wanted]})["Volumes"] or ())
+    def _volumes(self, label: str) -> list[dict[str, Any]]:
+        return list(self._client.volumes(filters={"label": [label]})["Volumes"] or ())
 
     def _portal(self, name: str, parts: dict[str, dict[str, Any]]) -> Portal:
         labels = next(iter(parts.values()))["Labels"]

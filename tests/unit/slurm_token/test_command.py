@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -105,6 +106,12 @@ def test_keys_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["key", "list", *folder]) == 0
     old, signs = capsys.readouterr().out.splitlines()
     assert (old.split()[1], signs) == ("valid", f"{new} signs")
+    assert main(["key", "list", "--json", *folder]) == 0
+    told = json.loads(capsys.readouterr().out)["keys"]
+    assert [(key["kid"], key["signs"], bool(key["retired"])) for key in told] == [
+        (old.split()[0], False, True),
+        (new, True, False),
+    ]
     assert main(["key", "drop", *folder, old.split()[0]]) == errors.CANNOT
     assert main(["key", "drop", "--force", *folder, old.split()[0]]) == 0
 
