@@ -14,12 +14,13 @@ from lab.rollout.planning.actions import (
     Drain,
     KillJobs,
     Look,
+    Release,
     Request,
     Resume,
     Withdraw,
 )
-from lab.rollout.planning.draft import TOKEN
 from lab.rollout.planning.memory import Memory, Phase, Record
+from lab.rollout.planning.moment import CHANGES_A_DRAIN, still_right
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock
 from lab.rollout.planning.step import step
@@ -123,14 +124,8 @@ class Runner:
             self._before_wave(action)
             return
         try:
-            if isinstance(action, Request):
-                self._request(action.node)
-            elif isinstance(action, Withdraw):
-                self.slurm.withdraw(action.node)
-            elif isinstance(action, Resume):
-                self.slurm.resume(action.node)
-            elif isinstance(action, Drain):
-                self.slurm.drain(action.node, action.reason)
+            if isinstance(action, CHANGES_A_DRAIN):
+                self._change(action)
             elif isinstance(action, KillJobs):
                 self.slurm.kill_jobs(action.node)
         except SlurmError as error:
@@ -139,11 +134,22 @@ class Runner:
             record = replace(self.memory.records[action.node], note=str(error))
             self._remember(action.node, record)
 
-    def _request(self, name: str) -> None:
-        """Looks once more, so that a drain of the last seconds is not overrun."""
+    def _change(self, action: Request | Withdraw | Release | Resume | Drain) -> None:
+        """Looks once more, so that no drain of the last seconds is overrun."""
+        name = action.node
         node = self.slurm.look_at(name)
-        if node is not None and (node.available or TOKEN.match(node.reason)):
-            self.slurm.request(name)
+        if node is None or not still_right(action, node):
+            return
+        if isinstance(action, Request):
+            self.slurm.request(name, in_service=node.available)
+        elif isinstance(action, Withdraw):
+            self.slurm.withdraw(name)
+        elif isinstance(action, Release):
+            self.slurm.release(name)
+        elif isinstance(action, Resume):
+            self.slurm.resume(name)
+        else:
+            self.slurm.drain(name, action.reason)
 
     def _remember(self, name: str, record: Record) -> None:
         self.memory = replace(self.memory, records={**self.memory.records, name: record})

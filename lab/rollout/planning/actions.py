@@ -24,9 +24,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Cancel our request for a reboot that has not begun."""
+    """Cancel our request for a reboot that has not begun. The node stays drained, by whomever."""
 
     node: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Lift our own drain, that of a request which was withdrawn or has failed; `reason` is how it shows."""
+
+    node: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class BeforeWave:
     nodes: tuple[str, ...]
 
 
-Action = Union[Look, Request, Withdraw, Resume, Drain, KillJobs, BeforeWave]
+Action = Union[Look, Request, Withdraw, Release, Resume, Drain, KillJobs, BeforeWave]
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from lab.rollout.planning.actions import Action, Drain, Look
 from lab.rollout.planning.memory import ACTIVE, FINAL, Memory, Mode, Phase, Record
+from lab.rollout.planning.moment import foreign, leftover
 from lab.rollout.planning.nodes import Node, Probe
 from lab.rollout.planning.policy import Clock, Policy
 
-TOKEN = re.compile(r"rollout:[0-9]{8}-[0-9]{6}-[0-9a-f]{4}(?: |$)")
-"""How the reasons that a rollout sets begin: nobody writes that by accident."""
 LOOKS_AT_ONCE = 16
 """Probes in one step, so that a step takes seconds even if every node is silent."""
 
@@ -70,7 +68,11 @@ class Draft:
 
     def foreign(self, node: Node) -> bool:
         """Whether somebody else set its reason, so that it is left alone. Former rollouts are not others."""
-        return TOKEN.match(node.reason) is None
+        return foreign(node)
+
+    def leftover(self, node: Node | None) -> bool:
+        """Whether our drain stands with no request below it, so that it has to be lifted."""
+        return node is not None and leftover(node, self.memory.token)
 
     def usable(self, node: Node | None) -> bool:
         """Whether its reboot may be requested: it is in service, or out of service by our doing alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.rollout.planning import wanted
-from lab.rollout.planning.actions import Drain, KillJobs, Resume, Withdraw
+from lab.rollout.planning.actions import Drain, KillJobs, Release, Resume, Withdraw
 from lab.rollout.planning.draft import Draft
 from lab.rollout.planning.memory import Phase
 from lab.rollout.planning.nodes import Node, Probe
@@ -17,6 +17,8 @@ SILENT = 3
 """Failed probes after which a node is left alone."""
 _SLURMS_WORDS = re.compile(r"( : reboot (issued|complete|timed out))+$")
 """What slurmctld appends to whatever reason a node has while it reboots."""
+_CRASHED = "Node unexpectedly rebooted"
+"""Slurm's own words for a node that rebooted while it waited for jobs: no drain of somebody's."""
 UNKNOWN_TO_SLURM = "Slurm no longer has this node"
 
 
@@ -24,6 +26,8 @@ def follow(draft: Draft, name: str) -> None:
     """Takes one node as far as what is known allows."""
     node = draft.view.get(name)
     phase = draft.records[name].phase
+    if node is not None and not (node.unknown or node.reboot_pending or node.reboot_issued):
+        draft.change(name, standing=False)
     if node is None:
         if phase is Phase.WAITING:
             draft.change(name, phase=Phase.LEFT, note=UNKNOWN_TO_SLURM)
@@ -44,10 +48,16 @@ def follow(draft: Draft, name: str) -> None:
 
 def _waiting(draft: Draft, node: Node) -> None:
     """A withdrawn request may still stand, or have been too late; otherwise a probe may have answered."""
-    if draft.ours(node) and node.reboot_issued:
+    ours = draft.ours(node) or draft.records[node.name].standing
+    if ours and node.reboot_issued:
         _begin_boot(draft, node.name)
-    elif draft.ours(node) and node.reboot_pending:
+        _remember_drain(draft, node)
+    elif ours and node.reboot_pending:
+        if draft.foreign(node):
+            _give_way(draft, node)
         draft.act(Withdraw(node.name))
+    elif draft.leftover(node):
+        _lift(draft, node)
     elif not draft.usable(node):
         draft.change(node.name, note=f"left alone: {node.describe()}")
     elif (probe := draft.probes.get(node.name)) is not None:
@@ -90,9 +100,7 @@ def _pending(draft: Draft, node: Node) -> None:
     record = draft.change(node.name, confirmed=True, attempts=0, note="waits for jobs" if node.busy else "")
     limit = draft.policy.kill_jobs_after
     if draft.foreign(node):
-        # Our reboot would end with RESUME and so lift what somebody has said since.
-        reason = _SLURMS_WORDS.sub("", node.reason) or "drained"
-        draft.change(node.name, phase=Phase.LEFT, note="drained by somebody meanwhile", drain=reason)
+        _give_way(draft, node)
         draft.act(Withdraw(node.name))
     elif draft.halting or not draft.open:
         draft.change(node.name, phase=Phase.WAITING, note="request withdrawn")
@@ -100,6 +108,17 @@ def _pending(draft: Draft, node: Node) -> None:
     elif limit is not None and node.busy and not record.killed and draft.now - record.since >= limit:
         draft.change(node.name, killed=True, note="its jobs were cancelled, as --kill-jobs-after says")
         draft.act(KillJobs(node.name))
+
+
+def _give_way(draft: Draft, node: Node) -> None:
+    """Somebody has drained a node that waits. If the reboot begins all the same, its end lifts that drain."""
+    reason = _SLURMS_WORDS.sub("", node.reason) or "drained"
+    draft.change(node.name, phase=Phase.LEFT, note="drained by somebody meanwhile", drain=reason)
+
+
+def _lift(draft: Draft, node: Node) -> None:
+    """Withdrawing a request keeps the drain that came before it, so ours is lifted by itself."""
+    draft.act(Release(node.name, node.reason))
 
 
 def _settle(draft: Draft, node: Node) -> None:
@@ -110,7 +129,7 @@ def _settle(draft: Draft, node: Node) -> None:
         draft.look(node.name)
     elif probe.silent or probe.boot_id != record.boot_id:
         # An unconfirmed request on a node in service is no boot, even if the node does not answer just now.
-        if record.confirmed or not probe.silent or not node.available:
+        if record.confirmed or not probe.silent or not (node.available or draft.leftover(node)):
             _begin_boot(draft, node.name)
             _booting(draft, node)
         else:
@@ -125,7 +144,9 @@ def _unconfirmed(draft: Draft, node: Node) -> None:
     """The request may never have reached Slurm: the node queues again, under the floors as they are then."""
     record = draft.records[node.name]
     waited = draft.now - record.since >= REQUEST_AGAIN
-    if draft.halting or not draft.open or not draft.usable(node) or (waited and record.attempts < ATTEMPTS):
+    if draft.leftover(node):
+        _lift(draft, node)
+    elif draft.halting or not draft.open or not draft.usable(node) or (waited and record.attempts < ATTEMPTS):
         draft.change(node.name, phase=Phase.WAITING)
     elif waited:
         draft.fail(node.name, f"Slurm shows no reboot after {ATTEMPTS} requests; {record.note}".rstrip("; "))
@@ -139,7 +160,7 @@ def _begin_boot(draft: Draft, name: str) -> None:
 
 def _remember_drain(draft: Draft, node: Node) -> None:
     """The reason of a drain that somebody set while the node reboots: its end lifts the drain."""
-    if node.drained and node.reason and draft.foreign(node):
+    if node.drained and node.reason and draft.foreign(node) and not node.reason.startswith(_CRASHED):
         draft.change(node.name, drain=_SLURMS_WORDS.sub("", node.reason))
 
 
@@ -180,7 +201,7 @@ def _passed(draft: Draft, node: Node) -> None:
         _unless_late(draft, node.name, f"it passed, but Slurm keeps it {node.describe()}")
         if draft.records[node.name].phase is Phase.BOOTING:
             draft.act(Resume(node.name))
-    elif node.drained or draft.records[node.name].drain:
+    elif (node.drained and not node.reason.startswith(_CRASHED)) or draft.records[node.name].drain:
         draft.change(node.name, phase=Phase.DONE, note="passed; somebody's drain was kept")
         _put_back(draft, node)
     else:
@@ -196,8 +217,13 @@ def _unless_late(draft: Draft, name: str, why: str) -> None:
 def _final(draft: Draft, node: Node) -> None:
     """What stays to do for a node that is final: keep it out of service, or put somebody's drain back."""
     record = draft.records[node.name]
-    if record.phase is Phase.LEFT and node.reboot_pending and (record.drain or draft.ours(node)):
+    if record.standing and node.reboot_issued:
+        _remember_drain(draft, node)
+    elif record.phase is Phase.LEFT and node.reboot_pending and (record.standing or draft.ours(node)):
         draft.act(Withdraw(node.name))
+    elif draft.leftover(node) and not record.touched:
+        _lift(draft, node)
+    record = draft.records[node.name]
     if record.phase is Phase.FAILED and record.touched:
         _keep_out(draft, node)
         return

@@ -59,6 +59,8 @@ class Record:
     attempts: int = 0
     confirmed: bool = False
     """Slurm has shown our request."""
+    standing: bool = False
+    """Slurm may have a request of ours, or carries it out."""
     touched: bool = False
     """A reboot has begun, so the node must be proven before anybody relies on it."""
     held: bool = False

@@ -91,9 +91,13 @@ def _candidates(draft: Draft) -> list[str]:
     names = [
         name
         for name, record in draft.records.items()
-        if record.phase is Phase.WAITING and draft.usable(draft.view.get(name))
+        if record.phase is Phase.WAITING and _free(draft, draft.view.get(name))
     ]
     return waves.ordered(names, draft.view, draft.policy.order)
+
+
+def _free(draft: Draft, node: Node | None) -> bool:
+    return draft.usable(node) and not draft.leftover(node)
 
 
 def _wave(draft: Draft, candidates: list[str]) -> list[str]:
@@ -171,6 +175,7 @@ def _request(draft: Draft, chosen: list[str], room: int) -> bool:
                 asked_at=draft.now,
                 attempts=draft.records[name].attempts + 1,
                 confirmed=False,
+                standing=True,
                 killed=False,
                 held=False,
             )
@@ -201,10 +206,12 @@ def _outcome(draft: Draft) -> Outcome | None:
 
 
 def _outstanding(draft: Draft, name: str) -> bool:
-    """Whether a node still needs us: a request of ours, or a drain below it, or one that failed."""
+    """Whether a node still needs us: a request or a drain of ours, somebody's drain, or one that failed."""
     record, node = draft.records[name], draft.view.get(name)
     if node is not None and node.unknown and (record.drain or record.phase is Phase.FAILED):
         return True  # it may be in service, and should not
+    if draft.leftover(node) and not record.touched:
+        return True
     if node is None or record.phase not in (Phase.WAITING, Phase.LEFT):
         return False
-    return (node.reboot_pending or node.reboot_issued) and (bool(record.drain) or draft.ours(node))
+    return (node.reboot_pending or node.reboot_issued) and (record.standing or draft.ours(node))

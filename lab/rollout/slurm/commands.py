@@ -14,6 +14,10 @@ TIMEOUT = 30.0
 """scontrol repeats by itself what a controller does not answer; this ends it."""
 
 
+HELD = "was out of service"
+"""Follows the token in the reason of a node that was not in service when its reboot was requested."""
+
+
 class SlurmError(Exception):
     """A command of Slurm's failed; the text says which and why."""
 
@@ -37,14 +41,25 @@ class Slurm:
         """One node, as it is this moment. Raises `SlurmError`."""
         return self._nodes("scontrol", "show", "node", name, "--json").get(name)
 
-    def request(self, name: str) -> None:
-        """Drains a node, and reboots and returns it when its jobs have ended. Raises `SlurmError`."""
+    def request(self, name: str, *, in_service: bool) -> None:
+        """Drains a node, and reboots and returns it when its jobs have ended. Raises `SlurmError`.
+
+        The drain comes first: one that `reboot ASAP` sets itself is lifted when the reboot is cancelled,
+        whoever has drained the node since (slurmctld/proc_req.c, _slurm_rpc_reboot_nodes; node_mgr.c,
+        update_node and _undo_reboot_asap). And the reboot has no reason, as it would replace that of somebody
+        who drains in between.
+        """
+        self.drain(name, self.token if in_service else f"{self.token} {HELD}")
         following = "DOWN" if self.prove_first else "RESUME"
-        self._run("scontrol", "reboot", "ASAP", f"nextstate={following}", f"reason={self.token}", name)
+        self._run("scontrol", "reboot", "ASAP", f"nextstate={following}", name)
 
     def withdraw(self, name: str) -> None:
-        """Cancels a reboot that has not begun. Raises `SlurmError`."""
+        """Cancels a reboot that has not begun; the drain stays. Raises `SlurmError`."""
         self._run("scontrol", "cancel_reboot", name)
+
+    def release(self, name: str) -> None:
+        """Lifts a drain; a node that is down stays so. Raises `SlurmError`."""
+        self._run("scontrol", "update", f"NodeName={name}", "State=UNDRAIN")
 
     def resume(self, name: str) -> None:
         """Returns a node to service. Raises `SlurmError`."""

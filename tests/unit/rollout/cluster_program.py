@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.rollout.planning.actions import Drain, KillJobs, Look, Request, Resume, Withdraw
+from lab.rollout.planning.actions import Look
 from lab.rollout.planning.nodes import Node
 from tests.unit.rollout.simulated import World
 
@@ -119,17 +119,24 @@ def entry(node: Node) -> dict[str, object]:
 def change(world: World, words: Sequence[str]) -> int:
     """What other words of scontrol, and scancel, do."""
     if words[0] == "reboot":
-        world.token = words[3].partition("=")[2]
-        world.do(Request(words[4]))
+        world.reboot(words[3])
     elif words[0] == "cancel_reboot":
-        world.do(Withdraw(words[1]))
+        world.cancel(words[1])
     elif words[0].startswith("--nodelist="):
-        world.do(KillJobs(words[0].partition("=")[2]))
+        world.kill_jobs(words[0].partition("=")[2])
     else:
-        name = words[1].partition("=")[2]
-        reason = words[3].partition("=")[2] if len(words) > 3 else ""
-        world.do(Drain(name, reason) if words[2] == "State=DRAIN" else Resume(name))
+        update(world, words[1].partition("=")[2], words[2], "".join(words[3:]).partition("=")[2])
     return 0
+
+
+def update(world: World, name: str, state: str, reason: str) -> None:
+    """What `scontrol update` does to a node."""
+    if state == "State=DRAIN":
+        world.update_drain(name, reason)
+    elif state == "State=UNDRAIN":
+        world.undrain(name)
+    else:
+        world.resume(name)
 
 
 def expanded(hosts: str) -> list[str]:

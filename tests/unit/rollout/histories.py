@@ -30,6 +30,7 @@ class History:
         self.memory = Memory(TOKEN, world.now, waves.records(names, self.policy), world.now)
         self.probes: dict[str, Probe] = {}
         self.steps = 0
+        self.between: Callable[[], None] = lambda: None
         self.minute = 0
 
     def step(self, killed: str = "") -> None:
@@ -43,6 +44,8 @@ class History:
             self.memory = replace(self.memory, blind=True)
             return
         self.memory = decision.memory
+        if view is not None:
+            self.world.remembered()
         if killed:  # only what was saved is left
             kept = decode(json.loads(json.dumps(encode(Settings(self.policy), self.memory))))[1]
             self.memory = replace(kept, blind=True)
@@ -51,11 +54,14 @@ class History:
         actions = decision.actions[: len(decision.actions) // 2] if killed == "half" else decision.actions
         self.check_floors(Decision(decision.memory, actions))
         for action in actions:
+            self.between()
             probe = self.world.do(action)
             if isinstance(action, BeforeWave):
                 self.memory = replace(self.memory, opened=action.wave)
             elif probe is not None and not killed:
                 self.probes[action.node] = probe
+        if killed == "half" and len(decision.actions) > len(actions):
+            self.world.do(decision.actions[len(actions)], dies=True)
         self.check_done()
 
     def check_floors(self, decision: Decision) -> None:

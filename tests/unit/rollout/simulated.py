@@ -11,11 +11,14 @@ from lab.rollout.planning.actions import (
     Drain,
     KillJobs,
     Look,
+    Release,
     Request,
     Resume,
     Withdraw,
 )
+from lab.rollout.planning.moment import still_right
 from lab.rollout.planning.nodes import Node, Probe
+from lab.rollout.slurm.commands import HELD
 
 NEW, OLD = "commit=bbbbbbbb", "commit=aaaaaaaa"
 TOKEN = "rollout:20260101-000000-0000"
@@ -36,7 +39,7 @@ class SimNode:
     base: str = "IDLE"
     flags: set[str] = field(default_factory=set)
     reason: str = ""
-    undrain: bool = False
+    undrain: bool = False  # cancelling its reboot lifts its drain, whosever it is
     job: int = 0  # ticks until its job ends
     boot: int = 1
     image: str = OLD
@@ -78,11 +81,17 @@ class World:
         self.timeout = timeout
         self.token = TOKEN
         self.human: dict[str, str] = {}
+        self.seen: set[str] = set()  # whose drain rollout has seen, and kept in its memory
+        self.by_slurm: set[str] = set()  # whose drain the end of a reboot has lifted
         self.cancelled: set[str] = set()
         self.lifted: set[str] = set()
         self.done: list[Action] = []
         self.killed_jobs = 0
         self.hooks: list[int] = []
+
+    def remembered(self) -> None:
+        """Rollout has kept in its memory what the last look has shown."""
+        self.seen |= self.human.keys()
 
     def look(self) -> dict[str, Node] | None:
         return (
@@ -97,56 +106,94 @@ class World:
 
     # ------------------------------------------------------------------ what rollout does
 
-    def do(self, action: Action) -> Probe | None:
-        """Carries an action out; a probe is its only answer."""
+    def do(self, action: Action, *, dies: bool = False) -> Probe | None:
+        """Carries an action out as the runner does; a probe is its only answer.
+
+        `dies`: the program dies after the first of its commands that change something.
+        """
         self.done.append(action)
         if isinstance(action, Look):
             return self._probe(self.nodes[action.node])
         if isinstance(action, BeforeWave):
             self.hooks.append(action.wave)
-        elif not self.away:
-            node = self.nodes[action.node]
-            if isinstance(action, Request):
-                self._request(node)
-            elif isinstance(action, Withdraw):
-                self._withdraw(node)
-            elif isinstance(action, Resume):
-                self._resume(node)
-            elif isinstance(action, Drain):
-                node.flags.add("DRAIN")
-                node.reason = action.reason
-            elif isinstance(action, KillJobs):
-                self.killed_jobs += node.job > 0
-                node.job = 0
+        elif not self.away and still_right(action, self.nodes[action.node].shown(known=not self.settling)):
+            self._change(action, self.nodes[action.node], dies=dies)
         return None
+
+    def _change(self, action: Action, node: SimNode, *, dies: bool) -> None:
+        if isinstance(action, Request):
+            in_service = node.shown(known=not self.settling).available
+            self.update_drain(node.name, self.token if in_service else f"{self.token} {HELD}")
+            if not dies:
+                self.reboot(node.name)
+        elif isinstance(action, Withdraw):
+            self.cancel(node.name)
+        elif isinstance(action, Release):
+            self.undrain(node.name)
+        elif isinstance(action, Resume):
+            self.resume(node.name)
+        elif isinstance(action, Drain):
+            self.update_drain(node.name, action.reason)
+        elif isinstance(action, KillJobs):
+            self.kill_jobs(node.name)
+        self.check_drains()
+
+    def check_drains(self) -> None:
+        """Nobody but Slurm, at the end of a reboot, lifts a drain of somebody's, not for a moment."""
+        for name in self.human.keys() - self.by_slurm:
+            if "DRAIN" not in self.nodes[name].flags:
+                raise Broken(f"{name} is drained by somebody, and its drain was lifted")
 
     def _probe(self, node: SimNode) -> Probe:
         if not node.up or node.silent:
             return Probe(error="no answer within 20 s")
         return Probe(f"boot-{node.boot}", (node.image,), int(node.health_down > 0), "a check")
 
-    def _request(self, node: SimNode) -> None:
-        if node.name in self.human:
-            raise Broken(f"{node.name} is drained by somebody, and its reboot was requested")
+    # ------------------------------------------------------------------ what scontrol and scancel do
+
+    def update_drain(self, name: str, reason: str) -> None:
+        """`scontrol update State=DRAIN`: it does not change what a request remembers."""
+        if name in self.human and "DRAIN" in self.nodes[name].flags:
+            raise Broken(f"{name} is drained by somebody, and rollout has replaced the reason")
+        self.nodes[name].flags.add("DRAIN")
+        self.nodes[name].reason = reason
+
+    def reboot(self, name: str) -> None:
+        """`scontrol reboot ASAP` with a next state and no reason."""
+        node = self.nodes[name]
+        if name in self.human:
+            raise Broken(f"{name} is drained by somebody, and its reboot was requested")
         if node.flags & {"REBOOT_REQUESTED", "REBOOT_ISSUED"}:
             return
         node.undrain = "DRAIN" not in node.flags
         node.flags |= {"REBOOT_REQUESTED", "DRAIN"}
-        node.reason = self.token
 
-    def _withdraw(self, node: SimNode) -> None:
-        """The worst that Slurm may do: a drain that came on top of the request goes with it."""
+    def cancel(self, name: str) -> None:
+        """`scontrol cancel_reboot`: undoes the drain that came with the request, whosever it is by now."""
+        node = self.nodes[name]
         if "REBOOT_REQUESTED" in node.flags:
             node.flags.discard("REBOOT_REQUESTED")
             if node.undrain:
                 node.flags.discard("DRAIN")
+                node.reason = ""
 
-    def _resume(self, node: SimNode) -> None:
-        if node.name in self.human:
-            raise Broken(f"{node.name} is drained by somebody, and was resumed")
+    def undrain(self, name: str) -> None:
+        """`scontrol update State=UNDRAIN`."""
+        self.nodes[name].flags.discard("DRAIN")
+
+    def resume(self, name: str) -> None:
+        """`scontrol update State=RESUME`."""
+        node = self.nodes[name]
+        if name in self.human:
+            raise Broken(f"{name} is drained by somebody, and was resumed")
         if node.base == "DOWN":
             node.base = "IDLE"
-        node.flags.discard("DRAIN")
+        node.flags -= {"DRAIN", "REBOOT_REQUESTED", "REBOOT_ISSUED"}
+
+    def kill_jobs(self, name: str) -> None:
+        """`scancel --nodelist`."""
+        self.killed_jobs += self.nodes[name].job > 0
+        self.nodes[name].job = 0
 
     # ------------------------------------------------------------------ what others do
 
@@ -154,12 +201,16 @@ class World:
         self.nodes[name].flags.add("DRAIN")
         self.nodes[name].reason = reason
         self.human[name] = reason
+        self.seen.discard(name)
+        self.by_slurm.discard(name)
 
-    def lift(self, name: str) -> None:
+    def lift(self, name: str, reason: str = "") -> None:
         if self.human.pop(name, None) is not None:
             self.lifted.add(name)
+            self.seen.discard(name)
+            self.by_slurm.discard(name)
             self.nodes[name].flags.discard("DRAIN")
-            self.nodes[name].reason = ""
+            self.nodes[name].reason = reason
 
     def drains_kept(self) -> bool:
         """Whether every node that somebody drained, and did not return, is out of service for that reason."""
@@ -209,11 +260,18 @@ class World:
             node.base, node.waited, node.booting = "DOWN", 0, node.ticks_to_boot
             node.reason += " : reboot issued"
 
+    def _lifts(self, name: str) -> None:
+        """Slurm lifts somebody's drain. One of a node in service that rollout never saw is lost: a limit."""
+        self.by_slurm.add(name)
+        if name not in self.seen and not self.prove_first:
+            self.lift(name, reason=self.nodes[name].reason)
+
     def _register(self, node: SimNode) -> None:
         node.flags.discard("REBOOT_ISSUED")
-        # Seen on 24.11.5: a drain that somebody set meanwhile goes in both ways, its reason stays.
-        if node.undrain or not self.prove_first:
-            node.flags.discard("DRAIN")
+        # node_mgr.c, validate_node_specs: with a next state the drain goes, whosever it is. Its reason stays.
+        node.flags.discard("DRAIN")
+        if node.name in self.human:
+            self._lifts(node.name)
         if self.prove_first:
             node.reason += " : reboot complete"
         else:

@@ -207,11 +207,30 @@ def test_a_failed_command_of_slurms_names_itself_and_why() -> None:
         "rollout:x", execute=lambda words, seconds: Finished(1, err=b"slurm_reboot_nodes error\x07: x")
     )
     with pytest.raises(
-        SlurmError, match=r"scontrol reboot ASAP nextstate=RESUME reason=rollout:x c1: status 1; .*\\x07"
+        SlurmError, match=r"scontrol update NodeName=c1 State=DRAIN Reason=rollout:x: status 1; .*\\x07"
     ):
-        slurm.request("c1")
+        slurm.request("c1", in_service=True)
     with pytest.raises(SlurmError, match="is no list of nodes"):
         slurm.expanded("--help")
+
+
+@pytest.mark.parametrize(
+    ("in_service", "reason"), [(True, "rollout:x"), (False, "rollout:x was out of service")]
+)
+def test_a_node_is_drained_before_its_reboot_is_requested(*, in_service: bool, reason: str) -> None:
+    """Slurm would lift a drain that came with the request when it is cancelled, and replace a reason."""
+    told: list[tuple[str, ...]] = []
+
+    def execute(words: tuple[str, ...], seconds: float) -> Finished:
+        told.append(words)
+        return Finished(0)
+
+    slurm = Slurm("rollout:x", execute=execute)
+    slurm.request("c1", in_service=in_service)
+    assert told == [
+        ("scontrol", "update", "NodeName=c1", "State=DRAIN", f"Reason={reason}"),
+        ("scontrol", "reboot", "ASAP", "nextstate=RESUME", "c1"),
+    ]
 
 
 def test_amounts_round_to_the_safe_side() -> None:

@@ -54,7 +54,7 @@ def cancelled_by_somebody(world: World, step: int) -> None:
     if step == 0:
         world.nodes["n0"].job = 40
     if step >= 12 and "REBOOT_REQUESTED" in world.nodes["n0"].flags and "n0" not in world.cancelled:
-        world._withdraw(world.nodes["n0"])
+        world.cancel("n0")
         world.cancelled.add("n0")
 
 
@@ -90,7 +90,7 @@ def slurm_gives_up_too_early(world: World, step: int) -> None:
 
 
 def slurm_refuses(world: World, step: int) -> None:
-    world._request = lambda node: None  # type: ignore[method-assign]
+    world.reboot = lambda name: None  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ CASES = (
     Case(returns_unhealthy, Outcome.STOPPED, ("failed", "waiting"), "health check failed (1): a check"),
     Case(recovers_in_time, Outcome.COMPLETE, ("done", "done")),
     Case(drained_while_waiting, Outcome.INCOMPLETE, ("waiting", "done"), "left alone: IDLE+DRAIN"),
-    Case(drained_while_jobs_run, Outcome.INCOMPLETE, ("left", "done"), "somebody's drain was put back"),
+    Case(drained_while_jobs_run, Outcome.INCOMPLETE, ("left", "done"), "drained by somebody meanwhile"),
     Case(drained_while_it_boots, Outcome.COMPLETE, ("done", "done"), "drain was put back"),
     Case(
         drained_while_it_boots,
@@ -342,6 +342,37 @@ def test_a_drain_whose_reason_only_resembles_ours_is_somebodys(reason: str) -> N
     history = two_nodes()
     history.world.drain("n0", reason)
     assert history.run().outcome is Outcome.INCOMPLETE
+    assert history.world.nodes["n0"].boot == 1
+
+
+def test_a_failed_node_that_waits_again_is_not_released_unproven() -> None:
+    """`--retry` takes a node along that did not pass; an abort leaves it out of service."""
+    history = two_nodes()
+    node = history.world.nodes["n0"]
+    node.job = 60
+    history.world.update_drain("n0", "rollout:20251231-235959-ffff did not pass")
+    while history.phases()["n0"] != "requested":
+        history.step()
+        history.world.tick()
+    history.say(Mode.ABORT)
+    assert history.run().outcome is Outcome.ABORTED
+    assert node.boot == 1
+    assert not node.shown().available
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_drain_of_the_last_moment_stays(*, asked: bool) -> None:
+    """Somebody drains after the look at which rollout decides, and before it acts."""
+    history = two_nodes()
+    history.world.nodes["n0"].job = 60
+    history.step()
+    if asked:
+        history.step()
+        history.say(Mode.ABORT)
+    assert history.phases()["n0"] == ("requested" if asked else "waiting")
+    history.between = lambda: history.world.drain("n0")
+    history.run()
+    assert history.world.drains_kept()
     assert history.world.nodes["n0"].boot == 1
 
 

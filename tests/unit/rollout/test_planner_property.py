@@ -80,13 +80,18 @@ class Interference:
         self.controller(away=chance.random() < 0.1)
         killed = chance.choice(["save", "act", "half", "probes"]) if chance.random() < 0.1 else None
         if chance.random() < 0.3 and not world.away:
-            self.somebody_works(blind=killed is not None)
+            self.somebody_works()
         self.operate(number)
         for _ in range(chance.randint(0, 30) if killed else 0):  # it is dead; the cluster goes on
             world.tick()
             if not world.away and chance.random() < 0.2:
-                self.somebody_works(blind=True)
+                self.somebody_works()
         return killed
+
+    def at_the_last_moment(self) -> None:
+        """Somebody acts after rollout has looked, and before it acts."""
+        if self.chance.random() < 0.1 and not self.world.away:
+            self.somebody_works()
 
     def controller(self, *, away: bool) -> None:
         if self.world.away and not away:
@@ -107,21 +112,19 @@ class Interference:
         if number > 20 and self.chance.random() < 0.005:
             self.history.say(Mode.ABORT)
 
-    def somebody_works(self, *, blind: bool) -> None:
+    def somebody_works(self) -> None:
         world, chance = self.world, self.chance
         name = chance.choice(sorted(world.nodes))
         node = world.nodes[name]
         event = chance.choice(["drain", "lift", "job", "cancel", "silent", "none", "none"])
-        # RESUME lifts a drain that nobody but Slurm has seen: --prove-first exists for that.
-        unseen = blind and not world.prove_first and node.flags & {"REBOOT_ISSUED", "REBOOT_REQUESTED"}
-        if event == "drain" and not unseen:
+        if event == "drain":
             world.drain(name)
         elif event == "lift":
             world.lift(name)
         elif event == "job" and node.shown().available and not node.job:
             node.job = chance.randint(1, 8)
         elif event == "cancel" and name not in world.human:
-            world._withdraw(node)
+            world.cancel(name)
         elif event == "silent":
             node.silent = chance.randint(1, 8)
 
@@ -148,7 +151,9 @@ def test_floors_hold_no_drain_of_others_is_touched_and_it_ends(seed: int) -> Non
             world.drain(name)
     history = History(world, some_policy(chance, prove_first=prove_first))
     # Floors, concurrency, jobs, and drains of others are checked at each action.
-    memory = history.run(limit=1500, meanwhile=Interference(history, chance))
+    meanwhile = Interference(history, chance)
+    history.between = meanwhile.at_the_last_moment
+    memory = history.run(limit=1500, meanwhile=meanwhile)
     assert world.drains_kept(), (world.human, history.notes())
     assert history.policy.kill_jobs_after or not world.killed_jobs
     if memory.outcome is Outcome.COMPLETE:
