@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import stat
 import subprocess
@@ -42,6 +43,26 @@ def test_reading_gives_back_what_was_written(files: dict[bytes, bytes]) -> None:
     archive = b"".join((*parts, cpio.TRAILER))
     assert len(archive) % 4 == 0
     assert cpio.read(archive) == files
+
+
+def test_a_digest_leaves_one_file_out_and_sees_every_other_byte() -> None:
+    def digest(**files: bytes) -> str:
+        parts = [cpio.member(cpio.Entry(n.encode(), REG, len(data)), data) for n, data in files.items()]
+        return cpio.digest(io.BytesIO(b"".join((*parts, cpio.TRAILER))), without=b"stamp")
+
+    assert digest(a=b"abc", stamp=b"one", z=b"") == digest(a=b"abc", stamp=b"another", z=b"")
+    assert digest(a=b"abc", stamp=b"one") == digest(a=b"abc")
+    assert digest(a=b"abc") != digest(a=b"abd")
+    assert digest(a=b"abc") != digest(b=b"abc")
+
+
+@pytest.mark.parametrize("keep", [0, 50, 112, 116, 118, 200])
+def test_a_torn_archive_has_no_digest(keep: int) -> None:
+    archive = cpio.member(cpio.Entry(b"name", REG, 4), b"data") + cpio.TRAILER
+    with pytest.raises(ValueError, match="a cpio archive"):
+        cpio.digest(io.BytesIO(archive[:keep]), without=b"name")
+    with pytest.raises(ValueError, match="ends too early"):
+        cpio.digest(io.BytesIO(archive.replace(b"%08x" % 4, b"-0000005")), without=b"name")
 
 
 @pytest.mark.parametrize("keep", [0, 50, 112, 116, 118])

@@ -70,6 +70,14 @@ def test_a_push_becomes_a_signed_release_on_the_sms(lab: Lab) -> None:
     )  # the stamp is not here
 
 
+def test_the_same_commit_on_a_second_branch_has_the_same_release(lab: Lab) -> None:
+    before = releases(lab)
+    seen = lab.on("sms", "cd compute && git push -q origin HEAD:second 2>&1", user="user1", timeout=LONGEST)
+    assert "passed after" in seen, seen
+    assert f"compute {head(lab)[:12]} is published already: it was built from main" in seen, seen
+    assert releases(lab) == before
+
+
 def test_a_failed_control_names_itself_and_there_is_no_image(lab: Lab) -> None:
     before = releases(lab)
     seen = push(lab, "sed -i s/prohibit-password/yes/ compute/playbook.yml")

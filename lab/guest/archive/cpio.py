@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import IO
 
 from lab.guest.archive.errors import ArchiveError
 
 HEADER = 110
 """Length of a header without the name, in bytes."""
+MAGIC = b"070701"
 LARGEST = 0xFFFFFFFF
 """The largest value of a header field, which has eight hexadecimal digits."""
 
@@ -54,7 +57,7 @@ def header(entry: Entry) -> bytes:
     )
     if max(numbers) > LARGEST:
         raise too_large(entry)
-    head = b"070701" + b"".join(b"%08x" % number for number in numbers) + entry.path + b"\0"
+    head = MAGIC + b"".join(b"%08x" % number for number in numbers) + entry.path + b"\0"
     return head + padding(len(head))
 
 
@@ -89,7 +92,7 @@ def read(archive: bytes) -> dict[bytes, bytes]:
     """Names and data of the files in a small archive; raises ValueError if it is malformed or truncated."""
     found: dict[bytes, bytes] = {}
     at = 0
-    while archive[at : at + 6] == b"070701" and len(archive) >= at + HEADER:
+    while archive[at : at + 6] == MAGIC and len(archive) >= at + HEADER:
         size, length = int(archive[at + 54 : at + 62], 16), int(archive[at + 94 : at + 102], 16)
         name = archive[at + HEADER : at + HEADER + length - 1]
         if name == b"TRAILER!!!":
@@ -101,3 +104,32 @@ def read(archive: bytes) -> dict[bytes, bytes]:
         found[name] = archive[start : start + size]
         at = start + size + (-size % 4)
     raise ValueError(f"not a cpio archive in the newc format, at byte {at}")
+
+
+def digest(archive: IO[bytes], without: bytes) -> str:
+    """A SHA-256 digest of all of an archive but one file; ValueError if it is malformed or truncated."""
+    found = hashlib.sha256()
+    path = b""
+    while path != b"TRAILER!!!":
+        head = _exactly(archive, HEADER)
+        if head[:6] != MAGIC:
+            raise ValueError("not a cpio archive in the newc format")
+        left, length = int(head[54:62], 16), int(head[94:102], 16)
+        name = _exactly(archive, length + -(HEADER + length) % 4)
+        path = name[: length - 1]
+        left += -left % 4
+        if path != without:
+            found.update(head + name)
+        while left:
+            piece = _exactly(archive, min(left, 1 << 20))
+            left -= len(piece)
+            if path != without:
+                found.update(piece)
+    return found.hexdigest()
+
+
+def _exactly(archive: IO[bytes], count: int) -> bytes:
+    data = archive.read(count) if count >= 0 else b""
+    if count < 0 or len(data) < count:
+        raise ValueError("a cpio archive that ends too early")
+    return data

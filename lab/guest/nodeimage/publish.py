@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
-from lab.guest.nodeimage import manifest, signature
+from lab.guest.nodeimage import manifest, same_commit, signature
 from lab.guest.nodeimage.errors import CONFLICT, INVALID, UNKNOWN, WRITE, NodeImageError
 from lab.guest.nodeimage.files import copied, sync_folder
+from lab.guest.nodeimage.manifest import Manifest
 from lab.guest.nodeimage.output import Output, Result, size_text
 from lab.guest.nodeimage.pack import RECORD
 from lab.guest.nodeimage.places import Places, checked, locked, read_json
@@ -37,7 +38,7 @@ def run(job: Job) -> Result:
     job.system.make_dir(job.system.inside(job.places.served(job.role)))
     with locked(job.places.role(job.role), job.role), locked(job.places.served(job.role), job.role):
         record = _record(job)
-        release = checked(job.release or _default_name(record), "release")
+        release = checked(job.release or same_commit.name_of(str(record["commit"])), "release")
         final = job.places.served(job.role, release)
         wanted = manifest.made(record, release)
         if os.path.lexists(final):
@@ -55,19 +56,15 @@ def _record(job: Job) -> dict[str, Any]:
     return record
 
 
-def _default_name(record: Mapping[str, Any]) -> str:
-    commit = str(record["commit"])
-    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
-
-
 def _there_already(job: Job, final: str, wanted: bytes, record: Mapping[str, Any], release: str) -> Result:
-    """Nothing to do if the release is this very image. A release never changes under its name."""
+    """Nothing to do if the release is this image, or of this commit. It never changes under its name."""
     try:
         with open(os.path.join(final, manifest.FILE), "rb") as file:
             same = file.read() == wanted
     except OSError:
         same = False
-    if not same:
+    other = None if same else _built_from_another_ref(job, final, wanted)
+    if not same and other is None:
         raise NodeImageError(
             CONFLICT, f"a release {release} of {job.role} exists with other content",
             evidence=_difference(final, record),
@@ -79,7 +76,28 @@ def _there_already(job: Job, final: str, wanted: bytes, record: Mapping[str, Any
             INVALID, f"{final} exists and is damaged", evidence="\n".join(wrong),
             hint=f"rm -r {final}, then: nodeimage publish {job.role} --release {release}",
         )  # fmt: skip
-    return _result(job, record, release, changed=False)
+    return _result(job, record, release, changed=False) if other is None else _reused(other)
+
+
+def _built_from_another_ref(job: Job, final: str, wanted: bytes) -> Optional[Manifest]:
+    """The release that is there, if it is of the same commit and has the same content but for the stamp."""
+    new = manifest.parse(job.places.role(job.role, "image"), wanted)
+    data = manifest.raw(final)
+    try:
+        old = manifest.parse(final, data)
+    except NodeImageError:
+        return None
+    return old if same_commit.differ_in_ref_only(new, old) else None
+
+
+def _reused(old: Manifest) -> Result:
+    role, ref = old.facts["role"], old.facts["ref"]
+    lines = (
+        f"published already: {role} {old.release} in {old.folder}",
+        f"it was built from {ref}, which leads to the same commit: only its stamp says so",
+        f"next: nodeimage activate {role} {old.release}",
+    )
+    return Result({**old.data, "changed": False, "place": old.folder, "built_from": ref}, lines)
 
 
 def _difference(final: str, record: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ import tarfile
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from lab.guest.nodeimage import active, verify
+from lab.guest.nodeimage import active, manifest, same_commit, verify
 from lab.guest.nodeimage.errors import CONFLICT, INVALID, WRITE, NodeImageError
 from lab.guest.nodeimage.files import sync_folder
-from lab.guest.nodeimage.manifest import FILE
+from lab.guest.nodeimage.manifest import Manifest
 from lab.guest.nodeimage.places import RELEASES, STATE, Places, checked, locked
 from lab.guest.nodeimage.publish import STAGING
 from lab.guest.nodeimage.signature import SIGNERS_FILE
@@ -57,9 +57,9 @@ def admit(system: System, places: Places, role: str, release: str, stream: IO[by
         os.mkdir(stage)
         try:
             _unpack(stream, stage)
-            _, who = verify.verified(system, stage, system.path(SIGNERS_FILE), role=role, release=release)
+            sent, who = verify.verified(system, stage, system.path(SIGNERS_FILE), role=role, release=release)
             if os.path.lexists(final):
-                return _there_already(stage, final, role, release)
+                return _there_already(sent, final)
             sync_folder(stage)
             os.rename(stage, final)
         finally:
@@ -99,13 +99,15 @@ def _need_room(stage: str, size: int) -> None:
         )
 
 
-def _there_already(stage: str, final: str, role: str, release: str) -> str:
-    """A release never changes under its name."""
-    with open(os.path.join(stage, FILE), "rb") as new, open(os.path.join(final, FILE), "rb") as old:
-        same = new.read() == old.read()
-    if not same:
-        raise NodeImageError(CONFLICT, f"a release {release} of {role} exists on the SMS with other content")
-    return f"the SMS has {role} {release} already"
+def _there_already(sent: Manifest, final: str) -> str:
+    """A release never changes under its name. One of the same commit from another branch is the same."""
+    name = f"{sent.facts['role']} {sent.release}"
+    if manifest.raw(sent.folder) == manifest.raw(final):
+        return f"the SMS has {name} already"
+    known = manifest.read(final)
+    if same_commit.differ_in_ref_only(sent, known):
+        return f"the SMS has {name} already, built from {known.facts['ref']}"
+    raise NodeImageError(CONFLICT, f"the release {name} exists on the SMS with other content")
 
 
 def _activate(system: System, places: Places, role: str, release: str) -> str:

@@ -39,6 +39,8 @@ def deliver(system: System, role: str, *, activate: bool, release: str = "") -> 
             f"{role} is not published", evidence=why, hint=f"nodeimage publish {role}"
         ) from None
     told = [send(system, role, name, place)]
+    if ref := published.get("built_from"):
+        told.insert(0, f"{role} {name} is published already: it was built from {ref}, of the same commit")
     if activate:
         told.append(ask(system, "activate", role, name))
     return told

@@ -17,7 +17,7 @@ import pytest
 
 from lab.guest.nodeimage import active, manifest
 from lab.guest.nodeimage.places import read_json
-from tests.guest.nodeimage.bed import Bed, command, make_key, unchanged
+from tests.guest.nodeimage.bed import TOML, Bed, command, git, make_key, unchanged
 
 FILES = {"image", "kernel", "packages.txt", "tests.json", "manifest.json", "manifest.json.sig"}
 
@@ -67,6 +67,40 @@ def test_the_same_name_with_other_content_is_refused(bed: Bed) -> None:
     assert "error: a release one of compute exists with other content\n  image: published " in said
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     bed.must("publish", "compute", "--release", "one.1")
+
+
+@pytest.mark.parametrize("compress", ["zstd", "gzip"])
+def test_a_commit_that_two_branches_have_is_one_release(bed: Bed, compress: str) -> None:
+    bed.commit(f'{TOML}\n[image]\ncompress = "{compress}"\n')
+    first = bed.pack()
+    folder = Path(bed.must("publish", "compute")["place"])
+    before = {path: unchanged(path) for path in folder.iterdir()}
+    git(bed.folder, "checkout", "-q", "-b", "feature")
+    second = bed.pack()
+    assert (second["ref"], second["commit"]) == ("feature", first["commit"])
+    assert second["files"]["image"] != first["files"]["image"], "its stamp names another branch"
+    again = bed.must("publish", "compute")
+    assert (again["changed"], again["built_from"], again["ref"]) == (False, "main", "main")
+    assert again["files"] == first["files"]
+    assert {path: unchanged(path) for path in folder.iterdir()} == before
+    assert "it was built from main, which leads to the same commit" in bed.run("publish", "compute").out
+    assert bed.must("verify", "compute", again["release"])["ref"] == "main"
+
+
+@pytest.mark.parametrize("what", ["a file", "a kernel", "a name"])
+def test_one_commit_with_other_content_is_refused_on_every_branch(
+    bed: Bed, what: str, tmp_path: Path
+) -> None:
+    bed.commit()
+    bed.pack()
+    name = bed.must("publish", "compute", *(("--release", "one") if what == "a name" else ()))["release"]
+    git(bed.folder, "checkout", "-q", "-b", "feature")
+    (tmp_path / "vmlinuz").write_text("another kernel")
+    if what == "a file":
+        (bed.tree / "etc/passwd").write_text("toor:x:0:0::/root:/bin/sh\n")
+    bed.pack(*(("--kernel", str(tmp_path / "vmlinuz")) if what == "a kernel" else ()))
+    words = ("--release", name) if what == "a name" else ()
+    assert f"{name} of compute exists with other content" in bed.refuses(17, "publish", "compute", *words)
 
 
 def test_an_image_that_changed_after_packing_is_not_published(bed: Bed) -> None:

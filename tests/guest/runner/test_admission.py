@@ -13,7 +13,7 @@ from lab.guest.nodeimage.errors import NodeImageError
 from lab.guest.nodeimage.places import Places
 from lab.guest.runner import admission, delivery
 from lab.guest.system import System
-from tests.guest.nodeimage.bed import Bed, make_template
+from tests.guest.nodeimage.bed import Bed, git, make_template
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +94,20 @@ def test_a_release_never_changes_under_its_name(sms: Sms) -> None:
     sms.bed.must("publish", "compute", "--release", "one")
     sms.refuses(17, packed(sms.bed.release("one")))
     assert {path: path.read_bytes() for path in (sms.folder / "one").iterdir()} == before
+
+
+def test_a_commit_that_two_branches_have_is_one_release(sms: Sms) -> None:
+    """Also where the runner no longer has the first one: it was made anew since."""
+    sms.bed.pack()
+    folder = Path(sms.bed.must("publish", "compute")["place"])
+    sms.admit(packed(folder), folder.name)
+    shutil.rmtree(folder)
+    git(sms.bed.folder, "checkout", "-q", "-b", "feature")
+    sms.bed.pack()
+    sms.bed.must("publish", "compute")
+    told = sms.admit(packed(folder), folder.name)
+    assert told == f"the SMS has compute {folder.name} already, built from main"
+    assert b'"ref": "main"' in (sms.folder / folder.name / "manifest.json").read_bytes()
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
