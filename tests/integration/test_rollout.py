@@ -2,91 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
+from tests.integration import rolling
 from tests.integration.conftest import Lab, wait_until
-
-CHROOT = "/opt/ohpc/admin/images/debian13"
-RELEASE = f"{CHROOT}/etc/image-release"
-BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-NODES = ("c1", "c2")
+from tests.integration.rolling import NODES, boots, job_on, nodes, pack, start, status, wait_for
 
 
 @pytest.fixture(autouse=True)
 def ready(lab: Lab) -> Iterator[None]:
-    """Slurm can reboot nodes; afterwards all is as it was, whatever a test has left behind."""
-    conf = "/etc/slurm/slurm.conf"
-    program = 'RebootProgram="/sbin/shutdown -r now"'
-    lab.on("sms", f"grep -q ^RebootProgram= {conf} || {{ echo '{program}' >>{conf}; scontrol reconfigure; }}")
+    """Slurm can reboot nodes; afterwards all is as it was."""
+    rolling.prepare(lab)
     yield
-    lab.on("sms", "systemctl stop rolling rollout; systemctl reset-failed", check=False)
-    lab.on("sms", f"scancel -u user1; rm -f {RELEASE}; rm -rf /var/lib/rollout; wwvnfs --chroot {CHROOT}")
-    lab.on("sms", "scontrol update nodename=c1,c2 state=resume", check=False)
-    wait_until(lambda: all(lab.states()[node] == "idle" for node in NODES), 60, "both are idle", lab.states)
-
-
-def pack(lab: Lab) -> str:
-    """Packs an image that no node has yet; returns its commit."""
-    commit = secrets.token_hex(20)
-    stamp = f"role=compute\\nref=main\\ncommit={commit}\\n"
-    lab.on("sms", f"printf '{stamp}' >{RELEASE}; wwvnfs --chroot {CHROOT}")
-    return commit
-
-
-def start(lab: Lab, commit: str, *words: str) -> None:
-    """Starts a rollout in a unit of its own, as on a site: what a shell of ours starts ends with it."""
-    image = f"role=compute,commit={commit[:7]}"
-    told = shlex.join(["rollout", "start", "--image", image, "--nodes", "c[1-2]", "--interval", "1", *words])
-    lab.on("sms", f"systemd-run -q --collect --unit=rolling {told}")
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    """What `rollout status --json` says."""
-    found: dict[str, Any] = json.loads(lab.on("sms", "rollout status --json 2>/dev/null", check=False))
-    return found
-
-
-def nodes(lab: Lab, what: str) -> dict[str, str]:
-    """The phase or the note of each node."""
-    return {node["node"]: node[what] for node in status(lab).get("nodes", ())}
-
-
-def told(lab: Lab) -> str:
-    """How the rollout stands, as evidence."""
-    return lab.on(
-        "sms", "rollout status; journalctl -u rolling -u rollout --no-pager | tail -n 20", check=False
-    )
-
-
-def wait_for(lab: Lab, seconds: float = 90, **phases: str) -> None:
-    """Waits until nodes are in these phases."""
-    wait_until(lambda: phases.items() <= nodes(lab, "phase").items(), seconds, str(phases), lambda: told(lab))
-
-
-@contextmanager
-def job_on(lab: Lab, node: str) -> Iterator[None]:
-    """A job of user1's runs on a node until the body has ended; then it has run to its end."""
-    script = "until [ -e go ]; do sleep 0.2; done; hostname >rolled"
-    lab.on("sms", f"cd; rm -f go rolled; sbatch -w {node} -o /dev/null --wrap '{script}'", user="user1")
-    wait_until(lambda: lab.states()[node] in ("allocated", "mixed"), 15, f"the job runs on {node}")
-    yield
-    lab.on("sms", "touch go", user="user1")
-
-    def written() -> str:
-        return lab.on("sms", "cat rolled", user="user1", check=False).strip()
-
-    wait_until(lambda: written() == node, 30, "the job ran to its end", written)
-
-
-def boots(lab: Lab) -> dict[str, str]:
-    return {node: lab.on(node, BOOT_ID).strip() for node in NODES}
+    rolling.tidy(lab)
 
 
 def test_two_nodes_roll_in_waves_under_a_job(lab: Lab) -> None:
