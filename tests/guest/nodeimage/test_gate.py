@@ -6,12 +6,15 @@ The reports are recordings of ansible-core 2.19, pytest 8 and testinfra 10, shor
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.guest.nodeimage import configure, controls, goss, junit
-from lab.guest.system import System
+from lab.guest.system import Outcome, System
 from tests.guest.nodeimage.bed import Bed
 
 TESTED = 'name = "compute"\n'
@@ -130,6 +133,36 @@ def test_results_of_goss() -> None:
     assert [(one.expected, one.found) for one in found[1:3]] == [('["0600"]', '["0644"]'), ("0600", "0644")]
     assert found[0].name == "File /etc/x: mode"
     assert goss._results(b"panic: x") == []
+
+
+def test_the_order_in_which_goss_ends_its_controls_changes_no_image(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """goss runs them side by side, and an image's manifest holds them."""
+    (bed.folder / "goss.yaml").write_text("file: {}\n")
+    bed.commit(TESTED)
+    (tmp_path / "goss").write_text("program")
+    which = shutil.which
+    monkeypatch.setattr(
+        "shutil.which", lambda name: str(tmp_path / "goss") if name == "goss" else which(name)
+    )
+    results = [{"resource-type": "File", "resource-id": f"/etc/{n}", "successful": True} for n in range(9)]
+    kept, run = [], System.run
+    for order in (results, results[::-1]):
+
+        def said(
+            system: System, words: Sequence[str], *rest: Any, order: Any = order, **more: Any
+        ) -> Outcome:
+            if "--gossfile" not in words:
+                return run(system, words, *rest, **more)
+            return Outcome(0, json.dumps({"results": order}).encode(), b"")
+
+        monkeypatch.setattr(System, "run", said)
+        bed.must("test", str(bed.folder))
+        kept.append(Path(bed.places.role("compute", "artefacts", "tests.json")).read_bytes())
+        kept.append(json.dumps(bed.pack()["tests"]).encode())
+    assert kept[:2] == kept[2:]
+    assert b"/etc/8" in kept[0]
 
 
 def test_goss_is_lent_to_the_tree_and_taken_back(bed: Bed, tmp_path: Path) -> None:
