@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO, TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,16 @@ class System:
                 raise
             complaint = process.stderr.read()
         return Outcome(process.returncode, b"", complaint)
+
+    def reading(self, command: Sequence[str], use: Callable[[IO[bytes]], Result]) -> Result:
+        """Runs a command, and hands its output over as it comes. OSError if there is no such program."""
+        import subprocess
+
+        with subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 (for mypy)
+            return use(process.stdout)
 
     def signal_from_file(self, pid_file: str, number: int) -> bool:
         """Sends a signal to the process whose number is in a file; False if there is no such process."""

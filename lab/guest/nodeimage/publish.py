@@ -87,7 +87,7 @@ def _built_from_another_ref(job: Job, final: str, wanted: bytes) -> Optional[Man
         old = manifest.parse(final, data)
     except NodeImageError:
         return None
-    return old if same_commit.differ_in_ref_only(new, old) else None
+    return old if same_commit.differ_in_ref_only(job.system, new, old) else None
 
 
 def _reused(old: Manifest) -> Result:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from lab.guest.archive import cpio
 from lab.guest.nodeimage.content import STAMP
 from lab.guest.nodeimage.manifest import Manifest
 from lab.guest.nodeimage.role import COMPRESSORS
+from lab.guest.system import System
 
 
 def name_of(commit: str) -> str:
@@ -16,7 +16,7 @@ def name_of(commit: str) -> str:
     return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
-def differ_in_ref_only(new: Manifest, old: Manifest) -> bool:
+def differ_in_ref_only(system: System, new: Manifest, old: Manifest) -> bool:
     """Whether a commit's release exists already, built from another branch or tag.
 
     Everything else is compared: what was built, with which packages and tests, and every byte of both images
@@ -26,7 +26,7 @@ def differ_in_ref_only(new: Manifest, old: Manifest) -> bool:
         return False  # a name that somebody gave promises more than the commit
     if new.facts["ref"] == old.facts["ref"] or _but_ref(new) != _but_ref(old):
         return False
-    return _digest(new) == _digest(old)
+    return _digest(system, new) == _digest(system, old)
 
 
 def _but_ref(manifest: Manifest) -> object:
@@ -36,15 +36,11 @@ def _but_ref(manifest: Manifest) -> object:
     return facts, manifest.tests, files
 
 
-def _digest(manifest: Manifest) -> str:
+def _digest(system: System, manifest: Manifest) -> str:
     """A digest of the unpacked image without its stamp; of an unreadable one, what equals no other."""
     program = COMPRESSORS.get(manifest.facts["compress"], ("",))[0]
     path = os.path.join(manifest.folder, "image")
     try:
-        with subprocess.Popen(
-            [program, "-dc", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as running:
-            assert running.stdout is not None  # noqa: S101 (for mypy)
-            return cpio.digest(running.stdout, without=STAMP)
+        return system.reading([program, "-dc", path], lambda archive: cpio.digest(archive, without=STAMP))
     except (OSError, ValueError):
         return f"{path} cannot be read"

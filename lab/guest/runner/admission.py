@@ -59,7 +59,7 @@ def admit(system: System, places: Places, role: str, release: str, stream: IO[by
             _unpack(stream, stage)
             sent, who = verify.verified(system, stage, system.path(SIGNERS_FILE), role=role, release=release)
             if os.path.lexists(final):
-                return _there_already(sent, final)
+                return _there_already(system, sent, final)
             sync_folder(stage)
             os.rename(stage, final)
         finally:
@@ -99,13 +99,13 @@ def _need_room(stage: str, size: int) -> None:
         )
 
 
-def _there_already(sent: Manifest, final: str) -> str:
+def _there_already(system: System, sent: Manifest, final: str) -> str:
     """A release never changes under its name. One of the same commit from another branch is the same."""
     name = f"{sent.facts['role']} {sent.release}"
     if manifest.raw(sent.folder) == manifest.raw(final):
         return f"the SMS has {name} already"
     known = manifest.read(final)
-    if same_commit.differ_in_ref_only(sent, known):
+    if same_commit.differ_in_ref_only(system, sent, known):
         return f"the SMS has {name} already, built from {known.facts['ref']}"
     raise NodeImageError(CONFLICT, f"the release {name} exists on the SMS with other content")
 
