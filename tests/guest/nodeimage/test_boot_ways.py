@@ -13,6 +13,7 @@ from lab.guest.nodeimage.errors import NodeImageError
 from lab.guest.warewulf import store
 from lab.guest.warewulf.model import Kind
 from tests.guest.conftest import PROVISION, ROOT, Sms
+from tests.guest.kernel_image import kernel_file
 from tests.guest.nodeimage.bed import Bed, settle, unchanged
 
 KVER = "6.12.3-test"
@@ -25,15 +26,6 @@ from lab.guest.main import main
 sys.exit(main(sys.argv))
 """
 ROUTE = '#!/bin/sh\necho "$5 dev eth1 src 172.16.0.1 uid 0"\n'
-
-
-def kernel_file(version: str) -> bytes:
-    """The head of a kernel for x86: its version stands where its header says."""
-    banner = f"{version} (somebody@here) #1 SMP\0".encode()
-    head = bytearray(0x300)
-    head[0x202:0x206] = b"HdrS"
-    head[0x20E:0x210] = (0x300 - 0x200).to_bytes(2, "little")
-    return bytes(head) + banner
 
 
 ARGUMENTS = (
@@ -77,7 +69,7 @@ class Head:
         (modules / "net/card.ko").write_text("a module")
         settle(bed.tree)
         self.kernel = bed.root / "vmlinuz"
-        self.kernel.write_bytes(kernel_file(KVER))
+        self.kernel.write_bytes(kernel_file(f"{KVER} (somebody@here) #1 SMP"))
 
     @staticmethod
     def _program(path: Path, text: str) -> None:
@@ -190,7 +182,7 @@ def test_a_release_that_changed_is_not_imported(head: Head) -> None:
 
 
 def test_a_kernel_without_modules_is_named(head: Head) -> None:
-    head.kernel.write_bytes(kernel_file("9.9.9-none"))
+    head.kernel.write_bytes(kernel_file("9.9.9-none (somebody@here) #1 SMP"))
     head.release("one")
     refused = head.bed.run("import", "compute", "c1")
     assert refused.status == 19
