@@ -70,7 +70,7 @@ def _pushes(status: int, output: str) -> dict[str, Push]:
     return {
         name: Push(
             text[f"{name}-commit"],
-            "; ".join(parts[f"{name}-said"][-3:]),
+            "; ".join(parts[f"{name}-said"]),
             bool(text[f"{name}-image"]),
             text[f"{name}-stamp"],
             text[f"{name}-here"],
@@ -110,8 +110,8 @@ def passing_commit_is_released(cluster: ClusterView) -> None:
         raise failed(
             expected=f"an image of a good commit in {RELEASES}",
             actual=f"there is none; the push said: {push.said}",
-            hint="A gate that lets nothing pass is a wall. Do all tests of main pass? Which shell does the "
-            "first line of pipeline.sh name?",
+            hint="A gate that lets nothing pass is a wall. Do all tests of main pass? At which line does "
+            "pipeline.sh end?",
             node="sms",
             look=f"git -C {REPOSITORY} show main:pipeline.sh; git -C {REPOSITORY} ls-tree main:tests",
         )

@@ -57,9 +57,9 @@ def test_at_first_everything_is_wrong_for_a_reason_of_its_own() -> None:
     [
         (LETTING_ALL_PASS, "failing_test_stops_it", "it was released; the push said: released: x"),
         (
-            {"good_image": "", "good_said": "remote: Illegal option -o pipefail"},
+            {"good_image": "", "good_said": "remote: FAILED: tests/x.sh   \nremote: the pipeline has failed"},
             "passing_commit_is_released",
-            "there is none; the push said: Illegal option -o pipefail",
+            "there is none; the push said: FAILED: tests/x.sh; the pipeline has failed",
         ),
         ({"good_stamp": ""}, "image_names_its_commit", "no stamp"),
         ({"good_stamp": f"commit={BAD}"}, "image_names_its_commit", f"of another commit: commit={BAD}"),
