@@ -21,7 +21,6 @@ from lab.guest.nodeimage.output import Output, Result
 from lab.guest.nodeimage.places import Places, locked, read_json, write_json
 from lab.guest.nodeimage.verify import verified
 from lab.guest.system import System
-from lab.printable import printable_line
 
 RECORD = "boots.json"
 """In the role's folder of the state: releases that a node has booted."""
@@ -147,7 +146,7 @@ def _error(job: Job, node: Node, what: str, evidence: str) -> NodeImageError:
     return NodeImageError(
         BOOT,
         f"{node.name} was to boot {job.boot.role} {job.release}, and {what}",
-        evidence="\n".join(printable_line(line) for line in evidence.splitlines()),
+        evidence="\n".join(line for line in evidence.splitlines() if line.isprintable()),
         hint=f"look at its console; its next boot takes what it took before: ssh {node.name} reboot",
     )
 
