@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from lab.checks import ClusterView, check, coming, failed, slurm_conf_of
 from lab.facts import slurm, systemd, warewulf
@@ -15,7 +14,7 @@ CACHE = "/run/slurm/conf"  # slurmd writes there what it received from the contr
 def is_written_down(cluster: ClusterView) -> bool:
     """Whether slurm.conf on the SMS, with what it includes, has the login node."""
     lists = ",".join(slurm_conf_of(cluster).nodes)
-    return "login" in cluster.sms.run(f"scontrol show hostnames {shlex.quote(lists)}").output.split()
+    return "login" in cluster.sms.fact(slurm.hostnames(lists))
 
 
 def asks_the_name_service(cluster: ClusterView) -> bool:

@@ -192,7 +192,7 @@ def hosts(cluster: ClusterView, listed: str) -> tuple[str, ...]:
         return tuple(node.name for node in cluster.compute)
     if listed.isalnum():
         return (listed,)
-    return tuple(cluster.sms.run(f"scontrol show hostnames {shlex.quote(listed)}").output.split())
+    return cluster.sms.fact(slurm.hostnames(listed))
 
 
 @check(step="users", needs=[both_take_jobs])

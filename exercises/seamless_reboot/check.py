@@ -51,8 +51,7 @@ def ordered(cluster: ClusterView, event: str) -> bool:
     listed = event.partition(QUEUED)[2].strip()
     if listed.upper() == "ALL":
         return True
-    names = cluster.sms.run(f"scontrol show hostnames {shlex.quote(listed)}").output.split()
-    return first_node(cluster) in names
+    return first_node(cluster) in cluster.sms.fact(slurm.hostnames(listed))
 
 
 def since_last_order(cluster: ClusterView) -> list[str] | None:

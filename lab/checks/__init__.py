@@ -8,8 +8,10 @@ from lab.checks.exercise_files import packed_files
 from lab.checks.lasting import changed_since_packed, coming, given_files, require_packed, stands
 from lab.checks.next_boot import bootstrap_of, image_of, not_in_bootstrap, not_packed, one_for_each_vnfs
 from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
+from lab.checks.trial import NO_ROOM, trial
 
 __all__ = [
+    "NO_ROOM",
     "Check",
     "CheckFailedError",
     "ClusterView",
@@ -36,4 +38,5 @@ __all__ = [
     "require_settings",
     "slurm_conf_of",
     "stands",
+    "trial",
 ]

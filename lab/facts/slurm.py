@@ -176,6 +176,12 @@ config: Fact[dict[str, str]] = Fact(_CONFIG, _config)
 controller_up: Fact[bool] = Fact("scontrol ping", _controller)
 
 
+def hostnames(listed: str) -> Fact[tuple[str, ...]]:
+    """The nodes that a hostlist such as `c[1-3],g1` names; none, if it is no hostlist."""
+    command = f"scontrol show hostnames {shlex.quote(listed)}"
+    return Fact(command, lambda status, output: () if status else tuple(output.split()))
+
+
 def node(name: str) -> Fact[NodeInfo]:
     """One node in slurmctld; the fact raises a FactError if there is no such node."""
     command = f"TZ=UTC0 scontrol -o show node {shlex.quote(name)}"

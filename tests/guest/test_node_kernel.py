@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.guest.kernel_image import kernel_file
 
 FILES = Path(__file__).parents[2] / "lab/guest/files"
 BANNER = "6.12.7+deb13-amd64 (kernel@example.org) #1 SMP PREEMPT_DYNAMIC Debian 6.12.7-1 (2026-01-02)"
@@ -17,23 +18,13 @@ def sh(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/sh", "-uc", script], capture_output=True, text=True, timeout=20, check=False)
 
 
-def kernel_file(banner: bytes, *, magic: bytes = b"HdrS") -> bytes:
-    """The start of a kernel's file: magic at 0x202, where its banner lies at 0x20e (boot.rst)."""
-    place = 0x3A00
-    data = bytearray(place + 512)
-    data[0x202:0x206] = magic
-    data[0x20E:0x210] = struct.pack("<H", place - 0x200)
-    data[place : place + len(banner)] = banner
-    return bytes(data)
-
-
 def banner_of(path: Path) -> subprocess.CompletedProcess[str]:
     return sh(f". {FILES}/chassis/kernel.sh; kernel_banner {path}")
 
 
 def test_a_kernel_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "kernel"
-    path.write_bytes(kernel_file(BANNER.encode()))
+    path.write_bytes(kernel_file(BANNER))
     done = banner_of(path)
     assert (done.returncode, done.stdout) == (0, BANNER + "\n")
 
@@ -43,9 +34,9 @@ def test_a_kernel_says_what_it_is(tmp_path: Path) -> None:
     [
         b"",
         b"not a kernel",
-        kernel_file(BANNER.encode(), magic=b"none"),
-        kernel_file(b""),
-        kernel_file(b"6.12"),
+        kernel_file(BANNER, magic=b"none"),
+        kernel_file(""),
+        kernel_file("6.12"),
     ],
 )
 def test_other_files_say_nothing(tmp_path: Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ from tests.integration.conftest import Lab, wait_until
 
 CHROOT = "/opt/ohpc/admin/images/debian13"
 NODE = "c1"
-pytestmark = pytest.mark.timeout(300)  # seven boots
+pytestmark = pytest.mark.timeout(300)  # nine boots
 SIGNERS = """\
 install -d /etc/nodeimage /root/role
 ssh-keygen -q -t ed25519 -N '' -f /etc/nodeimage/signing_key
@@ -92,6 +92,15 @@ def test_a_node_boots_releases_in_every_way(lab: Lab, releases: None) -> None:
     assert 0 < int(size) <= memory + 1
     assert lab.on("sms", "cd && srun -w c1 hostname", user="user1").strip() == NODE
     assert "iPXE: initrd http://172.16.0.1/nodeimage/compute/current/image" in console(lab)
+
+    tried = lab.on("sms", "nodeimage try compute one c1 --seconds 90", timeout=120)
+    assert "c1 is up with compute one after " in tried
+    ref, *state, _ = looked(lab)
+    assert (ref, state) == ("one", whole)
+    assert "booted         on c1 within " in lab.on("sms", "nodeimage show compute one")
+    wait_until(lambda: in_service(lab), 60, "c1 is back in service", lab.status)
+    boot(lab)
+    assert looked(lab)[0] == "two"
 
     lab.on(
         "sms", "nodeimage rollback compute && nodeimage boot compute c1 --loader pxelinux && wwsh dhcp update"

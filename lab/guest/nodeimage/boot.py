@@ -11,12 +11,13 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 from lab.guest.nodeimage import active, boot_entry, wwsh
 from lab.guest.nodeimage.boot_entry import Entry, Node
 from lab.guest.nodeimage.errors import FAILED, UNKNOWN, NodeImageError, missing_program
 from lab.guest.nodeimage.output import Result
-from lab.guest.nodeimage.places import Places, locked
+from lab.guest.nodeimage.places import CURRENT, Places, locked
 from lab.guest.system import System
 
 FOLDER = ".boot"
@@ -68,7 +69,7 @@ def run(job: Job) -> Result:
     """Writes the nodes' entries and has DHCP name them, or takes both back."""
     if not job.system.is_root:
         raise NodeImageError(FAILED, "only root can change what nodes boot", hint="use sudo")
-    nodes = _nodes(job)
+    nodes = named(job)
     with locked(job.path(), "boot entries"):
         return _off(job, nodes) if not job.loader else _on(job, nodes)
 
@@ -79,22 +80,28 @@ def _on(job: Job, nodes: Sequence[Node]) -> Result:
         raise NodeImageError(
             UNKNOWN, f"no release of {job.role} is active", hint=f"nodeimage activate {job.role} RELEASE"
         )
-    initrds = _initrds(job)
-    changed = initrds.changed or (job.loader == "pxelinux" and _put_pxelinux(job))
-    kargs = job.system.text(SITE_KARGS, boot_entry.KARGS).strip()
-    for node in nodes:
-        entry = Entry(node, job.role, job.server or _server(job.system, node), initrds.names, kargs)
-        for path, text in _entries(job, node, entry).items():
-            changed = job.system.write(job.system.inside(path), text.encode()) or changed
-    changed = _tell(job, nodes) or changed
+    changed = offer(job, nodes)
     names = [node.name for node in nodes]
     line = f"{' '.join(names)}: the next boot takes {job.role}'s active release, now {known.release}"
     data = {"role": job.role, "release": known.release, "nodes": names, "loader": job.loader}
     return Result({**data, "changed": changed}, (line,))
 
 
+def offer(job: Job, nodes: Sequence[Node], release: str = CURRENT) -> bool:
+    """Has nodes boot a release from now on, by default whichever is active; returns whether that is new."""
+    initrds = _initrds(job)
+    changed = initrds.changed or (job.loader == "pxelinux" and _put_pxelinux(job))
+    kargs = job.system.text(SITE_KARGS, boot_entry.KARGS).strip()
+    for node in nodes:
+        server = job.server or _server(job.system, node)
+        entry = Entry(node, job.role, server, initrds.names, kargs, release)
+        for path, text in _entries(job, node, entry).items():
+            changed = job.system.write(job.system.inside(path), text.encode()) or changed
+    return _tell(job, nodes, SETTINGS[job.loader]) or changed
+
+
 def _off(job: Job, nodes: Sequence[Node]) -> Result:
-    changed = _tell(job, nodes)
+    changed = _tell(job, nodes, SETTINGS[""])
     for node in nodes:
         for path in (job.path(boot_entry.ipxe_name(node)), _config(job, node)):
             changed = job.system.remove(job.system.inside(path)) or changed
@@ -103,7 +110,8 @@ def _off(job: Job, nodes: Sequence[Node]) -> Result:
     return Result({"role": job.role, "nodes": names, "loader": None, "changed": changed}, (line,))
 
 
-def _nodes(job: Job) -> list[Node]:
+def named(job: Job) -> list[Node]:
+    """The nodes that the command line names."""
     return [_node(name, row) for name, row in sorted(wwsh.rows(job.system, "node", job.nodes).items())]
 
 
@@ -181,9 +189,8 @@ def _put_pxelinux(job: Job) -> bool:
     return changed
 
 
-def _tell(job: Job, nodes: Sequence[Node]) -> bool:
+def _tell(job: Job, nodes: Sequence[Node], wanted: Mapping[str, str]) -> bool:
     """Has Warewulf name the loader in the DHCP answers of those nodes of which it does not do so yet."""
-    wanted = SETTINGS[job.loader]
     now = wwsh.rows(job.system, "provision", [node.name for node in nodes])
     others = [
         node.name
@@ -194,3 +201,31 @@ def _tell(job: Job, nodes: Sequence[Node]) -> bool:
         words = [f"--{key.lower()}={value or wwsh.NONE}" for key, value in wanted.items()]
         wwsh.run(job.system, "provision", "set", *others, *words)
     return bool(others)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a node was going to boot: its entries, and what Warewulf's data store says."""
+
+    node: Node
+    files: Mapping[str, Optional[bytes]]
+    settings: Mapping[str, str]
+
+
+def seen(job: Job, node: Node) -> Before:
+    """What a node would boot now."""
+    paths = (job.path(boot_entry.ipxe_name(node)), _config(job, node))
+    inside = [job.system.inside(path) for path in paths]
+    files = {path: job.system.read(path) if job.system.is_file(path) else None for path in inside}
+    row = wwsh.rows(job.system, "provision", [node.name]).get(node.name, {})
+    return Before(node, files, {key: row.get(key, "") for key in SETTINGS[""]})
+
+
+def put_back(job: Job, before: Before) -> None:
+    """Has a node boot again what it was going to boot."""
+    for path, data in before.files.items():
+        if data is None:
+            job.system.remove(path)
+        else:
+            job.system.write(path, data)
+    _tell(job, [before.node], before.settings)

@@ -31,6 +31,8 @@ class Entry:
     server: str
     initrds: Sequence[str]
     kargs: str
+    release: str = CURRENT
+    """A release, or the link to the active one."""
 
     @property
     def base(self) -> str:
@@ -39,14 +41,14 @@ class Entry:
 
     @property
     def kernel(self) -> str:
-        """The address of the active release's kernel."""
-        return f"{self.base}/{self.role}/{CURRENT}/kernel"
+        """The address of the release's kernel."""
+        return f"{self.base}/{self.role}/{self.release}/kernel"
 
     @property
     def images(self) -> list[str]:
         """The addresses of all initial file systems, in the order in which they are unpacked."""
         more = [f"{self.base}/.boot/initrd/{name}" for name in self.initrds]
-        return [f"{self.base}/{self.role}/{CURRENT}/image", *more]
+        return [f"{self.base}/{self.role}/{self.release}/image", *more]
 
     @property
     def arguments(self) -> str:
@@ -64,9 +66,10 @@ class Entry:
 
 def _about(entry: Entry) -> tuple[str, str]:
     command = f"nodeimage boot {entry.role} {entry.node.name}"
+    which = "the active image of " if entry.release == CURRENT else f"the release {entry.release} of "
     return (
         f"# Written by nodeimage; changes are lost. To write it again: {command}",
-        f"Now booting {entry.node.name} with the active image of {entry.role}",
+        f"Now booting {entry.node.name} with {which}{entry.role}",
     )
 
 

@@ -6,12 +6,12 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lab.guest.archive.cpio import Entry
 from lab.guest.archive.tree import Item, Rules, scan
-from lab.guest.nodeimage.commit import Commit
 from lab.guest.nodeimage.errors import UNKNOWN, NodeImageError
 
 STAMP = b"etc/image-release"
@@ -59,16 +59,10 @@ def tree_digest(items: Sequence[Item]) -> str:
     return digest.hexdigest()
 
 
-def stamp(role: str, commit: Commit, packages: str) -> bytes:
-    """The text of /etc/image-release, in the form of os-release(5)."""
-    lines = {
-        "IMAGE_ROLE": role,
-        "IMAGE_REF": commit.ref,
-        "IMAGE_COMMIT": commit.sha,
-        "IMAGE_DATE": commit.date,
-        "IMAGE_PACKAGES": packages,
-    }
-    return "".join(f"{key}={_quoted(value)}\n" for key, value in lines.items()).encode()
+def stamp(facts: Mapping[str, Any]) -> bytes:
+    """The text of /etc/image-release, in the form of os-release(5), from the facts of a manifest."""
+    keys = ("role", "ref", "commit", "date", "packages")
+    return "".join(f"IMAGE_{key.upper()}={_quoted(facts[key])}\n" for key in keys).encode()
 
 
 def _quoted(value: str) -> str:

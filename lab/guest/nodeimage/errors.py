@@ -30,11 +30,12 @@ INVALID = Kind(18, "the release is not what was signed: changed, incomplete, wit
 UNKNOWN = Kind(19, "there is no such role, image or release")
 WRITE = Kind(20, "cannot write: no space, or a read-only file system")
 KEY = Kind(21, "no key to sign with, or no list of signers to verify with")
+BOOT = Kind(22, "a node did not come up well with the release that was tried on it")
 INTERRUPTED = Kind(130, "interrupted")
 
 KINDS = (
     OK, FAILED, USAGE, BUG, BUSY, TASK, CONTROL, UNPROVEN, IN_USE, BUDGET, SECRET, PROGRAM, CONFLICT,
-    INVALID, UNKNOWN, WRITE, KEY, INTERRUPTED,
+    INVALID, UNKNOWN, WRITE, KEY, BOOT, INTERRUPTED,
 )  # fmt: skip
 
 

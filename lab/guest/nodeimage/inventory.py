@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.guest.nodeimage import active, manifest
+from lab.guest.nodeimage import active, manifest, trial
 from lab.guest.nodeimage.errors import UNKNOWN, NodeImageError
 from lab.guest.nodeimage.manifest import Manifest
 from lab.guest.nodeimage.output import Output, Result, size_text
@@ -97,6 +97,9 @@ def shown(places: Places, role: str, release: str) -> Result:
     found = manifest.read(folder)
     rows = [("role", role), ("release", release), *((key, found.facts[key]) for key in manifest.FACTS[1:])]
     rows += [("unpacked", size_text(found.unpacked)), ("tests", tests_text(found.tests))]
+    rows += [
+        ("booted", trial.record(places, role, release, found.files["image"][1]) or "not by `nodeimage try`")
+    ]
     rows += [(name, f"{size_text(size)}, sha256 {sha}") for name, (size, sha) in sorted(found.files.items())]
     return Result({**found.data, "place": folder}, [f"{key:<14} {value}" for key, value in rows])
 

@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "pack": "make a reproducible, stamped image of what was configured and tested",
     "publish": "make a signed release of the packed image",
     "verify": "show that a release is complete, unchanged and signed",
+    "try": "boot a release on one node, whichever is active, and see that the node comes up with it",
     "activate": "make a release the one that nodes boot",
     "rollback": "make the release before it active again",
     "import": "make the active release a VNFS and a bootstrap of Warewulf 3, and what the role's nodes boot",
@@ -51,6 +52,7 @@ class Arguments(argparse.Namespace):
     key: str
     signers: str
     keep: int
+    seconds: int
     nodes: list[str]
     loader: str
     off: bool
@@ -84,7 +86,7 @@ def make_parser(environment: Mapping[str, str]) -> Parser:
         _add_words(verb, name)
         if name in ("configure", "test", "pack"):
             _add_tree(verb)
-        if name in ("verify", "activate", "rollback", "import"):
+        if name in ("verify", "try", "activate", "rollback", "import"):
             verb.add_argument(
                 "--signers", metavar="FILE", default=signature.SIGNERS_FILE,
                 help="whose signatures count: ALLOWED SIGNERS of ssh-keygen(1) (default: %(default)s)",
@@ -111,8 +113,10 @@ def _add_words(verb: argparse.ArgumentParser, name: str) -> None:
     else:
         more = ", or the folder of a release" if name == "verify" else ""
         verb.add_argument("role", metavar="ROLE", help=f"the role's name or folder{more}")
-    if name == "activate":
+    if name in ("activate", "try"):
         verb.add_argument("release", metavar="RELEASE")
+    if name == "try":
+        verb.add_argument("nodes", metavar="NODE", nargs=1, help="without jobs: it is rebooted")
     elif name in ("import", "boot"):
         some = "*" if name == "import" else "+"
         verb.add_argument("nodes", metavar="NODE", nargs=some, help="as wwsh names them: c1, 'c*', 'c[1-4]'")
@@ -156,11 +160,19 @@ def _add_others(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
         default=signature.KEY_FILE,
         help="the key to sign with (default: %(default)s)",
     )
-    add = verbs["boot"].add_argument
-    add("--loader", choices=boot.LOADERS, default=boot.LOADERS[0], help="default: %(default)s")
-    add("--off", action="store_true", help="boot again what wwsh provision names")
-    add("--server", metavar="ADDRESS", default="", help="this head node, as the nodes reach it")
-    add("--tftp", metavar="DIR", default=boot.TFTP, help="of the TFTP server (default: %(default)s)")
+    for name in ("boot", "try"):
+        add = verbs[name].add_argument
+        add("--loader", choices=boot.LOADERS, default=boot.LOADERS[0], help="default: %(default)s")
+        add("--server", metavar="ADDRESS", default="", help="this head node, as the nodes reach it")
+        add("--tftp", metavar="DIR", default=boot.TFTP, help="of the TFTP server (default: %(default)s)")
+    verbs["boot"].add_argument("--off", action="store_true", help="boot again what wwsh provision names")
+    verbs["try"].add_argument(
+        "--seconds",
+        metavar="N",
+        type=_count,
+        default=600,
+        help="how long the node may take (default: %(default)s)",
+    )
     verbs["prune"].add_argument(
         "--keep",
         metavar="N",

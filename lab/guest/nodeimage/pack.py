@@ -81,9 +81,13 @@ def _packed(job: Job) -> Result:
     now = proof.state(job.role, job.commit, job.tree, content.tree_digest(items))
     summary = proof.check(job.places, job.role, now)
     listing = packages.listing(job.system, job.tree)
-    stamp = content.stamp(job.role.name, job.commit, packages.digest(listing))
-    packed = content.for_image(items, stamp, job.commit.seconds)
-    unpacked = budget.check(packed, job.role.memory, job.role.name)
+    facts: dict[str, Any] = {
+        "format": FORMAT, "role": job.role.name, "commit": job.commit.sha, "ref": job.commit.ref,
+        "date": job.commit.date, "arch": os.uname().machine, "compress": job.role.compress,
+        "packages": packages.digest(listing), "tests": summary,
+    }  # fmt: skip
+    packed = content.for_image(items, content.stamp(facts), job.commit.seconds)
+    facts["unpacked"] = budget.check(packed, job.role.memory, job.role.name)
     kernel = job.kernel or _kernel(job)
     command = _compressor(job)
     cut = segments.cut(packed, _salt(job, command))
@@ -91,11 +95,6 @@ def _packed(job: Job) -> Result:
     if not job.full and _is_current(job, known, [one.digest for one in cut], kernel):
         return _result(job, known, changed=False)
     _refuse_secrets(job, cut)
-    facts = {
-        "format": FORMAT, "role": job.role.name, "commit": job.commit.sha, "ref": job.commit.ref,
-        "date": job.commit.date, "arch": os.uname().machine, "compress": job.role.compress,
-        "packages": packages.digest(listing), "unpacked": unpacked, "tests": summary,
-    }  # fmt: skip
     return _result(job, _write(job, cut, command, kernel, listing, facts, started), changed=True)
 
 

@@ -19,6 +19,7 @@ from lab.guest.nodeimage import (
     pack,
     publish,
     role,
+    trial,
     verify,
     vnfs,
 )
@@ -156,13 +157,21 @@ def _import(context: Context) -> Result:
 
 
 def _boot(context: Context) -> Result:
+    return boot.run(_entries(context, "" if context.arguments.off else context.arguments.loader))
+
+
+def _try(context: Context) -> Result:
     given = context.arguments
-    loader = "" if given.off else given.loader
-    return boot.run(
-        boot.Job(
-            context.system, context.places, context.name(), given.nodes,
-            loader=loader, server=given.server, tftp=os.path.abspath(given.tftp),
-        )
+    release = checked(given.release, "release")
+    entries = _entries(context, given.loader)
+    return trial.run(trial.Job(entries, context.output, release, given.signers, given.seconds))
+
+
+def _entries(context: Context, loader: str) -> boot.Job:
+    given = context.arguments
+    return boot.Job(
+        context.system, context.places, context.name(), given.nodes,
+        loader=loader, server=given.server, tftp=os.path.abspath(given.tftp),
     )  # fmt: skip
 
 
@@ -187,6 +196,7 @@ HANDLERS: Mapping[str, Verb] = {
     "pack": _pack,
     "publish": _publish,
     "verify": _verify,
+    "try": _try,
     "activate": _activate,
     "rollback": _rollback,
     "import": _import,

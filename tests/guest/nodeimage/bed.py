@@ -182,7 +182,7 @@ class Bed:
             more = ["--tree", str(self.tree)]
         elif verb == "publish" and "--key" not in words:
             more = ["--key", str(self.key)]
-        elif verb in ("verify", "activate", "rollback", "import") and "--signers" not in words:
+        elif verb in ("verify", "try", "activate", "rollback", "import") and "--signers" not in words:
             more = ["--signers", str(self.signers)]
         return ["nodeimage", verb, *words, *more]
 

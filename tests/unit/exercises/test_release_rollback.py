@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from lab.checks.api import Outcome
 from tests.unit.checks_world import World
+from tests.unit.exercises.nodeimage_answers import INVALID, UNKNOWN, VALID, refused, shown
 from tests.unit.exercises.test_login import judge, outcomes
 from tests.unit.exercises.test_reboot import c1
 from tests.unit.exercises.test_security import passes
@@ -17,14 +16,10 @@ SIZES = {"november": 5_000_001, "december": 5_000_002}
 MAC = "52:54:00:00:01:01"
 ENTRY = "#!ipxe\ninitrd http://172.16.0.1/nodeimage/compute/current/image\n"
 IPXE_URL = "http://%{IPADDR}/nodeimage/.boot/${mac}"
-MISSING = (
-    'error: there is no release\n{"status": 19, "error": {"message": "no", "evidence": [], "hint": ""}}\n'
-)
 
 
-def shown(name: str) -> str:
-    files = {"image": {"size": SIZES[name], "sha256": "0" * 64}}
-    return json.dumps({"status": 0, "release": name, "commit": COMMITS[name], "files": files}) + "\n"
+def of(name: str) -> str:
+    return shown(name, COMMITS[name], SIZES[name])
 
 
 def sent(*names: str) -> str:
@@ -46,9 +41,9 @@ def stamp(name: str) -> str:
 def solved() -> World:
     world = c1(World(), "IDLE")
     for name in COMMITS:
-        world.says("sms", f"^nodeimage show compute {name} ", shown(name))
-        world.says("sms", f"^nodeimage verify compute {name} ", '{"status": 0, "valid": true}\n')
-    world.says("sms", "^nodeimage show compute --json", shown("november"))
+        world.says("sms", f"^nodeimage show compute {name} ", of(name))
+        world.says("sms", f"^nodeimage verify compute {name} ", VALID)
+    world.says("sms", "^nodeimage show compute --json", of("november"))
     world.says("sms", "^grep -aF '172.16.1.1 ' ", sent("november", "december", "november"))
     world.says("sms", f"^cat /srv/nodeimage/.boot/{MAC}", ENTRY)
     row = f"             c1: IPXEURL          = {IPXE_URL}\n"
@@ -61,16 +56,12 @@ def test_it_passes_when_solved() -> None:
 
 
 def test_at_first_only_the_release_is_missing() -> None:
-    world = solved().says("sms", "^nodeimage show compute december ", MISSING, 19)
+    world = solved().says(
+        "sms", "^nodeimage show compute december ", refused(UNKNOWN, "there is no release"), UNKNOWN
+    )
     found = judge("release_rollback", world)
     assert outcomes(found, Outcome.FAILED) == ["december_is_published"]
     assert outcomes(found, Outcome.PASSED) == []
-
-
-INVALID = {
-    "status": 18,
-    "error": {"message": "it is not what builder signed", "evidence": ["image: SHA-256 1"]},
-}
 
 
 @pytest.mark.parametrize(
@@ -79,14 +70,14 @@ INVALID = {
         (
             "sms",
             "^nodeimage verify compute december ",
-            json.dumps(INVALID),
-            18,
+            refused(INVALID, "it is not what builder signed", "image: SHA-256 1"),
+            INVALID,
             "december_is_published",
             "SHA-256",
         ),
         ("sms", "^grep -aF", sent("november"), 0, "c1_has_booted_december", "it has not"),
         ("sms", "^grep -aF", "", 1, "c1_has_booted_december", "it has not"),
-        ("sms", "^nodeimage show compute --json", shown("december"), 0, "link_leads_to_november", "december"),
+        ("sms", "^nodeimage show compute --json", of("december"), 0, "link_leads_to_november", "december"),
         ("sms", "^cat /srv/nodeimage/.boot", "", 1, "c1_follows_the_link", IPXE_URL),
         (
             "sms",

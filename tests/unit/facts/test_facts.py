@@ -113,6 +113,12 @@ def test_one_node_and_no_such_node() -> None:
     assert "'c9; rm'" in slurm.node("c9; rm").command
 
 
+def test_a_hostlist_names_its_nodes() -> None:
+    assert slurm.hostnames("c[1-2]").parse(0, "c1\nc2\n") == ("c1", "c2")
+    assert slurm.hostnames("c[1").parse(1, "Invalid hostlist: c[1\n") == ()
+    assert "'c1; rm'" in slurm.hostnames("c1; rm").command
+
+
 def test_config_and_controller() -> None:
     config = read(slurm.config, "scontrol-config")
     assert config["ReturnToService"] == "1"
