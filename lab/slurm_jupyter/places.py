@@ -33,6 +33,11 @@ class Places:
         return self.folder / "api-token"
 
     @property
+    def hub_token(self) -> Path:
+        """Under a Hub: the token of this server, by which slurm-token knows whose it is."""
+        return self.folder / "hub-token"
+
+    @property
     def once(self) -> Path:
         """A file for each address that works once."""
         return self.folder / "once"

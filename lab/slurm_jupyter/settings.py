@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lab.slurm_jupyter.places import Places
 
@@ -36,6 +37,16 @@ class User:
 
 
 @dataclass(frozen=True)
+class Hub:
+    """The JupyterHub that started the container and signs in for it; `repr` leaves out the server's token."""
+
+    token: str = field(repr=False)
+    host: str  # where the page listens, "" for every address
+    port: int
+    prefix: str  # of every path of the page: /user/NAME/
+
+
+@dataclass(frozen=True)
 class Settings:
     """A container that can start."""
 
@@ -50,6 +61,7 @@ class Settings:
     refresh: float
     listen: str
     port: int
+    hub: Hub | None
 
 
 def read(environ: Mapping[str, str], uid: int, gid: int, places: Places) -> Settings:
@@ -71,6 +83,7 @@ def read(environ: Mapping[str, str], uid: int, gid: int, places: Places) -> Sett
         raise SettingsError(
             "SLURM_TOKEN_URL, SLURM_JWT_FILE and MUNGE_KEY_FILE exclude each other", "keep one"
         )
+    hub = _hub(environ)
     if environ.get("JUPYTER_TOKEN") and len(environ["JUPYTER_TOKEN"]) < SHORTEST_TOKEN:
         hint = "leave it out: one is made, and the log has an address that works once"
         raise SettingsError(f"JUPYTER_TOKEN has less than {SHORTEST_TOKEN} characters", hint)
@@ -80,13 +93,33 @@ def read(environ: Mapping[str, str], uid: int, gid: int, places: Places) -> Sett
         controllers=tuple(found.split(",")),
         token_file=None if key else Path(file) if file else places.token,
         token_url=url,
-        token_bearer=_path(environ, "SLURM_TOKEN_BEARER"),
+        token_bearer=_path(environ, "SLURM_TOKEN_BEARER") or (places.hub_token if hub else None),
         token_ca=_path(environ, "SLURM_TOKEN_CA"),
         munge_key=_path(environ, "MUNGE_KEY_FILE"),
         refresh=_number(environ, "SLURM_REFRESH", REFRESH, 1, 86400),
-        listen=environ.get("JUPYTER_LISTEN", "127.0.0.1"),
-        port=int(_number(environ, "JUPYTER_PORT", PORT, 1, 65535)),
+        listen=hub.host if hub else environ.get("JUPYTER_LISTEN", "127.0.0.1"),
+        port=hub.port if hub else int(_number(environ, "JUPYTER_PORT", PORT, 1, 65535)),
+        hub=hub,
     )
+
+
+def _hub(environ: Mapping[str, str]) -> Hub | None:
+    """What a Hub's spawner tells each server (JupyterHub's documentation of spawners)."""
+    token = environ.get("JUPYTERHUB_API_TOKEN", "")
+    if not token:
+        return None
+    try:
+        found = urlsplit(environ.get("JUPYTERHUB_SERVICE_URL", ""))
+        host, port = found.hostname or "", found.port
+    except ValueError:
+        port = None
+    prefix = environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    if not port or not prefix.startswith("/"):
+        told = "JUPYTERHUB_SERVICE_URL and JUPYTERHUB_SERVICE_PREFIX do not say where the Hub awaits the page"
+        raise SettingsError(
+            told, "they and JUPYTERHUB_API_TOKEN are a spawner's; without a Hub, set none of them"
+        )
+    return Hub(token, host, port, prefix)
 
 
 def _user(environ: Mapping[str, str], uid: int, gid: int) -> User:

@@ -22,7 +22,7 @@ from lab.slurm_token.errors import TokenError
 
 END_SECONDS = 3.5
 READY_SECONDS = 60.0
-EVERYWHERE = ("0.0.0.0", "::", "localhost")  # noqa: S104 - the user says so
+EVERYWHERE = ("", "0.0.0.0", "::", "localhost")  # noqa: S104 - the user says so
 HIDDEN = ("SLURM_JWT", "JUPYTER_TOKEN", "SLURM_USER", "SLURM_CONTROLLER", "SLURM_REFRESH")
 """Not for the user's programs: Slurm's commands would take some of them for their own."""
 
@@ -88,11 +88,12 @@ def _prepare(settings: Settings, places: Places, environ: Mapping[str, str]) -> 
         for what in ("token", "configuration", "release"):
             places.trouble(what).unlink(missing_ok=True)
         host = "127.0.0.1" if settings.listen in EVERYWHERE else settings.listen
-        (places.folder / "address").write_text(f"{host}:{settings.port}", encoding="ascii")
-        places.api_token.touch(mode=0o600)
-        places.api_token.write_text(
-            environ.get("JUPYTER_TOKEN") or secrets.token_urlsafe(32), encoding="ascii"
-        )
+        prefix = settings.hub.prefix.rstrip("/") if settings.hub else ""
+        (places.folder / "address").write_text(f"{host}:{settings.port}{prefix}", encoding="utf-8")
+        own = settings.hub.token if settings.hub else environ.get("JUPYTER_TOKEN")
+        for path in (places.api_token, *((places.hub_token,) if settings.hub else ())):
+            path.touch(mode=0o600)
+            path.write_text(own or secrets.token_urlsafe(32), encoding="ascii")
         if environ.get("SLURM_JWT") and settings.token_file == places.token:
             fetch.write(places.token, environ["SLURM_JWT"])
         if settings.munge_key is not None:
@@ -108,10 +109,12 @@ def _environment(settings: Settings, places: Places) -> dict[str, str]:
     path = f"{LIBRARY}/bin:{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"
     name = settings.user.name
     file = {TOKEN: str(settings.token_file)} if settings.token_file else {}
+    # Under a Hub the page has no token of its own: the Hub says who may enter.
+    page = {} if settings.hub else {"JUPYTER_TOKEN_FILE": str(places.api_token)}
     return {
-        **kept, **file, "PATH": path, "HOME": str(settings.home), "USER": name, "LOGNAME": name,
+        **kept, **file, **page, "PATH": path, "HOME": str(settings.home), "USER": name, "LOGNAME": name,
         "SHELL": "/bin/bash", "PS1": f"{name}:\\w$ ", FOLDER: str(places.folder), USER: name,
-        "JUPYTER_TOKEN_FILE": str(places.api_token), "JUPYTER_RUNTIME_DIR": str(places.folder / "runtime"),
+        "JUPYTER_RUNTIME_DIR": str(places.folder / "runtime"),
     }  # fmt: skip
 
 
@@ -164,8 +167,11 @@ class Supervisor:
 
     def _start_page(self) -> subprocess.Popen[bytes]:
         told = {"ip": self._settings.listen, "port": self._settings.port, "root_dir": self._settings.home}
+        program = "jupyterlab"
+        if self._settings.hub:  # it takes address and port from what the spawner told
+            told, program = {"root_dir": self._settings.home}, "jupyterhub.singleuser"
         words = [f"--ServerApp.{name}={value}" for name, value in told.items()]
-        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", "jupyterlab", *words]
+        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", program, *words]
         return subprocess.Popen(command, env=self._environ, cwd=self._settings.home, stdin=subprocess.DEVNULL)
 
     def _start_munged(self) -> subprocess.Popen[bytes] | None:
@@ -195,6 +201,8 @@ class Supervisor:
             if self._stop.wait(0.1) or time.monotonic() > self._began + READY_SECONDS:
                 return
         say(f"ready after {time.monotonic() - self._began:.1f} s, as {self._settings.user.name}")
+        if self._settings.hub:
+            return
         if self._settings.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
             say(f"it listens on the container's {self._settings.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
         say(f"works once: {visit.new_address(self._places)}")

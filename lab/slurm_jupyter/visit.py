@@ -34,15 +34,16 @@ def use(places: Places, code: str) -> bool:
 
 
 def address(places: Places) -> str:
-    """Where the page answers in the container."""
-    return (places.folder / "address").read_text(encoding="ascii")
+    """Where the page answers in the container: HOST:PORT, and under a Hub its prefix."""
+    return (places.folder / "address").read_text(encoding="utf-8")
 
 
 def health(places: Places) -> tuple[int, str]:
     """Asks the server for the panel's own answer: 0 if it comes; and what it says of Slurm."""
     try:
         token = places.api_token.read_text(encoding="ascii")
-        status, answer = _ask(address(places), "/jupyterlab_slurm/status", token)
+        host, slash, prefix = address(places).partition("/")
+        status, answer = _ask(host, f"{slash}{prefix}/jupyterlab_slurm/status", token)
     except (OSError, ValueError, http.client.HTTPException) as problem:
         return 1, f"the page does not answer: {problem}"
     if status != 200 or not isinstance(answer, dict) or answer.get("success") is not True:

@@ -48,6 +48,22 @@ def test_what_is_needed_is_little(places: Places) -> None:
     assert read(GOOD, 0, 0, places).home == Path("/home/alice")
 
 
+HUB = {
+    "JUPYTERHUB_API_TOKEN": "of-this-server", "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8888/user/alice/",
+    "JUPYTERHUB_SERVICE_PREFIX": "/user/alice/", "JUPYTERHUB_USER": "alice",
+}  # fmt: skip
+
+
+def test_under_a_hub_the_spawner_says_where_the_page_is(places: Places) -> None:
+    found = settings(places, **HUB, SLURM_JWT="", SLURM_TOKEN_URL="https://ctl/v1/token/hub")
+    assert found.hub is not None
+    assert (found.listen, found.port, found.hub.prefix) == ("0.0.0.0", 8888, "/user/alice/")  # noqa: S104 - compared
+    assert found.token_bearer == places.hub_token, "slurm-token knows the user by the server's own Hub token"
+    assert "of-this-server" not in repr(found)
+    assert settings(places, **HUB, SLURM_TOKEN_BEARER="/b").token_bearer == Path("/b")
+    assert settings(places, **{**HUB, "JUPYTERHUB_SERVICE_URL": "http://:8888/"}).listen == ""
+
+
 @pytest.mark.parametrize(
     ("changed", "uid", "said"),
     [
@@ -68,6 +84,9 @@ def test_what_is_needed_is_little(places: Places) -> None:
         ({"JUPYTER_PORT": "0"}, 1001, "JUPYTER_PORT"),
         ({"JUPYTER_PORT": "65536"}, 1001, "JUPYTER_PORT"),
         ({"SLURM_REFRESH": "-1"}, 1001, "SLURM_REFRESH"),
+        ({**HUB, "JUPYTERHUB_SERVICE_URL": ""}, 1001, "do not say where the Hub awaits the page"),
+        ({**HUB, "JUPYTERHUB_SERVICE_URL": "http://[/"}, 1001, "do not say where the Hub awaits the page"),
+        ({**HUB, "JUPYTERHUB_SERVICE_PREFIX": ""}, 1001, "do not say where the Hub awaits the page"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_sentence(
