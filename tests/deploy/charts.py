@@ -15,6 +15,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OLDEST, NEWEST = "1.32", "1.37"
 """Releases of Kubernetes: what zero-to-jupyterhub 4.4.0 asks for at least, and the newest with schemas."""
 NAMESPACE = "lab"
+HUB = DEPLOY / "zero-to-jupyterhub"
+HUB_VALUES: Object = yaml.safe_load((HUB / "values.yaml").read_text(encoding="utf-8"))
 NOTEBOOK: Object = {
     "image": "registry.example.com/slurm-jupyter-trixie:1",
     "user": {"name": "user1", "uid": 1001, "gid": 1001},
