@@ -310,3 +310,20 @@ def test_the_notes_name_what_is_there(variant: str) -> None:
         for pair in used.strip("'").split(","):
             key = pair.partition("=")[0].split(".")[0]
             assert key in {**NOTEBOOK, **SECRET, **SLURM}, key
+
+
+def test_the_page_sets_what_the_charts_know() -> None:
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    known = {
+        f"{key}.{inner}" if inner else key
+        for chart in CHARTS
+        for key, value in yaml.safe_load(
+            (DEPLOY / "charts" / chart / "values.yaml").read_text(encoding="utf-8")
+        ).items()
+        for inner in ("", *(value if isinstance(value, dict) else ()))
+    }
+    pairs = [one for words in re.findall(r"--set '?([^\s'`]+)", text) for one in words.split(",")]
+    assert len(pairs) >= 10
+    for pair in pairs:
+        key = ".".join(pair.partition("=")[0].split(".")[:2])
+        assert key in known, f"no chart has {pair}"
