@@ -13,16 +13,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.slurm_jupyter import keepers, visit
+from lab.slurm_jupyter import keepers, token, visit
 from lab.slurm_jupyter.cli import TOKEN, USER
 from lab.slurm_jupyter.places import ENVIRONMENT, FOLDER, LIBRARY, Places
-from lab.slurm_jupyter.settings import Settings, SettingsError, check_home, read
+from lab.slurm_jupyter.settings import HUB_TOKEN, Settings, SettingsError, check_home, read
 from lab.slurm_token import fetch
 from lab.slurm_token.errors import TokenError
 
 END_SECONDS = 3.5
 READY_SECONDS = 60.0
-EVERYWHERE = ("", "0.0.0.0", "::", "localhost")  # noqa: S104 - the user says so
+EVERYWHERE = ("0.0.0.0", "::", "localhost")  # noqa: S104 - the user says so
 HIDDEN = ("SLURM_JWT", "JUPYTER_TOKEN", "SLURM_USER", "SLURM_CONTROLLER", "SLURM_REFRESH")
 """Not for the user's programs: Slurm's commands would take some of them for their own."""
 
@@ -87,15 +87,16 @@ def _prepare(settings: Settings, places: Places, environ: Mapping[str, str]) -> 
         places.folder.mkdir(mode=0o700, exist_ok=True)
         for what in ("token", "configuration", "release"):
             places.trouble(what).unlink(missing_ok=True)
-        host = "127.0.0.1" if settings.listen in EVERYWHERE else settings.listen
-        prefix = settings.hub.prefix.rstrip("/") if settings.hub else ""
-        (places.folder / "address").write_text(f"{host}:{settings.port}{prefix}", encoding="utf-8")
-        own = settings.hub.token if settings.hub else environ.get("JUPYTER_TOKEN")
-        for path in (places.api_token, *((places.hub_token,) if settings.hub else ())):
-            path.touch(mode=0o600)
-            path.write_text(own or secrets.token_urlsafe(32), encoding="ascii")
+        page = settings.page
+        host = "127.0.0.1" if page.listen in EVERYWHERE else page.listen
+        places.address.write_text(f"{host}:{page.port}{page.prefix}", encoding="ascii")
+        places.api_token.touch(mode=0o600)
+        given = environ.get(HUB_TOKEN) or environ.get("JUPYTER_TOKEN")
+        places.api_token.write_text(given or secrets.token_urlsafe(32), encoding="ascii")
         if environ.get("SLURM_JWT") and settings.token_file == places.token:
             fetch.write(places.token, environ["SLURM_JWT"])
+        if settings.first_token and (first := token.read(settings.first_token, settings.user.name).text):
+            fetch.write(places.token, first)
         if settings.munge_key is not None:
             keepers.copy_key(settings.munge_key, places.folder / "munge" / "munge.key")
     except (OSError, TokenError) as problem:
@@ -109,12 +110,10 @@ def _environment(settings: Settings, places: Places) -> dict[str, str]:
     path = f"{LIBRARY}/bin:{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"
     name = settings.user.name
     file = {TOKEN: str(settings.token_file)} if settings.token_file else {}
-    # Under a Hub the page has no token of its own: the Hub says who may enter.
-    page = {} if settings.hub else {"JUPYTER_TOKEN_FILE": str(places.api_token)}
     return {
-        **kept, **file, **page, "PATH": path, "HOME": str(settings.home), "USER": name, "LOGNAME": name,
+        **kept, **file, "PATH": path, "HOME": str(settings.home), "USER": name, "LOGNAME": name,
         "SHELL": "/bin/bash", "PS1": f"{name}:\\w$ ", FOLDER: str(places.folder), USER: name,
-        "JUPYTER_RUNTIME_DIR": str(places.folder / "runtime"),
+        "JUPYTER_TOKEN_FILE": str(places.api_token), "JUPYTER_RUNTIME_DIR": str(places.folder / "runtime"),
     }  # fmt: skip
 
 
@@ -152,7 +151,7 @@ class Supervisor:
         return 0 if ended is None else ended or 1
 
     def _port_is_free(self) -> bool:
-        listen, port = self._settings.listen, self._settings.port
+        listen, port = self._settings.page.listen, self._settings.page.port
         family = socket.AF_INET6 if ":" in listen else socket.AF_INET
         try:
             with socket.socket(family, socket.SOCK_STREAM) as one:
@@ -166,12 +165,11 @@ class Supervisor:
         return True
 
     def _start_page(self) -> subprocess.Popen[bytes]:
-        told = {"ip": self._settings.listen, "port": self._settings.port, "root_dir": self._settings.home}
-        program = "jupyterlab"
-        if self._settings.hub:  # it takes address and port from what the spawner told
-            told, program = {"root_dir": self._settings.home}, "jupyterhub.singleuser"
+        page = self._settings.page
+        module = "jupyterhub.singleuser" if page.prefix else "jupyterlab"
+        told = {"ip": page.listen, "port": page.port, "root_dir": self._settings.home}
         words = [f"--ServerApp.{name}={value}" for name, value in told.items()]
-        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", program, *words]
+        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", module, *words]
         return subprocess.Popen(command, env=self._environ, cwd=self._settings.home, stdin=subprocess.DEVNULL)
 
     def _start_munged(self) -> subprocess.Popen[bytes] | None:
@@ -201,10 +199,11 @@ class Supervisor:
             if self._stop.wait(0.1) or time.monotonic() > self._began + READY_SECONDS:
                 return
         say(f"ready after {time.monotonic() - self._began:.1f} s, as {self._settings.user.name}")
-        if self._settings.hub:
+        page = self._settings.page
+        if page.prefix:
             return
-        if self._settings.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
-            say(f"it listens on the container's {self._settings.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
+        if page.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
+            say(f"it listens on the container's {page.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
         say(f"works once: {visit.new_address(self._places)}")
 
 
