@@ -15,7 +15,7 @@ import re
 import ssl
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, NamedTuple
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
 CA = "/usr/local/etc/jupyterhub/slurm-token-ca.crt"
@@ -24,11 +24,7 @@ MOST = 1 << 16
 
 
 class NoServer(Exception):
-    """No server is started; JupyterHub shows `jupyterhub_message` on its page."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.jupyterhub_message = sentence
+    """Why no server is started: one sentence for the Hub's log and page."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -38,22 +34,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follows none."""
 
 
-def account(name: str, users: Any) -> tuple[int, int]:
-    """The user's numbers on the cluster. Raises `NoServer`."""
-    found = users.get(name) if isinstance(users, dict) and NAME.match(name) else None
-    if not isinstance(found, dict):
-        raise NoServer(f"{name[:40]!r} has no account on the Slurm cluster: ask for one (custom.slurm.users)")
-    return _number(name, found.get("uid")), _number(name, found.get("gid"))
+class Account(NamedTuple):
+    """A user as the Slurm cluster knows it."""
+
+    name: str
+    uid: int
+    gid: int
 
 
-def _number(name: str, found: Any) -> int:
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise NoServer(f"the Hub knows no user and group number of {name} (custom.slurm.users)")
-    return found
-
-
-def user_of(url: str, hub_token: str, ca: str = CA) -> str:
-    """Asks slurm-token for a Slurm token: whose it is. Raises `NoServer`."""
+def account_of(url: str, hub_token: str, ca: str = CA) -> Account:
+    """Asks slurm-token for a Slurm token (its README): whose it is. Raises `NoServer`."""
     if not url.startswith("https://"):
         raise NoServer("the Hub would ask slurm-token without TLS (custom.slurm.tokenUrl)")
     try:
@@ -67,7 +57,7 @@ def user_of(url: str, hub_token: str, ca: str = CA) -> str:
     )
     try:
         with opener.open(asked, timeout=SECONDS) as reply:
-            return str(json.loads(reply.read(MOST))["user"])
+            return _account(json.loads(reply.read(MOST)))
     except urllib.error.HTTPError as refused:
         with refused:
             raise NoServer(f"slurm-token refused: {_sentence(refused)}") from None
@@ -75,6 +65,13 @@ def user_of(url: str, hub_token: str, ca: str = CA) -> str:
         raise NoServer(
             "slurm-token does not answer the Hub: try again, or ask the cluster's people"
         ) from None
+
+
+def _account(answer: Any) -> Account:
+    made = Account(str(answer["user"]), int(answer["uid"]), int(answer["gid"]))
+    if not NAME.match(made.name) or made.uid < 1 or made.gid < 1:
+        raise NoServer("slurm-token's answer names no ordinary account")
+    return made
 
 
 def _sentence(refused: urllib.error.HTTPError) -> str:
@@ -88,19 +85,19 @@ def _sentence(refused: urllib.error.HTTPError) -> str:
 async def pre_spawn(spawner: Any, slurm: dict[str, Any], ca: str = CA) -> None:
     """JupyterHub's `pre_spawn_hook`: makes the spawner's pod the user's. Raises `NoServer`."""
     name = spawner.user.name
-    uid, gid = account(name, slurm.get("users"))
     url, controller, homes = (str(slurm.get(key) or "") for key in ("tokenUrl", "controller", "homes"))
     for key, value in (("tokenUrl", url), ("controller", controller), ("homes", homes)):
         if not value:
             raise NoServer(f"the Hub was not told custom.slurm.{key}")
     # In a thread: slurm-token asks this very Hub whose the token is.
-    whose = await asyncio.to_thread(user_of, url, spawner.api_token, ca)
-    if whose != name:
+    found = await asyncio.to_thread(account_of, url, spawner.api_token, ca)
+    if found.name != name:
         raise NoServer("slurm-token answered for another user: no server is started")
     home = f"/home/{name}"
-    spawner.uid, spawner.gid = uid, gid
+    spawner.uid, spawner.gid = found.uid, found.gid
     spawner.environment = {
-        **spawner.environment, "SLURM_USER": f"{name}:{uid}:{gid}", "SLURM_CONTROLLER": controller,
+        **spawner.environment,
+        "SLURM_USER": f"{name}:{found.uid}:{found.gid}", "SLURM_CONTROLLER": controller,
         "SLURM_TOKEN_URL": url, "SLURM_TOKEN_CA": "/run/slurm-token/ca/ca.crt", "HOME": home,
     }  # fmt: skip
     claim = {"name": "home", "persistentVolumeClaim": {"claimName": homes}}
@@ -121,7 +118,14 @@ def configure(config: Any, slurm: dict[str, Any], authenticator: str) -> None:
         raise SystemExit(f"{message}hint: name one whose users are the Slurm cluster's")
 
     async def hook(spawner: Any) -> None:
-        await pre_spawn(spawner, slurm)
+        from tornado.web import HTTPError  # the Hub has it; of such an error it logs one line
+
+        try:
+            await pre_spawn(spawner, slurm)
+        except NoServer as problem:
+            refused = HTTPError(503, "%s", str(problem))
+            refused.jupyterhub_message = str(problem)  # what its page shows
+            raise refused from None
 
     config.Spawner.pre_spawn_hook = hook
 
