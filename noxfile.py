@@ -398,7 +398,7 @@ def slurm(session: nox.Session) -> None:
 
 @nox.session
 def portal(session: nox.Session) -> None:
-    """A notebook without a key beside real Slurm of two releases; `-- --quick` runs some of it on one."""
+    """A notebook without a key beside real Slurm of two releases, and charts' pods; `-- --quick` on one."""
     quick = QUICK[0] in session.posargs
     kinds, releases = ("slurm-single-node", "slurm-jupyter"), ("trixie",) if quick else ("trixie", "forky")
     need_images(session, *(f"{kind}-{release}" for kind in kinds for release in releases))

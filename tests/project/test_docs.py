@@ -28,6 +28,7 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *DOCS.glob("*.md"),
         *ROOT.glob("containers/*/README.md"),
+        *ROOT.glob("deploy/*.md"),
         *ROOT.glob("lab/*/README.md"),
     ]
 )

@@ -113,6 +113,13 @@ def test_a_token_on_the_socket_of_this_machine_counts_for_nothing(service: Runni
     assert service.ask("unix", path="/v1/token/hub", token="hub-token-of-alice").status == 404
 
 
+def test_the_answer_has_the_accounts_numbers_for_whoever_starts_its_container(service: Running) -> None:
+    content = service.ask("hub", "hub-token-of-alice").content
+    assert {name: content[name] for name in content if name != "token"} == {
+        "user": "alice", "uid": 2001, "gid": 2001, "expires": content["expires"],
+    }  # fmt: skip
+
+
 def test_the_network_does_not_reach_what_is_for_this_machine(service: Running) -> None:
     assert service.ask("hub", path="/v1/token").status == 404
     assert service.ask("hub", "").status == 401

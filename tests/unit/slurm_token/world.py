@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -214,7 +215,14 @@ def received(connection: socket.socket) -> Reply:
 
 
 @contextmanager
-def running(folder: Path, keys: KeyFolder, api: int, *, callers: Limit | None = None) -> Iterator[Running]:
+def running(
+    folder: Path,
+    keys: KeyFolder,
+    api: int,
+    *,
+    callers: Limit | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Running]:
     """The service, on a Unix socket and on loopback."""
     own, table, log = folder / "own-token", folder / "accounts.json", folder / "audit"
     own.write_text(OWN_TOKEN + "\n")
@@ -226,7 +234,7 @@ def running(folder: Path, keys: KeyFolder, api: int, *, callers: Limit | None = 
     rules = Rules(keys, ACCOUNTS, 600, verifiers, Audit(str(log)), Limit(1000, 1.0), limit)
     path = folder / "socket"
     sockets = [unix_socket(path, 0o666), tcp_socket("127.0.0.1", 0)]
-    door = Door(sockets, partial(serve, rules=rules))
+    door = Door(sockets, partial(serve, rules=rules), tls)
     thread = threading.Thread(target=door.run)
     thread.start()
     try:

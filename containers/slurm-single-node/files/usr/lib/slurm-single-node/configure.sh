@@ -42,6 +42,15 @@ install_configuration() {
     make_folders
 }
 
+# install_homes: a volume at /home may be new, and its folders root's
+install_homes() {
+    for name in user1 user2; do
+        [ "$(stat -c %U "/home/$name" 2>/dev/null)" = "$name" ] ||
+            install -d -m 700 -o "$name" -g "$name" "/home/$name" ||
+            say "/home/$name could not be made: jobs of $name have no home folder"
+    done
+}
+
 copy_yours() {
     [ -d "$CONFIG" ] || return 0
     (cd "$CONFIG" && tar -cf - .) | tar -xf - -C "$CONF" --no-same-owner --no-overwrite-dir \
