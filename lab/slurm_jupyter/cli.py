@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -39,6 +41,8 @@ def _for_the_page(name: str, words: list[str], caller: commands.Caller, environ:
         done = panel.PROGRAMS[name](words, run, panel.User(caller.name, caller.uid))
     except panel.RefusedError as problem:
         done = commands.Done(2, "", str(problem))
+    if done.status and name == "squeue":
+        commands.brake(caller, time.time(), threading.Event().wait)
     sys.stdout.write(done.out)
     told = sentence(done.err)
     if told and done.status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from lab.slurm_jupyter.places import CONFIGURATION, PROGRAMS, Places
 
 REFUSED = b"Protocol authentication error"  # Slurm's src/common/slurm_errno.c
 SECONDS = 50  # the page waits for 60
+BETWEEN_FAILURES = 5.0
+"""Seconds, as between two successful reads of the panel."""
 SETTINGS_OF_OTHERS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
 """Variables that would change what a program prints, or does, for the page."""
 
@@ -83,6 +85,19 @@ def run(caller: Caller, environ: Mapping[str, str], words: Sequence[str]) -> Don
         with suppress(OSError):
             caller.places.refused.touch()
     return Done(done.returncode, *(text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)))
+
+
+def brake(caller: Caller, now: float, wait: Callable[[float], object]) -> None:
+    """Waits before a failure of squeue is told, if one was told just now.
+
+    jupyterlab-slurm 4.1.0 asks again at once after a failure while its table is empty, nine times a second.
+    """
+    with suppress(OSError):
+        ago = now - caller.places.failed.stat().st_mtime
+        if 0 <= ago < BETWEEN_FAILURES:
+            wait(BETWEEN_FAILURES - ago)
+    with suppress(OSError):
+        caller.places.failed.touch()
 
 
 def become(caller: Caller, environ: Mapping[str, str], words: Sequence[str]) -> str:

@@ -29,8 +29,13 @@ class Places:
 
     @property
     def api_token(self) -> Path:
-        """What programs show to JupyterLab instead of signing in."""
+        """What programs show to JupyterLab instead of signing in; of a Hub if there is one."""
         return self.folder / "api-token"
+
+    @property
+    def address(self) -> Path:
+        """HOST:PORT of the page in the container, and behind it the path that a Hub gave it."""
+        return self.folder / "address"
 
     @property
     def once(self) -> Path:
@@ -41,6 +46,11 @@ class Places:
     def refused(self) -> Path:
         """There when Slurm has refused a token that looked good: its key was dropped."""
         return self.folder / "refused"
+
+    @property
+    def failed(self) -> Path:
+        """Touched when the page's squeue has failed."""
+        return self.folder / "failed"
 
     def trouble(self, what: str) -> Path:
         """Why the token or the configuration could not be fetched; absent when all is well."""

@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.slurm_jupyter import keepers, visit
+from lab.slurm_jupyter import keepers, token, visit
 from lab.slurm_jupyter.cli import TOKEN, USER
 from lab.slurm_jupyter.places import ENVIRONMENT, FOLDER, LIBRARY, Places
-from lab.slurm_jupyter.settings import Settings, SettingsError, check_home, read
+from lab.slurm_jupyter.settings import HUB_TOKEN, Settings, SettingsError, check_home, read
 from lab.slurm_token import fetch
 from lab.slurm_token.errors import TokenError
 
@@ -87,14 +87,16 @@ def _prepare(settings: Settings, places: Places, environ: Mapping[str, str]) -> 
         places.folder.mkdir(mode=0o700, exist_ok=True)
         for what in ("token", "configuration", "release"):
             places.trouble(what).unlink(missing_ok=True)
-        host = "127.0.0.1" if settings.listen in EVERYWHERE else settings.listen
-        (places.folder / "address").write_text(f"{host}:{settings.port}", encoding="ascii")
+        page = settings.page
+        host = "127.0.0.1" if page.listen in EVERYWHERE else page.listen
+        places.address.write_text(f"{host}:{page.port}{page.prefix}", encoding="ascii")
         places.api_token.touch(mode=0o600)
-        places.api_token.write_text(
-            environ.get("JUPYTER_TOKEN") or secrets.token_urlsafe(32), encoding="ascii"
-        )
+        given = environ.get(HUB_TOKEN) or environ.get("JUPYTER_TOKEN")
+        places.api_token.write_text(given or secrets.token_urlsafe(32), encoding="ascii")
         if environ.get("SLURM_JWT") and settings.token_file == places.token:
             fetch.write(places.token, environ["SLURM_JWT"])
+        if settings.first_token and (first := token.read(settings.first_token, settings.user.name).text):
+            fetch.write(places.token, first)
         if settings.munge_key is not None:
             keepers.copy_key(settings.munge_key, places.folder / "munge" / "munge.key")
     except (OSError, TokenError) as problem:
@@ -149,7 +151,7 @@ class Supervisor:
         return 0 if ended is None else ended or 1
 
     def _port_is_free(self) -> bool:
-        listen, port = self._settings.listen, self._settings.port
+        listen, port = self._settings.page.listen, self._settings.page.port
         family = socket.AF_INET6 if ":" in listen else socket.AF_INET
         try:
             with socket.socket(family, socket.SOCK_STREAM) as one:
@@ -163,9 +165,11 @@ class Supervisor:
         return True
 
     def _start_page(self) -> subprocess.Popen[bytes]:
-        told = {"ip": self._settings.listen, "port": self._settings.port, "root_dir": self._settings.home}
+        page = self._settings.page
+        module = "jupyterhub.singleuser" if page.prefix else "jupyterlab"
+        told = {"ip": page.listen, "port": page.port, "root_dir": self._settings.home}
         words = [f"--ServerApp.{name}={value}" for name, value in told.items()]
-        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", "jupyterlab", *words]
+        command = [str(ENVIRONMENT / "bin" / "python3"), "-m", module, *words]
         return subprocess.Popen(command, env=self._environ, cwd=self._settings.home, stdin=subprocess.DEVNULL)
 
     def _start_munged(self) -> subprocess.Popen[bytes] | None:
@@ -195,8 +199,11 @@ class Supervisor:
             if self._stop.wait(0.1) or time.monotonic() > self._began + READY_SECONDS:
                 return
         say(f"ready after {time.monotonic() - self._began:.1f} s, as {self._settings.user.name}")
-        if self._settings.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
-            say(f"it listens on the container's {self._settings.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
+        page = self._settings.page
+        if page.prefix:
+            return
+        if page.listen not in ("0.0.0.0", "::"):  # noqa: S104 - compared
+            say(f"it listens on the container's {page.listen}; JUPYTER_LISTEN=0.0.0.0 publishes it")
         say(f"works once: {visit.new_address(self._places)}")
 
 

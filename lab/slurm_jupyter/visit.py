@@ -16,10 +16,13 @@ MOST = 1 << 16
 
 def new_address(places: Places) -> str:
     """Makes an address that signs one browser in; the port is the container's own."""
+    host, prefix = address(places)
+    if prefix:
+        return f"sign in at the Hub: this is its server {prefix}"
     places.once.mkdir(mode=0o700, exist_ok=True)
     code = f"once-{secrets.token_hex(16)}"
     (places.once / code).touch(mode=0o600)
-    return f"http://{address(places)}/lab?token={code}"
+    return f"http://{host}/lab?token={code}"
 
 
 def use(places: Places, code: str) -> bool:
@@ -33,20 +36,25 @@ def use(places: Places, code: str) -> bool:
     return True
 
 
-def address(places: Places) -> str:
-    """Where the page answers in the container."""
-    return (places.folder / "address").read_text(encoding="ascii")
+def address(places: Places) -> tuple[str, str]:
+    """Where the page answers in the container: HOST:PORT, and the path that a Hub gave it or ""."""
+    host, slash, prefix = places.address.read_text(encoding="ascii").partition("/")
+    return host, slash + prefix
 
 
 def health(places: Places) -> tuple[int, str]:
     """Asks the server for the panel's own answer: 0 if it comes; and what it says of Slurm."""
     try:
         token = places.api_token.read_text(encoding="ascii")
-        status, answer = _ask(address(places), "/jupyterlab_slurm/status", token)
+        host, prefix = address(places)
+        # A Hub's server would ask the Hub whose token it is; what everybody may ask does without the Hub.
+        path = f"{prefix}/api" if prefix else "/jupyterlab_slurm/status"
+        status, answer = _ask(host, path, token)
     except (OSError, ValueError, http.client.HTTPException) as problem:
         return 1, f"the page does not answer: {problem}"
-    if status != 200 or not isinstance(answer, dict) or answer.get("success") is not True:
-        return 1, f"the page's panel answers {status}"
+    good = isinstance(answer, dict) and ("version" in answer if prefix else answer.get("success") is True)
+    if status != 200 or not good:
+        return 1, f"the page's {'server' if prefix else 'panel'} answers {status}"
     troubles = [places.trouble(what) for what in ("token", "configuration", "release")]
     told = [path.read_text(encoding="utf-8") for path in troubles if path.exists()]
     if not told and not (CONFIGURATION / "slurm.conf").exists():
@@ -54,8 +62,8 @@ def health(places: Places) -> tuple[int, str]:
     return 0, f"the page answers; {'; '.join(told) or 'token and configuration are fresh'}"
 
 
-def _ask(address: str, path: str, token: str) -> tuple[int, object]:
-    connection = http.client.HTTPConnection(address, timeout=SECONDS)
+def _ask(host: str, path: str, token: str) -> tuple[int, object]:
+    connection = http.client.HTTPConnection(host, timeout=SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": f"token {token}"})
         reply = connection.getresponse()

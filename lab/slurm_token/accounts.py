@@ -45,6 +45,14 @@ class Accounts:
             raise _unknown()
         return self._allowed(found)
 
+    def numbers(self, name: str) -> tuple[int, int]:
+        """Number and group of an account that was found before. Raises `Refused`."""
+        try:
+            found = self.by_name(name)
+        except KeyError:
+            raise _unknown() from None
+        return found.pw_uid, found.pw_gid
+
     def _allowed(self, found: pwd.struct_passwd) -> str:
         barred = {self._uid(name) for name in self.barred} | {0, self.own_uid}
         if found.pw_uid < self.least_uid or found.pw_uid in barred or found.pw_name in self.barred:

@@ -71,11 +71,12 @@ def serve(connection: socket.socket, rules: Rules) -> None:
                 return
             caller = _identify(connection, request, source, rules)
             _take(rules.callers, f"{caller.how} {caller.name}")
+            uid, gid = rules.accounts.numbers(caller.account)
             issued = issue(rules.keys, caller.account, rules.lifespan)
             _tell(rules, source, caller, issued)
         except TokenError as problem:
             raise Refused(503, "cannot", "the service cannot sign tokens now; its log says why") from problem
-        told = {"token": issued.token, "user": issued.user, "expires": issued.expires}
+        told = {"token": issued.token, "user": issued.user, "expires": issued.expires, "uid": uid, "gid": gid}
         answer(connection, 200, told)
     except Refused as refused:
         _refuse(connection, rules, source, caller, refused)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from lab.slurm_jupyter import cli, commands, keepers, token, visit
+from lab.slurm_jupyter import cli, commands, keepers, start, token, visit
 from lab.slurm_jupyter.places import Places
-from lab.slurm_jupyter.settings import Settings, SettingsError, check_home, read
+from lab.slurm_jupyter.settings import Page, Settings, SettingsError, check_home, read
 
 GOOD = {"SLURM_USER": "alice:1001:1001", "SLURM_CONTROLLER": "ctl", "SLURM_JWT": "x", "HOME": "/home/alice"}
+
+HUB = {
+    "JUPYTERHUB_API_TOKEN": "hub-token",
+    "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8899/user/alice/",
+    "JUPYTERHUB_SERVICE_PREFIX": "/user/alice/",
+}
+"""What a Hub tells a server that it starts."""
 
 
 def made(text: str = "alice", ends: float = 600, **more: object) -> str:
@@ -39,9 +48,7 @@ def settings(places: Places, **changed: str) -> Settings:
 
 def test_what_is_needed_is_little(places: Places) -> None:
     found = settings(places)
-    assert (found.user.name, found.token_file, found.listen, found.port) == (
-        "alice", places.token, "127.0.0.1", 8888,
-    )  # fmt: skip
+    assert (found.user.name, found.token_file, found.page) == ("alice", places.token, Page("127.0.0.1", 8888))
     assert settings(places, SLURM_JWT_FILE="/run/t").token_file == Path("/run/t")
     assert settings(places, MUNGE_KEY_FILE="/k").token_file is None
     assert read({**GOOD, "SLURM_USER": "alice"}, 7, 8, places).user.uid == 7
@@ -63,7 +70,11 @@ def test_what_is_needed_is_little(places: Places) -> None:
         ({"SLURM_CONTROLLER": "a; id"}, 1001, "no list of hosts"),
         ({"SLURM_CONTROLLER": "ctl,-o"}, 1001, "no list of hosts"),
         ({"SLURM_JWT": ""}, 1001, "no token"),
-        ({"SLURM_JWT_FILE": "/a", "SLURM_TOKEN_URL": "unix:/b"}, 1001, "exclude each other"),
+        ({"SLURM_JWT_FILE": "/a", "MUNGE_KEY_FILE": "/b"}, 1001, "MUNGE_KEY_FILE excludes"),
+        ({**HUB, "JUPYTERHUB_SERVICE_URL": ""}, 1001, "no server can be at ''"),
+        ({**HUB, "JUPYTERHUB_SERVICE_URL": "https://0.0.0.0:8888/user/alice/"}, 1001, "no server can be at"),
+        ({**HUB, "JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:x/"}, 1001, "no server can be at"),
+        ({**HUB, "JUPYTERHUB_SERVICE_PREFIX": "/"}, 1001, "no server can be at"),
         ({"JUPYTER_TOKEN": "short"}, 1001, "less than 16 characters"),
         ({"JUPYTER_PORT": "0"}, 1001, "JUPYTER_PORT"),
         ({"JUPYTER_PORT": "65536"}, 1001, "JUPYTER_PORT"),
@@ -162,6 +173,17 @@ def test_a_refused_word_of_the_page_is_a_sentence(places: Places, capsys: pytest
     assert capsys.readouterr().err == "the page may not run scontrol shutdown\n"
 
 
+def test_a_panel_that_asks_at_once_after_a_failure_is_braked(caller: commands.Caller) -> None:
+    waited: list[float] = []
+    commands.brake(caller, 1000.0, waited.append)
+    assert waited == [], "the first failure is told at once"
+    os.utime(caller.places.failed, (1000, 1000))
+    for later in (1002.0, 1005.0, 999.0):
+        commands.brake(caller, later, waited.append)
+        os.utime(caller.places.failed, (1000, 1000))
+    assert waited == [3.0]
+
+
 def test_trouble_is_told_once_and_ends(places: Places) -> None:
     said: list[str] = []
     trouble = keepers.Trouble("token", places, said.append)
@@ -207,6 +229,56 @@ def test_an_address_works_once(places: Places) -> None:
     assert not visit.use(places, "../address")
     assert not visit.use(places, "once-" + "0" * 32)
     assert (places.folder / "address").exists()
+
+
+def test_a_hubs_server_is_where_the_hub_says_and_asks_with_its_token(places: Places) -> None:
+    found = settings(
+        places, **HUB, JUPYTER_PORT="1", SLURM_JWT_FILE="/first", SLURM_TOKEN_URL="http://t/v1/token/hub"
+    )
+    assert found.page == Page("0.0.0.0", 8899, "/user/alice")  # noqa: S104 - compared
+    assert (found.token_bearer, found.token_file, found.first_token) == (
+        places.api_token, places.token, Path("/first"),
+    )  # fmt: skip
+    assert settings(places, SLURM_TOKEN_URL="unix:/s").token_bearer is None
+    places.address.write_text("127.0.0.1:8899/user/alice")
+    assert visit.new_address(places) == "sign in at the Hub: this is its server /user/alice"
+
+
+@pytest.mark.parametrize("whose", ["alice", "bob"])
+def test_the_token_that_a_hub_hands_in_counts_until_the_first_of_its_own(
+    places: Places, tmp_path: Path, whose: str
+) -> None:
+    first = tmp_path / "first"
+    first.write_text(made(whose))
+    environ = {**GOOD, **HUB, "SLURM_JWT": "", "SLURM_JWT_FILE": str(first), "SLURM_TOKEN_URL": "unix:/none"}
+    start._prepare(read(environ, 1001, 1001, places), places, environ)
+    assert places.api_token.read_text() == "hub-token"
+    assert places.address.read_text() == "127.0.0.1:8899/user/alice"
+    assert bool(token.read(places.token, "alice").text) == (whose == "alice")
+
+
+def test_health_of_a_hubs_server_asks_nothing_that_needs_the_hub(places: Places) -> None:
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/user/alice/api" else 403)
+            self.end_headers()
+            self.wfile.write(b'{"version": "2.21.1"}')
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Api) as server:
+        answering = threading.Thread(target=server.serve_forever, args=(0.02,))
+        answering.start()
+        places.api_token.write_text("t")
+        told = []
+        for prefix in ("/user/alice", "/user/bob"):
+            places.address.write_text(f"127.0.0.1:{server.server_address[1]}{prefix}")
+            told.append(visit.health(places))
+        server.shutdown()
+        answering.join()
+    assert told[0] == (0, "the page answers; Slurm's configuration is not here yet")
+    assert told[1] == (1, "the page's server answers 403")
 
 
 def test_health_says_when_nothing_answers(places: Places) -> None:

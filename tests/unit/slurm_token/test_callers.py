@@ -56,7 +56,8 @@ REFUSED_BY_KUBERNETES = {
 
 
 def test_every_made_up_token_is_tried() -> None:
-    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == {"hub-token-of-alice", "hub-token-of-alices-own"}
+    good = {"hub-token-of-alice", "hub-token-of-alices-own", "hub-token-of-bob"}
+    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == good
     assert {*POD_TOKENS} - {*REFUSED_BY_KUBERNETES} == {"pod-token-of-alice"}
 
 
@@ -111,6 +112,13 @@ def test_a_token_on_the_socket_of_this_machine_counts_for_nothing(service: Runni
     """There the kernel says who asks."""
     assert service.ask("unix", "hub-token-of-root").content["user"] == "alice"
     assert service.ask("unix", path="/v1/token/hub", token="hub-token-of-alice").status == 404
+
+
+def test_the_answer_has_the_accounts_numbers_for_whoever_starts_its_container(service: Running) -> None:
+    content = service.ask("hub", "hub-token-of-alice").content
+    assert {name: content[name] for name in content if name != "token"} == {
+        "user": "alice", "uid": 2001, "gid": 2001, "expires": content["expires"],
+    }  # fmt: skip
 
 
 def test_the_network_does_not_reach_what_is_for_this_machine(service: Running) -> None:
