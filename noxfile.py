@@ -36,6 +36,8 @@ LOCKED = {
     "build": ("--group=build",),
     "guest": ("--group=guest",),
     "jupyter": ("--group=jupyter",),
+    "dockerspawner": ("--group=dockerspawner",),
+    "browser": ("pyproject.toml", "--group=browser"),
     "pipeline": ("--group=pipeline",),
 }
 """The files in requirements/, and what in pyproject.toml each of them pins."""
@@ -76,6 +78,7 @@ NOT_IN_CI = {
 }
 """The sessions that `ci` leaves out, and why; a test holds that every session is in one of the two."""
 ON_MACHINES = ("tests/backends/test_libvirt_contract.py", "tests/backends/test_libvirt_isolation.py")
+BROWSER_TESTS = "tests/portal/browser"
 COURSE = ("tests/exercises", "--durations=10")
 EACH_CORE = ("-n", "auto", "--dist", "worksteal")
 TWO_LABS = ("-n", "2")
@@ -122,6 +125,12 @@ def need_machines(session: nox.Session) -> None:
         words = "\n".join(f"{one['subject']}: {one['evidence']}" for one in wrong)
         missing(session, f"no virtual machines here:\n{words}", "./quickstart --backend libvirt")
     session.run(PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "images", "build")
+
+
+def need_browser(session: nox.Session) -> None:
+    """Skips, saying so, where there is no browser that a program can lead."""
+    if not all(shutil.which(program) for program in ("chromium", "chromedriver")):
+        missing(session, "no browser for tests here", "sudo apt-get install chromium chromium-driver")
 
 
 def prove(session: nox.Session, *options: str) -> None:
@@ -398,12 +407,23 @@ def slurm(session: nox.Session) -> None:
 
 @nox.session
 def portal(session: nox.Session) -> None:
-    """A notebook without a key beside real Slurm of two releases, and charts' pods; `-- --quick` on one."""
+    """A notebook without a key beside real Slurm of two releases, then by a browser, a Hub, and in charts' pods.
+
+    `-- --quick` runs some of the first on one release; `-- --write` keeps the browser's pictures for docs/.
+    """
     quick = QUICK[0] in session.posargs
     kinds, releases = ("slurm-single-node", "slurm-jupyter"), ("trixie",) if quick else ("trixie", "forky")
     need_images(session, *(f"{kind}-{release}" for kind in kinds for release in releases))
     chosen = ("-k", "trixie") if quick else ()
-    pytest(session, "tests/portal", "--timeout=300", "--durations=10", *chosen)
+    limits = ("--timeout=300", "--durations=10")
+    pytest(session, "tests/portal", f"--ignore={BROWSER_TESTS}", *limits, *chosen)
+    if not quick:
+        need_browser(session)
+        hub = Path(locked_python(session, PYTHON, "dockerspawner")).parent
+        runner = locked_python(session, PYTHON, "browser")
+        alone = ("--confcutdir=tests/portal", "-p", "no:cacheprovider")
+        command = (runner, "-m", "pytest", BROWSER_TESTS, *alone, *limits, *session.posargs)
+        session.run(*command, env={"LAB_TEST_HUB": str(hub)}, external=True)
 
 
 @nox.session

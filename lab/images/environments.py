@@ -6,6 +6,7 @@ import platform
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.errors import LabError
@@ -37,16 +38,21 @@ def make_environment(environment: Environment, target: Path) -> None:
             for path in sorted(folder.iterdir()):
                 if path.name != "bin":
                     inside = path.name if path.name in BESIDE else f"{packages}/{path.name}"
-                    archive.add(path, arcname=inside, filter=_kept)
+                    archive.add(path, arcname=inside, filter=_keeping(environment.without))
     unfinished.rename(target)
     for old in target.parent.glob(f"{environment.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
         if old != target:
             old.unlink(missing_ok=True)
 
 
-def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _keeping(without: tuple[str, ...]) -> Callable[[tarfile.TarInfo], tarfile.TarInfo | None]:
     """Packages' own tests stay out: nobody runs them there, and some hold keys."""
-    return None if TESTS & {*entry.name.split("/")} else owned_by()(entry)
+
+    def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        out = entry.name in without or TESTS & {*entry.name.split("/")}
+        return None if out else owned_by()(entry)
+
+    return kept
 
 
 def _fetch(environment: Environment, folder: Path) -> None:

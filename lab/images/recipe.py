@@ -63,6 +63,7 @@ class Environment:
     python: str  # the image's version, such as 3.13
     path: str  # in the image
     key: str
+    without: tuple[str, ...] = ()  # folders in it that nothing in the image needs
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,9 @@ def _environment(name: str, table: dict[str, Any] | None, release: str | None) -
         return None
     pins, path = _ours(table["pins"]), table["path"]
     python = table["python"][release]
-    key = digest([pins.read_bytes(), python.encode(), path.encode()])
-    return Environment(f"{name}-environment", pins, python, path, key)
+    without = tuple(table.get("without", ()))
+    key = digest([pins.read_bytes(), python.encode(), path.encode(), *(one.encode() for one in without)])
+    return Environment(f"{name}-environment", pins, python, path, key, without)
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -112,7 +112,7 @@ def _environment(settings: Settings, places: Places) -> dict[str, str]:
     file = {TOKEN: str(settings.token_file)} if settings.token_file else {}
     return {
         **kept, **file, "PATH": path, "HOME": str(settings.home), "USER": name, "LOGNAME": name,
-        "SHELL": "/bin/bash", "PS1": f"{name}:\\w$ ", FOLDER: str(places.folder), USER: name,
+        "SHELL": "/bin/bash", FOLDER: str(places.folder), USER: name,
         "JUPYTER_TOKEN_FILE": str(places.api_token), "JUPYTER_RUNTIME_DIR": str(places.folder / "runtime"),
     }  # fmt: skip
 

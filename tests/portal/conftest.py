@@ -16,6 +16,10 @@ from tests.portal.page import NAME, Page, docker, remove_all
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write", action="store_true", help="keep the browser's pictures in docs/images")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs the engine."""
     for item in items:

@@ -14,6 +14,7 @@ import pytest
 from lab.cli import main
 from lab.errors import Exit
 from tests.bench.figures import replaced
+from tests.portal.browser.typed import SCRIPT
 from tests.reference import commands as reference_of_commands
 from tests.reference import lab_toml
 from tests.reference.page import with_reference
@@ -29,6 +30,7 @@ PAGES = sorted(
         *DOCS.glob("*.md"),
         *ROOT.glob("containers/*/README.md"),
         *ROOT.glob("deploy/*.md"),
+        *ROOT.glob("deploy/*/README.md"),
         *ROOT.glob("lab/*/README.md"),
     ]
 )
@@ -214,6 +216,10 @@ def test_links_to_our_own_files_lead_somewhere(page: Path) -> None:
         if not place.exists() or (anchor and anchor not in anchors(place)):
             broken.append(f"{target}#{anchor}")
     assert broken == []
+
+
+def test_a_browser_types_what_the_portals_page_says() -> None:
+    assert f"```sh\n{SCRIPT}```" in (DOCS / "portal.md").read_text(encoding="utf-8")
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

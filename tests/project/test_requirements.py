@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+OF_ONE_HUB = ("dockerspawner", "jupyter")
+ALONE = ("guest", *OF_ONE_HUB)
+"""Files of environments that hold nothing else."""
 PYTHONS = {"guest": ("3.9",), "lab": ("3.11", "3.12", "3.13")}
 
 
@@ -80,11 +83,16 @@ def test_every_pin_holds_hashes_and_no_host(path: Path) -> None:
 
 
 def test_the_files_agree_so_that_two_can_be_installed_together() -> None:
-    together = [path for path in FILES if path.stem != "guest"]
+    together = [path for path in FILES if path.stem not in ALONE]
     found: dict[str, str] = {}
     for path in together:
         for name, version in pinned(path.read_text(encoding="utf-8"), "3.13").items():
             assert found.setdefault(name, version) == version, f"{path.name}: {name}"
+
+
+def test_a_hub_and_its_servers_are_of_one_release() -> None:
+    texts = [(ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in OF_ONE_HUB]
+    assert len({pinned(text, "3.13")["jupyterhub"] for text in texts}) == 1
 
 
 def test_what_builds_the_checkout_is_pinned() -> None:

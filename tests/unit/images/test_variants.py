@@ -128,12 +128,15 @@ def test_wheels_become_a_virtual_environment(tmp_path: Path, monkeypatch: pytest
             "etc/settings",
             "package/__init__.py",
             "package/tests/test.key",
+            "share/hub/page.js",
         ):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_text("")
 
     monkeypatch.setattr(environments, "run", pip)
-    environment = recipe.Environment("x-environment", tmp_path / "pins.txt", "3.13", "/opt", "0" * 12)
+    environment = recipe.Environment(
+        "x-environment", tmp_path / "pins.txt", "3.13", "/opt", "0" * 12, ("share/hub",)
+    )
     old = tmp_path / f"x-environment-{'1' * 12}.tar"
     old.touch()
     target = environments.made_environment(environment, tmp_path)

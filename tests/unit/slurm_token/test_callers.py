@@ -56,7 +56,8 @@ REFUSED_BY_KUBERNETES = {
 
 
 def test_every_made_up_token_is_tried() -> None:
-    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == {"hub-token-of-alice", "hub-token-of-alices-own"}
+    good = {"hub-token-of-alice", "hub-token-of-alices-own", "hub-token-of-bob"}
+    assert {*HUB_TOKENS} - {*REFUSED_BY_HUB} == good
     assert {*POD_TOKENS} - {*REFUSED_BY_KUBERNETES} == {"pod-token-of-alice"}
 
 

@@ -56,6 +56,7 @@ def hub_user(name: str, **changed: object) -> dict[str, object]:
 
 HUB_TOKENS: dict[str, object] = {
     "hub-token-of-alice": hub_user("alice"),
+    "hub-token-of-bob": hub_user("bob"),
     "hub-token-of-root": hub_user("root"),
     "hub-token-of-toor": hub_user("toor"),
     "hub-token-of-slurm": hub_user("slurm"),
