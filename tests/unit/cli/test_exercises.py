@@ -130,7 +130,7 @@ class LocalBackend:
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         self.kept[name] = {path.name: path.read_text() for path in self.folder.iterdir()}
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         return "image-1"
 
     def forget(self, lab: str, name: str) -> None:
