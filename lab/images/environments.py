@@ -16,7 +16,7 @@ from lab.process import run
 
 FETCH_MINUTES = 10
 PLATFORMS = ("manylinux_2_28", "manylinux2014")
-TESTS = {"test", "tests"}
+LEFT_OUT = {"test", "tests", "include"}
 BESIDE = ("etc", "share")
 """What belongs beside `lib`. The programs in `bin` begin with the host's Python, and are left out."""
 
@@ -45,8 +45,8 @@ def make_environment(environment: Environment, target: Path) -> None:
 
 
 def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Packages' own tests stay out: nobody runs them there, and some hold keys."""
-    return None if TESTS & {*entry.name.split("/")} else owned_by()(entry)
+    """Packages' own tests and headers stay out: nobody needs them there, and some tests hold keys."""
+    return None if LEFT_OUT & {*entry.name.split("/")} else owned_by()(entry)
 
 
 def _fetch(environment: Environment, folder: Path) -> None:
