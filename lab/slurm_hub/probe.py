@@ -13,7 +13,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from lab.slurm_hub import notebook
 from lab.slurm_hub.messages import shown
 
 PROXY = "127.0.0.1:8000"
@@ -77,6 +76,8 @@ def _run(user: str, file: Path) -> int:
 
     The server sees the token that it is asked with, and it is the user's: so this one opens nothing else.
     """
+    from lab.slurm_hub import notebook
+
     try:
         code = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
