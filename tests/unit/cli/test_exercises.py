@@ -366,6 +366,21 @@ def test_next_leaves_out_what_a_lab_whose_root_is_nobody_does_not_offer(of_nobod
     assert of_nobody.json("next") == told
 
 
+def test_an_exercise_that_needs_software_begins_where_the_lab_was_made_with_it(bench: Bench) -> None:
+    root = bench.folder / "exercises"
+    (root / "index.toml").write_text(INDEX.replace('"needs_kernel"]', '"needs_hub", "last_one"]'))
+    write(root, "needs_hub", bench.nodes / "four", more='software = ["jupyter"]')
+    write(root, "last_one", bench.nodes / "five")
+    assert needs_of(bench)["needs_hub"] == "jupyter (not here)"
+    refused = bench.lab("start", "needs_hub", "-y", code=2).stderr
+    assert "needs_hub needs Jupyter on shared storage" in refused
+    assert "lab up -l lab --set jupyter=true" in refused
+    assert bench.backend.did == []
+    bench.backend.spec = replace(small_spec(), jupyter=True)
+    assert needs_of(bench)["needs_hub"] == "jupyter"
+    assert "next: lab show" in bench.lab("start", "needs_hub", "-y").stdout
+
+
 def test_a_backend_whose_machines_have_kernels_of_their_own_offers_it_to_nobody(of_nobody: Bench) -> None:
     """What is refused depends on what the backend can do, and on nothing else."""
     of_nobody.backend.rights_needed_for = frozenset()
