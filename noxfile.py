@@ -35,6 +35,7 @@ LOCKED = {
     "libvirt": ("pyproject.toml", "--extra=libvirt"),
     "build": ("--group=build",),
     "guest": ("--group=guest",),
+    "hub": ("--group=hub",),
     "jupyter": ("--group=jupyter",),
     "dockerspawner": ("--group=dockerspawner",),
     "browser": ("pyproject.toml", "--group=browser"),
@@ -139,7 +140,7 @@ def prove(session: nox.Session, *options: str) -> None:
         need_machines(session)
         pytest(session, *COURSE, *options)  # one lab: its emulated processors are all that this computer has
     else:
-        need_images(session, "sms", *(() if "--smoke" in options else ("runner",)))
+        need_images(session, "sms", *(() if "--smoke" in options else ("runner", "sms-jupyter")))
         pytest(session, *COURSE, *TWO_LABS, *options)
 
 

@@ -106,6 +106,12 @@ class ClusterSpec:
     nodes: tuple[Node, ...]
     root: Root = Root.RAM
     trust: Trust = Trust.LEARNER
+    jupyter: bool = False  # whether the SMS brings the portal's software to shared storage
+
+    @property
+    def sms_image(self) -> str:
+        """The name of the image, or of the disk, that a new SMS is made of."""
+        return "sms-jupyter" if self.jupyter else "sms"
 
     def node(self, name: str) -> Node:
         """Returns the node of that name; raises KeyError if there is none."""

@@ -22,14 +22,16 @@ def spec_to_json(spec: ClusterSpec) -> str:
 
 def spec_to_dict(spec: ClusterSpec) -> dict[str, Any]:
     """Converts a specification to plain data: enums by value, addresses as text."""
-    # Labs from before this key have none, and their SMSs need not be told anything new.
+    # Labs from before these keys have none, and their SMSs need not be told anything new.
     trust = {} if spec.trust is Trust.LEARNER else {"trust": spec.trust.value}
+    jupyter = {"jupyter": True} if spec.jupyter else {}
     return {
         "schema": SCHEMA,
         "lab": spec.lab,
         "backend": spec.backend,
         "root": spec.root.value,
         **trust,
+        **jupyter,
         "networks": [{"name": n.name, "subnet": str(n.subnet)} for n in spec.networks],
         "nodes": [_node_to_dict(node) for node in spec.nodes],
     }
@@ -98,6 +100,7 @@ def _spec(found: dict[str, Any]) -> ClusterSpec:
         nodes=tuple(_node(node) for node in found["nodes"]),
         root=Root(found["root"]),
         trust=Trust(found.get("trust", Trust.LEARNER.value)),
+        jupyter=bool(found.get("jupyter", False)),
     )
 
 

@@ -19,7 +19,7 @@ MODULE_LINES = 400
 BANNED_NAMES = ("utils", "helpers", "common", "misc")
 
 # Text that a fact sends to the SMS, where it runs as a program of its own.
-SENT = ("lab.facts.provisioned",)
+SENT = ("lab.facts.hub_settings", "lab.facts.provisioned")
 
 # They hold the other end of a running program's streams; `lab.process` runs programs to their end.
 AT_THE_OTHER_END = ("lab.foreground", "lab.nodes.copying")
@@ -52,10 +52,12 @@ PURE = (
 )
 IMPURE = ("os", "pathlib", "pexpect", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "time")
 
-# A check crashes or hangs by its author's mistake; the others must still be judged.
+# A check crashes or hangs by its author's mistake; the others must still be judged. A learner's
+# configuration of the Hub may raise anything.
 CATCH_ALL = (
     "lab.cli",
     "lab.checks.runner",
+    "lab.facts.hub_settings",
     "lab.guest",
     "lab.rollout.cli",
     "lab.siphon.cli",
@@ -131,7 +133,13 @@ def only_the_command_line_talks(source: Source) -> list[str]:
     ]
 
 
-COMMANDS_ALONE = ("lab.rollout.cli", "lab.siphon.cli", "lab.slurm_jupyter.start", "lab.slurm_token.cli")
+COMMANDS_ALONE = (
+    "lab.rollout.cli",
+    "lab.siphon.cli",
+    "lab.slurm_hub",
+    "lab.slurm_jupyter.start",
+    "lab.slurm_token.cli",
+)
 
 # Programs that the harness starts as processes of their own.
 PROGRAMS = ("lab.backends.libvirt.programs",)

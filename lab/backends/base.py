@@ -171,7 +171,7 @@ class Access(Protocol):
 class Snapshots(Protocol):
     """States of one lab."""
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         """Identifies what an SMS made now is made of: states saved under another one cannot be used.
 
         Here rather than in `SharedStates`: a lab's own snapshots are outdated by a new image, too.

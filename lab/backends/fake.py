@@ -280,8 +280,9 @@ class FakeBackend:
         """Forgets a snapshot."""
         del self._lab(lab).snapshots[name]
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         """There are no images."""
+        del spec
         return "fake"
 
     # what tests ask for

@@ -97,15 +97,16 @@ class ExerciseContext:
         return frozenset(need for one in chain for need in one.capabilities)
 
     def withheld(self, exercise: Exercise) -> list[str]:
-        """Lists what an exercise needs and this lab does not offer, since root in its nodes is nobody.
+        """Lists what an exercise needs and this lab does not offer: rights on the host, software.
 
         Without a lab: the one that `lab up` would make.
         """
         from lab.model import Trust
 
+        software = [] if self.likely_spec.jupyter else list(exercise.software)
         if self.likely_spec.trust is Trust.LEARNER:
-            return []
-        return sorted(self.needs(exercise) & self.app.backend.rights_needed_for)
+            return software
+        return sorted(self.needs(exercise) & self.app.backend.rights_needed_for) + software
 
     def exercise(self, name: str | None) -> Exercise:
         """Returns the named exercise, else the one that the learner is working on."""

@@ -25,8 +25,8 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     """List the exercises by chapter, and your progress.
 
     STATE is begun, solved, or shown (you let `lab solve` type the solution). A star marks the exercise
-    that you are working on. NEEDS names what the backend must be able to do; (not here) means that this lab
-    does not offer it, since root in its nodes has no rights on the host.
+    that you are working on. NEEDS names what the backend must be able to do, or software that a lab is made
+    with; (not here) means that this lab does not offer it.
     """
     context = ExerciseContext(app, lab)
     known = {
@@ -42,7 +42,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
             }
         )
         return 0
-    needs = any(exercise.capabilities for exercise in context.catalog.exercises)
+    needs = any(one.capabilities or one.software for one in context.catalog.exercises)
     for number, chapter in enumerate(context.catalog.chapters):
         click.echo(("\n" if number else "") + click.style(chapter.title, bold=True))
         click.echo(reflow(chapter.about) + "\n")
@@ -66,7 +66,7 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
 def _needs(context: ExerciseContext, exercise: Exercise) -> str:
     """What an exercise needs; what one of those that lead to it needs only if it is not to be had here."""
     withheld = context.withheld(exercise)
-    other = [need for need in exercise.capabilities if need not in withheld]
+    other = [need for need in (*exercise.capabilities, *exercise.software) if need not in withheld]
     return ", ".join([*(f"{need} (not here)" for need in withheld), *other]) or "-"
 
 
@@ -85,7 +85,7 @@ def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
                 "current": exercise == current,
                 "minutes": exercise.minutes,
                 "roles": [role.value for role in exercise.roles],
-                "needs": list(exercise.capabilities),
+                "needs": [*exercise.capabilities, *exercise.software],
                 "withheld": context.withheld(exercise),
                 "start": exercise.start,
                 "prerequisites": list(exercise.prerequisites),

@@ -30,8 +30,8 @@ def command() -> None:
 def build_images(app: App, names: tuple[str, ...], every: bool, force: bool, mode: str) -> None:
     """Build the named images, or those that a lab needs; only what has changed is built.
 
-    With the backend libvirt and without names, build the disk of the SMS. A name always means a
-    container image.
+    With the backend libvirt and without names, build the disk of the SMS. A name means a container
+    image, but sms-jupyter is a disk there.
     """
     from lab.images import recipe
 

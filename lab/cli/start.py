@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lab.course.catalog import Exercise
 
 
+JUPYTER_HINT = (
+    "lab images build sms-jupyter, then: lab down -l {0}, and lab up -l {0} --set jupyter=true; "
+    "or give a second lab another name"
+)
 RUNNER_HINT = "lab images build runner, then: lab up -l {} --set runner.count=1"
 
 
@@ -64,6 +68,11 @@ def require_suitable(context: ExerciseContext, exercise: Exercise) -> None:
             hint=RUNNER_HINT.format(context.lab)
             if Role.RUNNER.value in lacking
             else "add such a node to lab.toml, then: lab up",
+        )
+    if exercise.software and not context.spec.jupyter:
+        raise UsageError(
+            f"{exercise.name} needs Jupyter on shared storage, and lab {context.lab} was made without it",
+            hint=JUPYTER_HINT.format(context.lab),
         )
     needed = context.needs(exercise)
     if not needed:

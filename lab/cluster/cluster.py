@@ -227,7 +227,7 @@ class Cluster:
 
     def base_id(self) -> str:
         """Identifies what an SMS made now is made of."""
-        return self.backend.base_id()
+        return self.backend.base_id(self.spec)
 
     def states(self) -> tuple[str, ...]:
         """Names of the states that the lab can go to: its snapshots, and the start states of all labs."""

@@ -28,6 +28,7 @@ def plan_up(
     if record is not None and record.spec is not None:
         _refuse_other_networks(spec, record.spec)
         _refuse_other_trust(spec, record.spec)
+        _refuse_other_software(spec, record.spec)
     if record is not None and record.pending:
         steps = _complete_restore(spec, record, names)
     else:
@@ -162,6 +163,16 @@ def _refuse_other_trust(spec: ClusterSpec, old: ClusterSpec) -> None:
         raise UsageError(
             f"the trust of lab {spec.lab} cannot change while it exists",
             evidence=f"{old.trust.value} would become {spec.trust.value}",
+            hint="lab down, then lab up; or take another name: lab up -l NAME",
+        )
+
+
+def _refuse_other_software(spec: ClusterSpec, old: ClusterSpec) -> None:
+    """An SMS is never remade, and this software comes with its image."""
+    if spec.jupyter is not old.jupyter:
+        raise UsageError(
+            f"the lab {spec.lab} {'gets no Jupyter' if spec.jupyter else 'keeps Jupyter'} while it exists",
+            evidence=f"jupyter = {str(old.jupyter).lower()} would become {str(spec.jupyter).lower()}",
             hint="lab down, then lab up; or take another name: lab up -l NAME",
         )
 

@@ -24,6 +24,7 @@ DEFAULTS: Mapping[str, Any] = {
     "backend": "docker",
     "root": "ram",
     "trust": "learner",
+    "jupyter": False,
     "networks": {INTERNAL: {"subnet": "172.16.0.0/16"}, EXTERNAL: {"subnet": "203.0.113.0/24"}},
     "nodes": {
         "sms": {"role": "sms", "cpus": 2, "memory": 2048, "disk": 20},
@@ -124,6 +125,7 @@ class _ConfigBuilder:
                 self._report(problem)
         self._check_sms(groups, invalid)
         self._check_runner(groups)
+        self._check_jupyter()
         if self._faults or networks is None:
             raise _refusal(self._faults)
         return ClusterSpec(
@@ -133,6 +135,7 @@ class _ConfigBuilder:
             nodes=nodes,
             root=Root(self._tree["root"]),
             trust=Trust(self._tree["trust"]),
+            jupyter=self._tree["jupyter"],
         )
 
     def _set_path(self, name: str) -> KeyPath | None:
@@ -233,6 +236,12 @@ class _ConfigBuilder:
                     f'nodes.{runners[0]}: a runner needs {key} = "{only}"; this lab has "{self._tree[key]}"'
                 )
                 self._report(Problem(("nodes", runners[0], "count"), words))
+
+    def _check_jupyter(self) -> None:
+        """The SMS's image with this software is for the usual trust: nobody has made the other one."""
+        if self._tree["jupyter"] and self._tree["trust"] != "learner":
+            words = f'jupyter = true needs trust = "learner"; this lab has "{self._tree["trust"]}"'
+            self._report(Problem(("jupyter",), words))
 
 
 def _parse(path: Path) -> tuple[str, Table]:

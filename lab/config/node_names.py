@@ -14,6 +14,7 @@ RESERVED: Mapping[str, str] = {
     "backend": _KEY,
     "root": _KEY,
     "trust": _KEY,
+    "jupyter": _KEY,
     "network": _KEY,
     "networks": _KEY,
     "nodes": _KEY,

@@ -17,6 +17,7 @@ from lab.model import Role
 
 START = re.compile(r"handout|after:([a-z][a-z0-9_]{0,39})")
 CAPABILITIES = ("kernel-modules", "kernel-version", "block-devices", "snapshot")
+SOFTWARE = ("jupyter",)
 PREPARATION = "prepare.sh"
 ROLES = tuple(role.value for role in Role)
 
@@ -52,6 +53,7 @@ class Exercise:
     start: str  # "handout" or "after:EXERCISE"
     prerequisites: tuple[str, ...]
     capabilities: tuple[str, ...]  # what the backend must be able to do
+    software: tuple[str, ...]  # keys of lab.toml that must be true
     reboots: tuple[str, ...]  # nodes whose reboot the solved state must survive
     formerly: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -233,6 +235,7 @@ def _exercise(folder: Path, chapter: str, table: TableReader) -> Exercise:
         start=table.pattern("start", START, "'handout' or 'after:EXERCISE'"),
         prerequisites=table.texts("prerequisites", required=False),
         capabilities=table.choices("capabilities", CAPABILITIES, required=False),
+        software=table.choices("software", SOFTWARE, required=False),
         reboots=table.texts("reboots", required=False),
         formerly=table.texts("formerly", required=False),
         steps=tuple(_step(table, item) for item in table.tables("steps")),

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,21 @@ class DiskRecipe:
     path: str
     size: int  # GiB
     modules: tuple[str, ...]
+    finish: Path
+    default: bool
 
     @property
     def key(self) -> str:
         """Digest of everything that the disk is made of."""
         top = pipeline.top_key(self.recipe).encode()
-        return digest([top, *folder_parts(self.folder), *folder_parts(OUTSIDE), INIT.read_bytes()])
+        finish = [] if self.finish.parent == self.folder else [self.finish.read_bytes()]
+        return digest([top, *folder_parts(self.folder), *finish, *folder_parts(OUTSIDE), INIT.read_bytes()])
+
+    @property
+    def layers(self) -> tuple[Recipe, ...]:
+        """The recipes whose content the disk has, the lowest first."""
+        on = load(self.recipe.on) if self.recipe.on else None
+        return (self.recipe,) if on is None else (on, self.recipe)
 
 
 def recipe(name: str) -> DiskRecipe:
@@ -51,29 +60,35 @@ def recipe(name: str) -> DiskRecipe:
     container = load(table["recipe"])
     if container is None:
         raise LabError(f"the recipe {table['recipe']} makes a tree, not an image", hint="lab images ls")
-    return DiskRecipe(name, folder, container, table["path"], table["size"], tuple(table["modules"]))
+    finish = folder.parent / table.get("finish", name) / "finish"
+    modules = tuple(table["modules"])
+    default = table.get("default", True)
+    return DiskRecipe(name, folder, container, table["path"], table["size"], modules, finish, default)
 
 
-def names() -> tuple[str, ...]:
-    """Names of the recipes of disks; labs need them all."""
-    return tuple(sorted(path.parent.name for path in data_folder("vms").glob("*/image.toml")))
+def names(*, optional: bool = True) -> tuple[str, ...]:
+    """Names of the recipes of disks; with `optional`, also those that few labs need."""
+    found = sorted(path.parent.name for path in data_folder("vms").glob("*/image.toml"))
+    return tuple(name for name in found if optional or recipe(name).default)
 
 
-def inventory(store: DiskStore) -> tuple[pipeline.ImageRecord, ...]:
-    """Lists the disks that labs need, whether built or not."""
+def inventory(store: DiskStore, *, optional: bool = False) -> tuple[pipeline.ImageRecord, ...]:
+    """Lists the disks that labs need, whether built or not; with `optional`, all disks."""
     found = []
-    for wanted in map(recipe, names()):
+    for wanted in map(recipe, names(optional=optional)):
         size, created = store.look(wanted.name, wanted.key)
         found.append(pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created))
     return tuple(found)
 
 
-def build(store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = False) -> None:
-    """Builds the disks that labs need, if anything in them has changed or with `force`."""
-    for wanted in map(recipe, names()):
+def build(
+    store: DiskStore, cache: Path, say: pipeline.Say, *, force: bool = False, wanted_names: Sequence[str] = ()
+) -> None:
+    """Builds the named disks, or those that labs need, if anything has changed or with `force`."""
+    for wanted in map(recipe, wanted_names or names(optional=False)):
         if force or not store.look(wanted.name, wanted.key)[0]:
             _require_tools()
-            tars = pipeline.make_trees([wanted.recipe], cache, say)
+            tars = pipeline.make_trees(wanted.layers, cache, say)
             with store.making(wanted.name, wanted.key) as target:
                 _build(wanted, tars, target, say)
             say(f"{wanted.name}: disk ready")
@@ -97,24 +112,32 @@ def _build(wanted: DiskRecipe, tars: dict[str, Path], target: Path, say: pipelin
         root = folder / "root"
         say(f"{wanted.name}: unpacking the packages of the disk")
         lines = ["set -eu"]
-        parts = [(path, tree.name) for path, tree in wanted.recipe.trees]
-        if wanted.recipe.store:
-            parts.append((wanted.recipe.store.path, wanted.recipe.store.name))
-        for path, name in parts:
-            lines += [f"mkdir -p {root}{path}", f"tar -x --numeric-owner -f {tars[name]} -C {root}{path}"]
-        files = folder / "files"
-        _unpack_files(wanted.recipe, files)
         disk = f"{root}{wanted.path}"
+        for number, layer in enumerate(wanted.layers):
+            for path, name in _parts(layer):
+                lines += [f"mkdir -p {root}{path}", f"tar -x --numeric-owner -f {tars[name]} -C {root}{path}"]
+            files = folder / f"files{number}"
+            _unpack_files(layer, files)
+            lines += [
+                f"cp -r --preserve=mode --no-preserve=ownership {files}/. {root}/",
+                f"sh {layer.folder / 'install'} {disk}",
+            ]
         lines += [
-            f"cp -r --preserve=mode --no-preserve=ownership {files}/. {root}/",
-            f"sh {wanted.recipe.folder / 'install'} {disk}",
-            f"sh {wanted.folder / 'finish'} {disk} {INIT} {OUTSIDE} {target} {' '.join(wanted.modules)}",
+            f"sh {wanted.finish} {disk} {INIT} {OUTSIDE} {target} {' '.join(wanted.modules)}",
             f"rm -rf {disk}/run/*",
             f"mke2fs -q -F -t ext4 -L root -m 1 -E {LAZY} -d {disk} {target}.raw {wanted.size}G",
         ]
         say(f"{wanted.name}: adding files, installing, making the file system")
         command = _as_root("sh", "-c", "\n".join(lines))
         run(command, timeout=measured_limit(INSTALL_MINUTES * 60), environ=_environment())
+
+
+def _parts(layer: Recipe) -> Iterator[tuple[str, str]]:
+    """Where the packages of a recipe go in the image, and the names of their files."""
+    yield from ((path, tree.name) for path, tree in layer.trees)
+    for one in (layer.store, layer.environment, layer.modules):
+        if one is not None:
+            yield one.path, one.name
 
 
 def _unpack_files(made_of: Recipe, target: Path) -> None:

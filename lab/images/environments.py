@@ -17,7 +17,7 @@ from lab.process import run
 
 FETCH_MINUTES = 10
 PLATFORMS = ("manylinux_2_28", "manylinux2014")
-TESTS = {"test", "tests"}
+LEFT_OUT = {"test", "tests", "include"}
 BESIDE = ("etc", "share")
 """What belongs beside `lib`. The programs in `bin` begin with the host's Python, and are left out."""
 
@@ -46,10 +46,10 @@ def make_environment(environment: Environment, target: Path) -> None:
 
 
 def _keeping(without: tuple[str, ...]) -> Callable[[tarfile.TarInfo], tarfile.TarInfo | None]:
-    """Packages' own tests stay out: nobody runs them there, and some hold keys."""
+    """Packages' own tests and headers stay out: nobody needs them there, and some tests hold keys."""
 
     def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        out = entry.name in without or TESTS & {*entry.name.split("/")}
+        out = entry.name in without or LEFT_OUT & {*entry.name.split("/")}
         return None if out else owned_by()(entry)
 
     return kept

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.backends.docker.images import ImageStore
 from lab.backends.editions import edition
 from lab.errors import LabError, did_you_mean
-from lab.images import environments, packages, scripts, stages
+from lab.images import environments, node_modules, packages, scripts, stages
 from lab.images.bundle import write_bundle
 from lab.images.recipe import Environment, Recipe, Store, Tree, digest, folder_parts, load, names
 from lab.system_errors import writing
@@ -71,6 +71,7 @@ def kept_names() -> frozenset[str]:
     stores = {recipe.store.name for recipe in recipes if recipe.store}
     stores |= {recipe.script.package for recipe in recipes if recipe.script}
     stores |= {recipe.environment.name for recipe in recipes if recipe.environment}
+    stores |= {recipe.modules.name for recipe in recipes if recipe.modules}
     return frozenset(stores | {tree.name for recipe in recipes for _, tree in recipe.trees})
 
 
@@ -81,6 +82,7 @@ def base_key(recipe: Recipe) -> str:
     store = [f"{recipe.store.path} {recipe.store.key}".encode()] if recipe.store else []
     store += [recipe.script.key.encode()] if recipe.script else []
     store += [recipe.environment.key.encode()] if recipe.environment else []
+    store += [recipe.modules.key.encode()] if recipe.modules else []
     return digest([*parent, *(f"{path} {tree.key}".encode() for path, tree in recipe.trees), *store])
 
 
@@ -121,6 +123,8 @@ def make_trees(recipes: Sequence[Recipe], cache: Path, say: Say) -> dict[str, Pa
     stores = [recipe.store for recipe in recipes if recipe.store]
     made = {store.name: _make_store(store, tars, cache, say) for store in stores}
     made |= {one.package: scripts.made(one, cache, say) for recipe in recipes if (one := recipe.script)}
+    folders = [recipe.modules for recipe in recipes if recipe.modules]
+    made |= {one.name: node_modules.made(one, cache, say) for one in folders}
     wanted = [recipe.environment for recipe in recipes if recipe.environment]
     return tars | made | {one.name: _make_environment(one, cache, say) for one in wanted}
 
@@ -209,6 +213,6 @@ def _parent_tag(recipe: Recipe) -> str:
 
 
 def _base_tag(recipe: Recipe) -> str:
-    if recipe.on and not recipe.environment:
+    if recipe.on and not recipe.environment and not recipe.modules:
         return _parent_tag(recipe)
     return _tag(f"{recipe.name}-base", base_key(recipe))

@@ -38,23 +38,24 @@ class ContainerImages:
 
 
 class DiskImages:
-    """Disks of virtual machines; a name still means a container image."""
+    """Disks of virtual machines; a name means a container image, unless only some labs need that disk."""
 
     def inventory(self, *, optional: bool = False) -> tuple[ImageRecord, ...]:
-        """Lists the disks; all are needed."""
+        """Lists the disks."""
         from lab.backends.libvirt.storage import DiskStore
 
-        del optional
-        return disk.inventory(DiskStore())
+        return disk.inventory(DiskStore(), optional=optional)
 
     def build(self, names: Sequence[str], cache: Path, say: Say, *, force: bool = False) -> None:
-        """Builds the disks."""
+        """Builds the disks that labs need, or the named ones of others."""
         from lab.backends.libvirt.storage import DiskStore
 
-        if names:
-            ContainerImages().build(names, cache, say, force=force)
-        else:
-            disk.build(DiskStore(), cache, say, force=force)
+        disks = [name for name in disk.names() if name in names and not disk.recipe(name).default]
+        images = [name for name in names if name not in disks]
+        if images:
+            ContainerImages().build(images, cache, say, force=force)
+        if disks or not names:
+            disk.build(DiskStore(), cache, say, force=force, wanted_names=disks)
 
 
 def images_of(backend: Backend) -> ImageProvider:

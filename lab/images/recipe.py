@@ -63,7 +63,18 @@ class Environment:
     python: str  # the image's version, such as 3.13
     path: str  # in the image
     key: str
+    complete: bool = True  # else the install script makes an environment of the wheels, for another Python
     without: tuple[str, ...] = ()  # folders in it that nothing in the image needs
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Pinned packages of npm's with all that they need, as one folder node_modules."""
+
+    name: str
+    lock: Path  # a folder of requirements/: package.json and package-lock.json
+    path: str  # in the image
+    key: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class Recipe:
     store: Store | None = None
     script: Script | None = None
     environment: Environment | None = None
+    modules: Modules | None = None
 
 
 def names(*, optional: bool = True) -> tuple[str, ...]:
@@ -119,6 +131,7 @@ def load(name: str) -> Recipe | None:
         store=_store(name, image.get("store"), release),
         script=Script(**image["script"]) if "script" in image else None,
         environment=_environment(name, image.get("environment"), release),
+        modules=_modules(name, image.get("modules")),
     )
 
 
@@ -157,10 +170,19 @@ def _environment(name: str, table: dict[str, Any] | None, release: str | None) -
     if table is None:
         return None
     pins, path = _ours(table["pins"]), table["path"]
-    python = table["python"][release]
+    python = table["python"] if release is None else table["python"][release]
+    complete = table.get("complete", True)
     without = tuple(table.get("without", ()))
-    key = digest([pins.read_bytes(), python.encode(), path.encode(), *(one.encode() for one in without)])
-    return Environment(f"{name}-environment", pins, python, path, key, without)
+    parts = [pins.read_bytes(), python.encode(), path.encode(), *(one.encode() for one in without)]
+    key = digest(parts if complete else [*parts, b"as it is"])
+    return Environment(f"{name}-environment", pins, python, path, key, complete, without)
+
+
+def _modules(name: str, table: dict[str, Any] | None) -> Modules | None:
+    if table is None:
+        return None
+    lock, path = _ours(table["lock"]), table["path"]
+    return Modules(f"{name}-modules", lock, path, digest([*folder_parts(lock), path.encode()]))
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -88,10 +88,11 @@ def base_context(recipe: Recipe, parent: str, tars: dict[str, Path], target: Pat
             lines.append(f"ADD script.tar {recipe.script.path}")
         if recipe.environment:
             archive.add(tars[recipe.environment.name], arcname="environment.tar")
-            lines += [
-                f"ADD environment.tar {recipe.environment.path}",
-                f"RUN {COMPLETE.format(recipe.environment)}",
-            ]
+            lines.append(f"ADD environment.tar {recipe.environment.path}")
+            lines += [f"RUN {COMPLETE.format(recipe.environment)}"] if recipe.environment.complete else []
+        if recipe.modules:
+            archive.add(tars[recipe.modules.name], arcname="modules.tar")
+            lines.append(f"ADD modules.tar {recipe.modules.path}")
         _add_text(archive, "Dockerfile", "\n".join(lines) + "\n")
 
 

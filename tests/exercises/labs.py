@@ -104,6 +104,9 @@ class Lab:
         return [*runner, *(need for need in exercise.capabilities if need in missing)]
 
     def provide(self, exercise: Exercise) -> None:
-        """Adds the runner that the exercise needs; a lab has none otherwise."""
+        """Adds the runner, or makes a lab with the software, that the exercise needs; a lab has neither."""
         if Role.RUNNER in exercise.roles:
             self.run("up", "--set", "runner.count=1", "-y")
+        if exercise.software and not ExerciseContext(App(self.environ), self.name).spec.jupyter:
+            self.run("down", "-y")
+            self.run("up", "--set", "jupyter=true")

@@ -104,8 +104,8 @@ def test_machines_builds_every_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert set(disk.names()) == {path.name for path in data_folder("vms").iterdir() if path.is_dir()}
     used: list[str] = []
     store = SimpleNamespace(look=lambda *_: (1, ""), use=lambda name, _key: used.append(name))
-    monkeypatch.setattr(disk, "names", lambda: ("one", "other"))
-    monkeypatch.setattr(disk, "recipe", lambda name: SimpleNamespace(name=name, key="c0ffee"))
+    monkeypatch.setattr(disk, "names", lambda *, optional=True: ("one", "other"))
+    monkeypatch.setattr(disk, "recipe", lambda name: SimpleNamespace(name=name, key="c0ffee", default=True))
     disk.build(cast("DiskStore", store), tmp_path, print)
     assert used == ["one", "other"]
 

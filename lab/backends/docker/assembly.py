@@ -44,6 +44,7 @@ CHASSIS, NAMES = "/chassis", "names"
 """Where an unmanaged node's chassis finds names that replace those of its environment (chassis/boot)."""
 NOBODY = "lab images build chassis-nobody sms-nobody"
 RUNNER = "lab images build runner"
+JUPYTER = "lab images build sms-jupyter"
 Entry = dict[str, Any]
 HOSTS = "127.0.0.1 localhost\n"
 UNREAD = "cluster.unread"
@@ -65,25 +66,33 @@ class Images:
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
-def images(client: APIClient, trust: Trust = Trust.LEARNER, made: Iterable[Node] = ()) -> Images:
-    """The images that the nodes to make need; LabError when one was never built, or is outdated."""
+def images(client: APIClient, spec: ClusterSpec | None = None, made: Iterable[Node] = ()) -> Images:
+    """The images that the nodes to make need; LabError when one was never built, or is outdated.
+
+    Without a specification: those that most labs need.
+    """
     found = [_image(client, name) for name in ("chassis", "sms")]
-    if trust is Trust.NOBODY:
-        found = [_shifted(client, name, on) for name, on in zip(("chassis", "sms"), found, strict=True)]
+    if spec is not None and spec.jupyter:
+        found[1] = _derived(client, spec.sms_image, "sms", found[1], JUPYTER)
+    if spec is not None and spec.trust is Trust.NOBODY:
+        found = [
+            _derived(client, f"{name}-{Trust.NOBODY.value}", name, on, NOBODY)
+            for name, on in zip(("chassis", "sms"), found, strict=True)
+        ]
     elif any(node.role is Role.RUNNER for node in made):
         found.append(_image(client, "runner", RUNNER))
     return Images(*(str(image["Id"]) for image in found))
 
 
-def _shifted(client: APIClient, name: str, on: Entry) -> Entry:
-    """The image whose files belong to nobody; LabError when what it is built on was built anew since."""
-    found = _image(client, f"{name}-{Trust.NOBODY.value}", NOBODY)
+def _derived(client: APIClient, name: str, below: str, on: Entry, build: str) -> Entry:
+    """An image that is built on another; LabError when that one was built anew since."""
+    found = _image(client, name, build)
     layers = on["RootFS"]["Layers"]
     if found["RootFS"]["Layers"][: len(layers)] != layers:
         raise LabError(
-            f"the image {engine.image(f'{name}-{Trust.NOBODY.value}')} is outdated",
-            evidence=f"{engine.image(name)}, of which it is made, was built anew",
-            hint=NOBODY,
+            f"the image {engine.image(name)} is outdated",
+            evidence=f"{engine.image(below)}, of which it is made, was built anew",
+            hint=build,
         )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from lab.backends.hang_up import HANG_UP
 from lab.backends.parallel import for_each_parallel
 from lab.errors import LabError, UsageError
 from lab.host_speed import HostSpeed
-from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role
+from lab.model import UNPLUGGED, ClusterSpec, LabRecord, Node, NodeStatus, PendingBoot, Power, Role, Trust
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -111,7 +112,7 @@ class DockerBackend:
         """Executes a plan: in the order that containers, their storage and their cables need."""
         strays.refuse(self.client, spec)  # also here: nobody asks what is stale of a lab that there is not
         made = [spec.node(name) for name in nodes_of(actions, Verb.REMAKE, Verb.CREATE)]
-        images = assembly.images(self.client, spec.trust, made) if made else None
+        images = assembly.images(self.client, spec, made) if made else None
         assembly.record(self.client, spec)
         self._remove(spec, nodes_of(actions, Verb.REMOVE, Verb.REMAKE), say)
         restarted = nodes_of(actions, Verb.RESTART)
@@ -217,7 +218,7 @@ class DockerBackend:
         spec = self._spec(lab)
         present = inspection.containers(self.client, lab)
         gone = [node for node in spec.nodes if node.name not in present]
-        images = assembly.images(self.client, spec.trust, gone)
+        images = assembly.images(self.client, spec, gone)
         image, powered = snapshots.find(self.client, lab, name)
         pending_restore.begin(self.client, spec, name)
         if "switch" not in _running(present):  # nodes lost their cables with it, and must restart
@@ -256,9 +257,9 @@ class DockerBackend:
         """Removes a snapshot of the lab."""
         snapshots.forget(self.client, lab, name)
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         """Identifies what an SMS made now is made of, in this edition."""
-        return f"{edition()} {assembly.images(self.client).sms}"
+        return f"{edition()} {assembly.images(self.client, replace(spec, trust=Trust.LEARNER)).sms}"
 
     @property
     def shared_states(self) -> DockerStates:
@@ -279,7 +280,7 @@ class DockerBackend:
             return
         if "switch" not in present:
             say("creating the switch")
-            assembly.make_switch(self.client, spec, assembly.images(self.client, spec.trust).chassis)
+            assembly.make_switch(self.client, spec, assembly.images(self.client, spec).chassis)
         assembly.start(self.client, spec.lab, "switch")
 
     def _remove(self, spec: ClusterSpec, names: Sequence[str], say: Say) -> None:

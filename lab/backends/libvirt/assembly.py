@@ -46,10 +46,13 @@ def make_wires(connection: Any, spec: ClusterSpec) -> None:
         user_network.start_switch(LabFolder(spec.lab), spec)
 
 
-def make_disks(node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False) -> None:
+def make_disks(
+    node: Node, folder: LabFolder, store: DiskStore, *, anew: bool = False, sms_disk: str = "sms"
+) -> None:
     """Creates the missing disks of a machine; with `anew` all of them, except the SMS's identity."""
     if has_system_disk(node):
-        folder.make_system_disk(node.name, store, anew=anew)
+        base_name = sms_disk if node.role is Role.SMS else "sms"
+        folder.make_system_disk(node.name, store, anew=anew, base_name=base_name)
         if node.role is Role.SMS:
             folder.make_identity_disk(node.name)
     elif node.disk:

@@ -249,7 +249,7 @@ class LibvirtBackend:
         fresh = [node for node in there if has_system_disk(node) or node.disk]
         say(f"creating fresh disks for {' '.join(node.name for node in fresh)}")
         for node in fresh:
-            assembly.make_disks(node, LabFolder(lab), self._store, anew=True)
+            assembly.make_disks(node, LabFolder(lab), self._store, anew=True, sms_disk=spec.sms_image)
         self._power_on(spec, [node.name for node in there], say, kvm=inspection.kvm_verdict()[0])
 
     def snapshots(self, lab: str) -> tuple[str, ...]:
@@ -260,9 +260,9 @@ class LibvirtBackend:
         """Removes a snapshot of the lab."""
         snapshots.forget(lab, name)
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         """Identifies what an SMS made now is made of, in this edition."""
-        return f"{edition()} {self._store.current('sms').disk.name}"
+        return f"{edition()} {self._store.current(spec.sms_image).disk.name}"
 
     @property
     def shared_states(self) -> None:
@@ -334,7 +334,7 @@ class LibvirtBackend:
         return spec
 
     def _define(self, spec: ClusterSpec, node: Node, folder: LabFolder, *, kvm: bool) -> None:
-        assembly.make_disks(node, folder, self._store)
+        assembly.make_disks(node, folder, self._store, sms_disk=spec.sms_image)
         assembly.define(self.connection, spec, node, folder, kvm=kvm)
 
     def _power_on(self, spec: ClusterSpec, names: Sequence[str], say: Say, *, kvm: bool) -> None:

@@ -51,7 +51,7 @@ class CheckpointCache:
         self._kvm = kvm
         parts = (
             spec_to_json(replace(spec, lab="golden")),
-            store.current("sms").disk.name,
+            store.current(spec.sms_image).disk.name,
             (data_folder("vms") / "domain.xml").read_text(),
             CMDLINE,
             f"{kvm} {connection.getVersion()} {connection.getLibVersion()}",

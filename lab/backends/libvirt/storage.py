@@ -234,13 +234,15 @@ class LabFolder:
         disk = (self.path / f"{node}.base").resolve()
         return Base(disk, disk.with_suffix(".kernel"), disk.with_suffix(".initrd"))
 
-    def make_system_disk(self, node: str, store: DiskStore, *, anew: bool = False) -> None:
+    def make_system_disk(
+        self, node: str, store: DiskStore, *, anew: bool = False, base_name: str = "sms"
+    ) -> None:
         """An empty layer over the base of today; one that is there stays, or begins anew over its own."""
         disk = self.disk(node, "a")
         link = self.path / f"{node}.base"
         if disk.exists() and link.exists() and not anew:
             return
-        base = self.base_of(node) if link.exists() else store.current("sms")
+        base = self.base_of(node) if link.exists() else store.current(base_name)
         base.share()
         unfinished = disk.with_suffix(".new")
         run(

@@ -130,7 +130,7 @@ class LocalBackend:
     def snapshot(self, lab: str, name: str, say: Say) -> None:
         self.kept[name] = {path.name: path.read_text() for path in self.folder.iterdir()}
 
-    def base_id(self) -> str:
+    def base_id(self, spec: ClusterSpec) -> str:
         return "image-1"
 
     def forget(self, lab: str, name: str) -> None:
@@ -364,6 +364,21 @@ def test_next_leaves_out_what_a_lab_whose_root_is_nobody_does_not_offer(of_nobod
     assert "does not offer what they need: needs_disk, after_disk" in found.stderr
     told = {"schema": 1, "exercise": "last_one", "ready": False, "left_out": ["needs_disk", "after_disk"]}
     assert of_nobody.json("next") == told
+
+
+def test_an_exercise_that_needs_software_begins_where_the_lab_was_made_with_it(bench: Bench) -> None:
+    root = bench.folder / "exercises"
+    (root / "index.toml").write_text(INDEX.replace('"needs_kernel"]', '"needs_hub", "last_one"]'))
+    write(root, "needs_hub", bench.nodes / "four", more='software = ["jupyter"]')
+    write(root, "last_one", bench.nodes / "five")
+    assert needs_of(bench)["needs_hub"] == "jupyter (not here)"
+    refused = bench.lab("start", "needs_hub", "-y", code=2).stderr
+    assert "needs_hub needs Jupyter on shared storage" in refused
+    assert "lab up -l lab --set jupyter=true" in refused
+    assert bench.backend.did == []
+    bench.backend.spec = replace(small_spec(), jupyter=True)
+    assert needs_of(bench)["needs_hub"] == "jupyter"
+    assert "next: lab show" in bench.lab("start", "needs_hub", "-y").stdout
 
 
 def test_a_backend_whose_machines_have_kernels_of_their_own_offers_it_to_nobody(of_nobody: Bench) -> None:

@@ -527,6 +527,14 @@ def test_whom_root_of_a_lab_that_exists_is_cannot_change(up: Room, backend: Fake
     assert caught.value.evidence == "learner would become nobody"
 
 
+def test_software_of_a_lab_that_exists_cannot_change(up: Room, backend: FakeBackend) -> None:
+    other = Room(load(None, ["jupyter=true"], {}, None), backend)
+    with pytest.raises(UsageError, match="gets no Jupyter while it exists") as caught:
+        other.cluster.plan()
+    assert caught.value.evidence == "jupyter = false would become true"
+    assert "lab down" in caught.value.hint
+
+
 # states
 
 

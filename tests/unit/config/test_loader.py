@@ -477,3 +477,14 @@ def test_a_runner_that_cannot_work_is_refused(sets: tuple[str, ...], said: str) 
     with pytest.raises(UsageError) as caught:
         load(None, sets, {}, None)
     assert said in caught.value.evidence
+
+
+def test_an_sms_with_jupyter_is_asked_for_and_has_an_image_of_its_own() -> None:
+    plain, asked = load(None, (), {}, None), load(None, ("jupyter=true",), {}, None)
+    assert (plain.jupyter, plain.sms_image) == (False, "sms")
+    assert (asked.jupyter, asked.sms_image) == (True, "sms-jupyter")
+    with pytest.raises(UsageError) as caught:
+        load(None, ("jupyter=true", "trust=nobody"), {}, None)
+    assert 'jupyter = true needs trust = "learner"; this lab has "nobody"' in caught.value.evidence
+    with pytest.raises(UsageError):
+        load(None, ("jupyter=yes",), {}, None)

@@ -15,6 +15,7 @@ from lab.model import Trust
 
 NOW = {engine.VOLUMES: VOLUMES_AT}
 NOBODY = "lab images build chassis-nobody sms-nobody"
+JUPYTER = "lab images build sms-jupyter"
 
 
 def image(identifier: str, *layers: str, labels: dict[str, str] | None = NOW) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class Engine:
         self.done.append(f"start {container}")
 
 
-def images(fake: Engine, trust: Trust) -> assembly.Images:
-    return assembly.images(cast("Any", fake), trust)
+def images(fake: Engine, trust: Trust, *sets: str) -> assembly.Images:
+    return assembly.images(cast("Any", fake), load(None, (f"trust={trust.value}", *sets), {}, "mine"))
 
 
 BUILT = {
@@ -64,6 +65,7 @@ BUILT = {
     "sms": image("s", "1", "3"),
     "chassis_nobody": image("cn", "1", "2", "4"),
     "sms_nobody": image("sn", "1", "3", "5", "6"),
+    "sms_jupyter": image("sj", "1", "3", "7"),
 }
 
 
@@ -81,6 +83,13 @@ def test_images_of_nobody_are_refused_when_those_below_them_were_built_anew(name
     assert caught.value.message == f"the image {engine.image(f'{name}-nobody')} is outdated"
     assert engine.image(name) in caught.value.evidence
     assert caught.value.hint == NOBODY
+
+
+def test_an_sms_with_jupyter_has_an_image_of_its_own_on_the_usual_one() -> None:
+    assert images(Engine(**BUILT), Trust.LEARNER, "jupyter=true") == assembly.Images("c", "sj")
+    with pytest.raises(LabError, match="is outdated") as caught:
+        images(Engine(**BUILT | {"sms": image("new", "1", "9")}), Trust.LEARNER, "jupyter=true")
+    assert caught.value.hint == JUPYTER
 
 
 @pytest.mark.parametrize("labels", [None, {}, {engine.VOLUMES: "/elsewhere"}])

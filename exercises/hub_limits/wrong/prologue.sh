@@ -1,0 +1,7 @@
+# Lines below the first command are no options.
+
+#: step apply on sms as user1
+printf '%s\n' 'c.SlurmSpawner.req_prologue += "\n#SBATCH --account=notebooks --qos=notebook"' | sudo tee -a /etc/jupyterhub/jupyterhub_config.py
+sudo wwsh -y file sync jupyterhub_config.py
+sudo ssh login /warewulf/bin/wwgetfiles -F
+sudo ssh login systemctl restart jupyterhub
