@@ -39,6 +39,8 @@ DOORS = {
     "pexpect": ("lab.nodes.child",),
     "subprocess": ("lab.process", *AT_THE_OTHER_END, "lab.guest.system", *OUTSIDE_THE_HARNESS, *SENT),
     "sqlite3": ("lab.guest.warewulf",),
+    "starlette": ("lab.web", "lab.cli.web"),
+    "uvicorn": ("lab.web.server", "lab.cli.web"),
 }
 
 PURE_SIPHON = "errors fetch.completeness fetch.hostlist fetch.negotiation protocol publish.names".split()
