@@ -61,6 +61,8 @@ def find(cache: Path, debian: Path = DEBIAN) -> Parts:
 def fetch(cache: Path) -> Parts:
     """Has npm fetch xterm.js, and keeps it below `cache`; raises a LabError if it is not what we know."""
     target = cache / f"xterm-{XTERM.version}"
+    if target.is_dir():
+        return find(cache, debian=target)
     files = unpack(download(XTERM), WANTED)
     private_folder(target)
     for name, data in files.items():

@@ -14,7 +14,7 @@ from lab.polling import Clock, monotonic
 from lab.printable import LONG, printable_line, printable_lines
 
 LINES = 40  # of progress that a page which is loaded anew still gets
-PAUSE = 1.0  # seconds between the end of something and the next: whoever holds a key down waits
+PAUSE = 1.0  # seconds between the end of something and the same again: whoever holds a key down waits
 Publish = Callable[[dict[str, Any]], None]
 
 
@@ -58,7 +58,7 @@ class Tasks:
         self._clock = clock
         self._lock = threading.Lock()
         self._running = False
-        self._free_from = float("-inf")
+        self._ended: dict[str, float] = {}
         self._last: dict[str, Any] = {"kind": "task", "state": "none"}
 
     def last(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Tasks:
     def start(self, name: str, title: str, work: Work) -> None:
         """Begins something; a LabError (status 4) while something else is going on, or has just ended."""
         with self._lock:
-            if self._running or self._clock() < self._free_from:
+            if self._running or self._clock() < self._ended.get(name, float("-inf")) + PAUSE:
                 raise LabError(
                     f"the lab is busy: {self._last['title']}",
                     hint="wait until it has ended",
@@ -94,7 +94,7 @@ class Tasks:
         finally:
             with self._lock:
                 self._running = False
-                self._free_from = self._clock() + PAUSE
+                self._ended[event["name"]] = self._clock()
             self._tell(event | end)
 
     def _tell(self, event: dict[str, Any]) -> None:

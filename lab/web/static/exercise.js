@@ -6,12 +6,14 @@ import { act, attempt } from "./task.js";
 import { tick, write } from "./text.js";
 
 const OUTCOMES = { passed: "holds", failed: "does not hold yet", blocked: "waits for another check", broken: "could not be run" };
+const AGAIN = 1100; // milliseconds
 const MARKS = { passed: "✓", failed: "✗", blocked: "○", broken: "!" };
 
 export class Exercise {
   constructor() {
     this.judgement = null;
-    this.last = "";
+    this.busy = false;
+    this.again = 0;
   }
 
   async load(course) {
@@ -24,20 +26,25 @@ export class Exercise {
 
   task(event) {
     const ended = event.state === "done" || event.state === "failed";
-    for (const button of find("exercise-actions").querySelectorAll("button")) button.disabled = !ended;
-    if (event.state === "none") {
-      for (const button of find("exercise-actions").querySelectorAll("button")) button.disabled = false;
-      return;
-    }
+    this.busy = !ended;
+    this.hold();
     if (!ended) return;
     if (event.judgement) this.judgement = event.judgement;
+    this.again = Date.now() + AGAIN; // the server takes the same again only then
+    setTimeout(() => this.hold(), AGAIN);
     this.load();
+  }
+
+  hold() {
+    const held = this.busy || Date.now() < this.again;
+    for (const button of find("exercise-actions").querySelectorAll("button")) button.disabled = held;
   }
 
   draw() {
     const current = this.course.current;
     find("exercise-title").textContent = current ? current.title : "Choose an exercise";
     redraw(find("exercise-actions"), current ? this.buttons() : null, this.choice(current));
+    this.hold();
     if (!current) {
       redraw(find("exercise-text"));
       return;

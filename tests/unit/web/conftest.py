@@ -140,15 +140,21 @@ def nodes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(running: FakeBackend, nodes: Path, tmp_path: Path) -> Iterator[Page]:
+def parts(tmp_path: Path) -> Parts:
+    """Something in place of xterm.js."""
+    found = Parts(tmp_path / "xterm.js", tmp_path / "xterm.css")
+    found.script.write_text("// a terminal")
+    found.style.write_text("/* a terminal */")
+    return found
+
+
+@pytest.fixture
+def page(running: FakeBackend, nodes: Path, parts: Parts, tmp_path: Path) -> Iterator[Page]:
     root = tmp_path / "exercises"
     write(root, "make_file", nodes / "one")
     write(root, "make_more", nodes / "two", start="after:make_file")
     write(root, "needs_kernel", nodes / "three", more='capabilities = ["kernel-version"]')
     (root / "index.toml").write_text(INDEX)
-    parts = Parts(tmp_path / "xterm.js", tmp_path / "xterm.css")
-    parts.script.write_text("// a terminal")
-    parts.style.write_text("/* a terminal */")
     lab = Lab("lab", running, load(root), tmp_path / "data", "lab web")
     found = Page(lab, parts)
     server = found.server()
