@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from lab.cli.app import App
 from lab.cli.options import json_option, lab_option, yes_option
 from lab.errors import LabError
+from lab.paths import PACKAGE
 
-INSTALL = "pip install 'rackling[class]', or in a checkout: .venv/bin/pip install --require-hashes -r {}"
-PINS = "requirements/class.txt"
+PINS = PACKAGE.parent / "requirements" / "class.txt"  # in a checkout only
 
 
 @click.command("web", short_help="Show lab and course as a page in your browser.")
@@ -71,8 +73,9 @@ def _require_extra() -> None:
         import uvicorn
         import websockets
     except ImportError as problem:
+        wanted = f"--require-hashes -r {PINS}" if PINS.exists() else "'rackling[class]'"
         raise LabError(
             f"the page needs the extra class of rackling: {problem.name} is not installed",
-            hint=INSTALL.format(PINS),
+            hint=f"{sys.executable} -m pip install {wanted}",
         ) from problem
     del starlette, uvicorn, websockets

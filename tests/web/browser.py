@@ -87,7 +87,7 @@ class Reader:
 
     def one(self, css: str) -> WebElement:
         """What a selector finds, as soon as it is there."""
-        return self.until(lambda: next(iter(self.all(css)), None), css)  # type: ignore[arg-type,return-value]
+        return self.until(lambda: next(iter(self.all(css)), None), css)
 
     def text(self, css: str = "body") -> str:
         """The words that are shown."""
@@ -104,7 +104,7 @@ class Reader:
             button = self.one(css)
             if not button.is_enabled():
                 return False
-            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)  # type: ignore[no-untyped-call]
+            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
             button.click()
             return True
 
@@ -130,9 +130,9 @@ class Reader:
 
     def serious(self) -> list[str]:
         """What axe-core calls serious or worse."""
-        self.driver.execute_script(axe_script())  # type: ignore[no-untyped-call]
+        self.driver.execute_script(axe_script())
         code = "axe.run(document).then(arguments[0], (flaw) => arguments[0]({error: String(flaw)}))"
-        found: dict[str, Any] = self.driver.execute_async_script(code)  # type: ignore[no-untyped-call]
+        found: dict[str, Any] = self.driver.execute_async_script(code)
         assert "error" not in found, found
         assert len(found["passes"]) > 10, "axe looked at nothing"
         return [

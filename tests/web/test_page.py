@@ -108,8 +108,8 @@ def test_axe_finds_nothing_serious(page: Page, width: int, dark: bool) -> None:
         reader.press("[data-node=c1] .face")
         assert reader.serious() == []
         code = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert driver.execute_script(code) <= 0, "the page is wider than the window"  # type: ignore[no-untyped-call]
-        scheme = driver.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches")  # type: ignore[no-untyped-call]
+        assert driver.execute_script(code) <= 0, "the page is wider than the window"
+        scheme = driver.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches")
         assert scheme is dark
 
 

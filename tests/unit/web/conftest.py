@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lab.backends.actions import Action, Verb
 from lab.backends.fake import FakeBackend
 from lab.course.catalog import load
 from lab.model import ClusterSpec
+from lab.polling import Limit, wait_for
 from lab.web.browser_parts import Parts
 from lab.web.seat import Lab
 from lab.web.server import Page
@@ -80,6 +81,7 @@ class Browser:
             additional_headers={k: v for k, v in given.items() if v},
             proxy=None,
             open_timeout=SECONDS,
+            close_timeout=1,
             max_size=1 << 24,
         )
 
@@ -97,7 +99,10 @@ class Browser:
 
     def do(self, action: str, name: str = "") -> Any:
         """Has something done, and returns how it ended."""
-        answer = self.ask("POST", "/api/do", {"action": action, "name": name})
+        body = {"action": action, "name": name}
+        answer = wait_for(  # the same is taken again only after a moment
+            lambda: self.ask("POST", "/api/do", body), Limit(SECONDS), done=lambda found: found.status != 409
+        )
         assert answer.status == 202, answer
         return next(e for e in self.events("task") if e["name"] == action and e["state"] != "running")
 
@@ -124,11 +129,16 @@ def spec() -> ClusterSpec:
     return small_spec()
 
 
-@pytest.fixture
-def running(backend: FakeBackend, spec: ClusterSpec) -> FakeBackend:
-    """The lab of the page, all nodes up."""
+def bring_up(backend: FakeBackend, spec: ClusterSpec) -> FakeBackend:
+    """A lab with all nodes up."""
     backend.apply(spec, [Action(Verb.CREATE, tuple(node.name for node in spec.nodes))], lambda _: None)
     return backend
+
+
+@pytest.fixture
+def running(backend: FakeBackend, spec: ClusterSpec) -> FakeBackend:
+    """The lab of the page."""
+    return bring_up(backend, spec)
 
 
 @pytest.fixture
@@ -139,24 +149,28 @@ def nodes(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def parts(tmp_path: Path) -> Parts:
+def parts_in(folder: Path) -> Parts:
     """Something in place of xterm.js."""
-    found = Parts(tmp_path / "xterm.js", tmp_path / "xterm.css")
+    found = Parts(folder / "xterm.js", folder / "xterm.css")
     found.script.write_text("// a terminal")
     found.style.write_text("/* a terminal */")
     return found
 
 
 @pytest.fixture
-def page(running: FakeBackend, nodes: Path, parts: Parts, tmp_path: Path) -> Iterator[Page]:
-    root = tmp_path / "exercises"
-    write(root, "make_file", nodes / "one")
-    write(root, "make_more", nodes / "two", start="after:make_file")
-    write(root, "needs_kernel", nodes / "three", more='capabilities = ["kernel-version"]')
-    (root / "index.toml").write_text(INDEX)
-    lab = Lab("lab", running, load(root), tmp_path / "data", "lab web")
-    found = Page(lab, parts)
+def parts(tmp_path: Path) -> Parts:
+    return parts_in(tmp_path)
+
+
+@contextmanager
+def serving(root: Path, backend: FakeBackend, nodes: Path, parts: Parts) -> Iterator[Page]:
+    """A page that is served, with three exercises about files in `nodes`."""
+    exercises = root / "exercises"
+    write(exercises, "make_file", nodes / "one")
+    write(exercises, "make_more", nodes / "two", start="after:make_file")
+    write(exercises, "needs_kernel", nodes / "three", more='capabilities = ["kernel-version"]')
+    (exercises / "index.toml").write_text(INDEX)
+    found = Page(Lab("lab", backend, load(exercises), root / "data", "lab web"), parts)
     server = found.server()
     thread = threading.Thread(target=lambda: server.run(sockets=[found._socket]), daemon=True)
     thread.start()
@@ -168,6 +182,12 @@ def page(running: FakeBackend, nodes: Path, parts: Parts, tmp_path: Path) -> Ite
         with suppress(OSError):
             found.close()
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def page(running: FakeBackend, nodes: Path, parts: Parts, tmp_path: Path) -> Iterator[Page]:
+    with serving(tmp_path, running, nodes, parts) as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from lab.backends.fake import FakeBackend
 from lab.web import learning
 from lab.web.server import Page
-from tests.unit.web.conftest import Browser, ends_with
+from tests.unit.checks_world import small_spec
+from tests.unit.web.conftest import Browser, bring_up, ends_with, parts_in, serving
 
 PATHS = (
     ("GET", "/"),
@@ -25,6 +28,15 @@ PATHS = (
     ("POST", "/api/do"),
     ("GET", "/nothing"),
 )
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """One page for all these tests: they change nothing."""
+    root = tmp_path_factory.mktemp("gate")
+    backend = bring_up(FakeBackend(root / "nodes"), small_spec())
+    with serving(root, backend, root / "work", parts_in(root)) as found:
+        yield found
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
