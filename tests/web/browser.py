@@ -87,7 +87,7 @@ class Reader:
 
     def one(self, css: str) -> WebElement:
         """What a selector finds, as soon as it is there."""
-        return self.until(lambda: next(iter(self.all(css)), None), css)
+        return self.until(lambda: self.all(css), css)[0]
 
     def text(self, css: str = "body") -> str:
         """The words that are shown."""
@@ -112,8 +112,14 @@ class Reader:
 
     def type(self, text: str) -> None:
         """Types a line into the terminal that is shown."""
-        field = self.one("[role=tabpanel]:not([hidden]) textarea")
-        field.send_keys(text, Keys.ENTER)
+
+        def focused() -> bool:
+            field = self.one("[role=tabpanel]:not([hidden]) textarea")
+            self.driver.execute_script("arguments[0].focus()", field)
+            return self.driver.switch_to.active_element == field
+
+        self.until(focused, "the terminal to take keys")
+        self.driver.switch_to.active_element.send_keys(text, Keys.ENTER)
 
     def screen(self) -> str:
         """What the terminal that is shown shows."""

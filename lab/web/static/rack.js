@@ -33,7 +33,8 @@ export class Rack {
     const open = this.opened === node.node;
     const off = node.power !== "on";
     const led = off ? "off" : LEDS[node.state];
-    const state = off ? `power ${node.power}` : `${node.state}${node.evidence ? `: ${node.evidence}` : ""}`;
+    const evidence = node.evidence && node.evidence !== node.slurm ? `: ${node.evidence}` : "";
+    const state = off ? `power ${node.power}` : `${node.state}${evidence}`;
     const face = el("button", {
       type: "button", class: "face", "data-key": `unit-${node.node}`, "aria-expanded": String(open),
       "aria-controls": `controls-${node.node}`,

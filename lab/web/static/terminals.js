@@ -18,6 +18,7 @@ export class Terminals {
       this.open(nodes.value, "shell", find("terminal-user").value);
     });
     find("terminal-tabs").addEventListener("keydown", (event) => this.arrows(event));
+    document.addEventListener("open-terminal", ({ detail }) => this.open(detail.node, detail.kind));
     for (const terminal of seat.terminals) this.add(terminal);
     const last = [...this.tabs.keys()].at(-1);
     if (last) this.select(last, false);

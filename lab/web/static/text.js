@@ -5,6 +5,11 @@ import { el } from "./dom.js";
 const INLINE = { text: null, code: "code", strong: "strong", em: "em" };
 const WHERE = { host: "on this host" };
 
+const HERE = /^lab (shell|console) ([a-z][a-z0-9-]*)( -f)?$/; // what a tab of the page shows as well
+
+const opened = (node, kind) =>
+  document.dispatchEvent(new CustomEvent("open-terminal", { detail: { node, kind } }));
+
 function words(parts) {
   return parts.map(([kind, text]) => (INLINE[kind] ? el(INLINE[kind], {}, text) : document.createTextNode(text)));
 }
@@ -13,8 +18,12 @@ function code(block) {
   const pre = el("pre", { tabindex: "0" }, el("code", {}, block.text));
   if (block.output) return el("figure", { class: "output" }, el("figcaption", {}, "It prints"), pre);
   const copy = el("button", { type: "button", class: "copy", onclick: () => copied(copy, block.text) }, "Copy");
+  const place = HERE.exec(block.text);
+  const open = place && block.where === "host"
+    ? el("button", { type: "button", class: "copy", onclick: () => opened(place[2], place[1]) }, "Open here")
+    : null;
   const where = block.where ? (WHERE[block.where] ?? `on ${block.where}`) : "";
-  return el("figure", { class: "command" }, el("figcaption", {}, where, " ", copy), pre);
+  return el("figure", { class: "command" }, el("figcaption", {}, where, " ", el("span", {}, open, " ", copy)), pre);
 }
 
 async function copied(button, text) {
