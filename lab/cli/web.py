@@ -64,7 +64,11 @@ def command(
         if open_it:
             click.launch(address)
 
-    page.serve(ready)
+    try:
+        page.serve(ready)
+    finally:
+        if cut := page.busy():
+            app.interrupted = f"the page is closed in the middle of {cut}; lab up -l {spec.lab} completes it"
 
 
 def _require_extra() -> None:

@@ -75,6 +75,11 @@ class Page:
             ready()
             self.server().run(sockets=[self._socket])
 
+    def busy(self) -> str:
+        """What is being done to the lab just now, or ""."""
+        last = self._seat.tasks.last() if self._seat else {}
+        return str(last["title"]) if last.get("state") == "running" else ""
+
     def close(self) -> None:
         """Frees the port of a page that is not served."""
         self._socket.close()

@@ -91,7 +91,13 @@ class Reader:
 
     def text(self, css: str = "body") -> str:
         """The words that are shown."""
-        return self.one(css).text
+        return self.until(lambda: [self.one(css).text], css)[0]
+
+    def every(self, css: str, attribute: str = "") -> list[str]:
+        """The text or an attribute of all that a selector finds, in one look: the page may be drawn anew."""
+        words = "(one) => one.getAttribute(arguments[1]) ?? one.textContent"
+        code = f"return [...document.querySelectorAll(arguments[0])].map({words})"
+        return [str(word) for word in self.driver.execute_script(code, css, attribute)]
 
     def see(self, words: str, css: str = "body", seconds: float = SECONDS) -> None:
         """Waits until words are shown."""
@@ -116,7 +122,7 @@ class Reader:
         def focused() -> bool:
             field = self.one("[role=tabpanel]:not([hidden]) textarea")
             self.driver.execute_script("arguments[0].focus()", field)
-            return self.driver.switch_to.active_element == field
+            return bool(self.driver.switch_to.active_element == field)
 
         self.until(focused, "the terminal to take keys")
         self.driver.switch_to.active_element.send_keys(text, Keys.ENTER)

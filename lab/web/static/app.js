@@ -8,6 +8,8 @@ import { Rack } from "./rack.js";
 import { taskEvent } from "./task.js";
 import { Terminals } from "./terminals.js";
 
+const REDRAW = 5000; // milliseconds
+
 function connection(text, bad) {
   const node = find("connection");
   node.textContent = text;
@@ -35,8 +37,11 @@ async function begin() {
   const exercise = new Exercise();
   const rack = new Rack(terminals);
   await exercise.load();
+  let last = null;
+  setInterval(() => last && showJobs(last), REDRAW); // bars of running jobs grow without news
   const on = {
     status: (event) => {
+      last = event;
       connection(away(event.away), Boolean(event.away));
       rack.show(event);
       showJobs(event);

@@ -78,7 +78,7 @@ export class Exercise {
     const shown = step.hints.map((blocks, at) =>
       el("details", { open: at === step.hints.length - 1 },
         el("summary", {}, `Hint ${at + 1} of ${step.hints_in_all}`), write(blocks)));
-    const more = step.hints.length < step.hints_in_all && !step.held
+    const more = step.hints.length < step.hints_in_all
       ? el("button", {
           type: "button", class: "hint", "data-key": `hint-${step.id}`,
           "aria-label": `Hint for the step ${step.title}`,

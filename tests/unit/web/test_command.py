@@ -8,11 +8,13 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tarfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,10 +26,12 @@ from lab.cli.main import main
 from lab.errors import LabError
 from lab.nodes.accounts import USERS
 from lab.paths import PACKAGE
+from lab.polling import Limit, wait_for
 from lab.web import browser_parts
 from lab.web.browser_parts import Package
 from lab.web.server import Page
 from lab.web.signin import SESSIONS, Sessions
+from tests.unit.web.conftest import Browser, until
 
 SERVE = """
 import sys
@@ -42,6 +46,14 @@ backend, spec = FakeBackend(root / "nodes"), small_spec()
 backend.apply(spec, [Action(Verb.CREATE, tuple(node.name for node in spec.nodes))], lambda _: None)
 main(["web", "--json"], obj=App({"HOME": str(root)}, root, open_backend=lambda _: backend, argv=["web"]))
 """
+
+
+class Somewhere:
+    """A page that another process serves."""
+
+    def __init__(self, address: str) -> None:
+        self.origin = address.partition("/in/")[0]
+        self.port = int(self.origin.rpartition(":")[2])
 
 
 def run(app: App, *args: str) -> tuple[int, str]:
@@ -92,29 +104,55 @@ def test_a_port_that_is_taken_is_told(page: Page, tmp_path: Path) -> None:
         Page(page._lab, page._files, page.port)  # type: ignore[arg-type]
 
 
-def test_it_serves_in_the_foreground_until_ctrl_c_and_logs_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`lab web` in a process of its own, and the address that it printed."""
     put_xterm(tmp_path / ".cache" / "rackling" / "web" / f"xterm-{browser_parts.XTERM.version}")
     command = [sys.executable, "-c", SERVE, str(tmp_path)]
     with subprocess.Popen(
         command, cwd=PACKAGE.parent, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as served:
+    ) as process:
+        assert process.stdout
+        told = ""
+        while "}" not in told:
+            told += process.stdout.readline() or pytest.fail(str(process.communicate()))
         try:
-            assert served.stdout
-            told = ""
-            while "}" not in told:
-                told += served.stdout.readline() or pytest.fail(str(served.communicate()))
-            address = json.loads(told)["address"]
-            opener = urllib.request.build_opener(
-                urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
-            )
-            with opener.open(address, timeout=20) as page:
-                assert b"/app.js" in page.read()
+            yield process, json.loads(told)["address"]
         finally:
-            served.send_signal(signal.SIGINT)
-            rest, flaws = served.communicate(timeout=20)
-    assert served.returncode == 130
+            process.kill()
+            process.communicate()
+
+
+def test_it_serves_in_the_foreground_until_ctrl_c_and_logs_nothing(
+    served: tuple[subprocess.Popen[str], str],
+) -> None:
+    process, address = served
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
+    )
+    with opener.open(address, timeout=20) as page:
+        assert b"/app.js" in page.read()
+    process.send_signal(signal.SIGINT)
+    rest, flaws = process.communicate(timeout=20)
+    assert process.returncode == 130
     assert rest == ""
     assert flaws.strip() == "interrupted: the page and its shells are closed; the lab stays as it is"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_whatever_ends_it_ends_its_shells(
+    served: tuple[subprocess.Popen[str], str], number: signal.Signals
+) -> None:
+    process, address = served
+    browser = Browser(Somewhere(address)).sign_in(address)  # type: ignore[arg-type]
+    with browser.socket(f"/terminals/{browser.open_terminal()}") as shell:
+        shell.send(b"echo $$ is it\r")
+        found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
+        assert found
+        os.kill(int(found[1]), 0)
+        process.send_signal(number)
+        process.wait(20)
+    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(20.0))
 
 
 def archive(**files: str) -> bytes:
