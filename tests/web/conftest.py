@@ -29,7 +29,10 @@ def driver() -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def reader(driver: Chrome, page: Page) -> Reader:
-    """A person who has opened the address of the page."""
+def reader(driver: Chrome, page: Page) -> Iterator[Reader]:
+    """A person who has opened the address of the page, and leaves it before its server ends."""
+    found = Reader(driver)
+    found.log()  # of the page before
     driver.get(page.address())
-    return Reader(driver)
+    yield found
+    driver.get("about:blank")

@@ -108,6 +108,8 @@ def test_axe_finds_nothing_serious(page: Page, width: int, dark: bool) -> None:
         reader.see_on_screen("bash")
         reader.press("[data-node=c1] .face")
         assert reader.serious() == []
+        driver.execute_script("document.body.append(document.createElement('select'))")
+        assert any("select-name" in flaw for flaw in reader.serious()), "axe finds nothing at all"
         code = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert driver.execute_script(code) <= 0, "the page is wider than the window"
         scheme = driver.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches")
