@@ -146,6 +146,7 @@ def power_is_seen(reader: Reader, driver: Chrome) -> None:
     reader.press("[aria-label='Console: c2']")
     reader.until(lambda: re.search(r"\w+ \w+", reader.screen()), "the console of c2")
     reader.press("[aria-label='Terminal: c2']")
+    reader.see("root@c2", "[role=tab][aria-selected=true]")
     reader.type("hostname; id -un")
     reader.see_on_screen("root")
     assert driver.find_elements(By.CSS_SELECTOR, "[role=tab]")
