@@ -11,10 +11,11 @@ import pytest
 
 from lab.backends.fake import FakeBackend
 from lab.polling import Limit, wait_for
+from lab.web.browser_parts import Parts
 from lab.web.replay import Replay
 from lab.web.terminals import MOST
 from tests.hostile_text import STRINGS, as_bytes, assert_harmless
-from tests.unit.web.conftest import SECONDS, Browser, ends_with, until
+from tests.unit.web.conftest import SECONDS, Browser, ends_with, serving, until
 
 
 def test_a_shell_types_and_shows(browser: Browser) -> None:
@@ -173,22 +174,12 @@ def test_a_replay_cuts_no_sequence() -> None:
     assert re.fullmatch(r"(\x1b\[\d+;1Hx)+", kept)
 
 
-def test_nothing_is_left_when_the_page_ends(browser: Browser, page: object) -> None:
-    del page
-    name = browser.open_terminal()
-    with browser.socket(f"/terminals/{name}") as shell:
-        shell.send(b"echo $$ is it\r")
-        found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-    assert found
-    os.kill(int(found[1]), 0)
-    Path(f"/tmp/web-pid-{os.getpid()}").write_text(found[1].decode())
-
-
-def test_nothing_was_left() -> None:
-    """Of the test before, whose page has ended."""
-    place = Path(f"/tmp/web-pid-{os.getpid()}")
-    if not place.exists():
-        pytest.skip("it runs after the one before")
-    pid = place.read_text()
-    place.unlink()
-    assert wait_for(lambda: not Path(f"/proc/{pid}").exists(), Limit(SECONDS))
+def test_nothing_is_left_when_the_page_ends(running: FakeBackend, parts: Parts, tmp_path: Path) -> None:
+    with serving(tmp_path, running, tmp_path / "work", parts) as page:
+        browser = Browser(page).sign_in()
+        with browser.socket(f"/terminals/{browser.open_terminal()}") as shell:
+            shell.send(b"echo $$ is it\r")
+            found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
+        assert found
+        os.kill(int(found[1]), 0)
+    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(SECONDS))
