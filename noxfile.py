@@ -30,6 +30,7 @@ GUEST_PYTHON = "3.9"
 LOCKS = ROOT / "requirements"
 LOCKED = {
     "lab": ("pyproject.toml",),
+    "class": ("pyproject.toml", "--extra=class"),
     "dev": ("pyproject.toml", "--extra=dev"),
     "dns": ("pyproject.toml", "--extra=dns"),
     "libvirt": ("pyproject.toml", "--extra=libvirt"),
@@ -58,6 +59,7 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "images": (),
     "slurm": QUICK,
     "portal": QUICK,
+    "web": QUICK,
     "backends": (),
     "integration": (),
     "cases": QUICK,
@@ -425,6 +427,18 @@ def portal(session: nox.Session) -> None:
         alone = ("--confcutdir=tests/portal", "-p", "no:cacheprovider")
         command = (runner, "-m", "pytest", BROWSER_TESTS, *alone, *limits, *session.posargs)
         session.run(*command, env={"LAB_TEST_HUB": str(hub)}, external=True)
+
+
+@nox.session
+def web(session: nox.Session) -> None:
+    """The learner's page in Debian's chromium on a real lab; `-- --quick`: without an engine."""
+    if lacking := [name for name in ("chromium", "chromedriver", "npm") if shutil.which(name) is None]:
+        missing(
+            session, f"no {' and no '.join(lacking)} here", "apt-get install chromium chromium-driver npm"
+        )
+    if QUICK[0] not in session.posargs:
+        need_images(session)
+    pytest(session, "tests/web", "--timeout=1200", "--durations=5")
 
 
 @nox.session

@@ -39,6 +39,8 @@ DOORS = {
     "pexpect": ("lab.nodes.child",),
     "subprocess": ("lab.process", *AT_THE_OTHER_END, "lab.guest.system", *OUTSIDE_THE_HARNESS, *SENT),
     "sqlite3": ("lab.guest.warewulf",),
+    "starlette": ("lab.web", "lab.cli.web"),
+    "uvicorn": ("lab.web.server", "lab.cli.web"),
 }
 
 PURE_SIPHON = "errors fetch.completeness fetch.hostlist fetch.negotiation protocol publish.names".split()
@@ -62,6 +64,7 @@ CATCH_ALL = (
     "lab.rollout.cli",
     "lab.siphon.cli",
     "lab.slurm_token.cli",
+    "lab.web.threads",  # whoever waits for the thread gets it
 )
 
 CHECK_MAY_IMPORT = ("lab.checks", "lab.facts")

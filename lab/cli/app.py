@@ -185,13 +185,17 @@ class App:
         """
         from lab.cli.output import note
 
+        self.agree_owner(lab, yes=yes)
+        command = " ".join(["lab", *self.argv])
+        return self.backend.locks.hold(lab, command, wait or note, wait=wait is not None)
+
+    def agree_owner(self, lab: str, *, yes: bool) -> None:
+        """Asks before a lab of another account is changed; raises a UsageError if that is not agreed to."""
         if owner := self.stranger(lab):
             from lab.cli.owner import agree
 
             ask = partial(self.confirm, yes=False) if self.interactive else None
             agree(lab, owner, ask, yes=yes)
-        command = " ".join(["lab", *self.argv])
-        return self.backend.locks.hold(lab, command, wait or note, wait=wait is not None)
 
     def stranger(self, lab: str) -> str:
         """The other account that a lab belongs to, or ""; `lab.cli.owner` says what follows."""

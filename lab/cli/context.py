@@ -88,25 +88,24 @@ class ExerciseContext:
 
     def current(self) -> Exercise | None:
         """Returns the exercise that the learner is working on, if any."""
-        name = self.progress.lab().current
-        return self.catalog.get(name) if name and self.catalog.has(name) else None
+        from lab.course.guide import current_exercise
+
+        return current_exercise(self.catalog, self.progress)
 
     def needs(self, exercise: Exercise) -> frozenset[str]:
         """Returns what the backend must be able to do for an exercise and those that lead to it."""
-        chain = (*self.catalog.chain(exercise), exercise)
-        return frozenset(need for one in chain for need in one.capabilities)
+        from lab.course.suitability import needs
+
+        return needs(self.catalog, exercise)
 
     def withheld(self, exercise: Exercise) -> list[str]:
         """Lists what an exercise needs and this lab does not offer: rights on the host, software.
 
         Without a lab: the one that `lab up` would make.
         """
-        from lab.model import Trust
+        from lab.course.suitability import withheld
 
-        software = [] if self.likely_spec.jupyter else list(exercise.software)
-        if self.likely_spec.trust is Trust.LEARNER:
-            return software
-        return sorted(self.needs(exercise) & self.app.backend.rights_needed_for) + software
+        return withheld(self.catalog, exercise, self.likely_spec, self.app.backend)
 
     def exercise(self, name: str | None) -> Exercise:
         """Returns the named exercise, else the one that the learner is working on."""
@@ -133,24 +132,14 @@ class ExerciseContext:
         `yes`: the user has agreed to everything.
         """
         from lab.cli.progress_display import showing
-        from lab.course.judging import judge
-        from lab.course.runner import Course
-        from lab.course.solving import prepare, solve
+        from lab.course.opening import open_course
 
         with (
             self.app.lock(self.lab, yes=yes),
             showing(mode, self.app.environ) as shown,
             self.app.cluster(self.spec, shown) as cluster,
         ):
-            yield Course(
-                self.catalog,
-                self.progress,
-                cluster,
-                solve=lambda exercise: solve(cluster, exercise, shown.say),
-                judge=lambda exercise: judge(cluster, exercise),
-                say=shown.say,
-                prepare=lambda exercise: prepare(cluster, exercise, shown.say),
-            )
+            yield open_course(self.catalog, self.progress, cluster, shown.say)
 
 
 class SettleReporter:

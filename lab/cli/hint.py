@@ -58,6 +58,8 @@ def _show(
 
 def _select(context: ExerciseContext, words: tuple[str, ...]) -> tuple[Exercise, str]:
     """Returns the exercise and the step; the user may give both, one or none of them."""
+    from lab.course.guide import step_for_hint
+
     if len(words) > 2:
         raise UsageError("too many arguments", hint="lab hint [EXERCISE] [STEP]")
     if len(words) == 2:
@@ -68,5 +70,4 @@ def _select(context: ExerciseContext, words: tuple[str, ...]) -> tuple[Exercise,
         if current and any(step.id == words[0] for step in current.steps):
             return current, words[0]
     exercise = context.exercise(words[0] if words else None)
-    held = context.progress.record(exercise.name, exercise.formerly).steps
-    return exercise, next((step.id for step in exercise.steps if step.id not in held), exercise.steps[-1].id)
+    return exercise, step_for_hint(exercise, context.progress.record(exercise.name, exercise.formerly))

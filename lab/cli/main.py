@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Learning": {
         "exercises": "List the exercises and your progress.",
+        "web": "Show lab and course as a page in your browser.",
         "start": "Bring the lab to an exercise's start state.",
         "show": "Show an exercise's text.",
         "check": "Run an exercise's checks and show which hold.",

@@ -21,25 +21,18 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     exercise and the lab stays as it is. Exercises that this lab cannot offer, since root in its nodes has no
     rights on the host, are left out.
     """
+    from lab.course.guide import following
+
     context = ExerciseContext(app, lab)
     current = context.current()
-    chosen = current
-    continues = False
-    left_out: list[str] = []
-    if current is None:
-        chosen = context.catalog.exercises[0]
-    elif context.progress.record(current.name, current.formerly).state in ("solved", "shown"):
-        chosen = context.catalog.following(current)
-        while chosen is not None and context.withheld(chosen):
-            left_out.append(chosen.name)
-            chosen = context.catalog.following(chosen)
-        continues = chosen is not None and chosen.builds_on == current.name
+    found = following(context.catalog, context.progress, context.withheld)
+    chosen, continues, left_out = found.exercise, found.continues, found.left_out
     if chosen is not None and continues:
         with context.course("quiet") as course:
             course.continue_with(chosen)
     if as_json:
         ready = continues or chosen == current
-        show_json({"exercise": chosen.name if chosen else None, "ready": ready, "left_out": left_out})
+        show_json({"exercise": chosen.name if chosen else None, "ready": ready, "left_out": list(left_out)})
         return 0
     if left_out:
         note(f"left out, since this lab does not offer what they need: {', '.join(left_out)}; lab exercises")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from lab.cli.output import rich_screen
-from lab.cluster.readiness import Expectation, ProbeResult, Reading
+from lab.cluster.readiness import ProbeResult, Reading
+from lab.cluster.rows import state
 from lab.polling import Clock, monotonic
 from lab.printable import LONG, as_json, printable_line
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REMIND = 10.0  # seconds without a line after which plain progress says what it waits for
-_WORDS = {ProbeResult.YES: "ready", ProbeResult.NO: "not yet", ProbeResult.UNKNOWN: "unknown"}
 
 
 class ProgressReporter(Protocol):
@@ -49,11 +49,6 @@ def showing(mode: str, environ: Mapping[str, str], clock: Clock = monotonic) -> 
             "quiet": _Quiet,
         }
         yield kinds[mode](clock)
-
-
-def state(reading: Reading) -> str:
-    """Returns the state of a node in words: ready, not yet, set by operator, or unknown."""
-    return "set by operator" if reading.outlook is Expectation.LEFT else _WORDS[reading.answer]
 
 
 def describe(reading: Reading) -> str:

@@ -133,12 +133,13 @@ def _bring_up(app: App, lab: str | None, mode: str) -> ClusterSpec:
 def _wants_proof(app: App, lab: str | None, exercise: Exercise, *, proof: bool, yes: bool) -> bool:
     """Whether to prove the exercise: as the options say, else as the user answers."""
     from lab.cli.context import ExerciseContext
-    from lab.cli.start import require_suitable
+    from lab.course.suitability import require_suitable
 
     if not proof:
         return False
     try:
-        require_suitable(ExerciseContext(app, lab), exercise)
+        context = ExerciseContext(app, lab)
+        require_suitable(context.catalog, exercise, context.spec, app.backend)
     except UsageError as problem:
         note(f"no proof: {problem.message}")
         return False

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
 from lab.cli.app import App
 from lab.cli.options import lab_option, node_argument
 
-if TYPE_CHECKING:
-    from lab.model import Role
-
-LEARNER = "user1"
 _TAKES_VALUE = ("-u", "--user", "-l", "--lab")
 
 
@@ -66,6 +62,7 @@ def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: 
     command, as Ctrl-C does, also ends the one in the node.
     """
     from lab.cluster.plan import check_names
+    from lab.nodes.accounts import default_user
 
     spec = app.known_spec(lab)
     check_names(spec, [node])
@@ -81,10 +78,3 @@ def command(app: App, node: str, words: tuple[str, ...], user: str | None, lab: 
 def _is_terminal(stream: TextIO | None) -> bool:
     """Whether it is one; Python has no stream at all where the caller had closed it."""
     return stream is not None and stream.isatty()
-
-
-def default_user(role: Role) -> str:
-    """Returns user1 for nodes where learners work, else root: compute nodes admit users only with a job."""
-    from lab.model import Role
-
-    return LEARNER if role in (Role.SMS, Role.LOGIN, Role.CLIENT) else "root"

@@ -13,7 +13,6 @@ from lab.cli.options import json_option, lab_option
 if TYPE_CHECKING:
     from lab.backends.base import Backend
     from lab.cluster.readiness import Reading
-    from lab.model import NodeStatus
     from lab.process import Done
 
 SMS, LOGIN = "sms", "login"  # the usual names of the nodes that are asked; lab.toml may change them
@@ -33,6 +32,7 @@ def command(app: App, lab: str | None, as_json: bool) -> None:
     from lab.cli.output import load_tables, note, show_json, show_table
     from lab.cluster.observation import observe
     from lab.cluster.readiness import evaluate
+    from lab.cluster.rows import as_row
 
     with EarlyQuestions(app.backend, app.lab_name(lab)) as questions:
         load_tables()  # while the nodes are being asked
@@ -101,24 +101,6 @@ class EarlyQuestions:
 
         argv = self._backend.shell(self._lab, node, ("/bin/sh", "-c", command), user="root", tty=False)
         return run(argv, timeout=self._backend.host_speed.limit(ENTER_SECONDS), check=False)
-
-
-def as_row(reading: Reading, status: NodeStatus | None = None) -> dict[str, object]:
-    """Writes a reading as plain data, with what the engine says of the node if it was asked."""
-    from lab.cli.progress_display import state
-
-    row: dict[str, object] = {
-        "node": reading.node,
-        "state": state(reading),
-        "probe": reading.probe,
-        "answer": reading.answer.value,
-        "evidence": reading.evidence,
-    }
-    if status is not None:
-        row |= {"power": status.power.value, "stage": status.stage, "since": status.since}
-    else:
-        row |= {"power": "absent", "stage": "", "since": None}
-    return row
 
 
 def _detail(reading: Reading) -> str:

@@ -158,7 +158,7 @@ def _confirm(app: App, actions: Sequence[Action], spec: ClusterSpec, *, yes: boo
 def _show(spec: ClusterSpec, readings: Sequence[Reading], *, as_json: bool) -> None:
     from lab.cli.output import note, show_json
     from lab.cli.progress_display import describe
-    from lab.cli.status import as_row
+    from lab.cluster.rows import as_row
 
     if as_json:
         show_json({"lab": spec.lab, "nodes": [as_row(reading) for reading in readings]})

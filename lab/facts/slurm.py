@@ -67,6 +67,21 @@ class Job:
     reason: str
 
 
+@dataclass(frozen=True)
+class RecentJob:
+    """One job that slurmctld still knows, or an ended one; times in seconds since 1970, None if unknown."""
+
+    job_id: str
+    user: str
+    state: str  # e.g. COMPLETED
+    partition: str
+    submitted: int | None
+    started: int | None  # expected, while it is pending
+    ended: int | None  # expected, until it has ended
+    nodes: str  # a host list
+    name: str
+
+
 _SINFO = "sinfo -hN -o '%N|%T|%E'"
 _SINFO_PARTITIONS = "sinfo -h -o '%P|%a|%l|%D|%N'"
 _SQUEUE = "squeue -h -o '%i|%u|%T|%P|%N|%r|%j'"
@@ -180,6 +195,28 @@ def hostnames(listed: str) -> Fact[tuple[str, ...]]:
     """The nodes that a hostlist such as `c[1-3],g1` names; none, if it is no hostlist."""
     command = f"scontrol show hostnames {shlex.quote(listed)}"
     return Fact(command, lambda status, output: () if status else tuple(output.split()))
+
+
+def recent_jobs(separator: str) -> Fact[tuple[RecentJob, ...]]:
+    """Jobs that slurmctld knows (it forgets one MinJobAge after its end).
+
+    `separator` is a word that nobody can have in a job's name: one drawn at random.
+    """
+    fields = separator.join(("", "%i", "%u", "%T", "%P", "%V", "%S", "%e", "%N", "%j", ""))
+
+    def parse(status: int, output: str) -> tuple[RecentJob, ...]:
+        require_success("squeue -t all", status, output)
+        words = output.split(separator)[1:]  # each job's fields, and the line end after them
+        rows = [words[i : i + 9] for i in range(0, len(words) - 9, 10)]
+        return tuple(map(_recent_job, rows))
+
+    return Fact(f"SLURM_TIME_FORMAT=%s squeue -t all -h -o '{fields}'", parse, "squeue -t all")
+
+
+def _recent_job(row: list[str]) -> RecentJob:
+    job_id, user, state, partition, submitted, started, ended, nodes, name = (word.strip() for word in row)
+    times = [int(text) if re.fullmatch("[0-9]{1,12}", text) else None for text in (submitted, started, ended)]
+    return RecentJob(job_id, user, state, partition, times[0], times[1], times[2], nodes, name)
 
 
 def node(name: str) -> Fact[NodeInfo]:

@@ -44,6 +44,14 @@ class PtyChild:
         os.set_blocking(self._terminal, False)
         self._poll = select.poll()
 
+    def fileno(self) -> int:
+        """The number of the terminal's file, for an event loop; it is never read or written elsewhere."""
+        return self._terminal
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Gives the terminal another size, which its programs are told."""
+        self._spawned.setwinsize(rows, columns)
+
     def wait(self, events: int, seconds: float) -> bool:
         """Waits until bytes can be read (POLLIN) or written (POLLOUT), or the terminal was closed."""
         self._poll.register(self._terminal, events)

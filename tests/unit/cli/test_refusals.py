@@ -9,7 +9,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from lab.images.pipeline import ImageRecord
 from lab.lock import FileLocks
 from lab.nodes.pty import PtyTransport
 from lab.system_errors import system_error, writing
+from lab.web.browser_parts import Parts
+from lab.web.server import Page
 from tests.unit.cli.test_exercises import Bench, bench  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,6 +63,7 @@ LAB = {
     "validate": ["validate"],
     "images": ["images", "ls"],
     "portal": ["portal", "status"],
+    "web": ["web"],
     "completion": ["completion", "bash"],
 }
 SILENT = ("shell", "logs", "cp", "power", "restore", "console", "credentials")
@@ -147,6 +150,8 @@ def someone(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> So
 
     monkeypatch.setattr("lab.images.provider.images_of", lambda _: Images())
     monkeypatch.setattr("lab.backends.docker.portal.Portals", Portals)
+    monkeypatch.setattr("lab.web.browser_parts.find", lambda _: Parts(tmp_path, tmp_path))
+    monkeypatch.setattr("lab.web.server.Page.serve", announce)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")  # whatever does look for an engine finds none
     (tmp_path / "lab.toml").write_text("lab = 'lab'\n")
     made = Someone(bench, tmp_path, monkeypatch)
@@ -154,6 +159,14 @@ def someone(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> So
     assert made.run("snapshot", ["snapshot", "kept"])[0] == 0
     assert made.run("start", COURSE["start"])[0] == 0
     return made
+
+
+def announce(page: Page, ready: Callable[[], None]) -> None:
+    """Takes the place of serving a page: prints its address, and ends."""
+    try:
+        ready()
+    finally:
+        page.close()
 
 
 def expect_one_error(status: int, told: str) -> None:
