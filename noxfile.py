@@ -410,7 +410,7 @@ def slurm(session: nox.Session) -> None:
 
 @nox.session
 def portal(session: nox.Session) -> None:
-    """A notebook without a key beside real Slurm of two releases, then by a browser, a Hub, and in charts' pods.
+    """A notebook without a key beside real Slurm of two releases, then by a browser, a Hub, and as pods.
 
     `-- --quick` runs some of the first on one release; `-- --write` keeps the browser's pictures for docs/.
     """
