@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -96,9 +97,14 @@ def private_folder(folder: Path) -> Path:
     for place in (*reversed(folder.parents), folder):
         try:
             place.mkdir(mode=0o700)
-        except FileExistsError:
+        except FileExistsError as problem:
+            if not place.is_dir():  # a plain file, or a link to a disk that is not mounted
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place)) from problem
             if len(place.parts) > above:
                 _close(place)
+        except FileNotFoundError as problem:
+            # All folders above it were seen, so their file system takes no new ones, as /proc does.
+            raise PermissionError(errno.EPERM, "No folder can be made there", str(place)) from problem
         except OSError:
             if not place.is_dir():  # one that exists may also refuse: on a read-only disk, or above a mount
                 raise

@@ -103,11 +103,16 @@ def _plain(value: str) -> str:
     return "" if value == _NOTHING else value
 
 
+def _node(name: str) -> str:
+    """The node's own name of one that wwsh shows with cluster and domain; it holds no dot."""
+    return name.partition(".")[0]
+
+
 def _node_list(status: int, output: str) -> tuple[NodeRow, ...]:
     found = []
     for line in _rows("wwsh node list", status, output):
         name, groups, addresses, macs = _fields(line, 4, "wwsh node list")
-        found.append(NodeRow(name, _plain(groups), _listed(addresses), _listed(macs)))
+        found.append(NodeRow(_node(name), _plain(groups), _listed(addresses), _listed(macs)))
     return tuple(found)
 
 
@@ -115,7 +120,7 @@ def _provision_list(status: int, output: str) -> tuple[ProvisionRow, ...]:
     found = []
     for line in _rows("wwsh provision list", status, output):
         name, vnfs, bootstrap, files = _fields(line, 4, "wwsh provision list")
-        found.append(ProvisionRow(name, _plain(vnfs), _plain(bootstrap), _plain(files)))
+        found.append(ProvisionRow(_node(name), _plain(vnfs), _plain(bootstrap), _plain(files)))
     return tuple(found)
 
 
@@ -180,7 +185,7 @@ def blocks(output: str) -> dict[str, dict[str, str]]:
 
 def _printed(command: str, name: str) -> Callable[[int, str], dict[str, str]]:
     def parse(status: int, output: str) -> dict[str, str]:
-        found = blocks(output).get(name)
+        found = {_node(title): block for title, block in blocks(output).items()}.get(name)
         if found is None:
             raise FactError(f"`{command}` shows no {name}", status, output)
         return {key: _plain(value) for key, value in found.items()}

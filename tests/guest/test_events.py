@@ -137,9 +137,9 @@ def test_new_nodes_get_the_defaults_of_node_conf(sms: Sms) -> None:
     sms.must("node", "new", "c[1-2]", "-I", "172.16.1.1", "-g", "a", "-G", "192.0.2.8")
     shown = sms.must("node", "print", "c2")
     for row in ("GROUPS           = a,x,y", "CLUSTER          = k", "eth0.IPADDR      = 172.16.1.2"):
-        assert f"c2: {row}\n" in shown
+        assert f"c2.k: {row}\n" in shown
     for row in ("eth0.NETMASK     = 255.255.0.0", "eth0.GATEWAY     = 192.0.2.8"):
-        assert f"c2: {row}\n" in shown
+        assert f"c2.k: {row}\n" in shown
     for name in ("c1", "c2"):
         sms.must("node", "set", name, "-H", "52:54:00:00:00:01")
 

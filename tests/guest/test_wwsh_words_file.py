@@ -151,3 +151,42 @@ def test_sync_with_overwrite_also_reads_mode_and_owner(sms: Sms) -> None:
     sms.must("file", "sync", "--over", "x")
     assert sms.values("x", Kind.FILE)["MODE"] == "0755"
     assert sms.values("x", Kind.FILE)["UID"] == str(os.getuid())
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("n[1-3]", ["n1", "n2", "n3"]),
+        ("n[01,03]x m", ["m", "n01x", "n03x"]),
+        ("n --name=m", ["m"]),
+    ],
+)
+def test_new_names(sms: Sms, words: str, names: list[str]) -> None:
+    """Cli/File.pm expands brackets for `new`, too, and gives the new file the name of --name."""
+    sms.must("file", "new", *words.split())
+    found = [line.split(":")[0].strip() for line in sms.must("file", "list").splitlines()]
+    assert [name for name in found if name != "dynamic_hosts"] == names
+
+
+def test_new_gives_one_name_to_one_file_only(sms: Sms) -> None:
+    done = sms.wwsh("file", "new", "a", "b", "--name=c")
+    assert (done.status, done.err) == (1, "ERROR:  Option --name works with one file only\n")
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown", "letters"),
+    [
+        ("4755", "4755", "rwsr-xr-x"),
+        ("4644", "4644", "rwSr--r--"),
+        ("2755", "2755", "rwxr-sr-x"),
+        ("1777", "1777", "rwxrwxrwt"),
+        ("1666", "1666", "rw-rw-rwT"),
+        ("0600", "0600", "rw-------"),
+        ("UNDEF", "0640", "rw-r-----"),
+    ],
+)
+def test_modes_as_file_pm_shows_them(sms: Sms, mode: str, shown: str, letters: str) -> None:
+    sms.add(FILE)
+    sms.must("-y", "file", "set", "f", f"--mode={mode}")
+    assert f"MODE             = {shown}\n" in sms.must("file", "print", "f")
+    assert sms.must("file", "list", "f").split()[2] == letters

@@ -230,3 +230,23 @@ def test_flags_in_one_word(sms: Sms) -> None:
     assert sms.must("-qy", "node", "list", "c1").splitlines()[0].startswith("c1")
     assert sms.must("node", "list", "-yqv", "c1").splitlines()[0].startswith("c1")
     assert sms.must("node", "list", "-1", "--quie").split() == ["c1"]
+
+
+def test_listings_show_the_most_complete_name(sms: Sms) -> None:
+    """Node.pm (name) gives it where one word is wanted; `list -1` shows the node name alone."""
+    sms.add(NODE.put("NAME", ("c1", "c1.alpha", "c1.alpha.d.e")))
+    for words in ("node list", "provision list"):
+        assert sms.must(*words.split()).splitlines()[-1].split()[0] == "c1.alpha.d.e"
+    for words in ("node print c1", "provision print c1"):
+        title, *rows = sms.must(*words.split()).splitlines()
+        assert title.startswith("#### c1.alpha.d.e ###")
+        assert {row.split(":")[0].strip() for row in rows} == {"c1.alpha.d.e"}
+    assert sms.must("node", "list", "-1").split() == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("hwaddr_list", MAC), ("ipaddr_list", "172.16.1.1"), ("netdevs_list", "eth0")]
+)
+def test_object_print_of_lists_over_all_devices(sms: Sms, field: str, value: str) -> None:
+    sms.add(NODE)
+    assert sms.must("object", "print", "c1", "-p", field).strip() == value

@@ -96,7 +96,7 @@ def test_object_print_of_one_field(sms: Sms, fields: str, shown: str) -> None:
 def test_object_print_all_shows_the_devices_and_private_keys_only_on_request(sms: Sms) -> None:
     sms.add(NODE)
     plain, long = (sms.must(*words, "object", "print", "-p", ":all").splitlines() for words in ((), ("-v",)))
-    assert plain[0] == "#### node c1 " + "#" * 66
+    assert plain[0] == "#### node c1.alpha.d.e " + "#" * 56
     assert plain[1] == "       1: NAME       = c1,c1.alpha,c1.alpha.d.e"
     assert "       1: NETDEVS    = ObjectSet" in plain
     assert "            NETDEVS.eth0.IPADDR       = 172.16.1.1" in plain

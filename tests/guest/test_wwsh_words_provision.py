@@ -84,6 +84,9 @@ ROWS: list[tuple[str, Want]] = [
     ("--kargs=a=1", {"KARGS": ("a=1",)}),
     *((f"--kargs={word}", {"KARGS": CLEARED}) for word in ALL_UNDEF),
     ("-V image", {"VNFSID": "4"}),
+    ("--vnfs=im*", {"VNFSID": "4"}),
+    ("--vnfs=/i.+e/", {"VNFSID": "4"}),
+    ("--bootstrap=imag?", {"BOOTSTRAPID": "5"}),
     *((f"--vnfs={word}", {"VNFSID": CLEARED}) for word in ALL_UNDEF),
     ("-b image", {"BOOTSTRAPID": "5"}),
     *((f"--bootstrap={word}", {"BOOTSTRAPID": CLEARED}) for word in ALL_UNDEF),
@@ -147,4 +150,4 @@ def test_a_word_that_seems_on_is_off_and_warned_of(cluster: Sms, word: str) -> N
 def test_print_shows_ucode_as_a_truth_value(cluster: Sms) -> None:
     for word, shown in (("1", "TRUE"), ("0", "FALSE"), ("UNDEF", "UNDEF")):
         cluster.must("provision", "set", "c1", f"--ucode={word}")
-        assert f"c1: UCODE            = {shown}\n" in cluster.must("provision", "print", "c1")
+        assert f"c1.alpha.d.e: UCODE            = {shown}\n" in cluster.must("provision", "print", "c1")

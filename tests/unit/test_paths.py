@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,3 +85,19 @@ def test_locks_of_an_accounts_own_engine_are_where_that_engine_is_looked_for(tmp
     assert account_locks(runtime | {"XDG_STATE_HOME": "/other"}) == account_locks(runtime)
     gone = runtime | {"XDG_RUNTIME_DIR": str(tmp_path / "gone")}
     assert account_locks(gone) == Path("/home/me/.cache/rackling/locks")
+
+
+def test_a_folder_that_is_a_link_to_nowhere_is_named(tmp_path: Path) -> None:
+    """A home folder on a disk that is not mounted."""
+    link = tmp_path / "home"
+    link.symlink_to(tmp_path / "unmounted")
+    for wanted in (link, link / ".local" / "share" / "rackling"):
+        with pytest.raises(NotADirectoryError) as caught:
+            private_folder(wanted)
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOTDIR, str(link))
+
+
+def test_a_file_system_that_takes_no_folders_is_named() -> None:
+    with pytest.raises(PermissionError) as caught:
+        private_folder(Path("/proc/rackling-none/x"))
+    assert caught.value.filename == "/proc/rackling-none"

@@ -35,7 +35,9 @@ def rows(system: System, module: str, nodes: Sequence[str]) -> Rows:
     for line in run(system, module, "print", *nodes).splitlines():
         match = _ROW.fullmatch(line.rstrip())
         if match:
-            found.setdefault(match[1], {})[match[2]] = "" if match[3] == NONE else match[3]
+            # Node.pm (name) adds cluster and domain; the node's own name holds no dot.
+            node = match[1].partition(".")[0]
+            found.setdefault(node, {})[match[2]] = "" if match[3] == NONE else match[3]
     if nodes and not found:
         raise NodeImageError(UNKNOWN, f"Warewulf has no node {' '.join(nodes)}", hint="wwsh node list")
     return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lab.guest.system import System
 from lab.guest.warewulf import contents, file_editing
-from lab.guest.warewulf.lookup import select
+from lab.guest.warewulf.lookup import expand, select
 from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed, parse
 from lab.guest.warewulf.session import Session, change_line, title_line
@@ -69,7 +69,6 @@ SHAPES = {
 ORIGIN = re.compile(r"^[A-Za-z0-9_./ |;-]+$")
 """The patterns of Cli/File.pm (exec), and that paths are absolute, as File.pm's path wants it."""
 NAMELESS = "A file must have a name; UNDEF is none"
-PERMISSIONS = "rwxrwxrwx"
 
 
 def run(session: Session, words: Sequence[str]) -> bool:
@@ -176,6 +175,11 @@ def _source(system: System, given: str) -> str:
 def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
     if not names:
         return session.error("USAGE: wwsh file new NAME ...")
+    names = expand(names)
+    if parsed.has("name"):
+        if len(names) > 1:
+            return session.error("Option --name works with one file only")
+        names = [parsed.one("name")]
     origins = _origins(parsed)
     content, missing = contents.from_origins(session.system, origins)
     for problem in missing:
@@ -189,7 +193,7 @@ def _new(session: Session, parsed: Parsed, names: Sequence[str]) -> bool:
             return session.error(f'File "{name}" already exists\nhint: wwsh file set {name} ...')
     with session.store.transaction():
         for name in names:
-            record = Record(Kind.FILE, {"NAME": name, "MODE": "0644", "UID": "0", "GID": "0"})
+            record = Record(Kind.FILE, {"NAME": name, "MODE": contents.DEFAULT_MODE, "UID": "0", "GID": "0"})
             for key, value in {**_attributes(parsed), "NAME": name}.items():
                 record = record.put(key, value)
             contents.save(session.store, record.put("ORIGIN", origins), content)
@@ -285,9 +289,9 @@ def _list(session: Session, parsed: Parsed, records: list[Record]) -> bool:
 
 
 def _permissions(record: Record) -> str:
-    bits = int(record.one("MODE", "0"), 8)
-    letters = [letter if bits >> (8 - n) & 1 else "-" for n, letter in enumerate(PERMISSIONS)]
-    return contents.LETTERS.get(record.one("FILETYPE"), "") + "".join(letters)
+    # File.pm (modestring) shows the bits for set-uid, set-gid and sticky as `ls` does.
+    bits = int(record.one("MODE", contents.DEFAULT_MODE), 8)
+    return contents.LETTERS.get(record.one("FILETYPE"), "") + stat.filemode(bits)[1:]
 
 
 def _owner(record: Record) -> str:
@@ -312,5 +316,6 @@ def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
         session.notice(title_line(record.name))
         session.row(f"{record.name:<16}: {'ID':<16} = {record.id}")
         for key in keys:
-            session.row(f"{record.name:<16}: {key:<16} = {record.one(key, UNDEF)}")
+            default = contents.DEFAULT_MODE if key == "MODE" else UNDEF
+            session.row(f"{record.name:<16}: {key:<16} = {record.one(key, default)}")
     return True

@@ -194,7 +194,7 @@ def _unique(session: Session, nodes: Sequence[Record], what: str) -> bool:
 
 
 def _delete(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
-    lines = [change_line("DEL", f"NODE {node.name}").rstrip() for node in nodes]
+    lines = [change_line("DEL", f"NODE {node.full_name}").rstrip() for node in nodes]
     if not session.proceed(len(nodes), "node(s)", lines):
         return False
     with session.store.transaction():
@@ -240,16 +240,16 @@ def _list(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     session.notice("=" * 80)
     for node in nodes:
         addresses = ",".join(node.ipaddrs) or UNDEF, ",".join(node.hwaddrs) or UNDEF
-        columns = shortened(node.name, 19), shortened(node.one("GROUPS", UNDEF), 19), *addresses
+        columns = shortened(node.full_name, 19), shortened(node.one("GROUPS", UNDEF), 19), *addresses
         session.row("{:<19} {:<19} {:<19} {:<19}".format(*columns))
     return True
 
 
 def _print(session: Session, parsed: Parsed, nodes: list[Record]) -> bool:
     for node in nodes:
-        session.notice(title_line(node.name))
+        session.notice(title_line(node.full_name))
         for key, value in _rows(node):
-            session.row(print_line(node.name, key, value or UNDEF))
+            session.row(print_line(node.full_name, key, value or UNDEF))
     return True
 
 

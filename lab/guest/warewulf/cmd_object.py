@@ -78,7 +78,7 @@ def _print(session: Session, parsed: Parsed, records: list[Record]) -> bool:
     fields = parsed.listed("print") or ("name", "_type")
     if fields[0] == ":all":
         for record in records:
-            session.notice(title_line(f"{record.kind.value} {record.name}"))
+            session.notice(title_line(f"{record.kind.value} {record.full_name}"))
             for line in object_fields.lines(record, private=session.flags.verbose or session.flags.debug):
                 session.row(line)
     else:

@@ -107,7 +107,7 @@ def _list(session: Session, nodes: list[Record]) -> None:
     session.notice("=" * 80)
     for node in nodes:
         columns = (
-            shortened(node.name, 19),
+            shortened(node.full_name, 19),
             shortened(names.of(Kind.VNFS, node.one("VNFSID")), 15),
             shortened(names.of(Kind.BOOTSTRAP, node.one("BOOTSTRAPID")), 21),
             shortened(names.files(node), 21),
@@ -119,9 +119,9 @@ def _print(session: Session, nodes: list[Record]) -> None:
     names = _Names(session)
     default = conf.read(session.system, "provision.conf").one("default kargs", DEFAULT_KARGS)
     for node in nodes:
-        session.notice(title_line(node.name))
+        session.notice(title_line(node.full_name))
         for key, value in _rows(node, names, default):
-            session.row(print_line(node.name, key, value))
+            session.row(print_line(node.full_name, key, value))
 
 
 def _rows(node: Record, names: _Names, kargs: str) -> list[tuple[str, str]]:

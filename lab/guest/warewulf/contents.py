@@ -13,6 +13,8 @@ from lab.guest.warewulf.store import Store
 _SHEBANGS = ((b"bash", "bash"), (b"perl", "perl"), (b"python", "python"), (b"/sh", "shell"))
 _TYPES = {stat.S_IFLNK: "link", stat.S_IFDIR: "directory", stat.S_IFBLK: "block", stat.S_IFCHR: "character",
           stat.S_IFIFO: "fifo"}  # fmt: skip
+DEFAULT_MODE = "0640"
+"""The mode of a file object that has none, as File.pm (mode) gives it."""
 LETTERS = {"link": "l", "directory": "d", "block": "b", "character": "c", "fifo": "p"}
 """The letters that mark types other than plain files in the answer of `WW/file`."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.guest.system import System
 from lab.guest.warewulf import images, neighbours, render
-from lab.guest.warewulf.contents import LETTERS
+from lab.guest.warewulf.contents import DEFAULT_MODE, LETTERS
 from lab.guest.warewulf.model import Kind, Record
 from lab.guest.warewulf.store import NUMBER, Store
 
@@ -160,7 +160,7 @@ def _listed(record: Record) -> str:
     path, name = record.one("PATH"), re.sub(r"[^\x21-\x7e]", "_", record.name)
     if not path.startswith("/") or not path.isprintable() or "/../" in f"{path}/":
         return ""
-    mode = LETTERS.get(record.one("FILETYPE"), "") + f"{int(record.one('MODE', '0644'), 8):04o}"
+    mode = LETTERS.get(record.one("FILETYPE"), "") + f"{int(record.one('MODE', DEFAULT_MODE), 8):04o}"
     owner = f"{int(record.one('UID', '0'))} {int(record.one('GID', '0'))}"
     return f"{record.id} {name} {owner} {mode} {record.timestamp} {path}\n"
 

@@ -91,6 +91,11 @@ class Record:
         """The name to show: the first one if a node has several."""
         return (self.many("NAME") or ("",))[0]
 
+    @property
+    def full_name(self) -> str:
+        """The most complete name, with a node's cluster and domain: what Node.pm (name) gives as one word."""
+        return (self.many("NAME") or ("",))[-1]
+
     def put(self, key: str, value: Value) -> Record:
         """A copy of the object with a key set, or without the key if the value is empty."""
         values = dict(self.values)

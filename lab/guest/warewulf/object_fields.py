@@ -29,7 +29,8 @@ def _referred(session: Session, record: Record, key: str, kind: Kind) -> str:
 
 
 def _of_devices(record: Record, key: str) -> list[str]:
-    key = key.removeprefix("NETDEVS.").lstrip("_")
+    # Node.pm has methods hwaddr_list, ipaddr_list and netdevs_list.
+    key = key.removeprefix("NETDEVS.").lstrip("_").removesuffix("_LIST")
     if key == "NETDEVS":
         return [device.name for device in record.netdevs]
     name, dot, field = key.partition(".")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from lab.guest.warewulf import filesystem, truth
 from lab.guest.warewulf.edits import Edit, setting
 from lab.guest.warewulf.errors import WarewulfError
-from lab.guest.warewulf.lookup import pattern
+from lab.guest.warewulf.lookup import pattern, select
 from lab.guest.warewulf.model import UNDEF, Kind, Record, cleared
 from lab.guest.warewulf.options import Option, Parsed
 from lab.guest.warewulf.session import Session, change_line
@@ -77,7 +77,8 @@ def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
     if cleared(name):
         yield setting(_undef_line(key.upper()), f"{key.upper()}ID", "")
         return
-    found = session.store.named(kind, name)
+    # Cli/Provision.pm (exec) looks the name up as any other, so wildcards work; the first object counts.
+    found = next(iter(select(session.store.records(kind), [name])), None)
     if found is None:
         session.error(f"No {label} named: {name}")
         return
@@ -86,7 +87,7 @@ def _reference(session: Session, parsed: Parsed, nodes: Sequence[Record], key: s
         if theirs and ours and theirs != ours:
             session.error(f"{label} {name}: ARCH ({theirs}) does not match node ARCH ({ours}), skipping!")
             return
-    yield setting(_set_line(key.upper(), name), f"{key.upper()}ID", str(found.id))
+    yield setting(_set_line(key.upper(), found.name), f"{key.upper()}ID", str(found.id))
 
 
 def _switch(session: Session, parsed: Parsed, nodes: Sequence[Record], key: str) -> Iterator[Edit]:

@@ -195,6 +195,14 @@ def test_node_list() -> None:
         warewulf.node_list.parse(1, "ERROR:  Could not open the datastore\n")
 
 
+def test_nodes_that_wwsh_shows_with_cluster_and_domain() -> None:
+    head = "NAME GROUPS IPADDR HWADDR\n" + "=" * 80
+    (row,) = warewulf.node_list.parse(0, f"{head}\nc1.alpha.d.e UNDEF 172.16.1.1 52:54:00:aa:bb:01\n")
+    assert row.name == "c1"
+    printed = "#### c1.alpha.d.e ####\n   c1.alpha.d.e: CLUSTER          = alpha\n"
+    assert warewulf.node_print("c1").parse(0, printed) == {"CLUSTER": "alpha"}
+
+
 def test_node_print() -> None:
     found = read(warewulf.node_print("login"), "wwsh-node-print", status=1)
     assert (found["eth0.HWADDR"], found["eth1.IPADDR"]) == ("52:54:00:4f:0e:fd", "203.0.113.11")
