@@ -135,7 +135,7 @@ def test_wheels_become_a_virtual_environment(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(environments, "run", pip)
     environment = recipe.Environment(
-        "x-environment", tmp_path / "pins.txt", "3.13", "/opt", "0" * 12, ("share/hub",)
+        "x-environment", tmp_path / "pins.txt", "3.13", "/opt", "0" * 12, without=("share/hub",)
     )
     old = tmp_path / f"x-environment-{'1' * 12}.tar"
     old.touch()
