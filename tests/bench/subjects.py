@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from tests.bench.bed import LAB, Bed
 from tests.bench.figures import Figure, ratio
+from tests.bench.pipeline import BASELINE, nodeimage_pack, rollout_wave, runner_push
 from tests.bench.rollout import rollout_plan
 
 Subject = Callable[[Bed], list[Figure]]
@@ -21,7 +22,6 @@ Subject = Callable[[Bed], list[Figure]]
 CROWD = 10
 COPIED = 256  # MiB
 VNFS = 'CHROOT=/opt/ohpc/admin/images/debian13; wwvnfs --chroot "$CHROOT" '
-BASELINE = "cd /opt/ohpc/admin/images/debian13 && find . | cpio --quiet -o -H newc | gzip -6 | cat"
 
 
 def help_text(bed: Bed) -> list[Figure]:
@@ -172,9 +172,12 @@ SUBJECTS: tuple[Subject, ...] = (
     up_again,
     status,
     vnfs,
+    nodeimage_pack,
+    rollout_wave,
     check,
     resets,
     copies,
     memory,
     crowd,
+    runner_push,
 )
