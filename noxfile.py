@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -52,11 +53,11 @@ FLAWED = ("exercises/rolling_reboot/files/rolling-check",)
 QUICK = ("--quick",)
 CI_STEPS: dict[str, tuple[str, ...]] = {
     "lint": (),
-    "tests": (),
-    "guest": (),
     "slurm_zipapp": (),
     "nodeimage_zipapp": (),
     "images": (),
+    "tests": (),
+    "guest": (),
     "slurm": QUICK,
     "portal": QUICK,
     "web": QUICK,
@@ -69,10 +70,12 @@ CI_STEPS: dict[str, tuple[str, ...]] = {
     "bench": QUICK,
     "record": QUICK,
     "firstrun": (),
-    "machines": (),
+    "machines": QUICK,
     "machines_contract": QUICK,
 }
 """What `ci` runs, in this order, and the arguments for a session that takes long otherwise."""
+COMPUTING, WAITING = ("tests", "guest"), ("slurm", "portal", "web", "pipeline")
+"""`ci` runs the sessions that mostly wait for Slurm, one after the other, beside those that only compute."""
 NOT_IN_CI = {
     "docs": "it writes the references, and a test of `tests` compares them",
     "lock": "it renews what CI installs from, and a test of `tests` compares it with pyproject.toml",
@@ -306,7 +309,10 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def machines(session: nox.Session) -> None:
-    """Boots a small lab of virtual machines and proves two exercises there; the rest is `exercises`'s."""
+    """Boots a small lab of virtual machines and proves two exercises there; the rest is `exercises`'s.
+
+    `-- --quick` proves one of the two, in turn by day (LAB_TEST_DAY repeats a day's).
+    """
     need_machines(session)
     pytest(session, "tests/machines", "--durations=0")
 
@@ -488,7 +494,7 @@ class Step:
 @nox.session
 def ci(session: nox.Session) -> None:
     """What `./quickstart test` runs: the sessions that take minutes, then a table."""
-    done = [run_step(name) for name in (*session.posargs,) or CI_STEPS]
+    done = run_steps((*session.posargs,) or tuple(CI_STEPS))
     width = max(len(step.name) for step in done)
     print(f"\n{'session'.ljust(width)}  outcome     seconds")
     for step in done:
@@ -501,9 +507,29 @@ def ci(session: nox.Session) -> None:
         session.error(f"{', '.join(failed)} failed; run one again with: .venv/bin/nox -s {failed[0]}")
 
 
-def run_step(name: str) -> Step:
-    """Runs one session in a process of its own, so that the next ones run whatever happens."""
-    print(f"\n=== {name} ===", flush=True)
+def run_steps(names: Sequence[str]) -> list[Step]:
+    """Runs the sessions, and tells how each ended in the order of their names."""
+    beside = [name for name in names if name in WAITING] if {*COMPUTING} <= {*names} else []
+    done: list[Step] = []
+    with ThreadPoolExecutor(max_workers=1) as lane:
+        waiting: list[Future[Step]] = []
+        for name in names:
+            if name == COMPUTING[0]:
+                waiting = [lane.submit(run_step, one, live=False) for one in beside]
+            if name not in beside:
+                done.append(run_step(name))
+            if name == COMPUTING[-1]:
+                done += [one.result() for one in waiting]
+    return done
+
+
+def run_step(name: str, *, live: bool = True) -> Step:
+    """Runs one session in a process of its own, so that the next ones run whatever happens.
+
+    What it says is shown at once, or, if not `live`, whole at its end.
+    """
+    if live:
+        print(f"\n=== {name} ===", flush=True)
     start = time.monotonic()
     env = {**os.environ, "LAB_TEST_NO_SKIP": "1"}
     report = ROOT / ".nox" / f"{name}.json"
@@ -517,9 +543,12 @@ def run_step(name: str) -> Step:
     ):
         assert running.stdout is not None
         while piece := os.read(running.stdout.fileno(), 1 << 16):
-            sys.stdout.buffer.write(piece)
-            sys.stdout.flush()
+            if live:
+                sys.stdout.buffer.write(piece)
+                sys.stdout.flush()
             copy.write(piece)
+    if not live:
+        print(f"\n=== {name} ===\n{output_of(name).read_text(errors='replace')}", flush=True)
     code = running.returncode
     skipped = report.exists() and '"skipped"' in report.read_text(encoding="utf-8")
     outcome = "failed" if code else "skipped" if skipped else "passed"
