@@ -879,7 +879,7 @@ def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
     [
         (True, False, "all are up to date"),
         (False, False, "all are up to date"),
-        (False, True, 'outdated, and labs that are made of them are refused: sms-nobody'),
+        (False, True, "outdated, and labs that are made of them are refused: sms-nobody"),
     ],
 )
 def test_doctor_and_images_ls_name_outdated_images_of_nobody(
