@@ -128,7 +128,7 @@ def _images(app: App) -> Finding:
     found = images_of(app.backend).inventory(optional=True)
     missing = [record.name for record in found if record.needed and not record.built]
     outdated = [record.name for record in found if record.variant and record.outdated]
-    lists = (("not built", missing), ('outdated, and labs with trust = "nobody" are refused', outdated))
+    lists = (("not built", missing), ("outdated, and labs that are made of them are refused", outdated))
     evidence = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists if names)
     fix = " ".join(["lab --backend", app.backend.name, "images build", *outdated])
     return Finding("images", not evidence, evidence or "all are up to date", fix)

@@ -77,7 +77,8 @@ def inventory(store: DiskStore, *, optional: bool = False) -> tuple[pipeline.Ima
     found = []
     for wanted in map(recipe, names(optional=optional)):
         size, created = store.look(wanted.name, wanted.key)
-        found.append(pipeline.ImageRecord(f"{wanted.name} (disk)", wanted.key, size > 0, size, created))
+        name, needed = f"{wanted.name} (disk)", wanted.default
+        found.append(pipeline.ImageRecord(name, wanted.key, size > 0, size, created, needed=needed))
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ class ImageRecord:
     created: str
     outdated: bool = False  # not built, and labs would be made of what an earlier recipe built
     needed: bool = True  # by every lab
-    variant: bool = False  # of an image that labs need; labs with `trust = "nobody"` are made of it
+    variant: bool = False  # of an image that labs need; some labs are made of it instead
 
 
 def inventory(store: ImageStore, *, optional: bool = False) -> tuple[ImageRecord, ...]:

@@ -858,7 +858,7 @@ def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
     disk = tmp_path / "engine"
     disk.mkdir()
     unbuilt = [ImageRecord(name, "c0ffee", built=False, size=0, created="") for name in ("disk", "image")]
-    monkeypatch.setattr("lab.images.disk.inventory", lambda _store: unbuilt[:1])
+    monkeypatch.setattr("lab.images.disk.inventory", lambda _store, **_: unbuilt[:1])
     monkeypatch.setattr("lab.images.pipeline.inventory", lambda _store, **_: unbuilt[1:])
     monkeypatch.setattr(
         "shutil.disk_usage", lambda path: SimpleNamespace(free=2**30 if Path(path) == disk else 2**40)
@@ -879,7 +879,7 @@ def test_doctor_looks_at_the_disk_and_the_images_of_the_backend(
     [
         (True, False, "all are up to date"),
         (False, False, "all are up to date"),
-        (False, True, 'outdated, and labs with trust = "nobody" are refused: sms-nobody'),
+        (False, True, "outdated, and labs that are made of them are refused: sms-nobody"),
     ],
 )
 def test_doctor_and_images_ls_name_outdated_images_of_nobody(
