@@ -40,8 +40,7 @@ esac""",
     [ -z "$reason" ] || sed -Ei "/^NodeName=($names) /s/\$/Reason=$reason [$now]/" "$NODE/nodes" ;;
 *) grep -q UP "$NODE/ping" && cat "$NODE/nodes" ;;
 esac""",
-    "squeue": r"""for format; do sep=${format%%"%i"*}; done
-cat "$NODE/queue" 2>/dev/null | sed "s/^/$sep/;s/\t/$sep/g;s/\$/$sep/" """,
+    "squeue": r"""for s; do s=${s%%"%i"*}; done; sed "s/^/$s/;s/\t/$s/g;s/\$/$s/" "$NODE/queue" 2>&-""",
     "journalctl": 'echo "journal of $NODE: $*"',
 }
 # The shell in front is the client; the one behind it is what `enter` leaves in a node.
