@@ -104,4 +104,11 @@ class EarlyQuestions:
 
 
 def _detail(reading: Reading) -> str:
-    return f"{reading.probe}: {reading.evidence}" if reading.evidence else reading.probe
+    """What is; and what is awaited, if that is something else."""
+    from lab.cluster.readiness import IN_SLURM, ProbeResult
+
+    if not reading.evidence:
+        return reading.probe
+    if reading.answer is ProbeResult.YES or reading.probe == IN_SLURM:
+        return f"{reading.probe}: {reading.evidence}"
+    return f"{reading.evidence} (awaited: {reading.probe})"

@@ -97,7 +97,7 @@ def machine(tmp_path: Path) -> Machine:
     (made.checkout / "quickstart").write_text(script)
     (made.checkout / "pyproject.toml").write_text("one")
     (made.checkout / "requirements").mkdir()
-    (made.checkout / "requirements" / "lab.txt").write_text("one")
+    (made.checkout / "requirements" / "class.txt").write_text("one")
     (tmp_path / "inotify").write_text("8192")
     for name in (
         "docker",
@@ -235,7 +235,7 @@ def test_libraries_are_installed_by_their_hashes_alone(machine: Machine) -> None
         line.removeprefix("--disable-pip-version-check ") for line in installs(machine)[0].split("; ")
     )
     assert build == "install --require-hashes -r requirements/build.txt"
-    assert libraries == "install --require-hashes --no-build-isolation -r requirements/lab.txt"
+    assert libraries == "install --require-hashes --no-build-isolation -r requirements/class.txt"
     assert own == f"install --no-deps --no-build-isolation -e {machine.checkout}"
 
 
@@ -245,7 +245,7 @@ def test_second_run_installs_nothing_again(machine: Machine) -> None:
     assert len(installs(machine)) == 1
 
 
-@pytest.mark.parametrize("file", ["pyproject.toml", "requirements/lab.txt"])
+@pytest.mark.parametrize("file", ["pyproject.toml", "requirements/class.txt"])
 def test_changed_dependencies_are_installed(machine: Machine, file: str) -> None:
     machine.run("-y")
     (machine.checkout / file).write_text("two")

@@ -275,7 +275,8 @@ def test_status_shows_what_each_node_waits_for(up: Desk) -> None:
     assert re.search(
         r"^c1 +compute +on +init +set by operator +in Slurm: idle\+drain: fan$", text, re.MULTILINE
     )
-    assert re.search(r"^g2 +compute +off +off +not yet +chassis is on: its power is off$", text, re.MULTILINE)
+    off = r"^g2 +compute +off +off +not yet +its power is off \(awaited: chassis is on\)$"
+    assert re.search(off, text, re.MULTILINE)
     assert re.search(r"^login +login +on +pxe +ready +waits in its PXE loop", text, re.MULTILINE)
     rows = {row["node"]: row for row in up.json("status")["nodes"]}
     assert (rows["g2"]["power"], rows["g2"]["answer"]) == ("off", "no")
