@@ -135,10 +135,11 @@ def need_machines(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "images", "build")
 
 
-def need_browser(session: nox.Session) -> None:
-    """Skips, saying so, where there is no browser that a program can lead."""
-    if not all(shutil.which(program) for program in ("chromium", "chromedriver")):
-        missing(session, "no browser for tests here", "sudo apt-get install chromium chromium-driver")
+def need_browser(session: nox.Session, *more: str) -> None:
+    """Skips, saying so, where there is no browser that a program can lead, or no other program named."""
+    if lacking := [name for name in ("chromium", "chromedriver", *more) if shutil.which(name) is None]:
+        remedy = " ".join(("sudo apt-get install chromium chromium-driver", *more))
+        missing(session, f"no {' and no '.join(lacking)} here", remedy)
 
 
 def prove(session: nox.Session, *options: str) -> None:
@@ -442,10 +443,7 @@ def portal(session: nox.Session) -> None:
 @nox.session
 def web(session: nox.Session) -> None:
     """The learner's page in Debian's chromium on a real lab; `-- --quick`: without an engine."""
-    if lacking := [name for name in ("chromium", "chromedriver", "npm") if shutil.which(name) is None]:
-        missing(
-            session, f"no {' and no '.join(lacking)} here", "apt-get install chromium chromium-driver npm"
-        )
+    need_browser(session, "npm")
     if QUICK[0] not in session.posargs:
         need_images(session)
     pytest(session, "tests/web", "--timeout=1200", "--durations=5")
@@ -494,12 +492,14 @@ class Step:
 @nox.session
 def ci(session: nox.Session) -> None:
     """What `./quickstart test` runs: the sessions that take minutes, then a table."""
+    start = time.monotonic()
     done = run_steps((*session.posargs,) or tuple(CI_STEPS))
+    seconds = time.monotonic() - start  # less than the sum: some run beside others
     width = max(len(step.name) for step in done)
     print(f"\n{'session'.ljust(width)}  outcome     seconds")
     for step in done:
         print(f"{step.name.ljust(width)}  {step.outcome:<8}  {step.seconds:9.1f}")
-    print(f"{'all'.ljust(width)}  {'':<8}  {sum(step.seconds for step in done):9.1f}", flush=True)
+    print(f"{'all'.ljust(width)}  {'':<8}  {seconds:9.1f}", flush=True)
     failed = [step.name for step in done if step.outcome == "failed"]
     for name in failed:
         print(f"\n=== {name} failed; its closing lines once more ===\n{closing_lines(name)}", flush=True)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.checks import NO_ROOM, ClusterView, check, failed, trial
+from lab.checks import MARK, NO_ROOM, ClusterView, check, failed, trial, trial_parts
 from lab.facts.fact import Fact, FactError
 
 REPOSITORY = "/srv/git/burnin.git"
 RELEASES = "/srv/images/burnin"
 UNTESTED = "refs/lesson/untested"
 STAMP = "/etc/image-release"
-MARK = "@@trial"
 SECONDS = 150.0
 # The failing test comes first: a pipeline that asks for the last one's status only has an open gate, too.
 PUSHES = f"""\
@@ -55,22 +54,19 @@ class Push:
 
 
 def _pushes(status: int, output: str) -> dict[str, Push]:
-    parts: dict[str, list[str]] = {}
-    here: list[str] = []
-    for line in output.splitlines():
-        if line.startswith(MARK):
-            here = parts.setdefault(line.removeprefix(MARK).strip(), [])
-        else:
-            here.append(line.removeprefix("remote: ").strip())
-    if status == NO_ROOM or "clone" not in parts:
+    found = {
+        name: [line.removeprefix("remote: ").strip() for line in lines]
+        for name, lines in trial_parts(output).items()
+    }
+    if status == NO_ROOM or "clone" not in found:
         raise RuntimeError(f"the trial ended with status {status}: {output[-400:]}")
-    if "bad-here" not in parts:
+    if "bad-here" not in found:
         raise FactError(f"no push to {REPOSITORY} is possible", 1, output)
-    text = {name: "\n".join(lines).strip() for name, lines in parts.items()}
+    text = {name: "\n".join(lines).strip() for name, lines in found.items()}
     return {
         name: Push(
             text[f"{name}-commit"],
-            "; ".join(parts[f"{name}-said"]),
+            "; ".join(found[f"{name}-said"]),
             bool(text[f"{name}-image"]),
             text[f"{name}-stamp"],
             text[f"{name}-here"],

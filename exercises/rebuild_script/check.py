@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.checks import ClusterView, check, failed, trial
+from lab.checks import MARK, ClusterView, check, failed, trial, trial_parts
 from lab.facts import warewulf
 from lab.facts.fact import Fact
 
 FOLDER = "/home/user1/rebuild_script"
 SCRIPT = f"{FOLDER}/rebuild.py"
-MARK = "@@trial"
 # The database, and everything else that wwsh writes, is below /etc, /srv and /var.
 TRIAL = f"""\
 dump() {{ echo "{MARK} $1"; (wwsh node print; wwsh provision print) | grep "=" | grep -v " ID  *="; }}
@@ -60,16 +59,10 @@ class Trial:
 
 
 def _trial(status: int, output: str) -> Trial:
-    parts: dict[str, list[str]] = {}
-    here: list[str] = []
-    for line in output.splitlines():
-        if line.startswith(MARK):
-            here = parts.setdefault(line.removeprefix(MARK).strip(), [])
-        else:
-            here.append(line)
-    if "not-executable" not in parts and "damaged" not in parts:
+    found = trial_parts(output)
+    if "not-executable" not in found and "damaged" not in found:
         raise RuntimeError(f"the trial ended with status {status}: {output[-400:]}")
-    return Trial("not-executable" not in parts, {name: tuple(lines) for name, lines in parts.items()})
+    return Trial("not-executable" not in found, {name: tuple(lines) for name, lines in found.items()})
 
 
 trials: Fact[Trial] = Fact(trial(TRIAL), _trial, f"sudo {SCRIPT}")

@@ -8,9 +8,10 @@ from lab.checks.exercise_files import packed_files
 from lab.checks.lasting import changed_since_packed, coming, given_files, require_packed, stands
 from lab.checks.next_boot import bootstrap_of, image_of, not_in_bootstrap, not_packed, one_for_each_vnfs
 from lab.checks.slurm_conf import require_both, require_partitions, require_settings, slurm_conf_of
-from lab.checks.trial import NO_ROOM, trial
+from lab.checks.trial import MARK, NO_ROOM, trial, trial_parts
 
 __all__ = [
+    "MARK",
     "NO_ROOM",
     "Check",
     "CheckFailedError",
@@ -39,4 +40,5 @@ __all__ = [
     "slurm_conf_of",
     "stands",
     "trial",
+    "trial_parts",
 ]

@@ -6,6 +6,8 @@ import shlex
 
 NO_ROOM = 70
 """The exit status if the node has no room for a trial."""
+MARK = "@@trial"
+"""Begins a line of a trial's output that names the part which follows."""
 # A mount namespace of its own, with an overlay on each folder: only the trial sees what is written there,
 # with sudo or without, and it is lost when the trial ends. Mounts inside are bound over the overlays.
 _ROOM = f"""\
@@ -28,3 +30,15 @@ def trial(script: str) -> str:
     /home and the other folders are the real ones: the script must not write there.
     """
     return f"unshare --mount --propagation private sh -c {shlex.quote(_ROOM + script)}"
+
+
+def trial_parts(output: str) -> dict[str, list[str]]:
+    """The lines of each part of a trial's output; what stands before the first part is left out."""
+    found: dict[str, list[str]] = {}
+    here: list[str] = []
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            here = found.setdefault(line.removeprefix(MARK).strip(), [])
+        else:
+            here.append(line)
+    return found

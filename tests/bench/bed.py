@@ -41,9 +41,9 @@ class Bed:
             raise BenchError(f"{' '.join(command)} ended with {done.returncode}:\n{words}")
         return done.stdout
 
-    def inside(self, node: str, script: str) -> str:
-        """Runs a shell script as root in a node."""
-        return self.run("shell", node, "-u", "root", "--", "sh", "-c", script)
+    def inside(self, node: str, script: str, *, user: str = "root") -> str:
+        """Runs a shell script in a node."""
+        return self.run("shell", node, "-u", user, "--", "sh", "-c", script)
 
     def timed(self, *arguments: str, statuses: Sequence[int] = (0,)) -> float:
         """Seconds of wall time that a lab command takes, its start-up included."""

@@ -89,7 +89,7 @@ def runner_push(bed: Bed) -> list[Figure]:
     subprocess.run([str(LAB), "images", "build", "runner"], stdout=subprocess.DEVNULL, check=True)
     bed.run("up", "-y", "--set", "runner.count=1")
     bed.inside("runner", "until grep -q ok /run/runner/ready; do sleep 0.2; done")
-    _as_user(bed, "rm -rf compute; git clone -q git@runner:compute.git")
+    bed.inside("sms", "rm -rf compute; git clone -q git@runner:compute.git", user="user1")
     _push(bed)  # installs the tree
 
     def once() -> float:
@@ -103,15 +103,12 @@ def runner_push(bed: Bed) -> list[Figure]:
 
 def _push(bed: Bed) -> None:
     line = f's/"A compute node[^ ]*/"A compute node,{time.time_ns()}/'
-    said = _as_user(
-        bed,
+    said = bed.inside(
+        "sms",
         f"cd compute && sed -i {shlex.quote(line)} compute/playbook.yml && "
         "git -c user.name=Ada -c user.email=ada@localhost commit -qam 'Another line' && "
         "git push -q origin HEAD:main 2>&1",
+        user="user1",
     )
     if "the SMS has compute" not in said or "passed after" not in said:
         raise BenchError(f"the pipeline did not pass:\n{said[-1500:]}")
-
-
-def _as_user(bed: Bed, script: str) -> str:
-    return bed.run("shell", "sms", "-u", "user1", "--", "sh", "-c", script)

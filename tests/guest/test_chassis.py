@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,94 @@ def test_no_other_child_stands_where_the_nodes_first_process_is_looked_for(tmp_p
     assert done == "joined\n"
     assert (tmp_path / "node/cgroup.procs").read_text().strip().isdigit()
     assert not (tmp_path / "forked").exists()
+
+
+class Chassis:
+    """A chassis whose power is on, without its firmware."""
+
+    def __init__(self, place: Path) -> None:
+        self.power, self.request, self.supervisor = place / "state", place / "request", place / "supervisor"
+        text = (CHASSIS / "power").read_text().replace("$STATE/power", str(self.power))
+        self.program = place / "power"
+        self.program.write_text(text.replace("$RUN", str(place)))
+        self.program.chmod(0o755)
+        self.power.write_text("on\n")
+
+    def press(self, button: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([self.program, button], env=os.environ | {"LAB_NODE": "c1"})
+
+    def boot(self) -> subprocess.Popen[str]:
+        """A system's first process, whose end its parent tells as a shell does: 128 and the signal."""
+        script = "sleep 20 & echo $$ >$0.new; mv $0.new $0; wait $!; echo $?"
+        return subprocess.Popen(
+            ["sh", "-c", script, self.supervisor],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+
+@pytest.fixture
+def chassis(tmp_path: Path) -> Chassis:
+    """No system runs yet."""
+    return Chassis(tmp_path)
+
+
+def wait_for(path: Path) -> None:
+    """Waits until a file is there and written."""
+    end = time.monotonic() + 10
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < end, f"no {path}"
+        time.sleep(0.01)
+
+
+def test_the_soft_button_asks_the_system_to_power_off(chassis: Chassis) -> None:
+    system = chassis.boot()
+    wait_for(chassis.supervisor)
+    assert chassis.press("soft").wait(10) == 0
+    assert system.communicate(timeout=10)[0] == f"{128 + 38}\n"
+    assert not chassis.request.exists()
+
+
+@pytest.mark.parametrize("button", ["soft", "off"])
+def test_between_two_boots_a_button_cuts_the_power(chassis: Chassis, button: str) -> None:
+    pressed = chassis.press(button)
+    wait_for(chassis.request)
+    system = chassis.boot()
+    assert system.communicate(timeout=10)[0] == f"{128 + 9}\n"
+    assert chassis.request.read_text() == "off\n"
+    assert pressed.poll() is None, "the firmware has not yet said that the power is off"
+    chassis.power.write_text("off\n")
+    assert pressed.wait(10) == 0
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_button_waits_for_no_boot_that_never_comes(chassis: Chassis, *, taken: bool) -> None:
+    """The firmware takes the request before it would boot, or the system has powered itself off meanwhile."""
+    pressed = chassis.press("soft")
+    wait_for(chassis.request)
+    if taken:
+        chassis.request.unlink()
+    chassis.power.write_text("off\n")
+    assert pressed.wait(10) == 0
+    assert not chassis.request.exists()
+
+
+def test_a_cycle_that_the_firmware_takes_between_two_boots_does_not_end_the_next_one(
+    chassis: Chassis,
+) -> None:
+    pressed = chassis.press("cycle")
+    wait_for(chassis.request)
+    assert chassis.request.read_text() == "on\n"
+    chassis.request.unlink()
+    assert pressed.wait(10) == 0
+
+
+@pytest.mark.parametrize("button", ["soft", "off"])
+def test_a_button_that_powers_off_does_nothing_while_the_power_is_off(chassis: Chassis, button: str) -> None:
+    chassis.power.write_text("off\n")
+    assert chassis.press(button).wait(10) == 0
+    assert not chassis.request.exists()
 
 
 def place_for(root: Path, path: str) -> subprocess.CompletedProcess[str]:

@@ -23,12 +23,17 @@ class Commit:
     @property
     def short(self) -> str:
         """The commit as people write it."""
-        return self.sha[:12] + ("-dirty" if self.sha.endswith("-dirty") else "")
+        return shortened(self.sha)
 
     @property
     def date(self) -> str:
         """The commit's time, in UTC."""
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.seconds))
+
+
+def shortened(sha: str) -> str:
+    """A commit as people write it, which is also the name of its release."""
+    return sha[:12] + ("-dirty" if sha.endswith("-dirty") else "")
 
 
 def given(sha: str, ref: str, seconds: str) -> Commit:

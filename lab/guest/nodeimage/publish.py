@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from lab.guest.nodeimage import manifest, same_commit, signature
+from lab.guest.nodeimage.commit import shortened
 from lab.guest.nodeimage.errors import CONFLICT, INVALID, UNKNOWN, WRITE, NodeImageError
 from lab.guest.nodeimage.files import copied, sync_folder
 from lab.guest.nodeimage.manifest import Manifest
@@ -38,7 +39,7 @@ def run(job: Job) -> Result:
     job.system.make_dir(job.system.inside(job.places.served(job.role)))
     with locked(job.places.role(job.role), job.role), locked(job.places.served(job.role), job.role):
         record = _record(job)
-        release = checked(job.release or same_commit.name_of(str(record["commit"])), "release")
+        release = checked(job.release or shortened(str(record["commit"])), "release")
         final = job.places.served(job.role, release)
         wanted = manifest.made(record, release)
         if os.path.lexists(final):
@@ -58,12 +59,9 @@ def _record(job: Job) -> dict[str, Any]:
 
 def _there_already(job: Job, final: str, wanted: bytes, record: Mapping[str, Any], release: str) -> Result:
     """Nothing to do if the release is this image, or of this commit. It never changes under its name."""
-    try:
-        with open(os.path.join(final, manifest.FILE), "rb") as file:
-            same = file.read() == wanted
-    except OSError:
-        same = False
-    other = None if same else _built_from_another_ref(job, final, wanted)
+    found = manifest.raw(final) if os.path.isdir(final) else b""
+    same = found == wanted
+    other = None if same else _built_from_another_ref(job, final, found, wanted)
     if not same and other is None:
         raise NodeImageError(
             CONFLICT, f"a release {release} of {job.role} exists with other content",
@@ -79,12 +77,11 @@ def _there_already(job: Job, final: str, wanted: bytes, record: Mapping[str, Any
     return _result(job, record, release, changed=False) if other is None else _reused(other)
 
 
-def _built_from_another_ref(job: Job, final: str, wanted: bytes) -> Optional[Manifest]:
+def _built_from_another_ref(job: Job, final: str, found: bytes, wanted: bytes) -> Optional[Manifest]:
     """The release that is there, if it is of the same commit and has the same content but for the stamp."""
     new = manifest.parse(job.places.role(job.role, "image"), wanted)
-    data = manifest.raw(final)
     try:
-        old = manifest.parse(final, data)
+        old = manifest.parse(final, found)
     except NodeImageError:
         return None
     return old if same_commit.differ_in_ref_only(job.system, new, old) else None

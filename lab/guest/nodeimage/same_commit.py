@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 
 from lab.guest.archive import cpio
+from lab.guest.nodeimage.commit import shortened
 from lab.guest.nodeimage.content import STAMP
 from lab.guest.nodeimage.manifest import Manifest
 from lab.guest.nodeimage.role import COMPRESSORS
 from lab.guest.system import System
-
-
-def name_of(commit: str) -> str:
-    """The name of a commit's release."""
-    return commit[:12] + ("-dirty" if commit.endswith("-dirty") else "")
 
 
 def differ_in_ref_only(system: System, new: Manifest, old: Manifest) -> bool:
@@ -22,7 +18,7 @@ def differ_in_ref_only(system: System, new: Manifest, old: Manifest) -> bool:
     Everything else is compared: what was built, with which packages and tests, and every byte of both images
     but for the stamp. So one commit has one release, and a stamp never names what was not built.
     """
-    if new.release != old.release or new.release != name_of(new.facts["commit"]):
+    if new.release != old.release or new.release != shortened(new.facts["commit"]):
         return False  # a name that somebody gave promises more than the commit
     if new.facts["ref"] == old.facts["ref"] or _but_ref(new) != _but_ref(old):
         return False

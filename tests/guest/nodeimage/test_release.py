@@ -69,6 +69,16 @@ def test_the_same_name_with_other_content_is_refused(bed: Bed) -> None:
     bed.must("publish", "compute", "--release", "one.1")
 
 
+def test_what_is_no_release_is_not_replaced_by_one(bed: Bed) -> None:
+    bed.pack()
+    place = bed.release("one")
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    said = bed.refuses(17, "publish", "compute", "--release", "one")
+    assert "a release one of compute exists with other content\n  image: published missing, packed " in said
+    assert place.read_text() == "mine"
+
+
 @pytest.mark.parametrize("compress", ["zstd", "gzip"])
 def test_a_commit_that_two_branches_have_is_one_release(bed: Bed, compress: str) -> None:
     bed.commit(f'{TOML}\n[image]\ncompress = "{compress}"\n')
