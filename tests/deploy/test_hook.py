@@ -8,6 +8,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -150,20 +151,51 @@ class _Elsewhere(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def answering(handler: type[http.server.BaseHTTPRequestHandler], certificate: Path) -> Iterator[str]:
+    """A service in the place of slurm-token: its address."""
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context(certificate).wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_address[1]}/x"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_the_hubs_token_follows_no_redirect(hook: ModuleType, certificate: Path) -> None:
     _Elsewhere.came = []
-    server = http.server.HTTPServer(("127.0.0.1", 0), _Elsewhere)
-    server.socket = context(certificate).wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        with pytest.raises(hook.NoServer, match="slurm-token refused: status 307"):
-            hook.account_of(f"https://localhost:{server.server_address[1]}/x", "secret", str(certificate))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        answering(_Elsewhere, certificate) as url,
+        pytest.raises(hook.NoServer, match="slurm-token refused: status 307"),
+    ):
+        hook.account_of(url, "secret", str(certificate))
     assert _Elsewhere.came == ["/x"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"no HTTP\r\n\r\n", "does not answer"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 60_000, "does not answer"),
+        (b"HTTP/1.0 403 No\r\n\r\n" + b"[" * 60_000, "slurm-token refused: status 403"),
+    ],
+    ids=["no-http", "deep", "deep-refusal"],
+)
+def test_what_answers_in_place_of_slurm_token_gets_a_sentence(
+    hook: ModuleType, certificate: Path, data: bytes, sentence: str
+) -> None:
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with answering(Other, certificate) as url, pytest.raises(hook.NoServer, match=sentence):
+        hook.account_of(url, "secret", str(certificate))
 
 
 def test_the_hub_answers_while_the_hook_waits(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
