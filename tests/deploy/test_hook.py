@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.server
 import importlib.util
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 
 from lab.slurm_token.keys import KeyFolder
 from tests.deploy.charts import HUB, HUB_VALUES
+from tests.deploy.hub_error import HTTPError
 from tests.deploy.tls import certify, context
 from tests.unit.slurm_token.world import Running, apis, running
 
@@ -222,21 +222,9 @@ def test_a_hub_that_lets_everybody_in_does_not_start(hook: ModuleType, name: str
         hook.configure(SimpleNamespace(), {}, name)
 
 
-class HTTPError(Exception):
-    """As tornado.web's, which a Hub has and this project has not."""
-
-    def __init__(self, status: int, text: str, *words: str) -> None:
-        super().__init__(f"{status}: {text % words}")
-
-
-def test_the_chart_runs_the_file_as_its_configuration(
-    service: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("tornado")
+def test_the_chart_runs_the_file_as_its_configuration(service: Running) -> None:
     """zero-to-jupyterhub runs each file of jupyterhub_config.d with `exec` among its own names."""
-    web = ModuleType("tornado.web")
-    web.HTTPError = HTTPError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tornado.web", web)
-    monkeypatch.setitem(sys.modules, "tornado", ModuleType("tornado"))
     path = HUB / "slurm_hook.py"
     assert HUB_VALUES["hub"]["extraFiles"]["slurm"]["mountPath"].startswith(
         "/usr/local/etc/jupyterhub/jupyterhub_config.d/"
@@ -250,7 +238,7 @@ def test_the_chart_runs_the_file_as_its_configuration(
     exec(compile(path.read_text(encoding="utf-8"), path.name, "exec"), names)  # noqa: S102 - as the chart does
     with pytest.raises(HTTPError, match=r"503: the Hub was not told custom\.slurm\.homes") as refused:
         asyncio.run(config.Spawner.pre_spawn_hook(spawner("mallory", "x")))
-    assert refused.value.jupyterhub_message == "the Hub was not told custom.slurm.homes"  # type: ignore[attr-defined]
+    assert refused.value.jupyterhub_message == "the Hub was not told custom.slurm.homes"
 
 
 @pytest.mark.parametrize(
