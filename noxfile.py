@@ -135,10 +135,12 @@ def need_machines(session: nox.Session) -> None:
     session.run(PYTHON, "-m", "lab.cli.main", "--backend", "libvirt", "images", "build")
 
 
-def need_browser(session: nox.Session) -> None:
-    """Skips, saying so, where there is no browser that a program can lead."""
-    if not all(shutil.which(program) for program in ("chromium", "chromedriver")):
-        missing(session, "no browser for tests here", "sudo apt-get install chromium chromium-driver")
+def need_browser(session: nox.Session, *more: str) -> None:
+    """Skips, saying so, where there is no browser that a program can lead, or not `more`."""
+    wanted = ("chromium", "chromedriver", *more)
+    if lacking := [name for name in wanted if shutil.which(name) is None]:
+        remedy = " ".join(("sudo apt-get install chromium chromium-driver", *more))
+        missing(session, f"no {' and no '.join(lacking)} here", remedy)
 
 
 def prove(session: nox.Session, *options: str) -> None:
@@ -442,10 +444,7 @@ def portal(session: nox.Session) -> None:
 @nox.session
 def web(session: nox.Session) -> None:
     """The learner's page in Debian's chromium on a real lab; `-- --quick`: without an engine."""
-    if lacking := [name for name in ("chromium", "chromedriver", "npm") if shutil.which(name) is None]:
-        missing(
-            session, f"no {' and no '.join(lacking)} here", "apt-get install chromium chromium-driver npm"
-        )
+    need_browser(session, "npm")
     if QUICK[0] not in session.posargs:
         need_images(session)
     pytest(session, "tests/web", "--timeout=1200", "--durations=5")
