@@ -10,6 +10,7 @@ description.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import re
 import ssl
@@ -21,6 +22,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
 CA = "/usr/local/etc/jupyterhub/slurm-token-ca.crt"
 SECONDS = 15
 MOST = 1 << 16
+NO_ANSWER = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError)
+"""What reading an answer raises that is none of slurm-token's."""
 
 
 class NoServer(Exception):
@@ -61,7 +64,7 @@ def account_of(url: str, hub_token: str, ca: str = CA) -> Account:
     except urllib.error.HTTPError as refused:
         with refused:
             raise NoServer(f"slurm-token refused: {_sentence(refused)}") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except NO_ANSWER:
         raise NoServer(
             "slurm-token does not answer the Hub: try again, or ask the cluster's people"
         ) from None
@@ -77,7 +80,7 @@ def _account(answer: Any) -> Account:
 def _sentence(refused: urllib.error.HTTPError) -> str:
     try:
         told = str(json.loads(refused.read(MOST))["error"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except NO_ANSWER:
         return f"status {refused.code}"
     return "".join(one if one.isprintable() else "_" for one in told)[:200]
 
@@ -85,10 +88,11 @@ def _sentence(refused: urllib.error.HTTPError) -> str:
 async def pre_spawn(spawner: Any, slurm: dict[str, Any], ca: str = CA) -> None:
     """JupyterHub's `pre_spawn_hook`: makes the spawner's pod the user's. Raises `NoServer`."""
     name = spawner.user.name
-    url, controller, homes = (str(slurm.get(key) or "") for key in ("tokenUrl", "controller", "homes"))
-    for key, value in (("tokenUrl", url), ("controller", controller), ("homes", homes)):
+    told = {key: str(slurm.get(key) or "") for key in ("tokenUrl", "controller", "homes")}
+    for key, value in told.items():
         if not value:
             raise NoServer(f"the Hub was not told custom.slurm.{key}")
+    url, controller, homes = told.values()
     # In a thread: slurm-token asks this very Hub whose the token is.
     found = await asyncio.to_thread(account_of, url, spawner.api_token, ca)
     if found.name != name:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from lab.checks import ClusterView, check, coming, failed
+from lab.checks import ClusterView, check, coming_hub, failed
 from lab.facts import portal, slurm
 
 LOGS = "/home/*/jupyterhub_slurmspawner_*.log"
@@ -55,17 +55,8 @@ def places(settings: portal.HubSettings) -> tuple[str, str]:
 @check(step="mend")
 def next_start_takes_an_address_that_nodes_reach(cluster: ClusterView) -> None:
     """The configuration that the login node's next boot brings has the Hub listen on the internal network."""
-    brought = coming(cluster, "login", portal.CONF)[portal.CONF]
+    settings, source = coming_hub(cluster)
     look = "sudo wwsh file show jupyterhub_config.py | grep hub_"
-    settings = cluster.login.fact(portal.next_start(brought.text), timeout=60)
-    if settings.problem:
-        raise failed(
-            expected=f"a configuration that the Hub can read: {brought.source}",
-            actual=settings.problem,
-            hint="The file is Python. What does the Hub itself say about it?",
-            node="login",
-            look="journalctl -u jupyterhub -n 20",
-        )
     listens, told = places(settings)
     wanted = cluster.login.address
     if listens in EVERYWHERE:
@@ -79,7 +70,7 @@ def next_start_takes_an_address_that_nodes_reach(cluster: ClusterView) -> None:
     if address_of(cluster, listens) != wanted or address_of(cluster, told) != wanted:
         raise failed(
             expected=f"an address of the login node on the internal network: {wanted}",
-            actual=f"in {brought.source}, the Hub listens at {listens}, and servers are told {told}",
+            actual=f"in {source}, the Hub listens at {listens}, and servers are told {told}",
             hint="Only the SMS's copy outlives a boot: edit that, and `wwsh file sync` makes it Warewulf's.",
             node="sms",
             look=look,

@@ -8,28 +8,13 @@ from __future__ import annotations
 
 import re
 
-from lab.checks import ClusterView, check, coming, failed
+from lab.checks import ClusterView, check, coming_hub, failed
 from lab.facts import portal
 
 WANTED = {"account": "notebooks", "qos": "notebook"}
 MINUTES = 60
 LOOK = "sudo wwsh file show jupyterhub_config.py | grep req_"
 JOBS = "squeue -h -t RUNNING -o '%i|%j|%u|%a|%q|%l'"
-
-
-def next_script(cluster: ClusterView) -> portal.HubSettings:
-    """What the Hub does after the login node's next boot."""
-    brought = coming(cluster, "login", portal.CONF)[portal.CONF]
-    settings = cluster.login.fact(portal.next_start(brought.text), timeout=60)
-    if settings.problem:
-        raise failed(
-            expected=f"a configuration that the Hub can read: {brought.source}",
-            actual=settings.problem,
-            hint="The file is Python. What does the Hub itself say about it?",
-            node="login",
-            look="journalctl -u jupyterhub -n 20",
-        )
-    return settings
 
 
 def minutes(text: str) -> float:
@@ -48,7 +33,7 @@ def minutes(text: str) -> float:
 @check(step="apply")
 def next_start_names_account_and_qos(cluster: ClusterView) -> None:
     """After the login node's next boot, the script of a server's job names the account and the QOS."""
-    options = next_script(cluster).options()
+    options = coming_hub(cluster)[0].options()
     found = {name: options.get(name, "none") for name in WANTED}
     if found != WANTED:
         raise failed(
@@ -74,7 +59,7 @@ def next_start_keeps_to_the_limit(cluster: ClusterView) -> None:
             look="sacctmgr show qos notebook format=name,maxwall",
             final=True,
         )
-    asked = next_script(cluster).options().get("time", "")
+    asked = coming_hub(cluster)[0].options().get("time", "")
     if minutes(asked) > MINUTES:
         raise failed(
             expected="a script that asks for one hour at most",

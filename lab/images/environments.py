@@ -11,7 +11,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.host_speed import measured_limit
-from lab.images.recipe import KEY_DIGITS, Environment
+from lab.images.leftovers import put
+from lab.images.recipe import Environment
 from lab.ownership import owned_by
 from lab.process import run
 
@@ -39,10 +40,7 @@ def make_environment(environment: Environment, target: Path) -> None:
                 if path.name != "bin":
                     inside = path.name if path.name in BESIDE else f"{packages}/{path.name}"
                     archive.add(path, arcname=inside, filter=_keeping(environment.without))
-    unfinished.rename(target)
-    for old in target.parent.glob(f"{environment.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
-        if old != target:
-            old.unlink(missing_ok=True)
+    put(unfinished, target, environment.name)
 
 
 def _keeping(without: tuple[str, ...]) -> Callable[[tarfile.TarInfo], tarfile.TarInfo | None]:

@@ -16,11 +16,19 @@ UNKNOWN = 30 * DAY  # another version of lab on this account may have recipes th
 MADE = re.compile(rf"(.+)-[0-9a-f]{{{KEY_DIGITS}}}\.tar")
 
 
+def put(unfinished: Path, target: Path, name: str) -> None:
+    """Gives a finished tar file its place; former ones of that name go."""
+    unfinished.rename(target)
+    for old in target.parent.glob(f"{name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
+        if old != target:
+            old.unlink(missing_ok=True)
+
+
 def remove_leftovers(cache: Path, known: AbstractSet[str], now: float) -> None:
     """Removes what killed builds left, and what no recipe has wanted for long.
 
-    `known` are the names of all trees and stores; `now` is in seconds since 1970. A tree that is made anew
-    replaces its former file already (`stages.make_tree`).
+    `known` are the names of all trees and stores; `now` is in seconds since 1970. What is made anew replaces
+    its former file already (`put`).
     """
     for path in cache.iterdir():
         with suppress(OSError):

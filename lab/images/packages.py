@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.host_speed import measured_limit
-from lab.images.recipe import KEY_DIGITS, Store, Tree
+from lab.images.leftovers import put
+from lab.images.recipe import Store, Tree
 from lab.ownership import owned_by
 from lab.process import run
 
@@ -45,10 +46,7 @@ def make_store(store: Store, tars: Mapping[str, Path], target: Path) -> None:
         with tarfile.open(unfinished, "w") as archive:
             for path in sorted(repository.iterdir()):
                 archive.add(path, arcname=path.name, filter=owned_by())
-    unfinished.rename(target)
-    for old in target.parent.glob(f"{store.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
-        if old != target:
-            old.unlink(missing_ok=True)
+    put(unfinished, target, store.name)
 
 
 def _unpack(tar: Path, root: Path) -> None:

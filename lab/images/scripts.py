@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.host_speed import measured_limit
-from lab.images.recipe import KEY_DIGITS, Script
+from lab.images.leftovers import put
+from lab.images.recipe import Script
 from lab.process import run
 from lab.system_errors import writing
 
@@ -49,10 +50,7 @@ def _fetch(script: Script, target: Path) -> None:
             entry = tarfile.TarInfo(Path(script.file).name)
             entry.size, entry.mode = member.size, 0o644
             single.addfile(entry, data)
-        unfinished.rename(target)
-    for old in target.parent.glob(f"{script.package}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
-        if old != target:
-            old.unlink(missing_ok=True)
+        put(unfinished, target, script.package)
 
 
 def check(script: Script, packed: bytes) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.host_speed import measured_limit
 from lab.images.bundle import write_bundle
+from lab.images.leftovers import put
 from lab.images.own_group import in_own_group
-from lab.images.recipe import KEY_DIGITS, Recipe, Tree
+from lab.images.recipe import Recipe, Tree
 from lab.ownership import owned_by
 from lab.paths import data_folder
 from lab.process import run
@@ -50,10 +51,7 @@ def make_tree(tree: Tree, target: Path, stop: threading.Event | None = None) -> 
     unfinished = target.with_suffix(".part")
     command = in_own_group(_mmdebstrap(tree, unfinished))
     run(command, timeout=measured_limit(TREE_MINUTES * 60), environ={**os.environ, "INITRD": "No"}, stop=stop)
-    unfinished.rename(target)
-    for old in target.parent.glob(f"{tree.name}-{'[0-9a-f]' * KEY_DIGITS}.tar"):
-        if old != target:
-            old.unlink(missing_ok=True)
+    put(unfinished, target, tree.name)
 
 
 def _mmdebstrap(tree: Tree, target: Path) -> list[str]:

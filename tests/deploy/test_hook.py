@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.server
 import importlib.util
-import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from lab.slurm_token.keys import KeyFolder
 from tests.deploy.charts import HUB, HUB_VALUES
+from tests.deploy.hub_error import HTTPError
 from tests.deploy.tls import certify, context
 from tests.unit.slurm_token.world import Running, apis, running
 
@@ -150,20 +151,51 @@ class _Elsewhere(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def answering(handler: type[http.server.BaseHTTPRequestHandler], certificate: Path) -> Iterator[str]:
+    """A service in the place of slurm-token: its address."""
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context(certificate).wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_address[1]}/x"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_the_hubs_token_follows_no_redirect(hook: ModuleType, certificate: Path) -> None:
     _Elsewhere.came = []
-    server = http.server.HTTPServer(("127.0.0.1", 0), _Elsewhere)
-    server.socket = context(certificate).wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        with pytest.raises(hook.NoServer, match="slurm-token refused: status 307"):
-            hook.account_of(f"https://localhost:{server.server_address[1]}/x", "secret", str(certificate))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        answering(_Elsewhere, certificate) as url,
+        pytest.raises(hook.NoServer, match="slurm-token refused: status 307"),
+    ):
+        hook.account_of(url, "secret", str(certificate))
     assert _Elsewhere.came == ["/x"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"no HTTP\r\n\r\n", "does not answer"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 60_000, "does not answer"),
+        (b"HTTP/1.0 403 No\r\n\r\n" + b"[" * 60_000, "slurm-token refused: status 403"),
+    ],
+    ids=["no-http", "deep", "deep-refusal"],
+)
+def test_what_answers_in_place_of_slurm_token_gets_a_sentence(
+    hook: ModuleType, certificate: Path, data: bytes, sentence: str
+) -> None:
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with answering(Other, certificate) as url, pytest.raises(hook.NoServer, match=sentence):
+        hook.account_of(url, "secret", str(certificate))
 
 
 def test_the_hub_answers_while_the_hook_waits(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,21 +222,9 @@ def test_a_hub_that_lets_everybody_in_does_not_start(hook: ModuleType, name: str
         hook.configure(SimpleNamespace(), {}, name)
 
 
-class HTTPError(Exception):
-    """As tornado.web's, which a Hub has and this project has not."""
-
-    def __init__(self, status: int, text: str, *words: str) -> None:
-        super().__init__(f"{status}: {text % words}")
-
-
-def test_the_chart_runs_the_file_as_its_configuration(
-    service: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("tornado")
+def test_the_chart_runs_the_file_as_its_configuration(service: Running) -> None:
     """zero-to-jupyterhub runs each file of jupyterhub_config.d with `exec` among its own names."""
-    web = ModuleType("tornado.web")
-    web.HTTPError = HTTPError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tornado.web", web)
-    monkeypatch.setitem(sys.modules, "tornado", ModuleType("tornado"))
     path = HUB / "slurm_hook.py"
     assert HUB_VALUES["hub"]["extraFiles"]["slurm"]["mountPath"].startswith(
         "/usr/local/etc/jupyterhub/jupyterhub_config.d/"
@@ -218,7 +238,7 @@ def test_the_chart_runs_the_file_as_its_configuration(
     exec(compile(path.read_text(encoding="utf-8"), path.name, "exec"), names)  # noqa: S102 - as the chart does
     with pytest.raises(HTTPError, match=r"503: the Hub was not told custom\.slurm\.homes") as refused:
         asyncio.run(config.Spawner.pre_spawn_hook(spawner("mallory", "x")))
-    assert refused.value.jupyterhub_message == "the Hub was not told custom.slurm.homes"  # type: ignore[attr-defined]
+    assert refused.value.jupyterhub_message == "the Hub was not told custom.slurm.homes"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from lab.backends.docker.engine import image as tagged
 
 NAME = "proof"
 LABEL = "rackling.portal-proof"
+FRESH = "the page answers; token and configuration are fresh"
+"""What health says when all is well."""
 SLURM, PAGE = f"rackling_portal-{NAME}-slurm", f"rackling_portal-{NAME}-jupyter"
 HARDENED = (
     "--user", "1001:1001", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",

@@ -16,10 +16,9 @@ from tests.deploy.charts import HUB_VALUES as VALUES
 from tests.deploy.charts import Object
 from tests.deploy.pod import Cluster, Pod, docker, remove
 from tests.deploy.tls import certify
-from tests.portal.page import NAME, SLURM, Page, until
+from tests.portal.page import FRESH, NAME, SLURM, Page, until
 
 LABEL, HUB = "rackling.portal-hub", "pods-hub"
-FRESH = "the page answers; token and configuration are fresh"
 
 
 @pytest.fixture(autouse=True)

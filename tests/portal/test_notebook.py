@@ -11,6 +11,7 @@ import pytest
 
 from lab.backends.docker.engine import image as tagged
 from tests.portal.page import (
+    FRESH,
     LABEL,
     NAME,
     SLURM,
@@ -23,8 +24,6 @@ from tests.portal.page import (
     token,
     until,
 )
-
-FRESH = "the page answers; token and configuration are fresh"
 
 
 @pytest.fixture(autouse=True)

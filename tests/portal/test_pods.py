@@ -17,10 +17,9 @@ from tests.deploy import kubernetes_api
 from tests.deploy.charts import NOTEBOOK, SECRET, SLURM, Object, merged, of_kind, pod_of, rendered
 from tests.deploy.pod import Cluster, Pod, docker, namespaced, remove
 from tests.deploy.tls import certify
-from tests.portal.page import NAME, Page, token, until
+from tests.portal.page import FRESH, NAME, Page, token, until
 
 LABEL = "rackling.portal-pods"
-FRESH = "the page answers; token and configuration are fresh"
 HEALTH = "/usr/lib/slurm-jupyter/health"
 
 

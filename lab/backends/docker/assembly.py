@@ -66,15 +66,12 @@ class Images:
         return self.sms if node.role in (Role.SMS, Role.CLIENT) else self.chassis
 
 
-def images(client: APIClient, spec: ClusterSpec | None = None, made: Iterable[Node] = ()) -> Images:
-    """The images that the nodes to make need; LabError when one was never built, or is outdated.
-
-    Without a specification: those that most labs need.
-    """
+def images(client: APIClient, spec: ClusterSpec, made: Iterable[Node] = ()) -> Images:
+    """The images that the nodes to make need; LabError when one was never built, or is outdated."""
     found = [_image(client, name) for name in ("chassis", "sms")]
-    if spec is not None and spec.jupyter:
+    if spec.jupyter:
         found[1] = _derived(client, spec.sms_image, "sms", found[1], JUPYTER)
-    if spec is not None and spec.trust is Trust.NOBODY:
+    if spec.trust is Trust.NOBODY:
         found = [
             _derived(client, f"{name}-{Trust.NOBODY.value}", name, on, NOBODY)
             for name, on in zip(("chassis", "sms"), found, strict=True)

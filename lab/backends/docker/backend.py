@@ -173,7 +173,7 @@ class DockerBackend:
         """Powers nodes on."""
         found = inspection.containers(self.engine, lab)
         if any(found.get(node, {}).get("State") != "running" for node in nodes):
-            spec = self._spec(lab)
+            spec = self.spec(lab)
             self._start_switch(spec, lambda _line: None)
             self.wire(spec, nodes, lambda _line: None)
         for_each_parallel(nodes, lambda node: node_exec.press(self.engine, lab, node, "on"))
@@ -215,7 +215,7 @@ class DockerBackend:
 
     def restore(self, lab: str, name: str, say: Say, *, ephemeral_identity: bool = False) -> None:
         """Returns the lab to a snapshot; the one called `handout` is the lab as it was first created."""
-        spec = self._spec(lab)
+        spec = self.spec(lab)
         present = inspection.containers(self.client, lab)
         gone = [node for node in spec.nodes if node.name not in present]
         images = assembly.images(self.client, spec, gone)
@@ -259,14 +259,19 @@ class DockerBackend:
 
     def base_id(self, spec: ClusterSpec) -> str:
         """Identifies what an SMS made now is made of, in this edition."""
-        return f"{edition()} {assembly.images(self.client, replace(spec, trust=Trust.LEARNER)).sms}"
+        return f"{edition()} {self.base_image(spec)}"
+
+    def base_image(self, spec: ClusterSpec) -> str:
+        """The image that an SMS made now is made of, or for other trust the one below that."""
+        return assembly.images(self.client, replace(spec, trust=Trust.LEARNER)).sms
 
     @property
     def shared_states(self) -> DockerStates:
         """Start states of all labs: images that contain no lab's secrets."""
         return DockerStates(self)
 
-    def _spec(self, lab: str) -> ClusterSpec:
+    def spec(self, lab: str) -> ClusterSpec:
+        """The specification of a lab; LabError if there is no such lab."""
         spec = inspection.spec(self.client, lab)
         if spec is None:
             raise LabError(f"there is no lab called {lab}", hint="lab ls lists labs; lab up creates one")
@@ -339,8 +344,8 @@ class DockerStates:
 
     def save(self, lab: str, name: str, say: Say) -> None:
         """Saves the present state of a lab that runs under an ephemeral identity."""
-        client = self._backend.client
-        snapshots.save_shared(client, lab, name, assembly.images(client).sms, say)
+        base = self._backend.base_image(self._backend.spec(lab))
+        snapshots.save_shared(self._backend.client, lab, name, base, say)
 
     def list(self) -> tuple[State, ...]:
         """The start states, oldest first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from tests.portal.browser.driver import Browser, Lab
 from tests.portal.browser.hub import SLURM, USERS, Hub, server
 from tests.portal.browser.scene import play
 from tests.portal.page import docker, inside, until
+from tests.unit.slurm_token.world import claims
 
 QUIET = ("-D", "/tmp", "-o", "/dev/null")
 
@@ -37,9 +37,7 @@ def _stopped(hub: Hub) -> Iterator[None]:
 
 
 def whose(token: str) -> str:
-    body = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return str(claims["sun"])
+    return str(claims(token)[1]["sun"])
 
 
 def within(user: str, *words: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any, cast
 import docker
 import pytest
 
-from lab.backends.docker import assembly, engine
+from lab.backends.docker import assembly, engine, inspection, snapshots
+from lab.backends.docker.backend import DockerBackend
 from lab.backends.docker.container_spec import VOLUMES_AT, chassis_of
 from lab.config.loader import load
 from lab.errors import LabError
@@ -90,6 +91,20 @@ def test_an_sms_with_jupyter_has_an_image_of_its_own_on_the_usual_one() -> None:
     with pytest.raises(LabError, match="is outdated") as caught:
         images(Engine(**BUILT | {"sms": image("new", "1", "9")}), Trust.LEARNER, "jupyter=true")
     assert caught.value.hint == JUPYTER
+
+
+@pytest.mark.parametrize(("sets", "base"), [((), "s"), (("trust=nobody",), "s"), (("jupyter=true",), "sj")])
+def test_a_start_state_ends_with_the_image_that_its_lab_is_made_of(
+    monkeypatch: pytest.MonkeyPatch, sets: tuple[str, ...], base: str
+) -> None:
+    saved: list[str] = []
+    monkeypatch.setattr(inspection, "spec", lambda *_: load(None, sets, {}, "mine"))
+    monkeypatch.setattr(snapshots, "save_shared", lambda *words: saved.append(words[3]))
+    monkeypatch.setattr(DockerBackend, "client", Engine(**BUILT))
+    backend = DockerBackend()
+    backend.shared_states.save("mine", "after-one", print)
+    assert saved == [base]
+    assert backend.base_id(load(None, sets, {}, "mine")).endswith(f" {base}")
 
 
 @pytest.mark.parametrize("labels", [None, {}, {engine.VOLUMES: "/elsewhere"}])

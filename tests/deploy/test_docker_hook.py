@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import stat
-import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,23 +12,10 @@ import pytest
 
 from deploy.jupyterhub import slurm_hook
 from lab.slurm_token.keys import KeyFolder
+from tests.deploy.hub_error import HTTPError
 from tests.unit.slurm_token.world import Running, apis, claims, running
 
-
-class HTTPError(Exception):
-    """Tornado's: it comes with a Hub, and is not here."""
-
-    def __init__(self, status: int, log_message: str, *words: object) -> None:
-        super().__init__(log_message % words)
-        self.status = status
-
-
-@pytest.fixture(autouse=True)
-def _tornado(monkeypatch: pytest.MonkeyPatch) -> None:
-    web = types.ModuleType("tornado.web")
-    web.HTTPError = HTTPError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tornado", types.ModuleType("tornado"))
-    monkeypatch.setitem(sys.modules, "tornado.web", web)
+pytestmark = pytest.mark.usefixtures("tornado")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +95,7 @@ def test_what_slurm_token_refuses_is_one_sentence_on_the_page(
         asyncio.run(hook(spawner(name, token)))  # type: ignore[arg-type]
     assert caught.value.status == 503
     assert said in str(caught.value)
-    told: str = caught.value.jupyterhub_message  # type: ignore[attr-defined]
+    told = caught.value.jupyterhub_message
     assert told.startswith("Your server was not started: ")
     assert said in told
     assert not (tmp_path / "tokens" / name).exists()
