@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.checks.api import Outcome
 from lab.checks.report import as_data as judgement_data
 from lab.checks.runner import Notice
 from lab.cluster.plan import check_names
@@ -90,8 +91,7 @@ def check(lab: Lab) -> Work:
             judgement = judge(cluster, exercise, notice=notice)
         solved, steps = judgement.solved, judgement.solved_steps
         lab.progress.judged(exercise.name, exercise.formerly, solved=solved, steps=steps)
-        passed = sum(verdict.outcome.value == "passed" for verdict in judgement.verdicts)
-        told = f"{passed} of {len(judgement.verdicts)} checks hold"
+        told = f"{judgement.count(Outcome.PASSED)} of {len(judgement.verdicts)} checks hold"
         return Result("Solved: all checks hold" if solved else told, {"judgement": judgement_data(judgement)})
 
     return work
