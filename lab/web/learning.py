@@ -27,6 +27,7 @@ def view(lab: Lab) -> dict[str, Any]:
     """Writes the course for the page: the list of exercises, and the one the learner works on."""
     spec = lab.spec()
     current = current_exercise(lab.catalog, lab.progress)
+    progress = lab.progress.lab()
     chapters = [
         {
             "title": chapter.title,
@@ -35,7 +36,7 @@ def view(lab: Lab) -> dict[str, Any]:
                     "name": exercise.name,
                     "title": exercise.title,
                     "minutes": exercise.minutes,
-                    "state": lab.progress.record(exercise.name, exercise.formerly).state,
+                    "state": progress.record(exercise.name, exercise.formerly).state,
                 }
                 for exercise in chapter.exercises
             ],
