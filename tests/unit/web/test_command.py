@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from lab.web import browser_parts
 from lab.web.browser_parts import Package
 from lab.web.server import Page
 from lab.web.signin import SESSIONS, Sessions
-from tests.unit.web.conftest import Browser, until
+from tests.unit.web.conftest import Browser, number_of
 
 SERVE = """
 import sys
@@ -146,13 +145,11 @@ def test_whatever_ends_it_ends_its_shells(
     process, address = served
     browser = Browser(Somewhere(address)).sign_in(address)  # type: ignore[arg-type]
     with browser.socket(f"/terminals/{browser.open_terminal()}") as shell:
-        shell.send(b"echo $$ is it\r")
-        found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-        assert found
-        os.kill(int(found[1]), 0)
+        shell_number = number_of(shell)
+        os.kill(shell_number, 0)
         process.send_signal(number)
         process.wait(20)
-    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(20.0))
+    assert wait_for(lambda: not Path(f"/proc/{shell_number}").exists(), Limit(20.0))
 
 
 def archive(**files: str) -> bytes:
