@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import shutil
 import tarfile
@@ -11,13 +9,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import npm
 from lab.errors import LabError
 from lab.paths import private_folder
-from lab.process import run
 
 DEBIAN = Path("/usr/share/javascript/xterm")
 NEW_ENOUGH = b"onWriteParsed"  # an event of xterm.js 5.1 and newer; Debian 12 has 3.8
-FETCH_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -77,16 +74,12 @@ def download(package: Package) -> bytes:
             "npm is not here", hint="sudo apt-get install npm; on Debian 13: sudo apt-get install libjs-xterm"
         )
     with tempfile.TemporaryDirectory() as folder:
-        words = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", folder]
-        run([*words, f"{package.name}@{package.version}"], timeout=FETCH_SECONDS)
-        (archive,) = Path(folder).glob("*.tgz")
-        data = archive.read_bytes()
-    kind, _, wanted = package.integrity.partition("-")
-    found = base64.b64encode(hashlib.new(kind, data).digest()).decode()
-    if found != wanted:
+        data = npm.pack(package.name, package.version, Path(folder))
+    found = npm.integrity_of(data, package.integrity)
+    if found != package.integrity:
         raise LabError(
             f"{package.name} {package.version} is not the one that we know",
-            evidence=f"sha512 {found}, and not {wanted}",
+            evidence=f"{found}, and not {package.integrity}",
         )
     return data
 

@@ -166,9 +166,9 @@ def fake_npm(folder: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None
     (folder / "bin").mkdir()
     (folder / "data").write_bytes(data)
     npm = folder / "bin" / "npm"
-    options = "pack --silent --ignore-scripts --pack-destination"
-    then = f'cp {folder}/data "$5/xterm.tgz"\necho "$6" >{folder}/asked'
-    npm.write_text(f'#!/bin/sh\n[ "$1 $2 $3 $4" = "{options}" ] || exit 9\n{then}\n')
+    options = "pack --silent --ignore-scripts --pack-destination="
+    then = f'cp {folder}/data "${{4#*=}}/xterm.tgz"\necho "$5" >{folder}/asked'
+    npm.write_text(f'#!/bin/sh\n[ "$1 $2 $3 ${{4%%=*}}=" = "{options}" ] || exit 9\n{then}\n')
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 
