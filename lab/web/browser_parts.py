@@ -44,10 +44,8 @@ class Parts:
 
 def find(cache: Path, debian: Path = DEBIAN) -> Parts:
     """Returns the files that are here; raises a LabError that says how to get them."""
-    for folder in (debian, cache / f"xterm-{XTERM.version}"):
-        parts = Parts(folder / "xterm.js", folder / "xterm.css")
-        if parts.style.is_file() and parts.script.is_file() and NEW_ENOUGH in parts.script.read_bytes():
-            return parts
+    if parts := _parts_in(debian) or _parts_in(_fetched(cache)):
+        return parts
     raise LabError(
         "xterm.js, the terminal of the page, is not here",
         evidence=f"neither in {debian} (Debian 13: libjs-xterm) nor fetched by npm",
@@ -57,14 +55,24 @@ def find(cache: Path, debian: Path = DEBIAN) -> Parts:
 
 def fetch(cache: Path) -> Parts:
     """Has npm fetch xterm.js, and keeps it below `cache`; raises a LabError if it is not what we know."""
-    target = cache / f"xterm-{XTERM.version}"
-    if target.is_dir():
-        return find(cache, debian=target)
+    target = _fetched(cache)
+    if parts := _parts_in(target):
+        return parts
     files = unpack(download(XTERM), WANTED)
     private_folder(target)
     for name, data in files.items():
         (target / Path(name).name).write_bytes(data)
     return find(cache, debian=target)
+
+
+def _fetched(cache: Path) -> Path:
+    return cache / f"xterm-{XTERM.version}"
+
+
+def _parts_in(folder: Path) -> Parts | None:
+    parts = Parts(folder / "xterm.js", folder / "xterm.css")
+    whole = parts.style.is_file() and parts.script.is_file() and NEW_ENOUGH in parts.script.read_bytes()
+    return parts if whole else None
 
 
 def download(package: Package) -> bytes:

@@ -184,6 +184,7 @@ def test_npm_fetches_xterm_by_version_and_hash(
     assert not (tmp_path / ".cache" / "rackling" / "web").exists()
     known = f"sha512-{base64.b64encode(hashlib.sha512(data).digest()).decode()}"
     monkeypatch.setattr(browser_parts, "XTERM", Package("@xterm/xterm", "6.0.0", known))
+    (tmp_path / ".cache" / "rackling" / "web" / "xterm-6.0.0").mkdir(parents=True)  # a fetch was interrupted
     assert run(app, "--fetch")[0] == 0
     assert (tmp_path / "asked").read_text() == "@xterm/xterm@6.0.0\n"
     folder = tmp_path / ".cache" / "rackling" / "web" / "xterm-6.0.0"
