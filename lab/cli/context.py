@@ -92,12 +92,6 @@ class ExerciseContext:
 
         return current_exercise(self.catalog, self.progress)
 
-    def needs(self, exercise: Exercise) -> frozenset[str]:
-        """Returns what the backend must be able to do for an exercise and those that lead to it."""
-        from lab.course.suitability import needs
-
-        return needs(self.catalog, exercise)
-
     def withheld(self, exercise: Exercise) -> list[str]:
         """Lists what an exercise needs and this lab does not offer: rights on the host, software.
 

@@ -29,8 +29,9 @@ def command(app: App, lab: str | None, *, as_json: bool) -> int:
     with; (not here) means that this lab does not offer it.
     """
     context = ExerciseContext(app, lab)
+    progress = context.progress.lab()
     known = {
-        exercise.name: context.progress.record(exercise.name, exercise.formerly)
+        exercise.name: progress.record(exercise.name, exercise.formerly)
         for exercise in context.catalog.exercises
     }
     current = context.current()
@@ -73,6 +74,7 @@ def _needs(context: ExerciseContext, exercise: Exercise) -> str:
 def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
     chapter = next(item for item in context.catalog.chapters if item.id == chapter_id)
     current = context.current()
+    progress = context.progress.lab()
     return {
         "id": chapter.id,
         "title": chapter.title,
@@ -81,7 +83,7 @@ def _chapter(context: ExerciseContext, chapter_id: str) -> dict[str, object]:
                 "name": exercise.name,
                 "title": exercise.title,
                 "teaches": exercise.teaches,
-                "state": context.progress.record(exercise.name, exercise.formerly).state,
+                "state": progress.record(exercise.name, exercise.formerly).state,
                 "current": exercise == current,
                 "minutes": exercise.minutes,
                 "roles": [role.value for role in exercise.roles],

@@ -11,6 +11,8 @@ from lab.model import PAUSED, UNPLUGGED, ClusterSpec, LabRecord, NodeStatus, Pow
 LOSING = (Verb.REMOVE, Verb.REMAKE)
 """Verbs that destroy what is on a node's disk."""
 DESCRIPTION = "description of the cluster"
+ANOTHER_LAB = "lab down, then lab up; or take another name: lab up -l NAME"
+"""What to type where a lab that exists cannot become what is wanted."""
 
 
 def plan_up(
@@ -163,7 +165,7 @@ def _refuse_other_trust(spec: ClusterSpec, old: ClusterSpec) -> None:
         raise UsageError(
             f"the trust of lab {spec.lab} cannot change while it exists",
             evidence=f"{old.trust.value} would become {spec.trust.value}",
-            hint="lab down, then lab up; or take another name: lab up -l NAME",
+            hint=ANOTHER_LAB,
         )
 
 
@@ -173,7 +175,7 @@ def _refuse_other_software(spec: ClusterSpec, old: ClusterSpec) -> None:
         raise UsageError(
             f"the lab {spec.lab} {'gets no Jupyter' if spec.jupyter else 'keeps Jupyter'} while it exists",
             evidence=f"jupyter = {str(old.jupyter).lower()} would become {str(spec.jupyter).lower()}",
-            hint="lab down, then lab up; or take another name: lab up -l NAME",
+            hint=ANOTHER_LAB,
         )
 
 
@@ -188,5 +190,5 @@ def _refuse_other_networks(spec: ClusterSpec, old: ClusterSpec) -> None:
     raise UsageError(
         f"the networks of lab {spec.lab} cannot change while it exists",
         evidence="\n".join(lines) or "another number of networks",
-        hint="lab down, then lab up; or take another name: lab up -l NAME",
+        hint=ANOTHER_LAB,
     )

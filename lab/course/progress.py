@@ -63,6 +63,11 @@ class LabProgress:
     current: str = ""
     exercises: Mapping[str, ExerciseProgress] = field(default_factory=dict)
 
+    def record(self, name: str, formerly: Sequence[str] = ()) -> ExerciseProgress:
+        """The progress in an exercise, under its present name or a former one."""
+        known = (self.exercises[key] for key in (name, *formerly) if key in self.exercises)
+        return next(known, ExerciseProgress())
+
 
 Labs = Mapping[str, LabProgress]
 """Progress by lab."""
@@ -114,8 +119,7 @@ class ProgressFile:
 
     def record(self, name: str, formerly: Sequence[str] = ()) -> ExerciseProgress:
         """Reads the progress in an exercise, under its present name or a former one."""
-        known = self.lab().exercises
-        return next((known[key] for key in (name, *formerly) if key in known), ExerciseProgress())
+        return self.lab().record(name, formerly)
 
     def begin(self, name: str, formerly: Sequence[str] = ()) -> None:
         """Records that the learner starts to work on an exercise."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import io
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from lab import npm
 from lab.errors import LabError
-from lab.host_speed import measured_limit
 from lab.images.leftovers import put
 from lab.images.recipe import Script
-from lab.process import run
 from lab.system_errors import writing
-
-FETCH_MINUTES = 5
 
 
 def made(script: Script, cache: Path, say: Callable[[str], None]) -> Path:
@@ -38,13 +34,10 @@ def _fetch(script: Script, target: Path) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rackling-", dir=target.parent) as folder:
-        wanted = f"{script.package}@{script.version}"
-        command = ["npm", "pack", "--silent", "--ignore-scripts", f"--pack-destination={folder}", wanted]
-        run(command, timeout=measured_limit(FETCH_MINUTES * 60))
-        packed = next(Path(folder).glob("*.tgz"))
-        check(script, packed.read_bytes())
+        packed = npm.pack(script.package, script.version, Path(folder))
+        check(script, packed)
         unfinished = Path(folder) / "file"
-        with tarfile.open(packed) as archive, tarfile.open(unfinished, "w") as single:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive, tarfile.open(unfinished, "w") as single:
             member = archive.getmember(f"package/{script.file}")
             data = archive.extractfile(member)
             entry = tarfile.TarInfo(Path(script.file).name)
@@ -55,11 +48,10 @@ def _fetch(script: Script, target: Path) -> None:
 
 def check(script: Script, packed: bytes) -> None:
     """Raises LabError unless these are the bytes whose digest the recipe has."""
-    method, _, wanted = script.integrity.partition("-")
-    found = base64.b64encode(hashlib.new(method, packed).digest()).decode()
-    if found != wanted:
+    found = npm.integrity_of(packed, script.integrity)
+    if found != script.integrity:
         raise LabError(
             f"{script.package} {script.version} is not what the recipe names",
-            evidence=f"expected: {script.integrity}\nfound: {method}-{found}",
+            evidence=f"expected: {script.integrity}\nfound: {found}",
             hint="do not use it; ask who publishes the package",
         )

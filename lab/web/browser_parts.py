@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import shutil
 import tarfile
@@ -11,13 +9,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import npm
 from lab.errors import LabError
 from lab.paths import private_folder
-from lab.process import run
 
 DEBIAN = Path("/usr/share/javascript/xterm")
 NEW_ENOUGH = b"onWriteParsed"  # an event of xterm.js 5.1 and newer; Debian 12 has 3.8
-FETCH_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,8 @@ class Parts:
 
 def find(cache: Path, debian: Path = DEBIAN) -> Parts:
     """Returns the files that are here; raises a LabError that says how to get them."""
-    for folder in (debian, cache / f"xterm-{XTERM.version}"):
-        parts = Parts(folder / "xterm.js", folder / "xterm.css")
-        if parts.style.is_file() and parts.script.is_file() and NEW_ENOUGH in parts.script.read_bytes():
-            return parts
+    if parts := _parts_in(debian) or _parts_in(_fetched(cache)):
+        return parts
     raise LabError(
         "xterm.js, the terminal of the page, is not here",
         evidence=f"neither in {debian} (Debian 13: libjs-xterm) nor fetched by npm",
@@ -60,14 +55,24 @@ def find(cache: Path, debian: Path = DEBIAN) -> Parts:
 
 def fetch(cache: Path) -> Parts:
     """Has npm fetch xterm.js, and keeps it below `cache`; raises a LabError if it is not what we know."""
-    target = cache / f"xterm-{XTERM.version}"
-    if target.is_dir():
-        return find(cache, debian=target)
+    target = _fetched(cache)
+    if parts := _parts_in(target):
+        return parts
     files = unpack(download(XTERM), WANTED)
     private_folder(target)
     for name, data in files.items():
         (target / Path(name).name).write_bytes(data)
     return find(cache, debian=target)
+
+
+def _fetched(cache: Path) -> Path:
+    return cache / f"xterm-{XTERM.version}"
+
+
+def _parts_in(folder: Path) -> Parts | None:
+    parts = Parts(folder / "xterm.js", folder / "xterm.css")
+    whole = parts.style.is_file() and parts.script.is_file() and NEW_ENOUGH in parts.script.read_bytes()
+    return parts if whole else None
 
 
 def download(package: Package) -> bytes:
@@ -77,16 +82,12 @@ def download(package: Package) -> bytes:
             "npm is not here", hint="sudo apt-get install npm; on Debian 13: sudo apt-get install libjs-xterm"
         )
     with tempfile.TemporaryDirectory() as folder:
-        words = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", folder]
-        run([*words, f"{package.name}@{package.version}"], timeout=FETCH_SECONDS)
-        (archive,) = Path(folder).glob("*.tgz")
-        data = archive.read_bytes()
-    kind, _, wanted = package.integrity.partition("-")
-    found = base64.b64encode(hashlib.new(kind, data).digest()).decode()
-    if found != wanted:
+        data = npm.pack(package.name, package.version, Path(folder))
+    found = npm.integrity_of(data, package.integrity)
+    if found != package.integrity:
         raise LabError(
             f"{package.name} {package.version} is not the one that we know",
-            evidence=f"sha512 {found}, and not {wanted}",
+            evidence=f"{found}, and not {package.integrity}",
         )
     return data
 

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.web.files import signed_out
 from lab.web.signin import Session, Sessions
 
 LONGEST_PATH = 256  # bytes, the query included
@@ -152,8 +153,6 @@ async def _answer(send: Send, refusal: Refusal) -> None:
     body = f"{refusal.reason}\n".encode()
     kind = b"text/plain; charset=utf-8"
     if refusal.status == 401:
-        from lab.web.files import signed_out
-
         body, kind = signed_out(), b"text/html; charset=utf-8"
     head = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": head})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from functools import partial
 from typing import Any
+
+from lab.web.threads import soon
 
 WAITING = 200  # events that a page may be behind; then it is sent away, and comes back to the present state
 PAGES = 32
@@ -54,5 +56,4 @@ class Hub:
 
     def keep_soon(self, name: str, event: dict[str, Any]) -> None:
         """The same from any thread."""
-        with suppress(RuntimeError):  # the server has ended
-            self._loop.call_soon_threadsafe(self.keep, name, event)
+        soon(self._loop, partial(self.keep, name, event))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.checks.api import Outcome
 from lab.checks.report import as_data as judgement_data
 from lab.checks.runner import Notice
 from lab.cluster.plan import check_names
@@ -26,6 +27,7 @@ def view(lab: Lab) -> dict[str, Any]:
     """Writes the course for the page: the list of exercises, and the one the learner works on."""
     spec = lab.spec()
     current = current_exercise(lab.catalog, lab.progress)
+    progress = lab.progress.lab()
     chapters = [
         {
             "title": chapter.title,
@@ -34,7 +36,7 @@ def view(lab: Lab) -> dict[str, Any]:
                     "name": exercise.name,
                     "title": exercise.title,
                     "minutes": exercise.minutes,
-                    "state": lab.progress.record(exercise.name, exercise.formerly).state,
+                    "state": progress.record(exercise.name, exercise.formerly).state,
                 }
                 for exercise in chapter.exercises
             ],
@@ -90,8 +92,7 @@ def check(lab: Lab) -> Work:
             judgement = judge(cluster, exercise, notice=notice)
         solved, steps = judgement.solved, judgement.solved_steps
         lab.progress.judged(exercise.name, exercise.formerly, solved=solved, steps=steps)
-        passed = sum(verdict.outcome.value == "passed" for verdict in judgement.verdicts)
-        told = f"{passed} of {len(judgement.verdicts)} checks hold"
+        told = f"{judgement.count(Outcome.PASSED)} of {len(judgement.verdicts)} checks hold"
         return Result("Solved: all checks hold" if solved else told, {"judgement": judgement_data(judgement)})
 
     return work

@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from lab.errors import LabError
 from lab.foreground import Guard
 from lab.nodes.child import PtyChild
 from lab.printable import ConsoleText
+from lab.web.threads import soon
 
 TYPED = 256 << 10  # bytes that may wait until a program reads them; more is a paste into something stuck
 Feed = Callable[[bytes], None]
@@ -129,8 +131,7 @@ class ConsoleSource:
         loop = asyncio.get_running_loop()
 
         def tell(what: Callable[[], None]) -> None:
-            with suppress(RuntimeError):  # the server has ended
-                loop.call_soon_threadsafe(lambda: None if self._over else what())
+            soon(loop, lambda: None if self._over else what())
 
         def run() -> None:
             harmless = ConsoleText()
@@ -139,11 +140,10 @@ class ConsoleSource:
                 for chunk in self._chunks():
                     if self._over:
                         return
-                    text = harmless.feed(chunk).encode()
-                    tell(lambda text=text: feed(text))  # type: ignore[misc]
+                    tell(partial(feed, harmless.feed(chunk).encode()))
             except LabError as problem:
                 reason = problem.message
-            tell(lambda: ended(reason))
+            tell(partial(ended, reason))
 
         threading.Thread(target=run, name="console", daemon=True).start()
 

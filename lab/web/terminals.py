@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lab.errors import LabError, UsageError
+from lab.printable import as_json
 from lab.web.replay import Replay
 from lab.web.sources import Source
 from lab.web.threads import in_thread
@@ -84,7 +85,7 @@ class Terminal:
             raise UsageError("this terminal is open in too many windows")
         viewer = Viewer()
         kept = self._replay.content()
-        viewer.put(f'{{"replay": {len(kept)}}}')
+        viewer.put(as_json({"replay": len(kept)}))
         if kept:
             viewer.put(kept)
         if self.ended:
@@ -140,8 +141,6 @@ class Terminal:
 
 
 def _told(reason: str) -> str:
-    from lab.printable import as_json
-
     return as_json({"ended": reason})
 
 

@@ -11,6 +11,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def soon(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    """Has the event loop do something, from any thread; nothing happens once it has ended with the server."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(what)
+
+
 async def in_thread(work: Callable[[], T], name: str = "web") -> T:
     """Returns what `work` returns, or raises what it raises.
 
@@ -20,8 +26,7 @@ async def in_thread(work: Callable[[], T], name: str = "web") -> T:
     done: asyncio.Future[T] = loop.create_future()
 
     def tell(settle: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            loop.call_soon_threadsafe(lambda: None if done.done() else settle())
+        soon(loop, lambda: None if done.done() else settle())
 
     def run() -> None:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from lab.cli.app import App
 from lab.course.catalog import Catalog, Exercise, load
 from lab.course.lint import Wrong, wrongs
 from lab.paths import data_folder
-from tests.exercises.labs import PLAIN, SECONDS, Lab
+from tests.exercises.labs import PLAIN, SECONDS, Lab, today
 
 CATALOG = load(data_folder("exercises"))
 FIRST = 2  # exercises of the first chapter that belong to the quick selection
@@ -110,11 +109,6 @@ def ways(request: pytest.FixtureRequest) -> Callable[[Exercise], Sequence[Wrong]
         return in_turn(found, today())
 
     return proven
-
-
-def today() -> int:
-    """The day's number; LAB_TEST_DAY repeats what an earlier day had its turn for."""
-    return int(os.environ.get("LAB_TEST_DAY") or datetime.now(tz=UTC).toordinal())
 
 
 def smoke(catalog: Catalog, day: int) -> tuple[Exercise, ...]:

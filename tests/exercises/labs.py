@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ PLAIN = {"NO_COLOR": "1", "LAB_PROGRESS": "plain"}
 LAB = [sys.executable, "-m", "lab.cli.main"]
 SECONDS = 900.0  # one command may take in containers; a chain of solutions is typed within one
 LINES = 25  # of a console
+
+
+def today() -> int:
+    """The day's number; LAB_TEST_DAY repeats what an earlier day had its turn for."""
+    return int(os.environ.get("LAB_TEST_DAY") or datetime.now(tz=UTC).toordinal())
 
 
 def scripts(exercise: Exercise, wrong: Wrong) -> tuple[tuple[str, tuple[Block, ...]], ...]:

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
 from lab.course.catalog import Exercise, load
 from lab.paths import data_folder
-from tests.exercises.labs import PLAIN, Lab
+from tests.exercises.labs import PLAIN, Lab, today
 from tests.exercises.test_proof import BRIEFLY, unsolved
 
 CATALOG = load(data_folder("exercises"))
 FIRST, FIREWALL, MODULES = map(CATALOG.get, ("login_node", "intruder_ban", "missing_modules"))
 SHAPE = ("--set", "c.count=1", "--set", "g.count=0", "--set", "client.count=0")
 LIMIT = 1800.0  # of the whole; it takes a third of that
-TODAY = int(os.environ.get("LAB_TEST_DAY") or datetime.now(tz=UTC).toordinal())
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(LIMIT)]
 
@@ -42,7 +40,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def in_turn(number: int) -> pytest.MarkDecorator:
     """Marks one of two tests: the quick selection takes it every second day."""
-    return pytest.mark.quick if number == TODAY % 2 else pytest.mark.engine
+    return pytest.mark.quick if number == today() % 2 else pytest.mark.engine
 
 
 def fails(lab: Lab, exercise: Exercise) -> set[str]:

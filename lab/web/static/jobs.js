@@ -7,7 +7,7 @@ const LEFT = 70;
 const WIDTH = 640;
 const SHOWN = 60; // rows of the table
 const LEAST = 60; // seconds that the timeline shows at least
-const LIVE = ["running", "completing", "suspended"];
+export const LIVE = ["running", "completing", "suspended"];
 
 const clock = (seconds) => (seconds ? new Date(seconds * 1000).toLocaleTimeString() : "");
 

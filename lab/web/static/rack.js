@@ -1,12 +1,12 @@
 // The rack: one unit for each node with its power, boot stage, Slurm state and jobs; each opens its controls.
 
 import { el, find, redraw } from "./dom.js";
+import { LIVE } from "./jobs.js";
 import { act } from "./task.js";
 
 const LEDS = { ready: "ready", "not yet": "waiting", "set by operator": "operator", unknown: "unknown" };
 const STAGES = ["pxe", "bootstrap", "vnfs", "files", "init"];
 const ROLES = { sms: "head node", login: "login node", compute: "compute node", outside: "outside machine", client: "client", runner: "runner" };
-const LIVE = ["running", "completing", "suspended"];
 
 export class Rack {
   constructor(terminals) {

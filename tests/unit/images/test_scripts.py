@@ -43,7 +43,7 @@ def npm(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         target = next(word.partition("=")[2] for word in command if word.startswith("--pack-destination"))
         (Path(target) / "tool-1.2.3.tgz").write_bytes(PACKED)
 
-    monkeypatch.setattr(scripts, "run", run)
+    monkeypatch.setattr("lab.npm.run", run)
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/npm")
     return commands
 

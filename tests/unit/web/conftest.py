@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -114,6 +115,14 @@ def until(socket: ClientConnection, wanted: bytes) -> bytes:
         piece = socket.recv(timeout=SECONDS)
         seen += piece if isinstance(piece, bytes) else b""
     return seen
+
+
+def number_of(shell: ClientConnection) -> int:
+    """The number of a shell's process, as it says itself."""
+    shell.send(b"echo $$ is i''t\r")  # what is typed is shown, too, and must not look like the answer
+    found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
+    assert found
+    return int(found[1])
 
 
 def ends_with(socket: ClientConnection, code: int) -> None:

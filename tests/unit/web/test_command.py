@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from lab.web import browser_parts
 from lab.web.browser_parts import Package
 from lab.web.server import Page
 from lab.web.signin import SESSIONS, Sessions
-from tests.unit.web.conftest import Browser, until
+from tests.unit.web.conftest import Browser, number_of
 
 SERVE = """
 import sys
@@ -146,13 +145,11 @@ def test_whatever_ends_it_ends_its_shells(
     process, address = served
     browser = Browser(Somewhere(address)).sign_in(address)  # type: ignore[arg-type]
     with browser.socket(f"/terminals/{browser.open_terminal()}") as shell:
-        shell.send(b"echo $$ is it\r")
-        found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-        assert found
-        os.kill(int(found[1]), 0)
+        shell_number = number_of(shell)
+        os.kill(shell_number, 0)
         process.send_signal(number)
         process.wait(20)
-    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(20.0))
+    assert wait_for(lambda: not Path(f"/proc/{shell_number}").exists(), Limit(20.0))
 
 
 def archive(**files: str) -> bytes:
@@ -169,9 +166,9 @@ def fake_npm(folder: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None
     (folder / "bin").mkdir()
     (folder / "data").write_bytes(data)
     npm = folder / "bin" / "npm"
-    options = "pack --silent --ignore-scripts --pack-destination"
-    then = f'cp {folder}/data "$5/xterm.tgz"\necho "$6" >{folder}/asked'
-    npm.write_text(f'#!/bin/sh\n[ "$1 $2 $3 $4" = "{options}" ] || exit 9\n{then}\n')
+    options = "pack --silent --ignore-scripts --pack-destination="
+    then = f'cp {folder}/data "${{4#*=}}/xterm.tgz"\necho "$5" >{folder}/asked'
+    npm.write_text(f'#!/bin/sh\n[ "$1 $2 $3 ${{4%%=*}}=" = "{options}" ] || exit 9\n{then}\n')
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 
@@ -187,6 +184,7 @@ def test_npm_fetches_xterm_by_version_and_hash(
     assert not (tmp_path / ".cache" / "rackling" / "web").exists()
     known = f"sha512-{base64.b64encode(hashlib.sha512(data).digest()).decode()}"
     monkeypatch.setattr(browser_parts, "XTERM", Package("@xterm/xterm", "6.0.0", known))
+    (tmp_path / ".cache" / "rackling" / "web" / "xterm-6.0.0").mkdir(parents=True)  # a fetch was interrupted
     assert run(app, "--fetch")[0] == 0
     assert (tmp_path / "asked").read_text() == "@xterm/xterm@6.0.0\n"
     folder = tmp_path / ".cache" / "rackling" / "web" / "xterm-6.0.0"

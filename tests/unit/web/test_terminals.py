@@ -14,7 +14,7 @@ from lab.polling import Limit, wait_for
 from lab.web.browser_parts import Parts
 from lab.web.replay import Replay
 from lab.web.terminals import MOST
-from tests.unit.web.conftest import SECONDS, Browser, ends_with, serving, until
+from tests.unit.web.conftest import SECONDS, Browser, ends_with, number_of, serving, until
 
 
 def test_a_shell_types_and_shows(browser: Browser) -> None:
@@ -26,9 +26,8 @@ def test_a_shell_types_and_shows(browser: Browser) -> None:
 def test_a_shell_outlives_its_connection_and_is_shown_again(browser: Browser) -> None:
     name = browser.open_terminal()
     with browser.socket(f"/terminals/{name}") as shell:
-        shell.send(b"KEPT=still; echo be''fore; echo $$ is it\r")
-        pid = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-    assert pid
+        shell.send(b"KEPT=still; echo be''fore\r")
+        number = number_of(shell)
     listed = browser.ask("GET", "/api/seat").json["terminals"]
     assert [(one["id"], one["title"]) for one in listed] == [(name, "user1@sms")]
     with browser.socket(f"/terminals/{name}") as shell:
@@ -37,7 +36,7 @@ def test_a_shell_outlives_its_connection_and_is_shown_again(browser: Browser) ->
         assert head == {"replay": len(seen)}
         assert b"before" in as_bytes_of(seen)
         shell.send(b"echo $KEPT $$\r")
-        assert b"still " + pid[1] in until(shell, b"still ")
+        assert f"still {number}".encode() in until(shell, b"still ")
 
 
 def as_bytes_of(piece: str | bytes) -> bytes:
@@ -104,12 +103,10 @@ def test_a_program_that_ends_is_told(browser: Browser) -> None:
 def test_a_terminal_that_is_closed_ends_its_program(browser: Browser) -> None:
     name = browser.open_terminal()
     with browser.socket(f"/terminals/{name}") as shell:
-        shell.send(b"echo $$ is it\r")
-        found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-    assert found
+        number = number_of(shell)
     assert browser.ask("DELETE", f"/api/terminals/{name}").status == 204
     assert browser.ask("DELETE", f"/api/terminals/{name}").status == 204
-    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(SECONDS))
+    assert wait_for(lambda: not Path(f"/proc/{number}").exists(), Limit(SECONDS))
     with browser.socket(f"/terminals/{name}") as shell:
         ends_with(shell, 4404)
 
@@ -156,8 +153,6 @@ def test_nothing_is_left_when_the_page_ends(running: FakeBackend, parts: Parts, 
     with serving(tmp_path, running, tmp_path / "work", parts) as page:
         browser = Browser(page).sign_in()
         with browser.socket(f"/terminals/{browser.open_terminal()}") as shell:
-            shell.send(b"echo $$ is it\r")
-            found = re.search(rb"(\d+) is it", until(shell, b" is it\r\n"))
-        assert found
-        os.kill(int(found[1]), 0)
-    assert wait_for(lambda: not Path(f"/proc/{int(found[1])}").exists(), Limit(SECONDS))
+            number = number_of(shell)
+        os.kill(number, 0)
+    assert wait_for(lambda: not Path(f"/proc/{number}").exists(), Limit(SECONDS))
